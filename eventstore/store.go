@@ -1,0 +1,172 @@
+// Package eventstore is the contract of the log and what is written into it:
+// recorded events, their JSON, the hash chain that ties them together. It knows
+// no rule of money and no database; stores live in folders of their own.
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// NoStream is the revision of a stream that has no event.
+const NoStream int64 = -1
+
+// End is a revision and a position beyond every event: where a backwards read
+// of the newest begins.
+const (
+	End         int64    = math.MaxInt64
+	EndOfLog    Position = math.MaxUint64
+	BeforeFirst Position = 0
+)
+
+// Position orders all events of a log. Positions grow, may have gaps, and 0 is
+// before the first event.
+type Position uint64
+
+// Direction of a read.
+type Direction int
+
+// Forwards is from old to new.
+const (
+	Forwards Direction = iota
+	Backwards
+)
+
+// Event is what a writer hands over. A store MUST NOT alter any of it.
+type Event struct {
+	ID       uuid.UUID
+	Type     string
+	Data     []byte
+	Metadata []byte
+}
+
+// Recorded is an event in its place. A reader MUST NOT change its bytes.
+type Recorded struct {
+	Event
+	Stream   string
+	Revision int64
+	Position Position
+	// Created is the store's own clock at the append: information, never an
+	// input to a rule. When we learnt a fact is Metadata.RecordedAt.
+	Created time.Time
+}
+
+// Appended says where an append landed.
+type Appended struct {
+	// Revision of the last event.
+	Revision int64
+	// Positions of the events, one each. A store that learns only the last
+	// position of an append (a cluster's client) repeats that one: Positions[i]
+	// is at or after event i.
+	Positions []Position
+}
+
+// Store is the log. storetest holds every implementation to this contract.
+//
+// Every method is safe for concurrent use, obeys ctx, and answers ErrClosed
+// once the store is closed.
+type Store interface {
+	// Append writes events to stream as one unit: all of them become visible
+	// together, to readers and subscribers alike, or none ever does. It MUST NOT
+	// return nil before they would survive a power cut.
+	//
+	// expected is the stream's last revision, or NoStream. If the stream is
+	// elsewhere, the answer is a *ConflictError and nothing was written; except
+	// that when the stream has events after expected and the first len(events)
+	// of them have the same ids, this is the repeat of an append whose outcome
+	// the caller never learnt: the answer is the first one's.
+	//
+	// ErrUnavailable means that nothing was written and that trying again later
+	// makes sense. After any other error, a cancelled ctx included, the outcome
+	// is unknown: the caller MUST repeat the identical append or reload before
+	// it builds on the stream.
+	//
+	// MUST: 1 <= len(events); ids differ; stream is 1 to MaxStreamName bytes.
+	Append(ctx context.Context, stream string, expected int64, events []Event) (Appended, error)
+
+	// ReadStream yields at most limit events of stream from revision from on,
+	// that one included. A stream that doesn't exist has no events. An error is
+	// yielded once and ends the sequence; a damaged record is a *CorruptError.
+	ReadStream(ctx context.Context, stream string, from int64, direction Direction, limit int) iter.Seq2[Recorded, error]
+
+	// ReadAll yields at most limit events of the log. Forwards: at positions
+	// >= from; backwards: < from.
+	ReadAll(ctx context.Context, from Position, direction Direction, limit int) iter.Seq2[Recorded, error]
+
+	// Subscribe yields every event at a position > after, in order, each once,
+	// as batches: first what is there, then what is appended, until ctx ends or
+	// an error is yielded. It MUST NOT yield what a power cut could still take
+	// back, and MUST NOT lose an event however slow the receiver is. No batch is
+	// empty, and on a store that can (the embedded one) none ends inside an append.
+	Subscribe(ctx context.Context, after Position) iter.Seq2[[]Recorded, error]
+
+	// Head is the position of the last durable event, or BeforeFirst.
+	Head(ctx context.Context) (Position, error)
+
+	// Close ends all subscriptions and waits for appends under way.
+	Close() error
+}
+
+// MaxStreamName and MaxEventBytes bound what every store takes.
+const (
+	MaxStreamName = 1024
+	// MaxEventBytes is data plus metadata of one event.
+	MaxEventBytes = 4 << 20
+)
+
+// Snapshot is a folded state of a stream. It is a cache: a store MAY lose one.
+type Snapshot struct {
+	// Revision of the last event that is folded in.
+	Revision int64
+	// Fold is the version of the fold that made Data (design.md rule 16).
+	Fold string
+	Data []byte
+}
+
+// Snapshots keeps the newest snapshot of each stream.
+type Snapshots interface {
+	SaveSnapshot(ctx context.Context, stream string, snapshot Snapshot) error
+	// LoadSnapshot answers false where there is none.
+	LoadSnapshot(ctx context.Context, stream string) (Snapshot, bool, error)
+}
+
+// Errors that every store answers with; compare with errors.Is.
+var (
+	// ErrUnavailable: nothing was written, try again later (no room on the disk,
+	// too much waiting, cluster out of reach).
+	ErrUnavailable = errors.New("event store unavailable")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("event store closed")
+	// ErrInvalid: the call breaks the contract (an empty append, a name that is
+	// too long). Nothing was written.
+	ErrInvalid = errors.New("invalid append")
+)
+
+// ConflictError: the stream is not where the writer expected it.
+type ConflictError struct {
+	Stream           string
+	Expected, Actual int64
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("stream %q is at revision %d, expected %d", e.Stream, e.Actual, e.Expected)
+}
+
+// CorruptError: a record is damaged. Whoever meets one MUST stop: what comes
+// after it can't be trusted to be complete.
+type CorruptError struct {
+	Position Position
+	Stream   string
+	Revision int64
+	Reason   string
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("damaged record at position %d (stream %q, revision %d): %s", e.Position, e.Stream, e.Revision, e.Reason)
+}
