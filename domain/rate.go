@@ -54,10 +54,10 @@ func (q *Quantity) UnmarshalText(text []byte) (err error) {
 // (design.md rule 4). The zero value is a new meter.
 type Accrual struct {
 	// Charged is the sum of all charges, in micro-credits.
-	Charged Amount
+	Charged Amount `json:"charged"`
 	// Carry is accrued minus charged, in 10^-18 credits: at most half a
 	// micro-credit either way. The two together are the exact accrued cost.
-	Carry int64
+	Carry int64 `json:"carry,omitzero"`
 }
 
 // carryDecimals: a rate has 12 decimals and a quantity 6.

@@ -1,0 +1,200 @@
+package account
+
+import (
+	"github.com/google/uuid"
+
+	"iocredits/domain"
+)
+
+// AdjustmentRequested asks for a correction; nothing moves before it is approved.
+type AdjustmentRequested struct {
+	plain
+	Adjustment  string        `json:"adjustment"`
+	Amount      domain.Amount `json:"amount"`
+	Reason      domain.Sealed `json:"reason,omitempty"`
+	Related     uuid.UUID     `json:"related_transaction,omitzero"`
+	RequestedBy string        `json:"requested_by"`
+}
+
+// EventName is the stored type.
+func (*AdjustmentRequested) EventName() string { return "adjustment-requested" }
+
+func (e *AdjustmentRequested) claim() string { return adjustmentName(e.Adjustment) }
+
+func (e *AdjustmentRequested) evolve(s *State) {
+	s.Adjustments[e.Adjustment] = Adjustment{
+		Amount: e.Amount, Reason: e.Reason, Related: e.Related, RequestedBy: e.RequestedBy,
+	}
+}
+
+// AdjustmentApproved is the first of two approvals.
+type AdjustmentApproved struct {
+	plain
+	Adjustment string `json:"adjustment"`
+	ApprovedBy string `json:"approved_by"`
+}
+
+// EventName is the stored type.
+func (*AdjustmentApproved) EventName() string { return "adjustment-approved" }
+
+func (e *AdjustmentApproved) evolve(s *State) {
+	a := s.Adjustments[e.Adjustment]
+	a.ApprovedBy = e.ApprovedBy
+	s.Adjustments[e.Adjustment] = a
+}
+
+// Adjusted is a correction in effect: a promotional lot, or credits taken.
+type Adjusted struct {
+	plain
+	Adjustment string `json:"adjustment"`
+	// Amount is signed; in parts of one adjustment it is the part's.
+	Amount     domain.Amount `json:"amount"`
+	Reason     domain.Sealed `json:"reason,omitempty"`
+	Related    uuid.UUID     `json:"related_transaction,omitzero"`
+	ApprovedBy string        `json:"approved_by"`
+	Lots       []LotUse      `json:"lots,omitempty"`
+	Debt       domain.Amount `json:"debt,omitzero"`
+	Part       Part          `json:"part,omitzero"`
+}
+
+// EventName is the stored type.
+func (*Adjusted) EventName() string { return "adjusted" }
+
+func (e *Adjusted) effect() Effect {
+	if e.Amount > 0 {
+		return Effect{Made: LotUse{Class: Promotional, Amount: e.Amount}}
+	}
+	return Effect{Taken: e.Lots, SpendingDebt: e.Debt}
+}
+
+func (e *Adjusted) entry() Entry {
+	return Entry{
+		Type: EntryAdjustment, Service: domain.ServiceCredits, Lots: e.Lots,
+		Reference: e.Adjustment, Description: e.Reason, Related: e.Related,
+	}
+}
+
+func (e *Adjusted) parts() Part { return e.Part }
+
+func (e *Adjusted) evolve(s *State) {
+	if e.Part.last() {
+		delete(s.Adjustments, e.Adjustment)
+	}
+}
+
+// Adjustment is a correction that waits for approval.
+type Adjustment struct {
+	Amount      domain.Amount
+	Reason      domain.Sealed
+	Related     uuid.UUID
+	RequestedBy string
+	// ApprovedBy is the first approver, where two are needed.
+	ApprovedBy string
+}
+
+func adjustmentName(id string) string { return "adjustment/" + id }
+
+// maxAdjustments bounds what may wait for approval.
+const maxAdjustments = 1_000
+
+// RequestAdjustment asks for a correction of either sign.
+//
+// Checks, in order: amount-invalid (zero), amount-too-large; duplicate-id;
+// limit-exceeded.
+type RequestAdjustment struct {
+	Adjustment string
+	Amount     domain.Amount
+	Reason     domain.Sealed
+	Related    uuid.UUID
+}
+
+// NameFor asks about the id unless it waits: the state forgets approved ones.
+func (c RequestAdjustment) NameFor(s *State) string { return adjustmentNameIfUnknown(s, c.Adjustment) }
+
+func (c RequestAdjustment) decide(d *decision) error {
+	if c.Amount == 0 {
+		return domain.Refuse(domain.CodeAmountInvalid, "amount 0 adjusts nothing").With("field", "amount").With("value", "0")
+	}
+	if err := bounded(c.Amount); err != nil {
+		return err
+	}
+	s := d.now()
+	if _, known := s.Adjustments[c.Adjustment]; known || d.cmd.NameTaken {
+		return domain.Refuse(domain.CodeDuplicateID, "adjustment %q exists already", c.Adjustment).
+			With("field", "adjustment_id").With("value", c.Adjustment)
+	}
+	if err := limit("adjustments", len(s.Adjustments), maxAdjustments); err != nil {
+		return err
+	}
+	// Accepted: nothing below refuses.
+	d.emit(&AdjustmentRequested{
+		Adjustment: c.Adjustment, Amount: c.Amount, Reason: c.Reason, Related: c.Related, RequestedBy: d.cmd.By,
+	})
+	return nil
+}
+
+// ApproveAdjustment puts a correction in effect, or is the first of two
+// approvals where the policy asks for two (money.md, Classes).
+//
+// Checks, in order: unknown-adjustment, or wrong-status if it is in effect;
+// self-approval; then for a last approval amount-too-large (MaxBalance) and
+// insufficient-credits, against spendable.
+type ApproveAdjustment struct{ Adjustment string }
+
+// NameFor asks about the id unless it waits.
+func (c ApproveAdjustment) NameFor(s *State) string { return adjustmentNameIfUnknown(s, c.Adjustment) }
+
+func (c ApproveAdjustment) decide(d *decision) error {
+	s := d.now()
+	a, waits := s.Adjustments[c.Adjustment]
+	switch {
+	case !waits && d.cmd.NameTaken:
+		return domain.Refuse(domain.CodeWrongStatus, "adjustment %q is approved already", c.Adjustment).With("status", "approved")
+	case !waits:
+		return domain.Refuse(domain.CodeUnknownAdjustment, "the account has no adjustment %q", c.Adjustment).
+			With("field", "adjustment_id").With("value", c.Adjustment)
+	case d.cmd.By == a.RequestedBy:
+		return domain.Refuse(domain.CodeSelfApproval, "%s asked for adjustment %q and can't approve it", d.cmd.By, c.Adjustment)
+	case d.cmd.By == a.ApprovedBy:
+		return domain.Refuse(domain.CodeSelfApproval, "%s approved adjustment %q already; a second person has to", d.cmd.By, c.Adjustment)
+	}
+	if max(a.Amount, -a.Amount) >= s.Policy.TwoApproversFrom && a.ApprovedBy == "" {
+		d.emit(&AdjustmentApproved{Adjustment: c.Adjustment, ApprovedBy: d.cmd.By})
+		return nil
+	}
+	event := Adjusted{Adjustment: c.Adjustment, Reason: a.Reason, Related: a.Related, ApprovedBy: d.cmd.By}
+	if a.Amount > 0 {
+		return d.adjustUp(a.Amount, event)
+	}
+	return d.adjustDown(-a.Amount, event)
+}
+
+func (d *decision) adjustUp(amount domain.Amount, event Adjusted) error {
+	if err := d.room(amount); err != nil {
+		return err
+	}
+	event.Amount = amount
+	d.emit(&event)
+	d.arrived()
+	return nil
+}
+
+func (d *decision) adjustDown(amount domain.Amount, event Adjusted) error {
+	spent, err := d.spend(amount)
+	if err != nil {
+		return err
+	}
+	for i, lots := range spent.lots {
+		e := event
+		e.Amount, e.Lots, e.Debt, e.Part = -spent.amount(i), lots, spent.debtOf(i), part(i, len(spent.lots))
+		d.emit(&e)
+	}
+	return nil
+}
+
+func adjustmentNameIfUnknown(s *State, id string) string {
+	if _, waits := s.Adjustments[id]; waits {
+		return ""
+	}
+	return adjustmentName(id)
+}

@@ -1,0 +1,235 @@
+package account
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"iocredits/domain"
+)
+
+// Command is an action with what surrounds it. Everything that is not in the
+// state arrives here; the write side fills it.
+type Command struct {
+	// At is when it is decided; never before the stream's last event.
+	At time.Time
+	// By is the actor: the person or machine that asks.
+	By string
+	Do Action
+
+	// NameTaken says that an event has claimed the name which Do asked about,
+	// though the state no longer knows it.
+	NameTaken bool
+	// Original is the deduction that Do refers to; empty: there is no such event.
+	Original []Recorded
+}
+
+// Recorded is an event with its place: what a command refers back to.
+type Recorded struct {
+	ID       uuid.UUID
+	Revision int64
+	Event    domain.Event
+}
+
+// Action is what a command wants done. Implementations document their checks
+// in the order in which they are made: the order is part of the contract.
+type Action interface {
+	decide(*decision) error
+}
+
+// NameUser is an action about something with a name that is claimed once, such
+// as a reservation. The write side looks the name up where the state can't tell.
+type NameUser interface {
+	// NameFor is the name to look up given the state; "" if there is no need.
+	NameFor(*State) string
+}
+
+// OriginalUser is an action that refers to an earlier event by its id.
+type OriginalUser interface {
+	OriginalID() domain.TransactionID
+}
+
+// ClaimOf is the name that an event claims for ever, or "".
+func ClaimOf(event domain.Event) string {
+	if c, ok := event.(interface{ claim() string }); ok {
+		return c.claim()
+	}
+	return ""
+}
+
+// PartsOf tells how many events, from this one on, make up the movement that
+// an event opens: 1, or more where it was split (design.md rule 16).
+func PartsOf(event domain.Event) int {
+	if p, ok := event.(interface{ parts() Part }); ok {
+		return max(1, p.parts().Count)
+	}
+	return 1
+}
+
+// Decide answers a command: first the deadlines that are due, then the
+// command's own events; or a refusal and nothing at all. It changes nothing.
+func Decide(s *State, c Command) ([]domain.Event, error) {
+	d := &decision{initial: s, state: s, cmd: c}
+	d.applyDue()
+	d.clock = c.At
+	if err := c.Do.decide(d); err != nil {
+		return nil, err
+	}
+	return d.events, nil
+}
+
+// Tick applies what is due and nothing else. Without anything due it has no
+// events. Never refused.
+type Tick struct{}
+
+func (Tick) decide(*decision) error { return nil }
+
+// decision collects the events of one command. The caller's state is copied
+// before the first event is folded in, and only if a later rule has to see it.
+type decision struct {
+	// initial is the state as it came in, state with the events so far.
+	initial *State
+	state   *State
+	owned   bool
+	cmd     Command
+	events  []domain.Event
+	folded  int
+	// clock is the instant whose events are being decided: a deadline's while
+	// deadlines are applied, the command's after that.
+	clock time.Time
+}
+
+// emit adds an event.
+func (d *decision) emit(event domain.Event) { d.events = append(d.events, event) }
+
+// now is the state with all events so far. MUST NOT be kept over an emit.
+func (d *decision) now() *State {
+	if d.folded == len(d.events) {
+		return d.state
+	}
+	if !d.owned {
+		d.state, d.owned = d.state.Clone(), true
+	}
+	for ; d.folded < len(d.events); d.folded++ {
+		Evolve(d.state, d.events[d.folded])
+	}
+	return d.state
+}
+
+// arrived follows every inflow (money.md, Debt): what came back past its date
+// expires at once, then debt is paid.
+func (d *decision) arrived() {
+	d.expireLots(d.clock)
+	d.repayDebt()
+}
+
+// applyDue applies all deadlines up to the command's time, in time order; at
+// one instant lots come before reservations.
+func (d *decision) applyDue() {
+	for {
+		s := d.now()
+		if len(s.Due) == 0 || s.Due[0].At.After(d.cmd.At) {
+			d.expireLots(d.cmd.At)
+			return
+		}
+		due := s.Due[0]
+		d.expireLots(due.At)
+		d.clock = later(d.clock, due.At)
+		d.releaseAll(due.ID, ReleaseExpired, "")
+	}
+}
+
+// expireLots ends what is unreserved in every lot whose date is at or before
+// upTo. A lot that was given back after its date expires when it was given.
+func (d *decision) expireLots(upTo time.Time) {
+	for {
+		lot, ok := d.now().Lots.soonest()
+		if !ok || lot.ExpiresAt.After(upTo) {
+			return
+		}
+		d.clock = later(d.clock, lot.ExpiresAt)
+		d.emit(&LotExpired{Lot: lot.use(lot.Free), EffectiveAt: d.clock})
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// positive is the first check of every action with an amount.
+func positive(amount domain.Amount) error {
+	if amount <= 0 {
+		return domain.Refuse(domain.CodeAmountInvalid, "amount %s is not above zero", amount).
+			With("field", "amount").With("value", amount.String())
+	}
+	return bounded(amount)
+}
+
+func bounded(amount domain.Amount) error {
+	if amount > domain.MaxAmount || amount < -domain.MaxAmount {
+		return domain.Refuse(domain.CodeAmountTooLarge, "amount %s is above the limit of %s", amount, domain.MaxAmount).
+			With("field", "amount").With("value", amount.String()).With("limit", domain.MaxAmount.String())
+	}
+	return nil
+}
+
+// notFrozen refuses new spending, holds and payouts (money.md, Frozen).
+func (d *decision) notFrozen() error {
+	if d.now().Frozen {
+		return domain.Refuse(domain.CodeAccountFrozen, "the account is frozen: no new spending, holds or withdrawals")
+	}
+	return nil
+}
+
+// room refuses what would take the account's lots past MaxBalance.
+func (d *decision) room(amount domain.Amount) error {
+	if d.now().holdings()+amount > domain.MaxBalance {
+		return domain.Refuse(domain.CodeAmountTooLarge, "amount %s would take the account above %s", amount, domain.MaxBalance).
+			With("field", "amount").With("value", amount.String()).With("limit", domain.MaxBalance.String())
+	}
+	return nil
+}
+
+// limit refuses to open one thing more where the state would grow without bound.
+func limit(what string, have, most int) error {
+	if have < most {
+		return nil
+	}
+	return domain.Refuse(domain.CodeLimitExceeded, "the account has %d open %s; no more are allowed", have, what).
+		With("limit", strconv.Itoa(most))
+}
+
+// insufficient is the 402 of api.md.
+func insufficient(f *Figures, required, against domain.Amount) error {
+	return domain.Refuse(domain.CodeInsufficientCredits, "%s credits are required and %s can be spent", required, against).
+		With("available", f.Available().String()).
+		With("allowance", f.Allowance().String()).
+		With("spendable", f.Spendable().String()).
+		With("required", required.String()).
+		With("shortfall", (required - against).String())
+}
+
+// notFuture checks an effective time that a client gave.
+func (d *decision) notFuture(field string, at time.Time) error {
+	if at.After(d.cmd.At) {
+		return timeRefusal(field, at, "is in the future")
+	}
+	return nil
+}
+
+// inFuture checks a deadline that a client gave; none is fine.
+func (d *decision) inFuture(field string, at time.Time) error {
+	if !at.IsZero() && !at.After(d.cmd.At) {
+		return timeRefusal(field, at, "is not in the future")
+	}
+	return nil
+}
+
+func timeRefusal(field string, at time.Time, why string) error {
+	text := at.UTC().Format(time.RFC3339Nano)
+	return domain.Refuse(domain.CodeTimeInvalid, "%s %s %s", field, text, why).With("field", field).With("value", text)
+}

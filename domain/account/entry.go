@@ -1,0 +1,60 @@
+package account
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"iocredits/domain"
+)
+
+// EntryType is the kind of a history's entry, as api.md names it.
+type EntryType string
+
+// The types of the history.
+const (
+	EntryPurchase    EntryType = "purchase"
+	EntryIncentive   EntryType = "incentive"
+	EntryDeduction   EntryType = "deduction"
+	EntryRefund      EntryType = "refund"
+	EntryReservation EntryType = "reservation"
+	EntryRelease     EntryType = "release"
+	EntryExpiry      EntryType = "expiry"
+	EntryAdjustment  EntryType = "adjustment"
+	EntryChargeback  EntryType = "chargeback"
+)
+
+// Entry is what an event shows in the history of its account: one event makes
+// one entry at most, so the event's id is the transaction's.
+type Entry struct {
+	Type    EntryType
+	Service domain.Service
+	// Amount is the change of the balance, Held that of what is held.
+	Amount domain.Amount
+	Held   domain.Amount
+	Lots   []LotUse
+
+	Reference   string
+	Description domain.Sealed
+	// EffectiveAt is when it counts; zero: when it was recorded.
+	EffectiveAt time.Time
+	// Related is the transaction that this one answers to; Nil: none.
+	Related uuid.UUID
+}
+
+// EntryOf gives the history's entry of an event; false if it shows none.
+func EntryOf(event domain.Event) (Entry, bool) {
+	f, ours := event.(fact)
+	if !ours {
+		return Entry{}, false
+	}
+	entry := f.entry()
+	if entry.Type == "" {
+		return Entry{}, false
+	}
+	var change Figures
+	change.add(f.effect())
+	entry.Held = change.HeldPromotional + change.HeldPurchased
+	entry.Amount = change.Available() + entry.Held
+	return entry, true
+}

@@ -1,0 +1,26 @@
+package account
+
+import (
+	"time"
+
+	"iocredits/domain"
+)
+
+// LotExpired ends what was unreserved in a lot at its date.
+type LotExpired struct {
+	plain
+	Lot         LotUse    `json:"lot"`
+	EffectiveAt time.Time `json:"effective_at"`
+}
+
+// EventName is the stored type.
+func (*LotExpired) EventName() string { return "lot-expired" }
+
+func (e *LotExpired) effect() Effect { return Effect{Taken: []LotUse{e.Lot}} }
+
+func (e *LotExpired) entry() Entry {
+	return Entry{
+		Type: EntryExpiry, Service: domain.ServiceCredits,
+		Lots: []LotUse{e.Lot}, EffectiveAt: e.EffectiveAt,
+	}
+}

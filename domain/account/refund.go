@@ -1,0 +1,157 @@
+package account
+
+import (
+	"github.com/google/uuid"
+
+	"iocredits/domain"
+)
+
+// Refunded gives back some of a deduction: to its lots, then against the debt
+// that it made, then as a lot of its own (money.md, Refund).
+type Refunded struct {
+	plain
+	// Deduction is the transaction that is refunded, Revision its place.
+	Deduction uuid.UUID      `json:"deduction"`
+	Revision  int64          `json:"deduction_revision"`
+	Amount    domain.Amount  `json:"amount"`
+	Service   domain.Service `json:"service"`
+	Reference string         `json:"reference,omitempty"`
+	Reason    domain.Sealed  `json:"reason,omitempty"`
+	Lots      []LotUse       `json:"lots,omitempty"`
+	// Debt is open spending debt that ends.
+	Debt domain.Amount `json:"debt,omitzero"`
+	// Made is a new lot of Class, for debt that was paid long ago.
+	Made  domain.Amount `json:"made,omitzero"`
+	Class Class         `json:"class,omitempty"`
+	Part  Part          `json:"part,omitzero"`
+}
+
+// EventName is the stored type.
+func (*Refunded) EventName() string { return "refunded" }
+
+func (e *Refunded) effect() Effect {
+	return Effect{Given: e.Lots, SpendingDebt: -e.Debt, Made: LotUse{Class: e.Class, Amount: e.Made}}
+}
+
+func (e *Refunded) entry() Entry {
+	return Entry{
+		Type: EntryRefund, Service: e.Service, Lots: e.Lots,
+		Reference: e.Reference, Description: e.Reason, Related: e.Deduction,
+	}
+}
+
+func (e *Refunded) parts() Part { return e.Part }
+
+func (e *Refunded) evolve(s *State) {
+	s.Refunded[e.Revision] += e.Amount
+	if e.Class == Purchased {
+		s.DebtPaidByPurchased -= e.Made
+	}
+}
+
+// Refund gives back a deduction, a capture or a metered charge; whole, or in
+// pieces up to what is left of it.
+//
+// Checks, in order: unknown-transaction; not-a-deduction; amount-invalid,
+// amount-too-large; refund-exceeds-deduction.
+type Refund struct {
+	Transaction domain.TransactionID
+	// Amount to give back; zero: all that is left.
+	Amount domain.Amount
+	Reason domain.Sealed
+}
+
+// OriginalID is the deduction that the write side has to read.
+func (c Refund) OriginalID() domain.TransactionID { return c.Transaction }
+
+func (c Refund) decide(d *decision) error {
+	original, err := c.original(d.cmd.Original)
+	if err != nil {
+		return err
+	}
+	revision := d.cmd.Original[0].Revision
+	done := d.now().Refunded[revision]
+	left := original.amount - done
+	amount := c.Amount
+	if amount == 0 {
+		amount = left
+	}
+	if amount > left || left == 0 {
+		return domain.Refuse(domain.CodeRefundExceeds, "the deduction of %s has %s left to refund", original.amount, left).
+			With("deducted", original.amount.String()).With("refunded", done.String()).
+			With("refundable", left.String()).With("required", amount.String())
+	}
+	if err := positive(amount); err != nil {
+		return err
+	}
+	// Accepted: nothing below refuses.
+	d.giveBack(original, done, amount, Refunded{
+		Deduction: c.Transaction, Revision: revision,
+		Service: original.service, Reference: original.reference, Reason: c.Reason,
+	})
+	d.arrived()
+	return nil
+}
+
+// original puts the parts of the deduction together.
+func (c Refund) original(events []Recorded) (charge, error) {
+	if len(events) == 0 {
+		return charge{}, domain.Refuse(domain.CodeUnknownTransaction, "the account has no transaction %s", c.Transaction).
+			With("field", "transaction_id").With("value", c.Transaction.String())
+	}
+	var whole charge
+	for i, recorded := range events {
+		one, ok := recorded.Event.(charged)
+		if !ok || i == 0 && !one.parts().first() {
+			return charge{}, domain.Refuse(domain.CodeNotADeduction, "transaction %s is not a deduction, or not its first part", c.Transaction).
+				With("field", "transaction_id").With("value", c.Transaction.String())
+		}
+		some := one.charge()
+		if i == 0 {
+			whole = some
+			continue
+		}
+		whole.amount += some.amount
+		whole.lots = append(whole.lots[:len(whole.lots):len(whole.lots)], some.lots...)
+		whole.debt += some.debt
+	}
+	return whole, nil
+}
+
+// giveBack emits the refund of amount, where done was refunded before. Debt was
+// consumed after every lot, so it comes back first.
+func (d *decision) giveBack(original charge, done, amount domain.Amount, event Refunded) {
+	s := d.now()
+	ofDebt := min(amount, max(0, original.debt-done))
+	skip := max(0, done-original.debt)
+	uses := fromEnd(original.lots, skip, amount-ofDebt)
+
+	owed := min(ofDebt, s.SpendingDebt)
+	purchased := min(ofDebt-owed, s.DebtPaidByPurchased)
+	promotional := ofDebt - owed - purchased
+
+	var events []*Refunded
+	for _, lots := range split(uses) {
+		e := event
+		e.Lots = lots
+		events = append(events, &e)
+	}
+	events[0].Debt = owed
+	if purchased > 0 {
+		events[0].Made, events[0].Class = purchased, Purchased
+	}
+	if promotional > 0 {
+		last := events[len(events)-1]
+		if last.Made > 0 {
+			e := event
+			last = &e
+			events = append(events, last)
+		}
+		last.Made, last.Class = promotional, Promotional
+	}
+	for i, e := range events {
+		e.Amount = sum(e.Lots) + e.Debt + e.Made
+		e.Part = part(i, len(events))
+		d.emit(e)
+	}
+}

@@ -1,0 +1,358 @@
+package account
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"iocredits/domain"
+)
+
+// Reserved sets credits aside: they can't be spent otherwise and don't expire.
+type Reserved struct {
+	plain
+	Reservation string         `json:"reservation"`
+	Amount      domain.Amount  `json:"amount"`
+	Service     domain.Service `json:"service"`
+	Reference   string         `json:"reference,omitempty"`
+	ExpiresAt   time.Time      `json:"expires_at,omitzero"`
+	Lots        []LotUse       `json:"lots"`
+	Part        Part           `json:"part,omitzero"`
+}
+
+// EventName is the stored type.
+func (*Reserved) EventName() string { return "reserved" }
+
+func (e *Reserved) effect() Effect {
+	return Effect{Taken: e.Lots, Hold: HoldChange{Reservation: e.Reservation, In: e.Lots, ExpiresAt: e.ExpiresAt}}
+}
+
+func (e *Reserved) entry() Entry {
+	return Entry{Type: EntryReservation, Service: e.Service, Lots: e.Lots, Reference: e.Reference}
+}
+
+func (e *Reserved) parts() Part { return e.Part }
+
+func (e *Reserved) claim() string {
+	if !e.Part.first() {
+		return ""
+	}
+	return reservationName(e.Reservation)
+}
+
+func (e *Reserved) evolve(s *State) {
+	r := s.Reservations[e.Reservation]
+	r.Service, r.Reference = e.Service, e.Reference
+	s.Reservations[e.Reservation] = r
+}
+
+// Captured spends held credits.
+type Captured struct {
+	plain
+	Reservation string         `json:"reservation"`
+	Amount      domain.Amount  `json:"amount"`
+	Service     domain.Service `json:"service"`
+	Reference   string         `json:"reference,omitempty"`
+	Lots        []LotUse       `json:"lots"`
+	// Closes: nothing is held any more.
+	Closes bool `json:"closes,omitzero"`
+	Part   Part `json:"part,omitzero"`
+}
+
+// EventName is the stored type.
+func (*Captured) EventName() string { return "reservation-captured" }
+
+func (e *Captured) effect() Effect {
+	return Effect{Hold: HoldChange{Reservation: e.Reservation, Out: e.Lots, Closes: e.Closes}}
+}
+
+func (e *Captured) entry() Entry {
+	return Entry{Type: EntryDeduction, Service: e.Service, Lots: e.Lots, Reference: e.Reference}
+}
+
+func (e *Captured) parts() Part { return e.Part }
+
+func (e *Captured) charge() charge {
+	return charge{e.Amount, e.Service, e.Reference, e.Lots, 0}
+}
+
+// ReleaseCause says why a hold ended.
+type ReleaseCause string
+
+// Why holds end.
+const (
+	ReleaseAsked    ReleaseCause = "released"
+	ReleaseExpired  ReleaseCause = "expired"
+	ReleaseCaptured ReleaseCause = "captured"
+)
+
+// Released returns held credits to the lots they came from.
+type Released struct {
+	plain
+	Reservation string         `json:"reservation"`
+	Amount      domain.Amount  `json:"amount"`
+	Service     domain.Service `json:"service"`
+	Reference   string         `json:"reference,omitempty"`
+	Cause       ReleaseCause   `json:"cause"`
+	Reason      domain.Sealed  `json:"reason,omitempty"`
+	Lots        []LotUse       `json:"lots"`
+	EffectiveAt time.Time      `json:"effective_at,omitzero"`
+	Closes      bool           `json:"closes,omitzero"`
+	Part        Part           `json:"part,omitzero"`
+}
+
+// EventName is the stored type.
+func (*Released) EventName() string { return "reservation-released" }
+
+func (e *Released) effect() Effect {
+	return Effect{Given: e.Lots, Hold: HoldChange{Reservation: e.Reservation, Out: e.Lots, Closes: e.Closes}}
+}
+
+func (e *Released) entry() Entry {
+	return Entry{
+		Type: EntryRelease, Service: e.Service, Lots: e.Lots,
+		Reference: e.Reference, Description: e.Reason, EffectiveAt: e.EffectiveAt,
+	}
+}
+
+func (e *Released) parts() Part { return e.Part }
+
+// Reservation is an open hold.
+type Reservation struct {
+	// Lots is what is still held, in spending order.
+	Lots      []LotUse
+	ExpiresAt time.Time
+	Service   domain.Service
+	Reference string
+}
+
+// Left is what can still be captured.
+func (r Reservation) Left() domain.Amount { return sum(r.Lots) }
+
+func reservationName(id string) string { return "reservation/" + id }
+
+// hold folds a change of a hold in. Slices inside are never changed in place.
+func (s *State) hold(change HoldChange) {
+	r, open := s.Reservations[change.Reservation]
+	if !open {
+		r.ExpiresAt = change.ExpiresAt
+		s.schedule(Deadline{At: r.ExpiresAt, ID: change.Reservation})
+	}
+	if change.Closes {
+		delete(s.Reservations, change.Reservation)
+		s.unschedule(Deadline{At: r.ExpiresAt, ID: change.Reservation})
+		return
+	}
+	r.Lots = without(append(slices.Clip(r.Lots), change.In...), change.Out)
+	s.Reservations[change.Reservation] = r
+}
+
+// without subtracts out from uses, lot by lot.
+func without(uses, out []LotUse) []LotUse {
+	if len(out) == 0 {
+		return uses
+	}
+	gone := make(map[int64]domain.Amount, len(out))
+	for _, u := range out {
+		gone[u.Lot] += u.Amount
+	}
+	var left []LotUse
+	for _, u := range uses {
+		part := min(gone[u.Lot], u.Amount)
+		gone[u.Lot] -= part
+		if u.Amount -= part; u.Amount > 0 {
+			left = append(left, u)
+		}
+	}
+	return left
+}
+
+func deadlineOrder(a, b Deadline) int {
+	if c := a.At.Compare(b.At); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.ID, b.ID)
+}
+
+func (s *State) schedule(d Deadline) {
+	if d.At.IsZero() {
+		return
+	}
+	i, _ := slices.BinarySearchFunc(s.Due, d, deadlineOrder)
+	s.Due = slices.Insert(s.Due, i, d)
+}
+
+func (s *State) unschedule(d Deadline) {
+	if i, found := slices.BinarySearchFunc(s.Due, d, deadlineOrder); found {
+		s.Due = slices.Delete(s.Due, i, i+1)
+	}
+}
+
+// maxReservations bounds the open holds of an account, and so its state.
+const maxReservations = 10_000
+
+// Reserve sets credits aside. Holds take lots only, never the allowance.
+//
+// Checks, in order: amount-invalid, amount-too-large; time-invalid (expires_at);
+// duplicate-id; limit-exceeded; account-frozen; insufficient-credits, against
+// available.
+type Reserve struct {
+	Reservation string
+	Amount      domain.Amount
+	Service     domain.Service
+	Reference   string
+	ExpiresAt   time.Time
+}
+
+// NameFor asks about the id unless it is open: the state forgets closed holds.
+func (c Reserve) NameFor(s *State) string {
+	if _, open := s.Reservations[c.Reservation]; open {
+		return ""
+	}
+	return reservationName(c.Reservation)
+}
+
+func (c Reserve) decide(d *decision) error {
+	if err := positive(c.Amount); err != nil {
+		return err
+	}
+	if err := d.inFuture("expires_at", c.ExpiresAt); err != nil {
+		return err
+	}
+	s := d.now()
+	// The state as it came in, too: a deadline may have ended the hold just now.
+	if _, open := d.initial.Reservations[c.Reservation]; open || d.cmd.NameTaken {
+		return domain.Refuse(domain.CodeDuplicateID, "reservation %q exists already", c.Reservation).
+			With("field", "reservation_id").With("value", c.Reservation)
+	}
+	if err := limit("reservations", len(s.Reservations), maxReservations); err != nil {
+		return err
+	}
+	if err := d.notFrozen(); err != nil {
+		return err
+	}
+	uses, short := s.Lots.pick(c.Amount)
+	if short > 0 {
+		return insufficient(&s.Figures, c.Amount, max(0, s.Available()))
+	}
+	// Accepted: nothing below refuses.
+	parts := split(uses)
+	for i, lots := range parts {
+		d.emit(&Reserved{
+			Reservation: c.Reservation, Amount: sum(lots), Service: c.Service, Reference: c.Reference,
+			ExpiresAt: c.ExpiresAt, Lots: lots, Part: part(i, len(parts)),
+		})
+	}
+	return nil
+}
+
+// Capture spends some of a hold; the last of it closes the hold. Frozen accounts
+// capture too: the promise was made before.
+//
+// Checks, in order: amount-invalid, amount-too-large; unknown-reservation or
+// reservation-closed; capture-exceeds-reservation.
+type Capture struct {
+	Reservation string
+	Amount      domain.Amount
+	// Final releases the rest.
+	Final bool
+}
+
+// NameFor asks about the id if the hold isn't open.
+func (c Capture) NameFor(s *State) string { return nameIfClosed(s, c.Reservation) }
+
+func (c Capture) decide(d *decision) error {
+	if err := positive(c.Amount); err != nil {
+		return err
+	}
+	r, err := d.openReservation(c.Reservation)
+	if err != nil {
+		return err
+	}
+	left := r.Left()
+	if c.Amount > left {
+		return domain.Refuse(domain.CodeCaptureExceeds, "reservation %q holds %s, not %s", c.Reservation, left, c.Amount).
+			With("reserved", left.String()).With("required", c.Amount.String())
+	}
+	// Accepted: nothing below refuses.
+	uses, _ := heldLots(r).pick(c.Amount)
+	parts := split(uses)
+	for i, lots := range parts {
+		d.emit(&Captured{
+			Reservation: c.Reservation, Amount: sum(lots), Service: r.Service, Reference: r.Reference,
+			Lots: lots, Closes: c.Amount == left && i == len(parts)-1, Part: part(i, len(parts)),
+		})
+	}
+	if c.Final && c.Amount < left {
+		d.releaseAll(c.Reservation, ReleaseCaptured, "")
+	}
+	return nil
+}
+
+// heldLots lets a hold be spent from as an account is.
+func heldLots(r Reservation) lots {
+	held := make(lots, len(r.Lots))
+	for i, u := range r.Lots {
+		held[i] = Lot{ID: u.Lot, Class: u.Class, Free: u.Amount, ExpiresAt: u.ExpiresAt}
+	}
+	return held
+}
+
+// Release ends a hold and gives its credits back.
+//
+// Checks: unknown-reservation or reservation-closed.
+type Release struct {
+	Reservation string
+	Reason      domain.Sealed
+}
+
+// NameFor asks about the id if the hold isn't open.
+func (c Release) NameFor(s *State) string { return nameIfClosed(s, c.Reservation) }
+
+func (c Release) decide(d *decision) error {
+	if _, err := d.openReservation(c.Reservation); err != nil {
+		return err
+	}
+	d.releaseAll(c.Reservation, ReleaseAsked, c.Reason)
+	return nil
+}
+
+func nameIfClosed(s *State, id string) string {
+	if _, open := s.Reservations[id]; open {
+		return ""
+	}
+	return reservationName(id)
+}
+
+// openReservation finds a hold that deadlines have not just ended.
+func (d *decision) openReservation(id string) (Reservation, error) {
+	r, open := d.now().Reservations[id]
+	if open {
+		return r, nil
+	}
+	_, wasOpen := d.initial.Reservations[id]
+	if d.cmd.NameTaken || wasOpen {
+		return r, domain.Refuse(domain.CodeReservationClosed, "reservation %q is closed", id).
+			With("field", "reservation_id").With("value", id)
+	}
+	return r, domain.Refuse(domain.CodeUnknownReservation, "the account has no reservation %q", id).
+		With("field", "reservation_id").With("value", id)
+}
+
+// releaseAll gives back what a hold still has. An empty hold is closed already.
+func (d *decision) releaseAll(id string, cause ReleaseCause, reason domain.Sealed) {
+	r := d.now().Reservations[id]
+	uses := fromEnd(r.Lots, 0, r.Left())
+	parts := split(uses)
+	for i, lots := range parts {
+		e := &Released{
+			Reservation: id, Amount: sum(lots), Service: r.Service, Reference: r.Reference,
+			Cause: cause, Reason: reason, Lots: lots, Closes: i == len(parts)-1, Part: part(i, len(parts)),
+		}
+		if cause == ReleaseExpired {
+			e.EffectiveAt = d.clock
+		}
+		d.emit(e)
+	}
+	d.arrived()
+}
