@@ -1,0 +1,200 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+)
+
+// book is an account in memory: its folded state and the head of its stream.
+type book struct {
+	state      *account.State
+	hash       eventstore.Hash
+	recordedAt time.Time
+	position   eventstore.Position
+	// saved is the revision of the newest snapshot.
+	saved  int64
+	recent window
+}
+
+// fold is the version of everything in a snapshot: the state's, and the
+// snapshot's own form.
+const fold = "ledger/1+" + account.FoldVersion
+
+// snapshot is a book as it is saved.
+type snapshot struct {
+	State      *account.State
+	Hash       eventstore.Hash
+	RecordedAt time.Time
+	Position   eventstore.Position
+}
+
+// ready makes sure that the worker has a book with all names that the read
+// model may lack, and not too many of those.
+func (w *worker) ready(ctx context.Context) error {
+	if w.book == nil {
+		b, err := w.load(ctx)
+		if err != nil {
+			w.ledger.opts.Logger.Error("account can't be loaded", "account", w.account, "error", err)
+			return err
+		}
+		w.book = b
+		w.shard.mu.Lock()
+		w.acked = max(w.acked, b.position)
+		w.shard.mu.Unlock()
+	}
+	w.book.recent.forget(w.ledger.opts.Names.Through())
+	return w.trim(ctx, w.book)
+}
+
+// load folds the account: the snapshot, if it is of this log, and the events
+// after it.
+func (w *worker) load(ctx context.Context) (*book, error) {
+	through := w.ledger.opts.Names.Through()
+	b, err := w.loadSnapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if b.position > through {
+		if err := w.recall(ctx, b, through); err != nil {
+			return nil, err
+		}
+	}
+	for r, err := range w.ledger.opts.Store.ReadStream(ctx, w.stream, b.state.Revision+1, eventstore.Forwards, math.MaxInt) {
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", w.stream, err)
+		}
+		f, err := w.ledger.opts.Codec.Open(r)
+		if err != nil {
+			return nil, err
+		}
+		if err := b.follow(f); err != nil {
+			return nil, err
+		}
+		if f.Position > through {
+			b.recent.add(NamesOf(f), f)
+			if err := w.trim(ctx, b); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return b, nil
+}
+
+// follow folds the next event of the stream, and checks that it is the next.
+func (b *book) follow(f eventstore.Fact) error {
+	if f.Revision != b.state.Revision+1 || f.Meta.Previous != b.hash {
+		return &eventstore.CorruptError{
+			Position: f.Position, Stream: f.Stream, Revision: f.Revision,
+			Reason: fmt.Sprintf("doesn't follow revision %d with hash %s", b.state.Revision, b.hash),
+		}
+	}
+	account.Evolve(b.state, f.Body)
+	b.hash = eventstore.ChainHash(f.Stream, f.Revision, f.Event, b.hash)
+	b.recordedAt, b.position = f.Meta.RecordedAt, f.Position
+	return nil
+}
+
+// loadSnapshot gives the saved book, or an empty one if there is none that fits
+// this fold and this log. A snapshot is a cache: a bad one costs only time.
+func (w *worker) loadSnapshot(ctx context.Context) (*book, error) {
+	empty := &book{state: account.New(), saved: eventstore.NoStream}
+	if w.ledger.opts.Snapshots == nil {
+		return empty, nil
+	}
+	saved, found, err := w.ledger.opts.Snapshots.LoadSnapshot(ctx, w.stream)
+	if err != nil || !found || saved.Fold != fold {
+		if err != nil {
+			w.ledger.opts.Logger.Warn("snapshot can't be read", "account", w.account, "error", err)
+		}
+		return empty, nil
+	}
+	content := snapshot{State: account.New()}
+	if err := json.Unmarshal(saved.Data, &content); err != nil || content.State.Revision != saved.Revision {
+		w.ledger.opts.Logger.Warn("snapshot is damaged", "account", w.account, "error", err)
+		return empty, nil
+	}
+	for r, err := range w.ledger.opts.Store.ReadStream(ctx, w.stream, saved.Revision, eventstore.Forwards, 1) {
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", w.stream, err)
+		}
+		meta, err := eventstore.DecodeMetadata(r.Metadata)
+		if err == nil && eventstore.ChainHash(w.stream, r.Revision, r.Event, meta.Previous) == content.Hash {
+			return &book{
+				state: content.State, hash: content.Hash, recordedAt: content.RecordedAt,
+				position: r.Position, saved: saved.Revision,
+			}, nil
+		}
+	}
+	w.ledger.opts.Logger.Warn("snapshot is not of this log", "account", w.account, "revision", saved.Revision)
+	return empty, nil
+}
+
+// recall fills the window with the names of events that are in the snapshot but
+// not yet in the read model: it lags behind the snapshot.
+func (w *worker) recall(ctx context.Context, b *book, through eventstore.Position) error {
+	var late []eventstore.Fact
+	for r, err := range w.ledger.opts.Store.ReadStream(ctx, w.stream, b.state.Revision, eventstore.Backwards, math.MaxInt) {
+		if err != nil {
+			return fmt.Errorf("read %s: %w", w.stream, err)
+		}
+		if r.Position <= through {
+			break
+		}
+		f, err := w.ledger.opts.Codec.Open(r)
+		if err != nil {
+			return err
+		}
+		if late = append(late, f); len(late) > w.ledger.opts.MaxRecentNames {
+			return w.waitForNames(ctx, late[0].Position)
+		}
+	}
+	for i := len(late) - 1; i >= 0; i-- {
+		b.recent.add(NamesOf(late[i]), late[i])
+	}
+	return nil
+}
+
+// saveThenRun saves an idle book, then serves what arrived meanwhile. The caller
+// has set running and counted the work.
+func (w *worker) saveThenRun() {
+	defer w.ledger.work.Done()
+	w.save()
+	w.run()
+}
+
+// saveInBackground saves a book that left the shard: nobody else has it.
+func (w *worker) saveInBackground() {
+	if w.unsaved() < w.ledger.opts.IdleSnapshot {
+		return
+	}
+	w.ledger.work.Add(1)
+	go func() {
+		defer w.ledger.work.Done()
+		w.save()
+	}()
+}
+
+// save writes a snapshot of the book, which is durable when this is called. It
+// is a cache, so a failure is only logged.
+func (w *worker) save() {
+	if w.ledger.opts.Snapshots == nil || w.book == nil {
+		return
+	}
+	b := w.book
+	data, err := json.Marshal(snapshot{State: b.state, Hash: b.hash, RecordedAt: b.recordedAt, Position: b.position}, json.Deterministic(true))
+	if err == nil {
+		err = w.ledger.opts.Snapshots.SaveSnapshot(w.ledger.life, w.stream, eventstore.Snapshot{Revision: b.state.Revision, Fold: fold, Data: data})
+	}
+	if err != nil {
+		w.ledger.opts.Logger.Warn("snapshot not saved", "account", w.account, "error", err)
+	}
+	// Even after a failure: the next try is SnapshotEvery events away.
+	b.saved = b.state.Revision
+}

@@ -1,0 +1,305 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+)
+
+// group is what one append makes durable: the events of the commands that were
+// accepted, and all the answers that rest on them.
+type group struct {
+	expected int64
+	events   []eventstore.Event
+	facts    []eventstore.Fact
+	balances []domain.Amount
+	names    []claim
+	bytes    int
+	answers  []answer
+	// rest did not fit and is the next group.
+	rest []*task
+}
+
+// claim is a name and the index in facts of the event that claims it.
+type claim struct {
+	name string
+	fact int
+}
+
+// answer is a decided task; it is filled from the group once that is durable.
+type answer struct {
+	task *task
+	// from and to bound the command's facts in the group; a replay of an older
+	// command has its facts in stored instead.
+	from, to int
+	stored   []eventstore.Fact
+	replayed bool
+	balance  account.Balance
+	revision int64
+	policy   account.Policy
+	err      error
+}
+
+func (g *group) taken() []*task {
+	tasks := make([]*task, len(g.answers))
+	for i, a := range g.answers {
+		tasks[i] = a.task
+	}
+	return tasks
+}
+
+// fill writes the answer into its task. The group is durable: positions are known.
+func (a *answer) fill(g *group, b *book) {
+	t := a.task
+	if t.err = a.err; t.err != nil {
+		return
+	}
+	if t.req.Do == nil {
+		t.view = View{Balance: a.balance, Policy: a.policy, Revision: a.revision, Position: b.position}
+		return
+	}
+	t.result = Result{Balance: a.balance, Revision: a.revision, Position: b.position}
+	t.result.Replayed = a.replayed
+	t.result.Facts = a.stored
+	if a.stored == nil {
+		t.result.Facts = g.facts[a.from:a.to:a.to]
+	}
+	if !a.replayed {
+		t.result.Balances = g.balances[a.from:a.to:a.to]
+	}
+	if n := len(t.result.Facts); n > 0 {
+		last := t.result.Facts[n-1]
+		t.result.Revision, t.result.Position = last.Revision, last.Position
+	}
+}
+
+// decide takes tasks one after the other until the group is full. The book is
+// evolved as it goes, ahead of what is durable.
+func (w *worker) decide(ctx context.Context, tasks []*task) *group {
+	g := &group{expected: w.book.state.Revision}
+	for i, t := range tasks {
+		if len(g.events) >= w.ledger.opts.MaxGroupEvents || g.bytes >= w.ledger.opts.MaxGroupBytes {
+			g.rest = tasks[i:]
+			break
+		}
+		// The last moment at which a caller that has gone stops its command.
+		if err := t.ctx.Err(); err != nil {
+			g.answers = append(g.answers, answer{task: t, err: err})
+			continue
+		}
+		g.answers = append(g.answers, w.decideOne(ctx, g, t))
+	}
+	return g
+}
+
+func (w *worker) decideOne(ctx context.Context, g *group, t *task) answer {
+	a := answer{task: t}
+	if t.req.Do != nil {
+		a.err = w.findReplay(ctx, g, &a)
+		if a.err == nil && !a.replayed {
+			a.from = len(g.facts)
+			a.err = w.accept(ctx, g, t.req)
+			a.to = len(g.facts)
+		}
+	}
+	s := w.book.state
+	a.balance, a.policy, a.revision = s.Balance(), s.Policy, s.Revision
+	if a.err == nil && t.req.Inspect != nil {
+		t.req.Inspect(s)
+	}
+	return a
+}
+
+// findReplay looks for the command among those that were accepted before, for
+// ever: in the window of names, then in the read model that has all older ones.
+func (w *worker) findReplay(ctx context.Context, g *group, a *answer) error {
+	req := a.task.req
+	if req.CommandID == "" {
+		return nil
+	}
+	revision, found, err := w.find(ctx, NameOfCommand(req.CommandID))
+	if err != nil || !found {
+		return err
+	}
+	facts, err := w.factsAt(ctx, g, revision, 1)
+	if err != nil {
+		return err
+	}
+	if len(facts) == 0 {
+		return fmt.Errorf("account %s has no revision %d, where command %q should be", w.account, revision, req.CommandID)
+	}
+	first := facts[0].Meta.Command
+	if first.Fingerprint != req.Fingerprint {
+		return domain.Refuse(domain.CodeIdempotencyKeyReused, "the Idempotency-Key was used before for another request").
+			With("revision", strconv.FormatInt(revision, 10))
+	}
+	a.replayed = true
+	if at := int(revision - g.expected - 1); at >= 0 {
+		a.from, a.to = at, at+first.Count
+		return nil
+	}
+	a.stored, err = w.factsAt(ctx, g, revision, first.Count)
+	return err
+}
+
+// accept decides a command and puts its events into the group; or refuses it
+// and leaves book and group as they were.
+func (w *worker) accept(ctx context.Context, g *group, req Request) error {
+	at := later(w.ledger.opts.Clock().UTC().Truncate(time.Microsecond), w.book.recordedAt)
+	cmd := account.Command{At: at, By: req.Actor, Do: req.Do}
+	if user, ok := req.Do.(account.NameUser); ok {
+		if name := user.NameFor(w.book.state); name != "" {
+			_, taken, err := w.find(ctx, name)
+			if err != nil {
+				return err
+			}
+			cmd.NameTaken = taken
+		}
+	}
+	if user, ok := req.Do.(account.OriginalUser); ok {
+		original, err := w.original(ctx, g, user.OriginalID())
+		if err != nil {
+			return err
+		}
+		cmd.Original = original
+	}
+	events, err := w.safeDecide(cmd)
+	if err != nil {
+		return err
+	}
+	return w.record(g, req, at, events)
+}
+
+// safeDecide turns a panic in a rule into a fault of this command alone. Decide
+// changes nothing, so the book is as it was.
+func (w *worker) safeDecide(cmd account.Command) (events []domain.Event, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.ledger.opts.Logger.Error("decision panicked", "account", w.account, "panic", p, "stack", string(debug.Stack()))
+			events, err = nil, fmt.Errorf("decide %T: panic: %v", cmd.Do, p)
+		}
+	}()
+	return account.Decide(w.book.state, cmd)
+}
+
+// record encodes and chains the events, then evolves the book by them.
+func (w *worker) record(g *group, req Request, at time.Time, events []domain.Event) error {
+	meta := eventstore.Metadata{
+		RecordedAt: at, Actor: req.Actor, Role: req.Role, Key: req.Key, RequestID: req.RequestID,
+		Command: eventstore.Command{ID: req.CommandID, Fingerprint: req.Fingerprint, Count: len(events)},
+	}
+	hash, revision := w.book.hash, w.book.state.Revision
+	start := len(g.facts)
+	for i, body := range events {
+		meta.Command.Index, meta.Previous = i, hash
+		revision++
+		fact, err := w.encode(revision, meta, body)
+		if err != nil {
+			g.facts = g.facts[:start]
+			return err
+		}
+		hash = eventstore.ChainHash(w.stream, revision, fact.Event, hash)
+		g.facts = append(g.facts, fact)
+	}
+	// Accepted: nothing below fails.
+	for i := start; i < len(g.facts); i++ {
+		f := &g.facts[i]
+		account.Evolve(w.book.state, f.Body)
+		g.events = append(g.events, f.Event)
+		g.balances = append(g.balances, w.book.state.Balance().Balance)
+		g.bytes += len(f.Data) + len(f.Metadata)
+		for _, name := range NamesOf(*f) {
+			g.names = append(g.names, claim{name, i})
+			w.book.pending(name, f.Revision)
+		}
+	}
+	if len(events) > 0 {
+		w.book.hash, w.book.recordedAt = hash, at
+	}
+	return nil
+}
+
+func (w *worker) encode(revision int64, meta eventstore.Metadata, body domain.Event) (eventstore.Fact, error) {
+	data, err := w.ledger.opts.Codec.Encode(body)
+	if err != nil {
+		return eventstore.Fact{}, err
+	}
+	metadata, err := eventstore.EncodeMetadata(meta)
+	if err != nil {
+		return eventstore.Fact{}, err
+	}
+	if size := len(data) + len(metadata); size > eventstore.MaxEventBytes {
+		return eventstore.Fact{}, fmt.Errorf("event %s has %d bytes, more than %d", body.EventName(), size, eventstore.MaxEventBytes)
+	}
+	event := eventstore.Event{Type: body.EventName(), Data: data, Metadata: metadata}
+	event.ID = eventstore.EventID(w.stream, revision, event.Type, data, metadata, meta.Previous)
+	return eventstore.Fact{
+		Recorded: eventstore.Recorded{Event: event, Stream: w.stream, Revision: revision},
+		Meta:     meta, Body: body,
+	}, nil
+}
+
+// original reads the event with this id, and the parts that follow it. None: no
+// such event in this account.
+func (w *worker) original(ctx context.Context, g *group, id uuid.UUID) ([]account.Recorded, error) {
+	revision, ours := domain.RevisionOf(id)
+	if !ours || revision > w.book.state.Revision {
+		return nil, nil
+	}
+	facts, err := w.factsAt(ctx, g, revision, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(facts) == 0 || facts[0].ID != id {
+		return nil, nil
+	}
+	if parts := account.PartsOf(facts[0].Body); parts > 1 {
+		if facts, err = w.factsAt(ctx, g, revision, parts); err != nil {
+			return nil, err
+		}
+	}
+	recorded := make([]account.Recorded, len(facts))
+	for i, f := range facts {
+		recorded[i] = account.Recorded{ID: f.ID, Revision: f.Revision, Event: f.Body}
+	}
+	return recorded, nil
+}
+
+// factsAt gives count events from revision on: those of this group from memory,
+// older ones from the store.
+func (w *worker) factsAt(ctx context.Context, g *group, revision int64, count int) ([]eventstore.Fact, error) {
+	if at := revision - g.expected - 1; at >= 0 {
+		if end := at + int64(count); end <= int64(len(g.facts)) {
+			return g.facts[at:end:end], nil
+		}
+		return nil, errors.New("events of one command are spread over groups")
+	}
+	facts := make([]eventstore.Fact, 0, count)
+	for r, err := range w.ledger.opts.Store.ReadStream(ctx, w.stream, revision, eventstore.Forwards, count) {
+		if err != nil {
+			return nil, fmt.Errorf("read %s at %d: %w", w.stream, revision, err)
+		}
+		f, err := w.ledger.opts.Codec.Open(r)
+		if err != nil {
+			return nil, err
+		}
+		facts = append(facts, f)
+	}
+	return facts, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,94 @@
+package ledger
+
+import (
+	"context"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+)
+
+// Request is a command and who sends it.
+type Request struct {
+	// Account MUST have passed domain.CheckID.
+	Account string
+	Do      account.Action
+
+	Actor, Role, Key string
+	RequestID        string
+
+	// CommandID is the Idempotency-Key, unique in the account; empty for the
+	// engine's own commands, which are safe to repeat by their nature.
+	CommandID string
+	// Fingerprint binds CommandID to what was asked. A replay needs the same one.
+	Fingerprint string
+
+	// Inspect, if set, sees the account's state at the answer: after this
+	// command, or as it is today for a replay. It runs on the account's worker:
+	// it MUST be quick, MUST NOT change the state and MUST copy what it keeps.
+	// It may be called more than once if an append has to be decided again; the
+	// last call counts. It is not called for refusals.
+	Inspect func(*account.State)
+}
+
+// Result is the answer to an accepted command.
+type Result struct {
+	// Facts are the command's events; none for a Tick with nothing due. The
+	// deadlines that were due come first.
+	Facts []eventstore.Fact
+	// Balances holds the account's balance after each fact; nil for a replay,
+	// whose history the read side has.
+	Balances []domain.Amount
+	// Revision and Position of the last fact, or of the account's head if there
+	// is none. Revision is NoStream and Position 0 for an account without events.
+	Revision int64
+	Position eventstore.Position
+	// Balance is the account's at the answer: today's for a replay.
+	Balance account.Balance
+	// Replayed: the command was accepted before, and these are its events.
+	Replayed bool
+}
+
+// Outcome is one line of a batch.
+type Outcome struct {
+	Result Result
+	Err    error
+}
+
+// View is the state of an account as the write side has it.
+type View struct {
+	Balance  account.Balance
+	Policy   account.Policy
+	Revision int64
+	Position eventstore.Position
+}
+
+// Names tells which event of an account claimed a name. It is a read model of
+// the log and lags behind it; Through says how far it reaches, so that a name
+// that it doesn't find and that no later event claimed is free for certain.
+//
+// Names are "command/" + CommandID, and what account.ClaimOf gives.
+type Names interface {
+	// Through: every claim at a position <= Through is found. It never goes back.
+	Through() eventstore.Position
+	// WaitThrough returns once Through() >= position, or with ctx's error.
+	WaitThrough(ctx context.Context, position eventstore.Position) error
+	// Find gives the revision of the (first) event that claimed name.
+	Find(ctx context.Context, account, name string) (revision int64, found bool, err error)
+}
+
+// NameOfCommand is the name that a command id claims.
+func NameOfCommand(id string) string { return "command/" + id }
+
+// NamesOf lists what an event claims: the command that it opens, and the thing
+// that it names. Read sides that implement Names index exactly these.
+func NamesOf(f eventstore.Fact) []string {
+	var names []string
+	if f.Meta.Command.ID != "" && f.Meta.Command.Index == 0 {
+		names = append(names, NameOfCommand(f.Meta.Command.ID))
+	}
+	if name := account.ClaimOf(f.Body); name != "" {
+		names = append(names, name)
+	}
+	return names
+}

@@ -1,0 +1,90 @@
+package ledger
+
+import (
+	"container/list"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"iocredits/eventstore"
+)
+
+// shardCount spreads the lock over the accounts: a command takes it twice.
+const shardCount = 64
+
+var shardSeed = maphash.MakeSeed()
+
+// shard holds the workers of some accounts, least recently used last.
+type shard struct {
+	mu      sync.Mutex
+	workers map[string]*worker
+	recency *list.List
+}
+
+func (s *shard) init() {
+	s.workers = make(map[string]*worker)
+	s.recency = list.New()
+}
+
+func (l *Ledger) shard(account string) *shard {
+	return &l.shards[maphash.String(shardSeed, account)%shardCount]
+}
+
+// worker finds or makes the account's worker. The caller holds s.mu.
+func (s *shard) worker(l *Ledger, account string) *worker {
+	w := s.workers[account]
+	if w == nil {
+		s.evict(l)
+		w = &worker{ledger: l, shard: s, account: account, stream: eventstore.AccountStream(account)}
+		w.place = s.recency.PushFront(w)
+		s.workers[account] = w
+	} else {
+		s.recency.MoveToFront(w.place)
+	}
+	w.used = time.Now()
+	return w
+}
+
+// evictTries bounds the search for a book that can go, so that a shard full of
+// busy accounts costs no command more than this.
+const evictTries = 8
+
+// evict makes room for one book. A book goes only when no worker runs on it and
+// the read models have all its names: after that Acked answers 0 for it.
+func (s *shard) evict(l *Ledger) {
+	if len(s.workers) < max(1, l.opts.MaxAccounts/shardCount) {
+		return
+	}
+	through := l.opts.Names.Through()
+	e := s.recency.Back()
+	for range evictTries {
+		if e == nil {
+			return
+		}
+		w := e.Value.(*worker)
+		e = e.Prev()
+		if w.running || w.acked > through {
+			continue
+		}
+		s.recency.Remove(w.place)
+		delete(s.workers, w.account)
+		w.saveInBackground()
+		return
+	}
+}
+
+// saveIdle saves the books of accounts that rest and that pass the filter.
+func (l *Ledger) saveIdle(filter func(*worker) bool) {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		for _, w := range s.workers {
+			if !w.running && w.unsaved() >= l.opts.IdleSnapshot && filter(w) {
+				w.running = true
+				l.work.Add(1)
+				go w.saveThenRun()
+			}
+		}
+		s.mu.Unlock()
+	}
+}
