@@ -3,6 +3,8 @@ package domain
 import (
 	"math"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/ericlagergren/decimal"
 )
@@ -135,6 +137,9 @@ func parseStored(text []byte) (Amount, bool) {
 			decimals = 0
 			continue
 		}
+		if v > math.MaxInt64/10 {
+			return 0, false
+		}
 		v = v*10 + uint64(c-'0')
 		if decimals >= 0 {
 			decimals++
@@ -223,11 +228,17 @@ func restate(err error, field, text string) error {
 	return err
 }
 
-// clip keeps hostile input from filling answers and logs.
+// clip keeps hostile input from filling answers and logs, and from breaking
+// their JSON, which takes valid UTF-8 only.
 func clip(text string) string {
 	const limit = 40
-	if len(text) <= limit {
-		return text
+	end := ""
+	if len(text) > limit {
+		cut := limit
+		for cut > limit-utf8.UTFMax && !utf8.RuneStart(text[cut]) {
+			cut--
+		}
+		text, end = text[:cut], "…"
 	}
-	return text[:limit] + "…"
+	return strings.ToValidUTF8(text, string(utf8.RuneError)) + end
 }

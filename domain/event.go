@@ -85,7 +85,8 @@ const maxID = 128
 
 // CheckID accepts an id that a client chose: 1 to 128 of A-Z a-z 0-9 . _ : - @.
 // Ids become stream names, keys and URLs; nothing else is needed and nothing
-// else is safe in all three. Error: CodeIDInvalid.
+// else is safe in all three. "." and ".." are refused, because every client and
+// proxy takes them out of a URL. Error: CodeIDInvalid.
 func CheckID(field, text string) error {
 	if len(text) == 0 || len(text) > maxID {
 		return Refuse(CodeIDInvalid, "%s is %d bytes long; 1 to %d are allowed", field, len(text), maxID).With("field", field)
@@ -95,6 +96,10 @@ func CheckID(field, text string) error {
 			return Refuse(CodeIDInvalid, "%s %q has a character outside A-Z a-z 0-9 . _ : - @", field, clip(text)).
 				With("field", field).With("value", clip(text))
 		}
+	}
+	if text == "." || text == ".." {
+		return Refuse(CodeIDInvalid, "%s %q has a meaning of its own in a URL", field, text).
+			With("field", field).With("value", text)
 	}
 	return nil
 }

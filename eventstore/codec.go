@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -83,7 +84,7 @@ func (c *Codec) Decode(name string, data []byte) (domain.Event, error) {
 		return nil, fmt.Errorf("event type %q is unknown to this version", name)
 	}
 	event := t.New()
-	if err := json.Unmarshal(data, event, json.RejectUnknownMembers(true)); err != nil {
+	if err := decodeObject(data, event); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", name, err)
 	}
 	if t.Upcast != nil {
@@ -104,10 +105,18 @@ func EncodeMetadata(m Metadata) ([]byte, error) {
 // DecodeMetadata reads it back.
 func DecodeMetadata(b []byte) (Metadata, error) {
 	var m Metadata
-	if err := json.Unmarshal(b, &m, json.RejectUnknownMembers(true)); err != nil {
+	if err := decodeObject(b, &m); err != nil {
 		return Metadata{}, fmt.Errorf("decode metadata: %w", err)
 	}
 	return m, nil
+}
+
+// decodeObject refuses null too, which would pass for an event of zeros.
+func decodeObject(b []byte, into any) error {
+	if len(b) == 0 || b[0] != '{' {
+		return errors.New("not a JSON object")
+	}
+	return json.Unmarshal(b, into, json.RejectUnknownMembers(true))
 }
 
 // Fact is a recorded event, decoded.

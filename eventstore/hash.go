@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"iocredits/domain"
@@ -23,8 +24,17 @@ func (h *Hash) UnmarshalText(text []byte) error {
 	if len(text) != hex.EncodedLen(len(h)) {
 		return fmt.Errorf("hash has %d characters, not %d", len(text), hex.EncodedLen(len(h)))
 	}
-	_, err := hex.Decode(h[:], text)
-	return err
+	var read Hash
+	if _, err := hex.Decode(read[:], text); err != nil {
+		return fmt.Errorf("hash: %w", err)
+	}
+	for _, c := range text {
+		if c >= 'A' && c <= 'F' {
+			return errors.New("hash is not in lower case")
+		}
+	}
+	*h = read
+	return nil
 }
 
 // chain is the input of both digests: every part behind its length, so that no

@@ -1,0 +1,296 @@
+package domain_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/big"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/ericlagergren/decimal"
+	"pgregory.net/rapid"
+
+	"iocredits/domain"
+)
+
+const valid = domain.Code("")
+
+func TestParseAmount(t *testing.T) {
+	const invalid, large = domain.CodeAmountInvalid, domain.CodeAmountTooLarge
+	cases := []struct {
+		text string
+		want domain.Amount
+		code domain.Code
+	}{
+		{"0", 0, valid},
+		{"0.0", 0, valid},
+		{"0.000000", 0, valid},
+		{"1", domain.Credit, valid},
+		{"12.5", 12_500_000, valid},
+		{"12.500000", 12_500_000, valid},
+		{"0.000001", domain.Micro, valid},
+		{"0.100000", 100_000, valid},
+		{"999999999.999999", domain.MaxAmount - 1, valid},
+		{"1000000000", domain.MaxAmount, valid},
+		{"1000000000.000000", domain.MaxAmount, valid},
+		{"1000000000.000001", 0, large},
+		{"1000000001", 0, large},
+		{"1000000000000000", 0, large},
+		{"9223372036854.775807", 0, large},
+		{"9223372036854.775808", 0, large},
+		{"18446744073709551617", 0, large},
+		{"18446744073710.551616", 0, large},
+		{strings.Repeat("9", 64), 0, large},
+		{strings.Repeat("9", 65), 0, large},
+		{strings.Repeat("9", 1<<20), 0, large},
+		{"", 0, invalid},
+		{"-1", 0, invalid},
+		{"-0", 0, invalid},
+		{"+1", 0, invalid},
+		{"1e400", 0, invalid},
+		{"1E2", 0, invalid},
+		{"1e-3", 0, invalid},
+		{"NaN", 0, invalid},
+		{"sNaN", 0, invalid},
+		{"Inf", 0, invalid},
+		{"Infinity", 0, invalid},
+		{"١٢", 0, invalid},
+		{"1٢", 0, invalid},
+		{"１２", 0, invalid},
+		{" 1", 0, invalid},
+		{"1 ", 0, invalid},
+		{"1 0", 0, invalid},
+		{"\t1", 0, invalid},
+		{"1\n", 0, invalid},
+		{"1\x00", 0, invalid},
+		{"01", 0, invalid},
+		{"00", 0, invalid},
+		{"00.5", 0, invalid},
+		{".5", 0, invalid},
+		{"5.", 0, invalid},
+		{".", 0, invalid},
+		{"1.2.3", 0, invalid},
+		{"1..2", 0, invalid},
+		{"1,5", 0, invalid},
+		{"1_000", 0, invalid},
+		{"0x10", 0, invalid},
+		{"$1", 0, invalid},
+		{"0.0000001", 0, invalid},
+		{"1.0000000", 0, invalid},
+		{"null", 0, invalid},
+	}
+	for _, c := range cases {
+		t.Run(fmt.Sprintf("%.40q", c.text), func(t *testing.T) {
+			got, err := domain.ParseAmount("amount", c.text)
+			checkRefusal(t, err, c.code)
+			if got != c.want {
+				t.Errorf("got %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+func checkRefusal(t *testing.T, err error, code domain.Code) {
+	t.Helper()
+	if code == valid {
+		if err != nil {
+			t.Errorf("refused: %v", err)
+		}
+		return
+	}
+	if !domain.IsCode(err, code) {
+		t.Fatalf("got %v, want code %s", err, code)
+	}
+	refusal, _ := domain.AsError(err)
+	for _, f := range refusal.Fields {
+		if len(f.Value) > 128 || !utf8.ValidString(f.Value) {
+			t.Errorf("field %s holds %q", f.Name, f.Value)
+		}
+	}
+	if len(refusal.Detail) > 512 || !utf8.ValidString(refusal.Detail) {
+		t.Errorf("detail is %q", refusal.Detail)
+	}
+}
+
+func TestParseSignedAmount(t *testing.T) {
+	const invalid, large = domain.CodeAmountInvalid, domain.CodeAmountTooLarge
+	cases := []struct {
+		text string
+		want domain.Amount
+		code domain.Code
+	}{
+		{"1.5", 1_500_000, valid},
+		{"-1.5", -1_500_000, valid},
+		{"-0", 0, valid},
+		{"-1000000000", -domain.MaxAmount, valid},
+		{"-1000000000.000001", 0, large},
+		{"-", 0, invalid},
+		{"--1", 0, invalid},
+		{"-+1", 0, invalid},
+		{"+1", 0, invalid},
+		{"- 1", 0, invalid},
+		{"−1", 0, invalid},
+		{"-Inf", 0, invalid},
+	}
+	for _, c := range cases {
+		t.Run(c.text, func(t *testing.T) {
+			got, err := domain.ParseSignedAmount("amount", c.text)
+			checkRefusal(t, err, c.code)
+			if got != c.want {
+				t.Errorf("got %d, want %d", got, c.want)
+			}
+		})
+	}
+	_, err := domain.ParseSignedAmount("amount", "-1x")
+	refusal, _ := domain.AsError(err)
+	if refusal.Fields[1].Value != "-1x" {
+		t.Errorf("refusal names %q instead of the input", refusal.Fields[1].Value)
+	}
+}
+
+func TestAmountText(t *testing.T) {
+	cases := map[domain.Amount]string{
+		0: "0", 1: "0.000001", -1: "-0.000001", 100_000: "0.1", 1_000_000: "1", 12_500_000: "12.5",
+		-12_500_000: "-12.5", 10_000_000: "10", domain.MaxAmount: "1000000000", domain.MaxBalance: "1000000000000",
+		math.MaxInt64: "9223372036854.775807", math.MinInt64: "-9223372036854.775808",
+	}
+	for amount, want := range cases {
+		if got := amount.String(); got != want {
+			t.Errorf("%d prints %s, want %s", int64(amount), got, want)
+		}
+		b, err := amount.AppendText([]byte("x"))
+		if err != nil || string(b) != "x"+want {
+			t.Errorf("AppendText: %s, %v", b, err)
+		}
+	}
+	out, err := json.Marshal(domain.Amount(12_500_000))
+	if err != nil || string(out) != `"12.5"` {
+		t.Errorf("JSON: %s, %v", out, err)
+	}
+}
+
+func TestUnmarshalAmount(t *testing.T) {
+	refused := []string{
+		"", "-", "--1", "+1", "01", "1.", ".1", "1.0000001", "1e3", "NaN", "١", " 1",
+		"9223372036854.775808", "9223372036855", "18446744073709551616", "18446744073709551617",
+		"-18446744073709551617", "99999999999999999999", "100000000000000000000", "20000000000000000000",
+		strings.Repeat("9", 100),
+	}
+	for _, text := range refused {
+		got := domain.Amount(7)
+		if err := got.UnmarshalText([]byte(text)); !domain.IsCode(err, domain.CodeAmountInvalid) || got != 7 {
+			t.Errorf("%q reads as %d, %v", text, int64(got), err)
+		}
+	}
+}
+
+func TestAmountStringAgainstLibrary(t *testing.T) {
+	check := func(t interface {
+		Fatalf(string, ...any)
+	}, n int64) {
+		amount := domain.Amount(n)
+		if got, want := amount.String(), libraryText(n); got != want {
+			t.Fatalf("%d prints %s, the library says %s", n, got, want)
+		}
+		if n == math.MinInt64 { // far beyond MaxBalance; it prints, and nothing stores it
+			return
+		}
+		var back domain.Amount
+		if err := back.UnmarshalText([]byte(amount.String())); err != nil || back != amount {
+			t.Fatalf("%s comes back as %s, %v", amount, back, err)
+		}
+	}
+	for _, n := range []int64{math.MinInt64, math.MinInt64 + 1, math.MaxInt64, 0, 1, -1} {
+		check(t, n)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		check(t, rapid.OneOf(rapid.Int64(), rapid.Int64Range(-10_000_000, 10_000_000)).Draw(t, "micro"))
+	})
+}
+
+// libraryText renders through the decimal library alone.
+func libraryText(micro int64) string {
+	text := fmt.Sprintf("%f", decimal.New(micro, 6))
+	if strings.Contains(text, ".") {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return text
+}
+
+var (
+	amountGrammar = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]{1,6})?$`)
+	million       = big.NewRat(1_000_000, 1)
+	maxAmountRat  = big.NewRat(1_000_000_000, 1)
+)
+
+func FuzzParseAmount(f *testing.F) {
+	for _, seed := range []string{
+		"0", "12.5", "1000000000", "1000000000.000001", "1e400", "NaN", "-1", "١٢", "0.0000005", "01", "1.",
+		"18446744073709551617", "99999999999999999999", "9223372036854.775808",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		amount, err := domain.ParseAmount("amount", text)
+		inGrammar := amountGrammar.MatchString(text)
+		switch {
+		case !inGrammar:
+			checkRefusal(t, err, domain.CodeAmountInvalid)
+		case ratOf(t, text).Cmp(maxAmountRat) > 0:
+			checkRefusal(t, err, domain.CodeAmountTooLarge)
+		default:
+			checkRefusal(t, err, valid)
+			checkAccepted(t, text, amount)
+		}
+		checkStored(t, text, amount, err)
+	})
+}
+
+func checkAccepted(t *testing.T, text string, amount domain.Amount) {
+	t.Helper()
+	exact := new(big.Rat).Mul(ratOf(t, text), million)
+	if !exact.IsInt() || !exact.Num().IsInt64() || exact.Num().Int64() != int64(amount) {
+		t.Fatalf("%q reads as %d, it is %s", text, int64(amount), exact)
+	}
+	library, ok := decimal.WithPrecision(100).SetString(text)
+	if !ok || library.Cmp(decimal.New(int64(amount), 6)) != 0 {
+		t.Fatalf("%q reads as %s, the library says %s", text, amount, library)
+	}
+	again, err := domain.ParseAmount("amount", amount.String())
+	if err != nil || again != amount {
+		t.Fatalf("%q prints as %s, which reads as %s, %v", text, amount, again, err)
+	}
+}
+
+// checkStored holds the fast reader of stored amounts to ParseAmount.
+func checkStored(t *testing.T, text string, amount domain.Amount, refused error) {
+	t.Helper()
+	var stored domain.Amount
+	err := stored.UnmarshalText([]byte(text))
+	if refused == nil && (err != nil || stored != amount) {
+		t.Fatalf("%q: ParseAmount gives %s, UnmarshalText %s, %v", text, amount, stored, err)
+	}
+	if err != nil || refused == nil {
+		return
+	}
+	body := strings.TrimPrefix(text, "-")
+	if !amountGrammar.MatchString(body) {
+		t.Fatalf("UnmarshalText reads %q", text)
+	}
+	exact := new(big.Rat).Mul(ratOf(t, text), million)
+	if !exact.IsInt() || !exact.Num().IsInt64() || exact.Num().Int64() != int64(stored) {
+		t.Fatalf("UnmarshalText reads %q as %s", text, stored)
+	}
+}
+
+func ratOf(t *testing.T, text string) *big.Rat {
+	t.Helper()
+	r, ok := new(big.Rat).SetString(text)
+	if !ok {
+		t.Fatalf("%q is no rational", text)
+	}
+	return r
+}

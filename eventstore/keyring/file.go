@@ -1,0 +1,283 @@
+package keyring
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+const (
+	fileName = "keys"
+	lockName = "LOCK"
+)
+
+// file is what FileKeys needs of an *os.File; a test cuts its power.
+type file interface {
+	io.ReaderAt
+	io.WriterAt
+	Truncate(size int64) error
+	Sync() error
+	Close() error
+}
+
+// Options of Open.
+type Options struct {
+	// Random makes the keys; nil is the system's. Only a simulation sets it.
+	Random io.Reader
+}
+
+// FileKeys keeps keys in one file of a directory of its own. It is not on
+// Pebble: an LSM keeps what was deleted in its WAL and tables for as long as it
+// likes, and when they go their blocks are only unlinked. Here a key stands in
+// one place for ever and Destroy writes zeros over it.
+//
+// What Destroy guarantees: the key is gone from the file, and it stays gone
+// over a crash. What it can't: copies below or beside the file (a file system
+// that copies on write, the spare blocks of an SSD, snapshots, backups) and this
+// process's memory. So the disk SHOULD be encrypted, and backups of the keyring
+// SHOULD be kept apart from those of the log and no longer than erasure may take.
+//
+// A copy of the file taken while it is in use is a good backup: only its last
+// records can be missing. An older one brings destroyed keys back, so erasures
+// made since MUST be repeated on it. Making keys is group commit: callers that come while
+// a sync runs share the next one.
+type FileKeys struct {
+	random io.Reader
+	f      file
+	lock   io.Closer
+
+	// io orders writes: one batch or one erasure at a time, each synced before
+	// the next. Taken before mu.
+	io sync.Mutex
+
+	mu       sync.RWMutex
+	accounts map[string]place
+	slots    uint32 // all below are synced
+	waiting  *batch
+	flushing bool
+	idle     sync.Cond // of mu: not flushing
+	failed   error     // sticky, see writeSynced
+	closed   bool
+}
+
+// batch is the accounts that get their keys with one sync.
+type batch struct {
+	accounts []string
+	index    map[string]int
+	keys     []Key
+	done     chan struct{}
+	err      error
+}
+
+var _ Keys = (*FileKeys)(nil)
+
+// Open opens the keyring in dir, which it makes (mode 0700) if need be, and
+// holds it alone until Close.
+func Open(dir string, options Options) (*FileKeys, error) {
+	dir, err := filepath.Abs(dir) // the lock goes by the name
+	if err != nil {
+		return nil, fmt.Errorf("open keyring: %w", err)
+	}
+	if err := makeDir(dir); err != nil {
+		return nil, fmt.Errorf("make keyring: %w", err)
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, fileName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open keyring: %w", err), lock.Close())
+	}
+	keys, err := openFile(f, options)
+	if err == nil {
+		err = syncDir(dir)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open keyring %s: %w", dir, err), f.Close(), lock.Close())
+	}
+	keys.lock = lock
+	return keys, nil
+}
+
+func lockDir(dir string) (io.Closer, error) {
+	path := filepath.Join(dir, lockName)
+	// Lock itself would make the file readable by all. Only a new one is opened
+	// here: to close a locked file ends the process's lock.
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, fmt.Errorf("make keyring's lock: %w", err)
+	}
+	lock, err := vfs.Default.Lock(path)
+	if err != nil {
+		return nil, fmt.Errorf("keyring %s is in use: %w", dir, err)
+	}
+	return lock, nil
+}
+
+// makeDir makes dir with its parents, durably. The nearest parent is synced even
+// if dir is there: an earlier process may have died before it did that.
+func makeDir(dir string) error {
+	changed := []string{filepath.Dir(dir)}
+	for at := filepath.Dir(dir); ; at = filepath.Dir(at) {
+		_, err := os.Stat(at)
+		if !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		changed = append(changed, filepath.Dir(at))
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, parent := range changed {
+		if err := syncDir(parent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("open directory: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("sync directory %s: %w", dir, err)
+	}
+	return nil
+}
+
+func openFile(f file, options Options) (*FileKeys, error) {
+	found, err := scanFile(f)
+	if err != nil {
+		return nil, err
+	}
+	if err := found.repair(f); err != nil {
+		return nil, err
+	}
+	// An earlier process may have died between its write and its sync: what it
+	// left can be read here and must not be lost once it was used.
+	if err := f.Sync(); err != nil {
+		return nil, fmt.Errorf("sync the keyring: %w", err)
+	}
+	k := &FileKeys{random: options.Random, f: f, accounts: found.accounts, slots: found.slots}
+	if k.random == nil {
+		k.random = rand.Reader
+	}
+	k.idle.L = &k.mu
+	return k, nil
+}
+
+// Key implements Keys. When ctx ends first the key may be made nevertheless.
+func (k *FileKeys) Key(ctx context.Context, account string) (Key, error) {
+	if len(account) == 0 || len(account) > maxAccount {
+		return Key{}, fmt.Errorf("%w: %d bytes, 1 to %d are allowed", ErrInvalidAccount, len(account), maxAccount)
+	}
+	key, status, err := k.Find(ctx, account)
+	if err != nil || status == Live {
+		return key, err
+	}
+	k.mu.Lock()
+	if err := k.writable(); err != nil {
+		defer k.mu.Unlock()
+		return Key{}, err
+	}
+	if at := k.accounts[account]; at.live { // made since Find
+		defer k.mu.Unlock()
+		return k.read(account, at)
+	}
+	b, i := k.enqueue(account)
+	k.mu.Unlock()
+
+	select {
+	case <-b.done:
+	case <-ctx.Done():
+		return Key{}, ctx.Err()
+	}
+	if b.err != nil {
+		return Key{}, b.err
+	}
+	return b.keys[i], nil
+}
+
+// Find implements Keys.
+func (k *FileKeys) Find(ctx context.Context, account string) (Key, Status, error) {
+	if err := ctx.Err(); err != nil {
+		return Key{}, None, err
+	}
+	// The lock is held over the read: Destroy takes the place out of accounts
+	// before it writes over it.
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.closed {
+		return Key{}, None, ErrClosed
+	}
+	at, known := k.accounts[account]
+	if !known {
+		return Key{}, None, nil
+	}
+	if !at.live {
+		return Key{Generation: at.generation}, Destroyed, nil
+	}
+	key, err := k.read(account, at)
+	return key, Live, err
+}
+
+func (k *FileKeys) read(account string, at place) (Key, error) {
+	var b [recordSize]byte
+	if _, err := k.f.ReadAt(b[:], int64(at.slot)*recordSize); err != nil {
+		return Key{}, fmt.Errorf("read key of account %q: %w", account, err)
+	}
+	r, err := decodeRecord(b[:])
+	if err == nil && (r.status != statusLive || r.account != account || r.generation != at.generation) {
+		err = errors.New("another record is in its place")
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("damaged keyring: slot %d: %w", at.slot, err)
+	}
+	return Key{Generation: r.generation, Secret: r.secret}, nil
+}
+
+// writable answers why nothing can be written, if so. mu is held.
+func (k *FileKeys) writable() error {
+	if k.closed {
+		return ErrClosed
+	}
+	return k.failed
+}
+
+// Close waits for writes under way. Keys that still wait to be made are refused.
+func (k *FileKeys) Close() error {
+	k.io.Lock()
+	k.mu.Lock()
+	twice := k.closed
+	k.closed = true
+	k.io.Unlock()
+	for k.flushing {
+		k.idle.Wait()
+	}
+	k.mu.Unlock()
+	if twice {
+		return nil
+	}
+	err := k.f.Close()
+	if k.lock != nil {
+		err = errors.Join(err, k.lock.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("close keyring: %w", err)
+	}
+	return nil
+}
