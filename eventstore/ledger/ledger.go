@@ -37,6 +37,8 @@ type Options struct {
 	MaxGroupEvents, MaxGroupBytes int
 	// MaxRecentNames bounds the window of names that Names has not reached yet.
 	MaxRecentNames int
+	// NamesPatience is how long commands wait for Names when that window is full.
+	NamesPatience time.Duration
 
 	// OnCommand and OnAppend, if set, are told of every answer and every append.
 	OnCommand func(outcome string)
@@ -57,6 +59,9 @@ func (o *Options) defaults() {
 	set(&o.MaxGroupEvents, 2_000)
 	set(&o.MaxGroupBytes, 768<<10)
 	set(&o.MaxRecentNames, 65_536)
+	if o.NamesPatience == 0 {
+		o.NamesPatience = 5 * time.Second
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -246,6 +251,10 @@ func (l *Ledger) enqueue(t *task) error {
 	s := l.shard(t.req.Account)
 	s.mu.Lock()
 	w := s.worker(l, t.req.Account)
+	if w == nil {
+		s.mu.Unlock()
+		return l.overloaded("more than %d accounts are busy or wait for the read models", l.opts.MaxAccounts)
+	}
 	if len(w.queue) >= l.opts.MaxQueue {
 		s.mu.Unlock()
 		return l.overloaded("%d commands wait for this account", l.opts.MaxQueue)

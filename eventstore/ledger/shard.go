@@ -30,11 +30,14 @@ func (l *Ledger) shard(account string) *shard {
 	return &l.shards[maphash.String(shardSeed, account)%shardCount]
 }
 
-// worker finds or makes the account's worker. The caller holds s.mu.
+// worker finds or makes the account's worker; nil if no book can make room. The
+// caller holds s.mu.
 func (s *shard) worker(l *Ledger, account string) *worker {
 	w := s.workers[account]
 	if w == nil {
-		s.evict(l)
+		if !s.evict(l) {
+			return nil
+		}
 		w = &worker{ledger: l, shard: s, account: account, stream: eventstore.AccountStream(account)}
 		w.place = s.recency.PushFront(w)
 		s.workers[account] = w
@@ -50,16 +53,18 @@ func (s *shard) worker(l *Ledger, account string) *worker {
 const evictTries = 8
 
 // evict makes room for one book. A book goes only when no worker runs on it and
-// the read models have all its names: after that Acked answers 0 for it.
-func (s *shard) evict(l *Ledger) {
-	if len(s.workers) < max(1, l.opts.MaxAccounts/shardCount) {
-		return
+// the read models have all its names: after that Acked answers 0 for it. While
+// they lag, a shard may grow to twice its share; false when it may not grow more.
+func (s *shard) evict(l *Ledger) bool {
+	share := max(1, l.opts.MaxAccounts/shardCount)
+	if len(s.workers) < share {
+		return true
 	}
 	through := l.opts.Names.Through()
 	e := s.recency.Back()
 	for range evictTries {
 		if e == nil {
-			return
+			break
 		}
 		w := e.Value.(*worker)
 		e = e.Prev()
@@ -69,8 +74,9 @@ func (s *shard) evict(l *Ledger) {
 		s.recency.Remove(w.place)
 		delete(s.workers, w.account)
 		w.saveInBackground()
-		return
+		return true
 	}
+	return len(s.workers) < 2*share
 }
 
 // saveIdle saves the books of accounts that rest and that pass the filter.

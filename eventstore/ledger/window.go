@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"time"
 
 	"iocredits/domain"
 	"iocredits/eventstore"
@@ -86,11 +85,8 @@ func (w *worker) trim(ctx context.Context, b *book) error {
 	return nil
 }
 
-// namesPatience is how long commands wait for a read model that is behind.
-const namesPatience = 5 * time.Second
-
 func (w *worker) waitForNames(ctx context.Context, position eventstore.Position) error {
-	ctx, cancel := context.WithTimeout(ctx, namesPatience)
+	ctx, cancel := context.WithTimeout(ctx, w.ledger.opts.NamesPatience)
 	defer cancel()
 	if err := w.ledger.opts.Names.WaitThrough(ctx, position); err != nil {
 		return domain.Refuse(domain.CodeOverloaded, "the read models are too far behind to tell repeated requests apart; try again")

@@ -1,0 +1,242 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"iocredits/domain"
+	"iocredits/eventstore"
+	"iocredits/eventstore/ledger"
+)
+
+// faultyStore fails appends as the test says: before or after they are written.
+type faultyStore struct {
+	eventstore.Store
+	before, after func() error
+}
+
+func (s *faultyStore) Append(ctx context.Context, stream string, expected int64, events []eventstore.Event) (eventstore.Appended, error) {
+	if s.before != nil {
+		if err := s.before(); err != nil {
+			return eventstore.Appended{}, err
+		}
+	}
+	appended, err := s.Store.Append(ctx, stream, expected, events)
+	if err == nil && s.after != nil {
+		err = s.after()
+	}
+	return appended, err
+}
+
+// gate holds appends until it opens; taken tells that one is waiting.
+type gate struct{ taken, open chan struct{} }
+
+func newGate() *gate { return &gate{taken: make(chan struct{}, 100), open: make(chan struct{})} }
+
+func (g *gate) wait() error {
+	g.taken <- struct{}{}
+	<-g.open
+	return nil
+}
+
+func TestEveryKeyHasOneEffectHoweverAppendsFail(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	var mu sync.Mutex
+	rng := rand.New(rand.NewPCG(seed, 1))
+	dice := func(one int) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return rng.IntN(one) == 0
+	}
+	r := newRig(t, func(o *ledger.Options) {
+		o.Store = &faultyStore{Store: o.Store,
+			before: func() error {
+				if dice(5) {
+					return eventstore.ErrUnavailable
+				}
+				return nil
+			},
+			after: func() error {
+				if dice(5) {
+					return errors.New("connection lost after the write")
+				}
+				return nil
+			}}
+	})
+	const keys = 200
+	funded := func(key string) { insist(t, r, command("a", key, purchase(key, 1))) }
+	var wg sync.WaitGroup
+	for i := range keys {
+		wg.Go(func() { funded(fmt.Sprint("k", i)) })
+		wg.Go(func() { funded(fmt.Sprint("k", i)) })
+	}
+	wg.Wait()
+	require.Len(t, r.facts("a"), keys)
+	require.Equal(t, keys*credit, r.balance("a"))
+}
+
+// insist repeats a command until its outcome is known, as a client would.
+func insist(t *testing.T, r *rig, req ledger.Request) {
+	t.Helper()
+	for {
+		_, err := r.Execute(context.Background(), req)
+		if err == nil {
+			return
+		}
+		if !domain.IsCode(err, domain.CodeUnavailable) {
+			t.Error(err)
+			return
+		}
+	}
+}
+
+func TestNothingIsAnsweredBeforeWhatItRestsOnIsDurable(t *testing.T) {
+	g := newGate()
+	store := &faultyStore{}
+	r := newRig(t, func(o *ledger.Options) { store.Store = o.Store; o.Store = store })
+	store.before = g.wait
+
+	answered := make(chan string, 4)
+	launch := func(name string, req ledger.Request) {
+		go func() {
+			_, err := r.Execute(context.Background(), req)
+			answered <- fmt.Sprintf("%s %v", name, err == nil)
+		}()
+	}
+	launch("purchase", command("a", "1", purchase("p", 10)))
+	<-g.taken
+	launch("refusal", command("a", "2", deduct(50)))
+	launch("replay", command("a", "1", purchase("p", 10)))
+	go func() {
+		_, err := r.Read(context.Background(), "a")
+		answered <- fmt.Sprintf("read %v", err == nil)
+	}()
+	waitFor(t, func() bool { return r.QueueDepth() == 4 })
+	select {
+	case early := <-answered:
+		t.Fatalf("%s was answered before the append was durable", early)
+	default:
+	}
+	close(g.open)
+	got := map[string]bool{}
+	for range 4 {
+		got[<-answered] = true
+	}
+	require.Equal(t, map[string]bool{"purchase true": true, "refusal false": true, "replay true": true, "read true": true}, got)
+}
+
+func TestAFailedAppendDiscardsAllThatRestsOnIt(t *testing.T) {
+	fail := true
+	r := newRig(t, func(o *ledger.Options) {
+		o.Store = &faultyStore{Store: o.Store, before: func() error {
+			if fail {
+				return eventstore.ErrUnavailable
+			}
+			return nil
+		}}
+	})
+	out := r.ExecuteBatch(context.Background(), []ledger.Request{
+		command("a", "1", purchase("p", 10)), command("a", "2", deduct(4)), command("a", "3", deduct(60)),
+	})
+	for _, o := range out {
+		require.True(t, domain.IsCode(o.Err, domain.CodeUnavailable), "%v", o.Err)
+	}
+	require.Zero(t, r.balance("a"))
+	fail = false
+	r.refused(domain.CodeInsufficientCredits, command("a", "2", deduct(4)))
+}
+
+func TestOverloadIsRefusedAtOnceAndPasses(t *testing.T) {
+	g := newGate()
+	store := &faultyStore{}
+	r := newRig(t, func(o *ledger.Options) {
+		store.Store, o.Store = o.Store, store
+		o.MaxQueue, o.MaxInFlight = 4, 6
+	})
+	store.before = g.wait
+	var wg sync.WaitGroup
+	errs := make(chan error, 100)
+	send := func(acct, key string) {
+		wg.Go(func() {
+			_, err := r.Execute(context.Background(), command(acct, key, purchase(key, 1)))
+			errs <- err
+		})
+	}
+	send("a", "first")
+	<-g.taken
+	for i := range 4 {
+		send("a", fmt.Sprint(i))
+	}
+	waitFor(t, func() bool { return r.QueueDepth() == 5 })
+	r.refused(domain.CodeOverloaded, command("a", "account full", deduct(1)))
+	send("b", "b1")
+	<-g.taken
+	r.refused(domain.CodeOverloaded, command("c", "engine full", deduct(1)))
+	close(g.open)
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(t, err)
+	}
+	require.Equal(t, 5*credit, r.balance("a"))
+}
+
+func TestACallerThatGoesLeavesNoHalf(t *testing.T) {
+	g := newGate()
+	store := &faultyStore{}
+	r := newRig(t, func(o *ledger.Options) { store.Store = o.Store; o.Store = store })
+	store.before = g.wait
+
+	ctx, cancel := context.WithCancel(context.Background())
+	gone := make(chan error, 2)
+	go func() { _, err := r.Execute(ctx, command("a", "decided", purchase("p", 10))); gone <- err }()
+	<-g.taken
+	go func() { _, err := r.Execute(ctx, command("a", "waiting", purchase("q", 10))); gone <- err }()
+	waitFor(t, func() bool { return r.QueueDepth() == 2 })
+	cancel()
+	require.ErrorIs(t, <-gone, context.Canceled)
+	require.ErrorIs(t, <-gone, context.Canceled)
+	close(g.open)
+
+	waitFor(t, func() bool { return r.QueueDepth() == 0 })
+	require.Len(t, r.facts("a"), 1, "what was decided is whole, what waited never began")
+	require.True(t, r.do("a", "decided", purchase("p", 10)).Replayed)
+	require.False(t, r.do("a", "waiting", purchase("q", 10)).Replayed)
+}
+
+func TestCloseFinishesWhatItAccepted(t *testing.T) {
+	g := newGate()
+	store := &faultyStore{}
+	r := newRig(t, func(o *ledger.Options) { store.Store = o.Store; o.Store = store })
+	store.before = g.wait
+	answered := make(chan error, 1)
+	go func() {
+		_, err := r.Execute(context.Background(), command("a", "1", purchase("p", 10)))
+		answered <- err
+	}()
+	<-g.taken
+	closed := make(chan error, 1)
+	go func() { closed <- r.Close(context.Background()) }()
+	waitFor(t, func() bool {
+		_, err := r.Execute(context.Background(), command("b", "1", deduct(1)))
+		return domain.IsCode(err, domain.CodeUnavailable)
+	})
+	close(g.open)
+	require.NoError(t, <-answered)
+	require.NoError(t, <-closed)
+	require.Len(t, r.facts("a"), 1)
+}
+
+// waitFor polls a condition that another goroutine is about to make true.
+func waitFor(t *testing.T, condition func() bool) {
+	t.Helper()
+	require.Eventually(t, condition, 10*time.Second, time.Millisecond)
+}

@@ -1,0 +1,127 @@
+package ledger_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore"
+	"iocredits/eventstore/ledger"
+)
+
+// countingStore counts the events of streams that are read.
+type countingStore struct {
+	eventstore.Store
+	read atomic.Int64
+}
+
+func (s *countingStore) ReadStream(ctx context.Context, stream string, from int64, d eventstore.Direction, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		for r, err := range s.Store.ReadStream(ctx, stream, from, d, limit) {
+			s.read.Add(1)
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// shelf keeps snapshots where a test can spoil them.
+type shelf struct {
+	mu    sync.Mutex
+	saved map[string]eventstore.Snapshot
+}
+
+func (s *shelf) SaveSnapshot(_ context.Context, stream string, snap eventstore.Snapshot) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saved[stream] = snap
+	return nil
+}
+
+func (s *shelf) LoadSnapshot(_ context.Context, stream string) (eventstore.Snapshot, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	snap, found := s.saved[stream]
+	return snap, found, nil
+}
+
+func TestASnapshotOnlySavesTime(t *testing.T) {
+	const stream = "account-a"
+	spoil := map[string]func(*shelf){
+		"kept":                 func(*shelf) {},
+		"lost":                 func(s *shelf) { clear(s.saved) },
+		"of another fold":      func(s *shelf) { set(s, stream, func(x *eventstore.Snapshot) { x.Fold = "0" }) },
+		"damaged":              func(s *shelf) { set(s, stream, func(x *eventstore.Snapshot) { x.Data = x.Data[:20] }) },
+		"beyond the end":       func(s *shelf) { set(s, stream, func(x *eventstore.Snapshot) { x.Revision += 1000 }) },
+		"of another account":   func(s *shelf) { s.saved[stream] = s.saved["account-b"] },
+		"not what it pretends": func(s *shelf) { set(s, stream, func(x *eventstore.Snapshot) { x.Revision-- }) },
+	}
+	for name, harm := range spoil {
+		t.Run(name, func(t *testing.T) {
+			snaps := &shelf{saved: map[string]eventstore.Snapshot{}}
+			counting := &countingStore{}
+			r := newRig(t, func(o *ledger.Options) {
+				counting.Store, o.Store, o.Snapshots, o.SnapshotEvery = o.Store, counting, snaps, 50
+			})
+			for i := range 105 {
+				r.do("a", fmt.Sprint(i), purchase(fmt.Sprint(i), 1))
+				r.do("b", fmt.Sprint(i), purchase(fmt.Sprint(i), 2))
+			}
+			r.names.advance(r.AckedAny())
+			r.restart()
+			harm(snaps)
+			counting.read.Store(0)
+			require.Equal(t, 105*credit, r.balance("a"))
+			if name == "kept" {
+				require.Less(t, counting.read.Load(), int64(60))
+			} else {
+				require.GreaterOrEqual(t, counting.read.Load(), int64(105))
+			}
+			require.EqualValues(t, 105, r.do("a", "next", deduct(1)).Revision)
+			r.facts("a")
+		})
+	}
+}
+
+func set(s *shelf, stream string, change func(*eventstore.Snapshot)) {
+	snap := s.saved[stream]
+	change(&snap)
+	s.saved[stream] = snap
+}
+
+func TestBooksInMemoryAreBounded(t *testing.T) {
+	r := newRig(t, func(o *ledger.Options) { o.MaxAccounts = 64; o.IdleSnapshot = 1 })
+	for i := range 1000 {
+		acct := fmt.Sprint("acct", i)
+		r.do(acct, "k", purchase("p", 1))
+		r.names.advance(r.AckedAny())
+	}
+	require.Zero(t, r.Acked("acct0"), "the book of acct0 has left")
+	for i := range 1000 {
+		acct := fmt.Sprint("acct", i)
+		require.True(t, r.do(acct, "k", purchase("p", 1)).Replayed)
+		require.Equal(t, credit, r.balance(acct))
+	}
+}
+
+func TestABrokenChainStopsTheAccountAlone(t *testing.T) {
+	r := newRig(t, nil)
+	r.do("a", "1", purchase("p", 1))
+	forged := r.facts("a")[0].Event
+	forged.ID[15]++
+	_, err := r.store.Append(context.Background(), "account-a", 0, []eventstore.Event{forged})
+	require.NoError(t, err)
+	r.restart()
+	_, err = r.Execute(context.Background(), command("a", "2", deduct(1)))
+	var corrupt *eventstore.CorruptError
+	require.ErrorAs(t, err, &corrupt)
+	require.EqualValues(t, 1, corrupt.Revision)
+	require.NotZero(t, corrupt.Position)
+	r.do("b", "1", purchase("p", 1))
+}

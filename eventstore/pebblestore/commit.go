@@ -1,0 +1,336 @@
+package pebblestore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/google/uuid"
+
+	"iocredits/eventstore"
+)
+
+// pending is an append on its way to the committer.
+type pending struct {
+	stream   string
+	expected int64
+	events   []eventstore.Event
+	bytes    int64
+	// state decides between the committer, which takes, and the caller, who
+	// leaves: an append is written as a whole or never begun.
+	state    atomic.Int32
+	appended eventstore.Appended
+	err      error
+	done     chan struct{}
+}
+
+const (
+	waiting int32 = iota
+	taken
+	abandoned
+)
+
+// group is the appends that one sync makes durable, with their answers.
+type group struct {
+	batch   *pebble.Batch
+	pending []*pending
+	events  int
+	bytes   int
+	// last is the position of the group's last event; 0: it has none.
+	last    eventstore.Position
+	started time.Time
+	err     error
+}
+
+const (
+	maxGroupEvents = 16_384
+	maxGroupBytes  = 8 << 20
+	// maxSyncing bounds the groups that wait for their sync.
+	maxSyncing = 8
+	// maxHeads bounds the memory of streams' ends.
+	maxHeads = 1 << 18
+)
+
+// Append implements eventstore.Store.
+func (s *Store) Append(ctx context.Context, stream string, expected int64, events []eventstore.Event) (eventstore.Appended, error) {
+	p := &pending{stream: stream, expected: expected, events: events, done: make(chan struct{})}
+	if err := p.check(); err != nil {
+		return eventstore.Appended{}, err
+	}
+	if err := s.enter(); err != nil {
+		return eventstore.Appended{}, err
+	}
+	defer s.leave()
+	if err := s.enqueue(ctx, p); err != nil {
+		return eventstore.Appended{}, err
+	}
+	select {
+	case <-p.done:
+		return p.appended, p.err
+	case <-ctx.Done():
+		if p.state.CompareAndSwap(waiting, abandoned) {
+			return eventstore.Appended{}, ctx.Err()
+		}
+		<-p.done // taken: its outcome is near, and worth knowing
+		return p.appended, p.err
+	}
+}
+
+func (s *Store) enqueue(ctx context.Context, p *pending) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.opts.ReadOnly {
+		return fmt.Errorf("%w: opened to read only", eventstore.ErrUnavailable)
+	}
+	if failed := s.failed.Load(); failed != nil {
+		return fmt.Errorf("%w: %w", eventstore.ErrUnavailable, *failed)
+	}
+	if s.queuedBytes.Add(p.bytes) > s.opts.MaxQueueBytes {
+		s.queuedBytes.Add(-p.bytes)
+		return fmt.Errorf("%w: %d bytes wait", eventstore.ErrUnavailable, s.opts.MaxQueueBytes)
+	}
+	select {
+	case s.queue <- p:
+		return nil
+	default:
+		s.queuedBytes.Add(-p.bytes)
+		return fmt.Errorf("%w: %d appends wait", eventstore.ErrUnavailable, s.opts.MaxQueue)
+	}
+}
+
+// check holds the caller to the contract.
+func (p *pending) check() error {
+	if len(p.stream) == 0 || len(p.stream) > eventstore.MaxStreamName {
+		return fmt.Errorf("%w: stream name has %d bytes, 1 to %d are allowed", eventstore.ErrInvalid, len(p.stream), eventstore.MaxStreamName)
+	}
+	if len(p.events) == 0 || p.expected < eventstore.NoStream {
+		return fmt.Errorf("%w: %d events at revision %d", eventstore.ErrInvalid, len(p.events), p.expected)
+	}
+	ids := make(map[uuid.UUID]struct{}, len(p.events))
+	for i := range p.events {
+		e := &p.events[i]
+		if size := len(e.Data) + len(e.Metadata); size > eventstore.MaxEventBytes {
+			return fmt.Errorf("%w: event %d has %d bytes, more than %d", eventstore.ErrInvalid, i, size, eventstore.MaxEventBytes)
+		}
+		if len(p.events) > 1 {
+			ids[e.ID] = struct{}{}
+		}
+		p.bytes += int64(recordSize(p.stream, e))
+	}
+	if len(p.events) > 1 && len(ids) != len(p.events) {
+		return fmt.Errorf("%w: two events have one id", eventstore.ErrInvalid)
+	}
+	return nil
+}
+
+// commit prepares groups until the queue is closed. next is the last position
+// that is taken.
+func (s *Store) commit(next eventstore.Position) {
+	defer close(s.syncing)
+	var carried *pending
+	for {
+		g := &group{batch: s.db.NewBatch()}
+		p := carried
+		if p == nil {
+			var open bool
+			if p, open = <-s.queue; !open {
+				_ = g.batch.Close()
+				return
+			}
+		}
+		g.started = time.Now()
+		full := s.diskFull()
+		carried = s.fill(g, p, &next, full)
+		s.apply(g)
+		s.syncing <- g
+	}
+}
+
+// fill puts p and all that waits into the group. What can't be judged before
+// the group is in Pebble is carried into the next.
+func (s *Store) fill(g *group, p *pending, next *eventstore.Position, full error) (carried *pending) {
+	written := make(map[string]bool)
+	for {
+		s.queuedBytes.Add(-p.bytes)
+		if p.state.CompareAndSwap(waiting, taken) || p.state.Load() == taken {
+			switch {
+			case full != nil:
+				p.err = full
+			case !s.add(g, p, next, written):
+				s.queuedBytes.Add(p.bytes)
+				return p
+			}
+			g.pending = append(g.pending, p)
+		}
+		if g.events >= maxGroupEvents || g.bytes >= maxGroupBytes {
+			return nil
+		}
+		select {
+		case another, open := <-s.queue:
+			if !open {
+				return nil
+			}
+			p = another
+		default:
+			return nil
+		}
+	}
+}
+
+// add checks the expected revision and encodes the events. It answers false if
+// the append has to be compared with events of this very group.
+func (s *Store) add(g *group, p *pending, next *eventstore.Position, written map[string]bool) bool {
+	last, err := s.lastRevision(p.stream)
+	if err != nil {
+		p.err = err
+		return true
+	}
+	if p.expected != last {
+		if written[p.stream] {
+			return false
+		}
+		p.appended, p.err = s.repeated(p, last)
+		return true
+	}
+	created := s.opts.Now()
+	positions := make([]eventstore.Position, len(p.events))
+	for i := range p.events {
+		*next++
+		last++
+		positions[i] = *next
+		r := eventstore.Recorded{Event: p.events[i], Stream: p.stream, Revision: last, Position: *next, Created: created}
+		s.encode(g, &r, i == len(p.events)-1)
+	}
+	s.heads[p.stream] = last
+	written[p.stream] = true
+	g.events += len(p.events)
+	g.bytes += int(p.bytes)
+	g.last = *next
+	p.appended = eventstore.Appended{Revision: last, Positions: positions}
+	return true
+}
+
+// encode writes the record straight into the batch.
+func (s *Store) encode(g *group, r *eventstore.Recorded, last bool) {
+	// Set fails only on a closed batch; this one is open until it is synced.
+	_ = g.batch.Set(eventKey(make([]byte, 0, 9), r.Position), appendRecord(make([]byte, 0, recordSize(r.Stream, &r.Event)), r, last), nil)
+	_ = g.batch.Set(streamKey(make([]byte, 0, 11+len(r.Stream)), r.Stream, r.Revision), binary.AppendUvarint(nil, uint64(r.Position)), nil)
+}
+
+// repeated answers an append that is not at the stream's end: the first answer
+// if it is the repeat of one that succeeded, a conflict otherwise. Everything
+// that it compares with is in Pebble, and its answer waits for the sync of that.
+func (s *Store) repeated(p *pending, last int64) (eventstore.Appended, error) {
+	conflict := &eventstore.ConflictError{Stream: p.stream, Expected: p.expected, Actual: last}
+	if last < p.expected+int64(len(p.events)) {
+		return eventstore.Appended{}, conflict
+	}
+	appended := eventstore.Appended{Revision: p.expected + int64(len(p.events))}
+	for i := range p.events {
+		r, err := s.recordAt(p.stream, p.expected+1+int64(i))
+		if err != nil {
+			return eventstore.Appended{}, err
+		}
+		if r.ID != p.events[i].ID {
+			return eventstore.Appended{}, conflict
+		}
+		appended.Positions = append(appended.Positions, r.Position)
+	}
+	return appended, nil
+}
+
+// lastRevision of a stream, with everything that was given to Pebble so far.
+func (s *Store) lastRevision(stream string) (int64, error) {
+	if last, known := s.heads[stream]; known {
+		return last, nil
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: streamKey(nil, stream, 0), UpperBound: streamEnd(stream)})
+	if err != nil {
+		return 0, fmt.Errorf("find the end of %q: %w", stream, err)
+	}
+	last := eventstore.NoStream
+	if it.Last() {
+		key := it.Key()
+		last = int64(binary.BigEndian.Uint64(key[len(key)-8:]))
+	}
+	if err := it.Close(); err != nil {
+		return 0, fmt.Errorf("find the end of %q: %w", stream, err)
+	}
+	s.heads[stream] = last
+	return last, nil
+}
+
+// apply hands the group to Pebble: in its memtable, on the way to the disk.
+func (s *Store) apply(g *group) {
+	if len(s.heads) > maxHeads {
+		clear(s.heads) // after this everything is in Pebble, so nothing is lost
+	}
+	if g.events == 0 {
+		return
+	}
+	if failed := s.failed.Load(); failed != nil {
+		g.err = *failed
+		return
+	}
+	if err := s.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
+		g.err = s.fail(err)
+	}
+}
+
+// fail stops all further writing: whether the failed group is on the disk is
+// unknown, and so would be everything after it.
+func (s *Store) fail(err error) error {
+	err = fmt.Errorf("commit to the event log: %w", err)
+	if s.failed.CompareAndSwap(nil, &err) {
+		s.opts.Logger.Error("the event log takes no more writes until it is opened again", "error", err)
+	}
+	return err
+}
+
+// settle waits for each group's sync in order, moves the head, and answers.
+func (s *Store) settle() {
+	for g := range s.syncing {
+		if g.err == nil && g.events > 0 {
+			if err := g.batch.SyncWait(); err != nil {
+				g.err = s.fail(err)
+			}
+		}
+		if failed := s.failed.Load(); failed != nil && g.err == nil {
+			g.err = *failed
+		}
+		if g.err == nil && g.events > 0 {
+			s.publish(g.last)
+			s.opts.OnCommit(CommitStats{Appends: len(g.pending), Events: g.events, Bytes: g.bytes, Wait: time.Since(g.started)})
+		}
+		for _, p := range g.pending {
+			if g.err != nil {
+				p.appended, p.err = eventstore.Appended{}, errors.Join(p.err, g.err)
+			}
+			close(p.done)
+		}
+		_ = g.batch.Close()
+	}
+}
+
+// publish moves the head and wakes subscribers.
+func (s *Store) publish(head eventstore.Position) {
+	s.head.Store(uint64(head))
+	s.mu.Lock()
+	close(s.moved)
+	s.moved = make(chan struct{})
+	s.mu.Unlock()
+}
+
+// diskFull refuses appends before Pebble could meet a full disk.
+func (s *Store) diskFull() error {
+	usage, err := s.opts.FS.GetDiskUsage(s.dir)
+	if err != nil || usage.AvailBytes >= s.opts.MinFreeBytes || usage.TotalBytes == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %d bytes are free on the disk of %s, %d are needed", eventstore.ErrUnavailable, usage.AvailBytes, s.dir, s.opts.MinFreeBytes)
+}

@@ -1,0 +1,14 @@
+// Package pebblestore is the embedded event store, on one Pebble database.
+//
+// One committer takes all appends that wait, checks their expected revisions,
+// gives them consecutive positions and hands them to Pebble as one batch; a
+// second goroutine waits for the batches' syncs in order, moves the head and
+// answers. So the next group is prepared while the last one syncs, and one sync
+// makes the appends of many streams durable.
+//
+// Invariant: nobody sees an event past the head, and the head only ever passes
+// what is synced. Pebble's memtable has events before that; every read stops at
+// the head.
+//
+// The package never looks into data or metadata and never alters them.
+package pebblestore

@@ -1,0 +1,118 @@
+package pebblestore
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Options of a Store. The zero value is a good default.
+type Options struct {
+	FS     vfs.FS
+	Logger *slog.Logger
+	// Now is the clock of Recorded.Created.
+	Now func() time.Time
+	// CacheBytes is the size of the block cache.
+	CacheBytes int64
+	// MinFreeBytes is the room on the disk below which appends are refused with
+	// ErrUnavailable. A WAL that meets a full disk is fatal to Pebble, so this
+	// MUST stay far above what can be in flight: memtables, their flush and a
+	// compaction.
+	MinFreeBytes uint64
+	// MaxQueue and MaxQueueBytes bound the appends that wait; more are refused
+	// with ErrUnavailable.
+	MaxQueue      int
+	MaxQueueBytes int64
+	// OnCommit, if set, is told of every group that became durable.
+	OnCommit func(CommitStats)
+	// ReadOnly opens a store, such as a checkpoint, that must not be written.
+	ReadOnly bool
+}
+
+// CommitStats describes one group commit.
+type CommitStats struct {
+	Appends, Events, Bytes int
+	// Wait is from the group's preparation until it was durable.
+	Wait time.Duration
+}
+
+// Defaults of Options.
+const (
+	DefaultCacheBytes    = 64 << 20
+	DefaultMinFreeBytes  = 256 << 20
+	DefaultMaxQueue      = 16_384
+	DefaultMaxQueueBytes = 64 << 20
+
+	memTableBytes = 16 << 20
+)
+
+// ErrLocked: another process has the directory open.
+var ErrLocked = errors.New("in use by another process")
+
+func (o *Options) defaults() {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = DefaultCacheBytes
+	}
+	if o.MinFreeBytes == 0 {
+		o.MinFreeBytes = DefaultMinFreeBytes
+	}
+	if o.MaxQueue == 0 {
+		o.MaxQueue = DefaultMaxQueue
+	}
+	if o.MaxQueueBytes == 0 {
+		o.MaxQueueBytes = DefaultMaxQueueBytes
+	}
+	if o.OnCommit == nil {
+		o.OnCommit = func(CommitStats) {}
+	}
+}
+
+func (o *Options) pebble() (*pebble.Options, func()) {
+	cache := pebble.NewCache(o.CacheBytes)
+	opts := &pebble.Options{
+		FS:                 o.FS,
+		Cache:              cache,
+		ReadOnly:           o.ReadOnly,
+		FormatMajorVersion: pebble.FormatNewest,
+		// Small memtables recycle the WAL's files sooner, and a recycled file
+		// syncs faster than one that grows.
+		MemTableSize:                memTableBytes,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       24,
+		Logger:                      logger{o.Logger},
+	}
+	opts.EnsureDefaults()
+	return opts, cache.Unref
+}
+
+// logger passes Pebble's log on. Pebble calls Fatalf when it can't go on
+// safely, as after a failed WAL sync: it expects not to return. Ending the
+// process is right for a ledger (nothing is acknowledged after it), and the
+// message says why.
+type logger struct{ to *slog.Logger }
+
+func (l logger) Infof(string, ...any) {}
+
+func (l logger) Errorf(format string, args ...any) {
+	l.to.Error("pebble: " + fmt.Sprintf(format, args...))
+}
+
+func (l logger) Fatalf(format string, args ...any) {
+	l.to.Error("the event log can't go on: " + fmt.Sprintf(format, args...))
+	os.Exit(3)
+}

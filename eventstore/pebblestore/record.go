@@ -1,0 +1,162 @@
+package pebblestore
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"time"
+
+	"iocredits/eventstore"
+)
+
+// Keys, numbers big-endian so that they sort:
+//
+//	'e' position:8                               → record
+//	's' length:2 stream revision:8               → position, uvarint
+//	'p' stream                                   → snapshot
+//
+// The length before the stream keeps every stream's keys together and apart
+// from those of all others, whatever bytes a name has. The last revision of a
+// stream is its last 's' key; there is no third key a record.
+const (
+	eventPrefix    = 'e'
+	streamPrefix   = 's'
+	snapshotPrefix = 'p'
+)
+
+func eventKey(b []byte, position eventstore.Position) []byte {
+	return binary.BigEndian.AppendUint64(append(b, eventPrefix), uint64(position))
+}
+
+func streamKey(b []byte, stream string, revision int64) []byte {
+	b = binary.BigEndian.AppendUint16(append(b, streamPrefix), uint16(len(stream)))
+	return binary.BigEndian.AppendUint64(append(b, stream...), uint64(revision))
+}
+
+func snapshotKey(stream string) []byte { return append([]byte{snapshotPrefix}, stream...) }
+
+// Record:
+//
+//	crc:4 flags:1 revision created id:16 stream type data metadata
+//
+// crc is CRC-32C over the position (8 bytes, big-endian) and all that follows,
+// so a record at another place is damage too. revision is a uvarint, created a
+// varint of microseconds since 1970; stream, type and data stand behind their
+// lengths as uvarints; metadata is the rest.
+const (
+	crcBytes = 4
+	idBytes  = 16
+	// flagLast marks the last event of an append.
+	flagLast = 1
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func checksum(position eventstore.Position, body []byte) uint32 {
+	var head [8]byte
+	binary.BigEndian.PutUint64(head[:], uint64(position))
+	return crc32.Update(crc32.Update(0, castagnoli, head[:]), castagnoli, body)
+}
+
+// appendRecord encodes r, whose Position MUST be set.
+func appendRecord(b []byte, r *eventstore.Recorded, last bool) []byte {
+	start := len(b)
+	b = append(b, 0, 0, 0, 0, 0)
+	if last {
+		b[start+crcBytes] = flagLast
+	}
+	b = binary.AppendUvarint(b, uint64(r.Revision))
+	b = binary.AppendVarint(b, r.Created.UnixMicro())
+	b = append(b, r.ID[:]...)
+	b = appendPart(b, r.Stream)
+	b = appendPart(b, r.Type)
+	b = appendPart(b, r.Data)
+	b = append(b, r.Metadata...)
+	binary.BigEndian.PutUint32(b[start:], checksum(r.Position, b[start+crcBytes:]))
+	return b
+}
+
+func appendPart[T ~string | ~[]byte](b []byte, part T) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(part))), part...)
+}
+
+// recordSize bounds the encoding of an event.
+func recordSize(stream string, e *eventstore.Event) int {
+	return 64 + len(stream) + len(e.Type) + len(e.Data) + len(e.Metadata)
+}
+
+var (
+	errChecksum = errors.New("checksum is wrong")
+	errShort    = errors.New("record ends early")
+)
+
+// decodeRecord reads the record at position. The result keeps no reference to b.
+func decodeRecord(position eventstore.Position, b []byte) (r eventstore.Recorded, last bool, err error) {
+	if len(b) < crcBytes+1 {
+		return r, false, errShort
+	}
+	if binary.BigEndian.Uint32(b) != checksum(position, b[crcBytes:]) {
+		return r, false, errChecksum
+	}
+	p := parser{rest: b[crcBytes+1:]}
+	r.Position = position
+	r.Revision = int64(p.uvarint())
+	r.Created = time.UnixMicro(p.varint()).UTC()
+	copy(r.ID[:], p.take(idBytes))
+	r.Stream = string(p.part())
+	r.Type = string(p.part())
+	data := p.part()
+	if p.failed {
+		return eventstore.Recorded{}, false, errShort
+	}
+	// One allocation for both; the caps keep an append to Data off Metadata.
+	own := append(append(make([]byte, 0, len(data)+len(p.rest)), data...), p.rest...)
+	r.Data = own[:len(data):len(data)]
+	r.Metadata = own[len(data):]
+	return r, b[crcBytes]&flagLast != 0, nil
+}
+
+// parser reads fields until one is missing.
+type parser struct {
+	rest   []byte
+	failed bool
+}
+
+func (p *parser) take(n int) []byte {
+	if n < 0 || n > len(p.rest) {
+		p.failed, p.rest = true, nil
+		return nil
+	}
+	taken := p.rest[:n]
+	p.rest = p.rest[n:]
+	return taken
+}
+
+func (p *parser) uvarint() uint64 {
+	v, n := binary.Uvarint(p.rest)
+	if n <= 0 {
+		p.failed, p.rest = true, nil
+		return 0
+	}
+	p.rest = p.rest[n:]
+	return v
+}
+
+func (p *parser) varint() int64 {
+	v, n := binary.Varint(p.rest)
+	if n <= 0 {
+		p.failed, p.rest = true, nil
+		return 0
+	}
+	p.rest = p.rest[n:]
+	return v
+}
+
+func (p *parser) part() []byte {
+	length := p.uvarint()
+	if length > uint64(len(p.rest)) {
+		p.failed, p.rest = true, nil
+		return nil
+	}
+	return p.take(int(length))
+}

@@ -1,0 +1,177 @@
+package pebblestore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"iocredits/eventstore"
+)
+
+// Store is an event store in one directory, which it holds alone.
+type Store struct {
+	opts Options
+	dir  string
+	db   *pebble.DB
+	free func()
+
+	queue       chan *pending
+	queuedBytes atomic.Int64
+	syncing     chan *group
+	// heads has the last revision of streams that were written lately, the
+	// group under preparation included. Only the committer touches it.
+	heads map[string]int64
+
+	// head is the last position that is durable: the end of every read.
+	head atomic.Uint64
+	mu   sync.Mutex
+	// moved is closed, and replaced, when the head moves.
+	moved chan struct{}
+	// failed is set for good when a commit failed.
+	failed atomic.Pointer[error]
+
+	// users counts calls inside, so that Close ends none of them in the middle.
+	users   sync.WaitGroup
+	gate    sync.RWMutex
+	closed  bool
+	ended   chan struct{}
+	workers sync.WaitGroup
+}
+
+var (
+	_ eventstore.Store     = (*Store)(nil)
+	_ eventstore.Snapshots = (*Store)(nil)
+)
+
+// Open opens the store in dir, which it makes if need be. Errors: ErrLocked;
+// a *eventstore.CorruptError if the newest record is damaged.
+func Open(dir string, opts Options) (*Store, error) {
+	opts.defaults()
+	pebbleOptions, free := opts.pebble()
+	db, err := pebble.Open(dir, pebbleOptions)
+	if err != nil {
+		free()
+		if strings.Contains(err.Error(), "lock") {
+			return nil, fmt.Errorf("event log %s: %w", dir, errors.Join(ErrLocked, err))
+		}
+		return nil, fmt.Errorf("open event log %s: %w", dir, err)
+	}
+	s := &Store{
+		opts: opts, dir: dir, db: db, free: free,
+		queue: make(chan *pending, opts.MaxQueue), syncing: make(chan *group, maxSyncing),
+		heads: make(map[string]int64), moved: make(chan struct{}), ended: make(chan struct{}),
+	}
+	head, err := s.findHead()
+	if err != nil {
+		free()
+		return nil, errors.Join(err, db.Close())
+	}
+	s.head.Store(uint64(head))
+	s.workers.Go(func() { s.commit(head) })
+	s.workers.Go(s.settle)
+	return s, nil
+}
+
+// findHead reads the newest record. It ends an append, because a group is one
+// batch of Pebble's and that survives a crash whole or not at all.
+func (s *Store) findHead() (eventstore.Position, error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{eventPrefix}, UpperBound: []byte{eventPrefix + 1}})
+	if err != nil {
+		return 0, fmt.Errorf("read event log: %w", err)
+	}
+	defer func() { _ = it.Close() }()
+	if !it.Last() {
+		return eventstore.BeforeFirst, it.Error()
+	}
+	r, last, err := readRecord(it)
+	if err == nil && !last {
+		err = &eventstore.CorruptError{Position: r.Position, Stream: r.Stream, Revision: r.Revision, Reason: "the log ends inside an append"}
+	}
+	return r.Position, err
+}
+
+// readRecord decodes the record under an iterator over 'e' keys.
+func readRecord(it *pebble.Iterator) (eventstore.Recorded, bool, error) {
+	position := positionOf(it.Key())
+	value, err := it.ValueAndErr()
+	if err != nil {
+		return eventstore.Recorded{}, false, damaged(position, err)
+	}
+	r, last, err := decodeRecord(position, value)
+	if err != nil {
+		return eventstore.Recorded{}, false, damaged(position, err)
+	}
+	return r, last, nil
+}
+
+func positionOf(key []byte) eventstore.Position {
+	return eventstore.Position(binary.BigEndian.Uint64(key[1:]))
+}
+
+func damaged(position eventstore.Position, err error) error {
+	return &eventstore.CorruptError{Position: position, Revision: eventstore.NoStream, Reason: err.Error()}
+}
+
+// enter begins a call; leave ends it.
+func (s *Store) enter() error {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.closed {
+		return eventstore.ErrClosed
+	}
+	s.users.Add(1)
+	return nil
+}
+
+func (s *Store) leave() { s.users.Done() }
+
+// Head implements eventstore.Store.
+func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
+	if err := s.enter(); err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	return s.durable(), ctx.Err()
+}
+
+func (s *Store) durable() eventstore.Position { return eventstore.Position(s.head.Load()) }
+
+// Close implements eventstore.Store.
+func (s *Store) Close() error {
+	s.gate.Lock()
+	twice := s.closed
+	s.closed = true
+	s.gate.Unlock()
+	if twice {
+		return nil
+	}
+	close(s.ended)
+	s.users.Wait()
+	close(s.queue)
+	s.workers.Wait()
+	defer s.free()
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("close event log: %w", err)
+	}
+	return nil
+}
+
+// Checkpoint makes a copy of the store in dir, which must not exist: hard links
+// where the file system has them. It has every event that was durable before
+// the call. Tools read a live store through it, opened with ReadOnly.
+func (s *Store) Checkpoint(dir string) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+		return fmt.Errorf("checkpoint event log to %s: %w", dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package pebblestore
+
+import (
+	"context"
+	"iter"
+
+	"iocredits/eventstore"
+)
+
+// A batch of a subscription ends at the first end of an append past one of these.
+const (
+	batchEvents = 2_048
+	batchBytes  = 1 << 20
+)
+
+// Subscribe implements eventstore.Store. It is pulled: a slow receiver reads
+// from the log where it is, and nothing waits for it.
+func (s *Store) Subscribe(ctx context.Context, after eventstore.Position) iter.Seq2[[]eventstore.Recorded, error] {
+	return func(yield func([]eventstore.Recorded, error) bool) {
+		for {
+			batch, err := s.nextBatch(ctx, after)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			after = batch[len(batch)-1].Position
+			if !yield(batch, nil) {
+				return
+			}
+		}
+	}
+}
+
+// nextBatch waits for events after a position and reads whole appends of them.
+func (s *Store) nextBatch(ctx context.Context, after eventstore.Position) ([]eventstore.Recorded, error) {
+	for {
+		moved := s.watch()
+		if s.durable() > after {
+			break
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-s.ended:
+			return nil, eventstore.ErrClosed
+		}
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	var batch []eventstore.Recorded
+	bytes := 0
+	err := s.scan(ctx, after+1, s.durable(), eventstore.Forwards, func(r eventstore.Recorded, last bool) bool {
+		batch = append(batch, r)
+		bytes += len(r.Data) + len(r.Metadata)
+		return !last || len(batch) < batchEvents && bytes < batchBytes
+	})
+	return batch, err
+}
+
+// watch gives a channel that is closed when the head moves after this call.
+func (s *Store) watch() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.moved
+}
