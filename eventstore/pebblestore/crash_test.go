@@ -1,0 +1,123 @@
+package pebblestore_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore"
+	"iocredits/eventstore/pebblestore"
+)
+
+// witness remembers every append that was acknowledged, and every one begun.
+type witness struct {
+	mu    sync.Mutex
+	acked map[uuid.UUID]eventstore.Position
+	sizes map[uuid.UUID]int
+}
+
+func (w *witness) snapshot() map[uuid.UUID]eventstore.Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	copied := make(map[uuid.UUID]eventstore.Position, len(w.acked))
+	for id, p := range w.acked {
+		copied[id] = p
+	}
+	return copied
+}
+
+// TestCrash cuts the power at random points under load: every acknowledged
+// append is there, none is half there, and the store takes appends again.
+func TestCrash(t *testing.T) {
+	for range 12 {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { crashOnce(t, seed) })
+	}
+}
+
+func crashOnce(t *testing.T, seed uint64) {
+	fs := vfs.NewCrashableMem()
+	s := open(t, "log", pebblestore.Options{FS: fs})
+	w := &witness{acked: map[uuid.UUID]eventstore.Position{}, sizes: map[uuid.UUID]int{}}
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	written := make(chan struct{}, 1<<16)
+	for n := range 6 {
+		wg.Go(func() { writeUntil(ctx, s, w, rand.New(rand.NewPCG(seed, uint64(n))), fmt.Sprint("s", n), written) })
+	}
+	rng := rand.New(rand.NewPCG(seed, 100))
+	for range 8 {
+		for range 1 + rng.IntN(40) {
+			<-written
+		}
+		acked := w.snapshot()
+		clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rand.New(rand.NewPCG(seed, rng.Uint64()))})
+		verifyClone(t, clone, acked, w)
+	}
+	stop()
+	wg.Wait()
+	require.NoError(t, s.Close())
+}
+
+func writeUntil(ctx context.Context, s *pebblestore.Store, w *witness, rng *rand.Rand, stream string, written chan<- struct{}) {
+	revision := eventstore.NoStream
+	for ctx.Err() == nil {
+		batch := make([]eventstore.Event, 1+rng.IntN(6))
+		for i := range batch {
+			batch[i] = newEvent(rng.IntN(400))
+		}
+		w.mu.Lock()
+		w.sizes[batch[0].ID] = len(batch)
+		w.mu.Unlock()
+		a, err := s.Append(context.Background(), stream, revision, batch)
+		if err != nil {
+			return
+		}
+		revision = a.Revision
+		w.mu.Lock()
+		for i, e := range batch {
+			w.acked[e.ID] = a.Positions[i]
+		}
+		w.mu.Unlock()
+		select {
+		case written <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func verifyClone(t *testing.T, fs vfs.FS, acked map[uuid.UUID]eventstore.Position, w *witness) {
+	t.Helper()
+	s := open(t, "log", pebblestore.Options{FS: fs})
+	defer func() { require.NoError(t, s.Close()) }()
+	found := map[uuid.UUID]eventstore.Position{}
+	next := map[string]int64{}
+	all := readAll(t, s)
+	for i := 0; i < len(all); {
+		w.mu.Lock()
+		size, begins := w.sizes[all[i].ID]
+		w.mu.Unlock()
+		require.True(t, begins, "the log continues in the middle of an append")
+		require.LessOrEqual(t, i+size, len(all), "half an append survived")
+		for _, r := range all[i : i+size] {
+			require.Equal(t, all[i].Stream, r.Stream)
+			require.Equal(t, next[r.Stream], r.Revision)
+			next[r.Stream]++
+			found[r.ID] = r.Position
+		}
+		i += size
+	}
+	for id, position := range acked {
+		require.Equal(t, position, found[id], "an acknowledged event is gone")
+	}
+	for stream, revision := range next {
+		_, err := s.Append(context.Background(), stream, revision-1, []eventstore.Event{newEvent(1)})
+		require.NoError(t, err)
+	}
+}

@@ -1,0 +1,208 @@
+package pebblestore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore"
+	"iocredits/eventstore/pebblestore"
+	"iocredits/eventstore/storetest"
+)
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+func open(t *testing.T, dir string, opts pebblestore.Options) *pebblestore.Store {
+	t.Helper()
+	opts.Logger = quiet()
+	s, err := pebblestore.Open(dir, opts)
+	require.NoError(t, err)
+	return s
+}
+
+func TestStore(t *testing.T) {
+	for name, fs := range map[string]func() vfs.FS{"memory": func() vfs.FS { return vfs.NewMem() }, "disk": func() vfs.FS { return vfs.Default }} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) storetest.Instance {
+				dir, opts := filepath.Join(t.TempDir(), "log"), pebblestore.Options{FS: fs()}
+				return storetest.Instance{
+					Store:  open(t, dir, opts),
+					Reopen: func(t *testing.T) eventstore.Store { return open(t, dir, opts) },
+				}
+			})
+		})
+	}
+}
+
+func newEvent(size int) eventstore.Event {
+	return eventstore.Event{ID: uuid.New(), Type: "tested", Data: make([]byte, size), Metadata: []byte("{}")}
+}
+
+func TestASecondProcessIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, pebblestore.Options{})
+	_, err := pebblestore.Open(dir, pebblestore.Options{Logger: quiet()})
+	require.ErrorIs(t, err, pebblestore.ErrLocked)
+	require.ErrorContains(t, err, dir)
+	require.NoError(t, s.Close())
+	require.NoError(t, open(t, dir, pebblestore.Options{}).Close())
+}
+
+// smallDisk reports the room that the test says.
+type smallDisk struct {
+	vfs.FS
+	free atomic.Uint64
+}
+
+func (d *smallDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: d.free.Load(), TotalBytes: 1 << 40}, nil
+}
+
+func TestAFullDiskRefusesAppendsAndPasses(t *testing.T) {
+	disk := &smallDisk{FS: vfs.NewMem()}
+	disk.free.Store(1 << 30)
+	s := open(t, "log", pebblestore.Options{FS: disk, MinFreeBytes: 1 << 20})
+	defer func() { _ = s.Close() }()
+	ctx := context.Background()
+	_, err := s.Append(ctx, "s", eventstore.NoStream, []eventstore.Event{newEvent(10)})
+	require.NoError(t, err)
+
+	disk.free.Store(1 << 10)
+	_, err = s.Append(ctx, "s", 0, []eventstore.Event{newEvent(10)})
+	require.ErrorIs(t, err, eventstore.ErrUnavailable)
+	require.ErrorContains(t, err, "1024 bytes are free")
+	require.ErrorIs(t, s.SaveSnapshot(ctx, "s", eventstore.Snapshot{}), eventstore.ErrUnavailable)
+	require.Len(t, readAll(t, s), 1, "reading goes on")
+
+	disk.free.Store(1 << 30)
+	_, err = s.Append(ctx, "s", 0, []eventstore.Event{newEvent(10)})
+	require.NoError(t, err)
+}
+
+func readAll(t *testing.T, s *pebblestore.Store) []eventstore.Recorded {
+	t.Helper()
+	var all []eventstore.Recorded
+	for r, err := range s.ReadAll(context.Background(), 0, eventstore.Forwards, math.MaxInt) {
+		require.NoError(t, err)
+		all = append(all, r)
+	}
+	return all
+}
+
+func TestAFullQueueIsRefusedAtOnce(t *testing.T) {
+	s := open(t, "log", pebblestore.Options{FS: vfs.NewMem(), MaxQueueBytes: 1000})
+	defer func() { _ = s.Close() }()
+	_, err := s.Append(context.Background(), "s", eventstore.NoStream, []eventstore.Event{newEvent(2000)})
+	require.ErrorIs(t, err, eventstore.ErrUnavailable)
+	_, err = s.Append(context.Background(), "s", eventstore.NoStream, []eventstore.Event{newEvent(10)})
+	require.NoError(t, err)
+}
+
+func TestACheckpointReadsALiveStore(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, filepath.Join(dir, "log"), pebblestore.Options{})
+	defer func() { _ = s.Close() }()
+	for i := range int64(50) {
+		_, err := s.Append(context.Background(), "s", i-1, []eventstore.Event{newEvent(100)})
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.Checkpoint(filepath.Join(dir, "copy")))
+	c := open(t, filepath.Join(dir, "copy"), pebblestore.Options{ReadOnly: true})
+	defer func() { _ = c.Close() }()
+	require.Equal(t, readAll(t, s), readAll(t, c))
+	_, err := c.Append(context.Background(), "s", 49, []eventstore.Event{newEvent(1)})
+	require.ErrorIs(t, err, eventstore.ErrUnavailable)
+}
+
+// Whatever is wrong with a record, every way to it stops there and names it.
+func TestADamagedRecordStopsTheReader(t *testing.T) {
+	const events, victim = 10, 6
+	for name, harm := range map[string]func(*pebble.DB, []byte) error{
+		"a changed byte": func(db *pebble.DB, key []byte) error {
+			value, closer, err := db.Get(key)
+			if err != nil {
+				return err
+			}
+			spoilt := append([]byte(nil), value...)
+			spoilt[len(spoilt)-1] ^= 1
+			return errors.Join(closer.Close(), db.Set(key, spoilt, pebble.Sync))
+		},
+		"a missing record": func(db *pebble.DB, key []byte) error { return db.Delete(key, pebble.Sync) },
+		"a short record":   func(db *pebble.DB, key []byte) error { return db.Set(key, []byte{1, 2}, pebble.Sync) },
+		"another's record": func(db *pebble.DB, key []byte) error {
+			value, closer, err := db.Get([]byte{'e', 0, 0, 0, 0, 0, 0, 0, 2})
+			if err != nil {
+				return err
+			}
+			return errors.Join(db.Set(key, append([]byte(nil), value...), pebble.Sync), closer.Close())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := vfs.NewMem()
+			s := open(t, "log", pebblestore.Options{FS: fs})
+			for i := range int64(events) {
+				_, err := s.Append(context.Background(), "s", i-1, []eventstore.Event{newEvent(10)})
+				require.NoError(t, err)
+			}
+			require.NoError(t, s.Close())
+			db, err := pebble.Open("log", &pebble.Options{FS: fs, FormatMajorVersion: pebble.FormatNewest, Logger: silent{}})
+			require.NoError(t, err)
+			require.NoError(t, harm(db, []byte{'e', 0, 0, 0, 0, 0, 0, 0, victim}))
+			require.NoError(t, db.Close())
+
+			s = open(t, "log", pebblestore.Options{FS: fs})
+			defer func() { _ = s.Close() }()
+			expectDamage(t, s, victim)
+		})
+	}
+}
+
+func expectDamage(t *testing.T, s *pebblestore.Store, victim eventstore.Position) {
+	t.Helper()
+	ctx := context.Background()
+	for _, c := range []struct {
+		way  string
+		good int
+		run  func(func(eventstore.Recorded, error) bool)
+	}{
+		{"stream", int(victim) - 1, s.ReadStream(ctx, "s", 0, eventstore.Forwards, 100)},
+		{"stream backwards", 4, s.ReadStream(ctx, "s", eventstore.End, eventstore.Backwards, 100)},
+		{"log", int(victim) - 1, s.ReadAll(ctx, 0, eventstore.Forwards, 100)},
+		{"log backwards", 4, s.ReadAll(ctx, eventstore.EndOfLog, eventstore.Backwards, 100)},
+	} {
+		good := 0
+		var stop error
+		for _, err := range c.run {
+			if stop = err; err == nil {
+				good++
+			}
+		}
+		var corrupt *eventstore.CorruptError
+		require.ErrorAs(t, stop, &corrupt, c.way)
+		require.Equal(t, victim, corrupt.Position, c.way)
+		require.Equal(t, c.good, good, c.way)
+	}
+	for _, err := range s.Subscribe(ctx, eventstore.BeforeFirst) {
+		var corrupt *eventstore.CorruptError
+		require.ErrorAs(t, err, &corrupt)
+		require.Contains(t, err.Error(), fmt.Sprint(victim))
+	}
+}
+
+// silent keeps Pebble's log out of the test's.
+type silent struct{}
+
+func (silent) Infof(string, ...any)           {}
+func (silent) Errorf(string, ...any)          {}
+func (silent) Fatalf(format string, a ...any) { panic(fmt.Sprintf(format, a...)) }
