@@ -74,6 +74,9 @@ type Balance struct {
 // Debt is everything that is owed.
 func (f *Figures) Debt() domain.Amount { return f.SpendingDebt + f.ChargebackDebt }
 
+// Held is everything in holds.
+func (f *Figures) Held() domain.Amount { return f.HeldPromotional + f.HeldPurchased }
+
 // Available can be spent now, before the allowance.
 func (f *Figures) Available() domain.Amount {
 	return f.FreePromotional + f.FreePurchased - f.Debt()
@@ -94,7 +97,7 @@ func (f *Figures) Spendable() domain.Amount {
 
 // Balance computes every figure of api.md.
 func (f *Figures) Balance() Balance {
-	held := f.HeldPromotional + f.HeldPurchased
+	held := f.Held()
 	available := f.Available()
 	return Balance{
 		Balance:      available + held,

@@ -1,0 +1,95 @@
+package projections
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+)
+
+// Balance is what an account has as of its last event that the views have.
+type Balance struct {
+	account.Balance
+	Policy account.Policy
+	// Revision and Position of that event; NoStream and 0 if there is none.
+	Revision   int64
+	Position   eventstore.Position
+	RecordedAt time.Time
+}
+
+// balanceRecord is the stored form.
+type balanceRecord struct {
+	Figures    account.Figures     `json:"figures"`
+	Revision   int64               `json:"revision"`
+	Position   eventstore.Position `json:"position"`
+	RecordedAt time.Time           `json:"recorded_at"`
+}
+
+func newBalance() balanceRecord {
+	return balanceRecord{Figures: account.New().Figures, Revision: eventstore.NoStream}
+}
+
+func applyBalance(w *writer, s *step) error {
+	record, ok := w.balances[s.Account]
+	if !ok {
+		stored, err := w.get(balanceKey(s.Account))
+		if err != nil {
+			return err
+		}
+		record = new(newBalance())
+		if stored != nil {
+			if err := json.Unmarshal(stored, record); err != nil {
+				return err
+			}
+		}
+		w.balances[s.Account] = record
+	}
+	record.Figures.Apply(s.Body, s.Revision)
+	record.Revision, record.Position, record.RecordedAt = s.Revision, s.Position, s.Meta.RecordedAt
+	s.BalanceAfter = record.Figures.Available() + record.Figures.Held()
+	return nil
+}
+
+func (w *writer) flushBalances() error {
+	for name, record := range w.balances {
+		value, err := json.Marshal(record)
+		if err != nil {
+			return err
+		}
+		if err := w.append(balanceKey(name), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func balanceKey(name string) []byte { return append([]byte{balancePrefix}, name...) }
+
+// Balance answers for any account; one never seen has zeros.
+func (v *Views) Balance(ctx context.Context, name string) (Balance, error) {
+	if err := ctx.Err(); err != nil {
+		return Balance{}, err
+	}
+	g, leave, err := v.enter()
+	if err != nil {
+		return Balance{}, err
+	}
+	defer leave()
+	record, err := lookup(g.db, balanceKey(name), func(value []byte) (*balanceRecord, error) {
+		r := new(balanceRecord)
+		return r, json.Unmarshal(value, r)
+	})
+	if err != nil {
+		return Balance{}, err
+	}
+	if record == nil {
+		record = new(newBalance())
+	}
+	return Balance{
+		Balance: record.Figures.Balance(), Policy: record.Figures.Policy,
+		Revision: record.Revision, Position: record.Position, RecordedAt: record.RecordedAt,
+	}, nil
+}

@@ -1,0 +1,176 @@
+package projections
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+)
+
+// Kinds of deadlines, as they stand in keys.
+const (
+	lotDeadline  = 'l'
+	holdDeadline = 'h'
+)
+
+// applyDeadlines keeps the dates of lots that still have unreserved credits, and
+// of holds that are open.
+func applyDeadlines(w *writer, s *step) error {
+	effect := account.EffectOf(s.Body, s.Revision)
+	if err := w.changeLot(s.Account, effect.Made, +1); err != nil {
+		return err
+	}
+	for _, use := range effect.Given {
+		if err := w.changeLot(s.Account, use, +1); err != nil {
+			return err
+		}
+	}
+	for _, use := range effect.Taken {
+		if err := w.changeLot(s.Account, use, -1); err != nil {
+			return err
+		}
+	}
+	return w.changeHold(s.Account, effect.Hold)
+}
+
+// changeLot moves credits in or out of a lot with a date. A lot is due as long
+// as something unreserved is in it.
+func (w *writer) changeLot(name string, use account.LotUse, sign domain.Amount) error {
+	if use.Amount == 0 || use.ExpiresAt.IsZero() {
+		return nil
+	}
+	id := binary.BigEndian.AppendUint64(nil, uint64(use.Lot))
+	k := key(lotPrefix, name, id...)
+	stored, err := w.get(k)
+	if err != nil {
+		return err
+	}
+	var before domain.Amount
+	if stored != nil {
+		before = domain.Amount(binary.BigEndian.Uint64(stored))
+	}
+	after := before + sign*use.Amount
+	due := deadlineKey(use.ExpiresAt, name, lotDeadline, id)
+	switch {
+	case after < 0:
+		return fmt.Errorf("lot %d of %s has %s, and %s are taken", use.Lot, name, before, use.Amount)
+	case after == 0:
+		w.delete(k)
+		w.delete(due)
+		return nil
+	case before == 0:
+		w.set(due, []byte{})
+		w.deadlines = true
+	}
+	w.set(k, binary.BigEndian.AppendUint64(nil, uint64(after)))
+	return nil
+}
+
+func (w *writer) changeHold(name string, hold account.HoldChange) error {
+	k := key(holdPrefix, name, []byte(hold.Reservation)...)
+	if !hold.ExpiresAt.IsZero() {
+		w.set(k, appendTime(nil, hold.ExpiresAt))
+		w.set(deadlineKey(hold.ExpiresAt, name, holdDeadline, []byte(hold.Reservation)), []byte{})
+		w.deadlines = true
+	}
+	if !hold.Closes {
+		return nil
+	}
+	stored, err := w.get(k)
+	if err != nil || stored == nil {
+		return err
+	}
+	w.delete(k)
+	w.delete(deadlineKey(timeOf(stored), name, holdDeadline, []byte(hold.Reservation)))
+	return nil
+}
+
+// deadlineKey sorts by time, then by account.
+func deadlineKey(at time.Time, name string, kind byte, id []byte) []byte {
+	k := appendTime([]byte{deadlinePrefix}, at)
+	k = append(k, name...)
+	k = append(k, 0, kind)
+	return append(k, id...)
+}
+
+// appendTime keeps an instant, to the nanosecond, in 12 bytes that sort like it.
+func appendTime(b []byte, at time.Time) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(at.Unix())^(1<<63))
+	return binary.BigEndian.AppendUint32(b, uint32(at.Nanosecond()))
+}
+
+const timeBytes = 12
+
+func timeOf(b []byte) time.Time {
+	return time.Unix(int64(binary.BigEndian.Uint64(b)^(1<<63)), int64(binary.BigEndian.Uint32(b[8:]))).UTC()
+}
+
+// Changed gets a value after deadlines were added: the next one may be sooner.
+func (v *Views) Changed() <-chan struct{} { return v.changed }
+
+func (v *Views) signalDeadlines() {
+	select {
+	case v.changed <- struct{}{}:
+	default:
+	}
+}
+
+// NextDue is the time of the earliest deadline; false if there is none.
+func (v *Views) NextDue(ctx context.Context) (next time.Time, found bool, err error) {
+	err = v.eachDeadline(ctx, func(at time.Time, _ string) bool {
+		next, found = at, true
+		return false
+	})
+	return next, found, err
+}
+
+// DueAccounts lists at most limit accounts with a deadline at or before now, the
+// longest due first, without those that skip names.
+func (v *Views) DueAccounts(ctx context.Context, now time.Time, limit int, skip func(account string) bool) ([]string, error) {
+	var due []string
+	seen := map[string]bool{}
+	err := v.eachDeadline(ctx, func(at time.Time, name string) bool {
+		if at.After(now) {
+			return false
+		}
+		if !seen[name] && !skip(name) {
+			due = append(due, name)
+		}
+		seen[name] = true
+		return len(due) < limit
+	})
+	return due, err
+}
+
+func (v *Views) eachDeadline(ctx context.Context, visit func(at time.Time, name string) bool) error {
+	g, leave, err := v.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	it, err := g.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: []byte{deadlinePrefix}, UpperBound: []byte{deadlinePrefix + 1}})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = it.Close() }()
+	for ok := it.First(); ok; ok = it.Next() {
+		k := it.Key()[1:]
+		end := bytes.IndexByte(k[min(timeBytes, len(k)):], 0)
+		if end < 0 {
+			return fmt.Errorf("damaged deadline %q", it.Key())
+		}
+		if !visit(timeOf(k), string(k[timeBytes:timeBytes+end])) || ctx.Err() != nil {
+			break
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return it.Error()
+}

@@ -1,0 +1,14 @@
+// Package projections are the read models: balances, histories, the names that
+// were ever claimed, and the deadlines to come. They follow the log, all in one
+// database with one checkpoint, written together: a reader never sees a history
+// that its balance doesn't agree with.
+//
+// A read model never writes an event and never sends a command. It can be
+// deleted at any time and is built again from the log, byte for byte the same.
+//
+//	log -> subscribe, decode -> apply (one batch at a time) -> generation
+//	                                                           ^ queries
+//
+// A generation is one database in a folder of its own. Rebuild fills the next
+// one while the current one answers, and swaps when it has caught up.
+package projections

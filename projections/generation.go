@@ -1,0 +1,271 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+
+	"iocredits/eventstore"
+)
+
+// format names what the views write. MUST change with any change of a key or a
+// value: views of another format are built again.
+const format = "1"
+
+// The keys of a generation. An account's name has no zero byte, so one account's
+// keys are never a prefix of another's.
+//
+//	c                                   checkpoint
+//	b account                           balance
+//	t account 0 revision:8              transaction
+//	n account 0 sha256(name)[:16]       revision of the event that claimed it
+//	l account 0 lot:8                   unreserved credits of a lot with a date
+//	h account 0 reservation             deadline of an open hold
+//	d time:12 account 0 kind id         what is due, in time order
+const (
+	checkpointKey     = 'c'
+	balancePrefix     = 'b'
+	transactionPrefix = 't'
+	namePrefix        = 'n'
+	lotPrefix         = 'l'
+	holdPrefix        = 'h'
+	deadlinePrefix    = 'd'
+)
+
+// checkpoint is how far a generation is. It is in the same batch as the data.
+type checkpoint struct {
+	Format   string              `json:"format"`
+	Position eventstore.Position `json:"position"`
+	// Event at Position: a log that has another one there is another log.
+	Event uuid.UUID `json:"event"`
+}
+
+// generation is one database with all views. It has no WAL: what a crash takes
+// is applied again from the log, and a flush keeps batches whole and in order.
+type generation struct {
+	number int
+	dir    string
+	db     *pebble.DB
+	free   func()
+
+	// checkpoint belongs to the goroutine that follows the log.
+	checkpoint checkpoint
+
+	users   sync.WaitGroup
+	retired context.Context
+	retire  context.CancelFunc
+}
+
+func (g *generation) replaced() bool { return g.retired.Err() != nil }
+
+// close waits for reads under way and flushes, so that little is applied again.
+func (g *generation) close() error {
+	g.users.Wait()
+	defer g.free()
+	return errors.Join(g.db.Flush(), g.db.Close())
+}
+
+const currentFile = "CURRENT"
+
+// openCurrent opens the generation that CURRENT names, or makes an empty one if
+// there is none that fits the log. Other generations are leftovers of a rebuild
+// that a crash cut short.
+func (v *Views) openCurrent(ctx context.Context) (*generation, error) {
+	if err := v.opts.FS.MkdirAll(v.dir, 0o755); err != nil {
+		return nil, err
+	}
+	number, err := v.readCurrent()
+	if err != nil {
+		return nil, err
+	}
+	if err := v.removeOthers(number); err != nil {
+		return nil, err
+	}
+	if number > 0 {
+		g, err := v.openGeneration(number)
+		if err != nil {
+			return nil, err
+		}
+		why, err := v.unfit(ctx, g.checkpoint)
+		if err != nil {
+			return nil, errors.Join(err, g.close())
+		}
+		if why == "" {
+			return g, nil
+		}
+		v.opts.Logger.Warn("the read models are built again from the log", "why", why)
+		if err := g.close(); err != nil {
+			return nil, err
+		}
+	}
+	g, err := v.openGeneration(number + 1)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.writeCurrent(g.number); err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	return g, v.removeOthers(g.number)
+}
+
+// unfit says why a checkpoint can't be followed on, or nothing if it can.
+func (v *Views) unfit(ctx context.Context, c checkpoint) (string, error) {
+	if c.Format != format {
+		return fmt.Sprintf("their format is %q, this engine's %q", c.Format, format), nil
+	}
+	if c.Position == eventstore.BeforeFirst {
+		return "", nil
+	}
+	for r, err := range v.opts.Store.ReadAll(ctx, c.Position, eventstore.Forwards, 1) {
+		if err != nil {
+			return "", err
+		}
+		if r.Position == c.Position && r.ID == c.Event {
+			return "", nil
+		}
+	}
+	return fmt.Sprintf("the log has no event %s at position %d", c.Event, c.Position), nil
+}
+
+func (v *Views) generationDir(number int) string {
+	return v.opts.FS.PathJoin(v.dir, fmt.Sprintf("%06d", number))
+}
+
+func (v *Views) openGeneration(number int) (*generation, error) {
+	cache := pebble.NewCache(v.opts.CacheBytes)
+	opts := &pebble.Options{
+		FS: v.opts.FS, Cache: cache, DisableWAL: true,
+		FormatMajorVersion:          pebble.FormatNewest,
+		MemTableSize:                16 << 20,
+		MemTableStopWritesThreshold: 4,
+		Logger:                      pebbleLogger{v.opts.Logger},
+	}
+	// Nearly every claim of a name asks for one that isn't there.
+	for i := range opts.Levels {
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	opts.EnsureDefaults()
+	g := &generation{number: number, dir: v.generationDir(number), free: cache.Unref, checkpoint: checkpoint{Format: format}}
+	db, err := pebble.Open(g.dir, opts)
+	if err != nil {
+		cache.Unref()
+		return nil, err
+	}
+	g.db = db
+	g.retired, g.retire = context.WithCancel(context.Background())
+	stored, err := lookup(db, []byte{checkpointKey}, func(value []byte) (c checkpoint, err error) {
+		return c, json.Unmarshal(value, &c)
+	})
+	if err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	if stored.Format != "" {
+		g.checkpoint = stored
+	}
+	return g, nil
+}
+
+// lookup reads and decodes one value; the zero value where there is none.
+func lookup[T any](db pebble.Reader, key []byte, decode func([]byte) (T, error)) (result T, err error) {
+	value, closer, err := db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return result, nil
+	}
+	if err != nil {
+		return result, err
+	}
+	defer func() { _ = closer.Close() }()
+	result, err = decode(value)
+	if err != nil {
+		err = fmt.Errorf("damaged view at %q: %w", key, err)
+	}
+	return result, err
+}
+
+func (v *Views) readCurrent() (int, error) {
+	f, err := v.opts.FS.Open(v.opts.FS.PathJoin(v.dir, currentFile))
+	if isNotExist(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return 0, err
+	}
+	number, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || number < 1 {
+		return 0, fmt.Errorf("%s names no generation: %q (delete the folder of the read models; they are built again)", currentFile, text)
+	}
+	return number, nil
+}
+
+// writeCurrent replaces CURRENT as a whole: a crash leaves the old or the new one.
+func (v *Views) writeCurrent(number int) error {
+	disk := v.opts.FS
+	name := disk.PathJoin(v.dir, currentFile)
+	f, err := disk.Create(name+".new", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "%d\n", number)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := disk.Rename(name+".new", name); err != nil {
+		return err
+	}
+	dir, err := disk.OpenDir(v.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// removeOthers deletes all generations but one.
+func (v *Views) removeOthers(keep int) error {
+	names, err := v.opts.FS.List(v.dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		number, err := strconv.Atoi(name)
+		if err != nil || number == keep {
+			continue
+		}
+		if err := v.opts.FS.RemoveAll(v.opts.FS.PathJoin(v.dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// pebbleLogger passes errors of Pebble's on. It is told of a fatal one when it
+// can't go on; the views can't either, and the log beside them stays whole.
+type pebbleLogger struct{ to *slog.Logger }
+
+func (l pebbleLogger) Infof(string, ...any) {}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.to.Error("read models: pebble: " + fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	panic("read models: pebble can't go on: " + fmt.Sprintf(format, args...))
+}

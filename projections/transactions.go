@@ -1,0 +1,252 @@
+package projections
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"iter"
+	"math"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+)
+
+// Transaction is one entry of an account's history.
+type Transaction struct {
+	ID      domain.TransactionID `json:"id"`
+	Account string               `json:"-"`
+	Type    account.EntryType    `json:"type"`
+	Service domain.Service       `json:"service"`
+	// Amount is the signed change of the balance, Held of what is held.
+	Amount       domain.Amount       `json:"amount"`
+	Held         domain.Amount       `json:"held,omitzero"`
+	BalanceAfter domain.Amount       `json:"balance_after"`
+	RecordedAt   time.Time           `json:"recorded_at"`
+	EffectiveAt  time.Time           `json:"effective_at"`
+	Reference    string              `json:"reference,omitempty"`
+	Description  domain.Sealed       `json:"description,omitempty"`
+	Actor        string              `json:"actor"`
+	Lots         []account.LotUse    `json:"lots,omitempty"`
+	Related      uuid.UUID           `json:"related,omitzero"`
+	Revision     int64               `json:"revision"`
+	Position     eventstore.Position `json:"position"`
+}
+
+// TransactionOf gives the entry of an event, the same for the history and for
+// the answer to the command that made it; false if the event shows none.
+func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, bool) {
+	entry, ok := account.EntryOf(f.Body)
+	if !ok {
+		return Transaction{}, false
+	}
+	name, _ := eventstore.AccountOf(f.Stream)
+	effective := entry.EffectiveAt
+	if effective.IsZero() {
+		effective = f.Meta.RecordedAt
+	}
+	service := entry.Service
+	if service == "" {
+		service = domain.ServiceCredits
+	}
+	return Transaction{
+		ID: f.ID, Account: name, Type: entry.Type, Service: service,
+		Amount: entry.Amount, Held: entry.Held, BalanceAfter: balanceAfter,
+		RecordedAt: f.Meta.RecordedAt, EffectiveAt: effective,
+		Reference: entry.Reference, Description: entry.Description, Actor: f.Meta.Actor,
+		Lots: entry.Lots, Related: entry.Related, Revision: f.Revision, Position: f.Position,
+	}, true
+}
+
+func applyTransaction(w *writer, s *step) error {
+	t, ok := TransactionOf(s.Fact, s.BalanceAfter)
+	if !ok {
+		return nil
+	}
+	value, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	return w.append(transactionKey(s.Account, s.Revision), value)
+}
+
+func transactionKey(name string, revision int64) []byte {
+	return key(transactionPrefix, name, binary.BigEndian.AppendUint64(nil, uint64(revision))...)
+}
+
+// Query selects entries of one account's history.
+type Query struct {
+	Account string
+	// Zero values select everything.
+	Type      account.EntryType
+	Service   domain.Service
+	Reference string
+	// From (inclusive) and To (exclusive) bound RecordedAt.
+	From, To time.Time
+	// Limit of a page; MUST be positive.
+	Limit int
+	// Cursor of the page before; empty: the newest.
+	Cursor string
+}
+
+func (q *Query) selects(t *Transaction) bool {
+	return (q.Type == "" || t.Type == q.Type) &&
+		(q.Service == "" || t.Service == q.Service) &&
+		(q.Reference == "" || t.Reference == q.Reference)
+}
+
+// Page is part of a history, newest first.
+type Page struct {
+	Items []Transaction
+	// Next is the cursor of the page after it; empty: this is the end. A page
+	// may be short, even empty, and have a next one: a rare filter over a long
+	// history is answered in bounded steps.
+	Next string
+}
+
+// maxScan bounds the entries that one page looks at.
+const maxScan = 10_000
+
+// Transactions gives one page. Errors: CodeFieldInvalid for a cursor that isn't
+// this query's.
+func (v *Views) Transactions(ctx context.Context, q Query) (Page, error) {
+	filter := q.hash()
+	below := int64(math.MaxInt64)
+	if q.Cursor != "" {
+		c, err := parseCursor(q.Cursor, filter)
+		if err != nil {
+			return Page{}, err
+		}
+		below = c.revision
+	}
+	page := Page{Items: []Transaction{}}
+	scanned, last := 0, int64(0)
+	err := v.scanTransactions(ctx, &q, below, func(t Transaction) bool {
+		if len(page.Items) == q.Limit || scanned == maxScan {
+			page.Next = cursor{revision: last, filter: filter}.String()
+			return false
+		}
+		scanned++
+		last = t.Revision
+		if q.selects(&t) {
+			page.Items = append(page.Items, t)
+		}
+		return true
+	})
+	return page, err
+}
+
+// Each yields every selected entry, newest first, as of the call: for files.
+// Limit and Cursor are not looked at.
+func (v *Views) Each(ctx context.Context, q Query) iter.Seq2[Transaction, error] {
+	return func(yield func(Transaction, error) bool) {
+		stopped := false
+		err := v.scanTransactions(ctx, &q, math.MaxInt64, func(t Transaction) bool {
+			stopped = q.selects(&t) && !yield(t, nil)
+			return !stopped
+		})
+		if err != nil && !stopped {
+			yield(Transaction{}, err)
+		}
+	}
+}
+
+// Transaction gives the entry of the event at revision; false if there is none.
+func (v *Views) Transaction(ctx context.Context, name string, revision int64) (Transaction, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return Transaction{}, false, err
+	}
+	g, leave, err := v.enter()
+	if err != nil {
+		return Transaction{}, false, err
+	}
+	defer leave()
+	t, err := lookup(g.db, transactionKey(name, revision), decodeTransaction)
+	t.Account = name
+	return t, t.ID != uuid.Nil, err
+}
+
+func decodeTransaction(value []byte) (t Transaction, err error) {
+	return t, json.Unmarshal(value, &t)
+}
+
+// scanTransactions visits the entries below a revision within the query's dates,
+// newest first. Recorded times never go back in a stream, so dates are a range
+// of revisions.
+func (v *Views) scanTransactions(ctx context.Context, q *Query, below int64, visit func(Transaction) bool) error {
+	g, leave, err := v.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	it, err := g.db.NewIterWithContext(ctx, &pebble.IterOptions{
+		LowerBound: key(transactionPrefix, q.Account), UpperBound: transactionKey(q.Account, below),
+	})
+	if err != nil {
+		return err
+	}
+	err = visitTransactions(ctx, it, q, visit)
+	return errors.Join(err, it.Close())
+}
+
+func visitTransactions(ctx context.Context, it *pebble.Iterator, q *Query, visit func(Transaction) bool) error {
+	ok, err := seekLast(it, q)
+	if err != nil {
+		return err
+	}
+	for ; ok; ok = it.Prev() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		t, err := currentTransaction(it)
+		if err != nil {
+			return err
+		}
+		t.Account = q.Account
+		if t.RecordedAt.Before(q.From) || !visit(t) {
+			return nil
+		}
+	}
+	return it.Error()
+}
+
+func currentTransaction(it *pebble.Iterator) (Transaction, error) {
+	value, err := it.ValueAndErr()
+	if err != nil {
+		return Transaction{}, err
+	}
+	return decodeTransaction(value)
+}
+
+// seekLast goes to the newest entry before q.To by halving the range of
+// revisions: histories are long, and a statement of last year begins far down.
+func seekLast(it *pebble.Iterator, q *Query) (bool, error) {
+	if !it.Last() || q.To.IsZero() {
+		return it.Valid(), it.Error()
+	}
+	low, high := int64(0), revisionOfKey(it.Key())+1
+	for low < high {
+		middle := low + (high-low)/2
+		if !it.SeekGE(transactionKey(q.Account, middle)) {
+			high = middle
+			continue
+		}
+		t, err := currentTransaction(it)
+		if err != nil {
+			return false, err
+		}
+		if t.RecordedAt.Before(q.To) {
+			low = t.Revision + 1
+		} else {
+			high = middle
+		}
+	}
+	return it.SeekLT(transactionKey(q.Account, low)), it.Error()
+}
+
+func revisionOfKey(k []byte) int64 { return int64(binary.BigEndian.Uint64(k[len(k)-8:])) }
