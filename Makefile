@@ -1,0 +1,47 @@
+# Everything works on a fresh machine with Go only.
+
+ADDR ?= 127.0.0.1:8080
+DATA ?= .data
+FUZZTIME ?= 10s
+BIN := .tools/bin
+GOLANGCI_LINT_VERSION := v2.15.0
+
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: build ## start the engine with sample data (ADDR=host:port, DATA=folder)
+	@exec $(BIN)/iocredits serve --dev --data $(DATA) --addr $(ADDR) --samples testdata/samples --log-level warn
+
+test: ## run all tests
+	go test ./...
+
+build: ## build the binary into .tools/bin
+	@go build -o $(BIN)/iocredits ./cmd/iocredits
+
+race: ## run the tests of the concurrent packages under the race detector
+	go test -race -short ./eventstore/... ./projections/... ./httpapi/... ./cmd/...
+
+fuzz: ## run every fuzz target for a while (FUZZTIME=10s)
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+lint: $(BIN)/golangci-lint ## gofmt, go vet, golangci-lint
+	@unformatted=$$(gofmt -l cmd domain eventstore httpapi projections); \
+		if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
+	go vet ./...
+	$(BIN)/golangci-lint run ./...
+
+generate: ## write the generated code anew
+	go generate ./...
+
+clean: ## remove what make run and make build left (not a data directory of yours)
+	rm -rf .data .tools
+
+$(BIN)/golangci-lint:
+	GOBIN=$(CURDIR)/$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+.PHONY: help run test build race fuzz lint generate clean

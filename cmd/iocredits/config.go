@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/alecthomas/kong"
+	"go.yaml.in/yaml/v3"
+)
+
+// BeforeResolve reads the --config file. Settings come from flags first, then
+// from the environment, then from this file.
+func (c *cli) BeforeResolve(ctx *kong.Context) error {
+	path := ""
+	for _, flag := range ctx.Model.Flags {
+		if flag.Name == "config" {
+			path, _ = ctx.FlagValue(flag).(string)
+		}
+	}
+	if path == "" {
+		return nil
+	}
+	settings, err := readConfig(path)
+	if err != nil {
+		return err
+	}
+	known := settingNames(ctx.Model.Node)
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("config file %s: %q is no setting", path, name)
+		}
+	}
+	ctx.AddResolver(settings)
+	return nil
+}
+
+// fileSettings are the settings of a file by flag name.
+type fileSettings map[string]string
+
+func readConfig(path string) (fileSettings, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("config file: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	nodes := map[string]yaml.Node{}
+	if err := yaml.NewDecoder(f).Decode(&nodes); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("config file %s: %w", path, err)
+	}
+	settings := fileSettings{}
+	for name, node := range nodes {
+		if node.Kind != yaml.ScalarNode {
+			return nil, fmt.Errorf("config file %s, line %d: %q takes one plain value", path, node.Line, name)
+		}
+		settings[name] = node.Value
+	}
+	return settings, nil
+}
+
+// Validate accepts everything: names were checked when the file was read.
+func (fileSettings) Validate(*kong.Application) error { return nil }
+
+// Resolve gives a flag the file's value, unless the environment has one. kong
+// asks only for flags that the command line leaves open.
+func (s fileSettings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	for _, name := range flag.Envs {
+		if _, set := os.LookupEnv(name); set {
+			return nil, nil
+		}
+	}
+	if value, ok := s[flag.Name]; ok {
+		return value, nil
+	}
+	return nil, nil
+}
+
+// settingNames lists what a file may set: every flag but those that only make
+// sense where the command is typed.
+func settingNames(node *kong.Node) []string {
+	var names []string
+	for _, flag := range node.Flags {
+		if flag.Name != "help" && flag.Name != "config" {
+			names = append(names, flag.Name)
+		}
+	}
+	for _, child := range node.Children {
+		names = append(names, settingNames(child)...)
+	}
+	return names
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the settings table into README.md instead of comparing it")
+
+const (
+	readme     = repoRoot + "/README.md"
+	tableBegin = "<!-- settings: written by go test ./cmd/iocredits -run TestSettingsTable -update -->\n"
+	tableEnd   = "<!-- end of settings -->\n"
+)
+
+// TestSettingsTable holds README's table to the flags that there are.
+func TestSettingsTable(t *testing.T) {
+	parser, err := newParser(&Main{Stdout: &safeBuffer{}, Stderr: &safeBuffer{}})
+	require.NoError(t, err)
+	var table strings.Builder
+	table.WriteString("| command | flag, name in the file | environment | default | |\n|---|---|---|---|---|\n")
+	settingRows(&table, parser.Model.Node, "all")
+
+	text, err := os.ReadFile(readme)
+	require.NoError(t, err)
+	before, rest, found := strings.Cut(string(text), tableBegin)
+	require.True(t, found, "README.md lacks the line %s", tableBegin)
+	current, after, found := strings.Cut(rest, tableEnd)
+	require.True(t, found, "README.md lacks the line %s", tableEnd)
+	if *update {
+		require.NoError(t, os.WriteFile(readme, []byte(before+tableBegin+table.String()+tableEnd+after), 0o600))
+		return
+	}
+	require.Equal(t, table.String(), current)
+}
+
+func settingRows(table *strings.Builder, node *kong.Node, command string) {
+	for _, f := range node.Flags {
+		if f.Name == "help" || f.Hidden {
+			continue
+		}
+		env := "–"
+		if len(f.Envs) > 0 {
+			env = "`" + f.Envs[0] + "`"
+		}
+		value := "–"
+		if f.HasDefault {
+			value = "`" + f.Default + "`"
+		}
+		fmt.Fprintf(table, "| %s | `--%s` | %s | %s | %s |\n", command, f.Name, env, value, strings.TrimSuffix(f.Help, "."))
+	}
+	for _, child := range node.Children {
+		if !child.Hidden {
+			settingRows(table, child, strings.TrimSpace(strings.TrimPrefix(command, "all")+" "+child.Name))
+		}
+	}
+}
+
+// parse gives the command line as serve would see it.
+func parse(t *testing.T, args ...string) (*cli, error) {
+	t.Helper()
+	parser, err := newParser(&Main{Stdout: &safeBuffer{}, Stderr: &safeBuffer{}})
+	require.NoError(t, err)
+	_, err = parser.Parse(args)
+	c, ok := parser.Model.Target.Interface().(cli)
+	require.True(t, ok)
+	return &c, err
+}
+
+func TestSettingsPrecedence(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("addr: from-file:1\ntop-up-url: from-file\ndev: true\nmax-queue: 7\n"), 0o600))
+	t.Setenv("IOCREDITS_ADDR", "from-environment:2")
+	t.Setenv("IOCREDITS_CONFIG", file)
+
+	c, err := parse(t, "serve", "--data", "x", "--top-up-url", "from-flag")
+	require.NoError(t, err)
+	require.Equal(t, "from-flag", c.Serve.TopUpURL)
+	require.Equal(t, "from-environment:2", c.Serve.Addr)
+	require.True(t, c.Serve.Dev)
+	require.Equal(t, 7, c.Serve.MaxQueue)
+
+	c, err = parse(t, "serve", "--addr", "from-flag:3")
+	require.NoError(t, err)
+	require.Equal(t, "from-flag:3", c.Serve.Addr)
+}
+
+func TestConfigFileMistakes(t *testing.T) {
+	for text, want := range map[string]string{
+		"adr: x\n":            `"adr" is no setting`,
+		"addr: [a, b]\n":      `"addr" takes one plain value`,
+		"addr: x\n  y: z\n":   "yaml",
+		"max-queue: lots\n":   "max-queue",
+		"config: other.yml\n": `"config" is no setting`,
+	} {
+		file := filepath.Join(t.TempDir(), "config.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		_, err := parse(t, "serve", "--dev", "--config", file)
+		require.ErrorContains(t, err, want, text)
+	}
+	_, err := parse(t, "serve", "--dev", "--config", "/nowhere/config.yaml")
+	require.ErrorContains(t, err, "/nowhere/config.yaml")
+}
+
+// TestUsage: a mistake in the call is one line, and is told from a failure.
+func TestUsage(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{"unexpected argument nothing", []string{"nothing"}},
+		{"unknown flag --nothing", []string{"serve", "--nothing"}},
+		{"--keys is required without --dev", []string{"serve", "--data", dir}},
+		{"--dev binds to loopback only", []string{"serve", "--dev", "--data", dir, "--addr", "0.0.0.0:0"}},
+		{"--dev binds to loopback only", []string{"serve", "--dev", "--data", dir, "--addr", ":0"}},
+		{"--dev binds to loopback only", []string{"serve", "--dev", "--data", dir, "--addr", "example.com:80"}},
+		{"--samples needs --dev", []string{"serve", "--keys", "x", "--data", dir, "--samples", "x"}},
+		{"role", []string{"keys", "create", "--role", "king", "--actor", "a"}},
+		{"--account", []string{"keys", "create", "--role", "customer", "--actor", "a"}},
+		{"--batch 0", []string{"load", "x.csv", "--key", "k", "--batch", "0"}},
+		{"x.csv", []string{"load", "x.csv", "--key", "k"}},
+		{"no --key", []string{"load", "x.csv", "--dev-keys", filepath.Join(dir, "none")}},
+	} {
+		_, _, err := run(t, c.args...)
+		var usage *usageError
+		require.ErrorAs(t, err, &usage, "%v", c.args)
+		require.Contains(t, oneLine(err), c.want, "%v", c.args)
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	out, _, err := run(t, "--help")
+	require.NoError(t, err)
+	require.Contains(t, out, "serve")
+	out, _, err = run(t, "version")
+	require.NoError(t, err)
+	require.Contains(t, out, "iocredits ")
+}

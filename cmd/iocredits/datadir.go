@@ -1,0 +1,118 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// dataDir is the directory that one engine works in:
+//
+//	LOCK            held while a process has the directory
+//	log/            the event log and its snapshots
+//	keyring/        the keys of sealed text
+//	views/          the read models; may be deleted, rebuild makes them again
+//	dev-keys.json   --dev only
+//	dev-clock       --dev only: how far POST /dev/clock has moved the clock
+type dataDir string
+
+func (d dataDir) log() string      { return filepath.Join(string(d), "log") }
+func (d dataDir) keyring() string  { return filepath.Join(string(d), "keyring") }
+func (d dataDir) views() string    { return filepath.Join(string(d), "views") }
+func (d dataDir) devKeys() string  { return filepath.Join(string(d), "dev-keys.json") }
+func (d dataDir) devClock() string { return filepath.Join(string(d), "dev-clock") }
+
+// open makes the directory if need be and holds it alone until the lock is
+// closed, or the process ends however it ends.
+func (d dataDir) open() (lock io.Closer, err error) {
+	dir, err := filepath.Abs(string(d)) // the lock goes by the name
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	lock, err = vfs.Default.Lock(filepath.Join(dir, "LOCK"))
+	if err != nil {
+		return nil, fmt.Errorf("data directory %s is in use by another process (%w)", d, err)
+	}
+	return lock, nil
+}
+
+// writeFile replaces a small file as a whole, durably: a crash leaves the old
+// content or the new one.
+func writeFile(path string, content []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// devClock is the system's clock, moved ahead by a person. Its offset only
+// grows and survives a restart, because the log has times of it.
+type devClock struct {
+	path string
+
+	mu     sync.RWMutex
+	offset time.Duration
+}
+
+func openDevClock(path string) (*devClock, error) {
+	c := &devClock{path: path}
+	content, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return c, nil
+	}
+	if err == nil {
+		c.offset, err = time.ParseDuration(strings.TrimSpace(string(content)))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("dev clock: %w", err)
+	}
+	return c, nil
+}
+
+// Now is the engine's time.
+func (c *devClock) Now() time.Time {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return time.Now().Add(c.offset)
+}
+
+// Advance moves the clock, and remembers it first. MUST: by >= 0.
+func (c *devClock) Advance(by time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if by < 0 || c.offset+by < c.offset {
+		return fmt.Errorf("dev clock can't move by %s", by)
+	}
+	if err := writeFile(c.path, []byte((c.offset + by).String()+"\n")); err != nil {
+		return fmt.Errorf("dev clock: %w", err)
+	}
+	c.offset += by
+	return nil
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// devRoles are the keys of a dev engine, in the order in which they are shown.
+// "bd2" is a second person of role bd, so that four eyes can be tried out;
+// "customer:demo-1" is the customer of account demo-1.
+var devRoles = []string{
+	"customer:demo-1", "customer:demo-2", "service", "bd", "bd2", "finance", "finance2",
+	"support", "support2", "auditor", "admin",
+}
+
+// devKeys are the keys by the names in devRoles.
+type devKeys map[string]string
+
+// openDevKeys reads the keys of an earlier run, and makes those that are missing.
+func openDevKeys(path string) (devKeys, error) {
+	keys, err := readDevKeys(path)
+	if errors.Is(err, os.ErrNotExist) {
+		keys, err = devKeys{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	missing := false
+	for _, name := range devRoles {
+		if keys[name] == "" {
+			keys[name], missing = newKey(), true
+		}
+	}
+	if !missing {
+		return keys, nil
+	}
+	if err := writeFile(path, keys.format()); err != nil {
+		return nil, fmt.Errorf("dev keys %s: %w", path, err)
+	}
+	return keys, nil
+}
+
+// format is JSON with one key a line, for people and for sed.
+func (k devKeys) format() []byte {
+	var b strings.Builder
+	b.WriteString("{\n")
+	for i, name := range devRoles {
+		end := ",\n"
+		if i == len(devRoles)-1 {
+			end = "\n"
+		}
+		fmt.Fprintf(&b, "  %q: %q%s", name, k[name], end)
+	}
+	b.WriteString("}\n")
+	return []byte(b.String())
+}
+
+// roleOf takes a name of devRoles apart.
+func roleOf(name string) (role, account string) {
+	if role, account, ok := strings.Cut(name, ":"); ok {
+		return role, account
+	}
+	return strings.TrimRight(name, "2"), ""
+}
+
+// newKey makes a key that nobody can guess: 192 random bits.
+func newKey() string {
+	var b [24]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the process instead
+	return "ioc_" + base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// readDevKeys reads the keys of an engine that runs or ran.
+func readDevKeys(path string) (devKeys, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	keys := devKeys{}
+	if err := json.Unmarshal(content, &keys); err != nil {
+		return nil, fmt.Errorf("dev keys %s: %w", path, err)
+	}
+	return keys, nil
+}

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The house rules of the project, as tests. What a rule is for stands in the
+// README under "How it is built".
+
+const (
+	repoRoot     = "../.."
+	module       = "iocredits/"
+	maxFunction  = 70
+	maxFile      = 500
+	topLevelDirs = "cmd domain eventstore httpapi projections testdata"
+)
+
+// source is a parsed file of the repository.
+type source struct {
+	// Path is slash-separated, from the root; Pkg is its folder.
+	Path, Pkg       string
+	Test, Generated bool
+	Lines           int
+	Comments        int
+	fset            *token.FileSet
+	*ast.File
+}
+
+func (s source) at(p token.Pos) string {
+	return fmt.Sprintf("%s:%d", s.Path, s.fset.Position(p).Line)
+}
+
+// sources parses every Go file once a call.
+func sources(t *testing.T) []source {
+	t.Helper()
+	var all []source
+	err := filepath.WalkDir(repoRoot, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if name := entry.Name(); strings.HasPrefix(name, ".") && name != "." && name != ".." || name == "testdata" {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(file, ".go") {
+			return nil
+		}
+		rel, err := filepath.Rel(repoRoot, file)
+		if err != nil {
+			return err
+		}
+		s, err := parseSource(file, filepath.ToSlash(rel))
+		all = append(all, s)
+		return err
+	})
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	return all
+}
+
+func parseSource(file, rel string) (source, error) {
+	fset := token.NewFileSet()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return source{}, err
+	}
+	parsed, err := parser.ParseFile(fset, file, text, parser.ParseComments)
+	if err != nil {
+		return source{}, err
+	}
+	s := source{
+		Path: rel, Pkg: path.Dir(rel), fset: fset, File: parsed,
+		Test: strings.HasSuffix(rel, "_test.go"), Generated: strings.HasSuffix(rel, ".gen.go"),
+		Lines: strings.Count(string(text), "\n"),
+	}
+	for _, group := range parsed.Comments {
+		s.Comments += fset.Position(group.End()).Line - fset.Position(group.Pos()).Line + 1
+	}
+	return s, nil
+}
+
+// mayImport is the table of the house: for each folder the folders to its left
+// that it may use; "x/..." is x and everything under it. What has no row may not exist.
+var mayImport = map[string]string{
+	"domain":         "",
+	"domain/account": "domain",
+	"domain/journal": "domain domain/account",
+
+	"eventstore":             "domain",
+	"eventstore/pebblestore": "eventstore",
+	"eventstore/esdbstore":   "eventstore",
+	"eventstore/esdbserver":  "eventstore",
+	"eventstore/storetest":   "eventstore",
+	"eventstore/keyring":     "domain eventstore",
+	"eventstore/ledger":      "domain/... eventstore",
+	"eventstore/reactor":     "domain/... eventstore eventstore/ledger",
+
+	"projections": "domain/... eventstore eventstore/ledger",
+
+	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/reactor projections " +
+		"httpapi/client httpapi/console httpapi/spherepay",
+	"httpapi/client":    "",
+	"httpapi/spherepay": "domain",
+	"httpapi/console":   "domain/... httpapi projections",
+
+	"cmd/iocredits":       "...",
+	"cmd/iocredits/bench": "httpapi/client",
+}
+
+// concreteStores are named by cmd and by tests only: everything else takes any store.
+var concreteStores = []string{"eventstore/pebblestore", "eventstore/esdbstore", "eventstore/esdbserver", "eventstore/storetest"}
+
+func TestImportsPointLeft(t *testing.T) {
+	for _, s := range sources(t) {
+		allowed, listed := mayImport[s.Pkg]
+		if !listed {
+			t.Errorf("%s: folder %s has no row in the table of the house", s.Path, s.Pkg)
+			continue
+		}
+		for _, spec := range s.Imports {
+			imported, ours := strings.CutPrefix(importPath(spec), module)
+			if !ours || mayUse(allowed, imported) {
+				continue
+			}
+			// A test may use its own package, a store to run on, and whatever its package may.
+			if s.Test && (imported == s.Pkg || slices.Contains(concreteStores, imported) || testMayUse(s.Pkg, imported)) {
+				continue
+			}
+			t.Errorf("%s: %s may not import %s", s.at(spec.Pos()), s.Pkg, imported)
+		}
+	}
+}
+
+func mayUse(allowed, imported string) bool {
+	for _, a := range strings.Fields(allowed) {
+		root, tree := strings.CutSuffix(a, "...")
+		if a == imported || tree && (root == "" || imported+"/" == root || strings.HasPrefix(imported, root)) {
+			return true
+		}
+	}
+	return false
+}
+
+// testMayUse lets a test of a layer drive the layers to the left of it.
+func testMayUse(pkg, imported string) bool {
+	order := []string{"domain", "eventstore", "projections", "httpapi", "cmd"}
+	layer := func(p string) int { return slices.Index(order, strings.SplitN(p, "/", 2)[0]) }
+	return layer(imported) <= layer(pkg)
+}
+
+func importPath(spec *ast.ImportSpec) string {
+	p, err := strconv.Unquote(spec.Path.Value)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// pureImports is everything that the domain may use from outside.
+var pureImports = []string{
+	"bytes", "cmp", "encoding", "encoding/binary", "errors", "fmt", "iter", "maps", "math", "math/big", "math/bits",
+	"slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
+	"github.com/ericlagergren/decimal", "github.com/google/uuid",
+}
+
+// impureCalls are the ways to time and chance that the pure imports still have.
+var impureCalls = []string{
+	"time.Now", "time.Since", "time.Until", "time.After", "time.AfterFunc", "time.Sleep", "time.Tick", "time.NewTimer", "time.NewTicker",
+	"uuid.New", "uuid.NewString", "uuid.NewRandom", "uuid.NewUUID", "uuid.NewV6", "uuid.NewV7", "uuid.NewDCEPerson", "uuid.NewDCEGroup",
+}
+
+func TestDomainIsPure(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.Test || s.Pkg != "domain" && !strings.HasPrefix(s.Pkg, "domain/") {
+			continue
+		}
+		for _, spec := range s.Imports {
+			p := importPath(spec)
+			if !slices.Contains(pureImports, p) && !strings.HasPrefix(p, module) {
+				t.Errorf("%s: the domain may not import %s", s.at(spec.Pos()), p)
+			}
+		}
+		eachSelector(s, func(name string, pos token.Pos) {
+			if slices.Contains(impureCalls, name) {
+				t.Errorf("%s: the domain may not call %s", s.at(pos), name)
+			}
+		})
+	}
+}
+
+// eachSelector visits every x.Name whose x is a plain name, such as a package's.
+func eachSelector(s source, visit func(name string, pos token.Pos)) {
+	ast.Inspect(s.File, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok {
+			if x, ok := sel.X.(*ast.Ident); ok {
+				visit(x.Name+"."+sel.Sel.Name, sel.Pos())
+			}
+		}
+		return true
+	})
+}
+
+func TestSizes(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.Generated {
+			continue
+		}
+		if s.Lines > maxFile {
+			t.Errorf("%s has %d lines, more than %d", s.Path, s.Lines, maxFile)
+		}
+		for _, decl := range s.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			if lines := s.fset.Position(f.End()).Line - s.fset.Position(f.Pos()).Line + 1; lines > maxFunction {
+				t.Errorf("%s: %s has %d lines, more than %d", s.at(f.Pos()), f.Name.Name, lines, maxFunction)
+			}
+		}
+	}
+}
+
+func TestTopLevel(t *testing.T) {
+	allowed := append(strings.Fields(topLevelDirs), "go.mod", "go.sum", "Makefile", "README.md")
+	entries, err := os.ReadDir(repoRoot)
+	require.NoError(t, err)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && !slices.Contains(allowed, e.Name()) {
+			t.Errorf("%s does not belong at the top level", e.Name())
+		}
+	}
+}
+
+func TestNamesAndEffects(t *testing.T) {
+	for _, s := range sources(t) {
+		if slices.Contains([]string{"util", "utils", "common", "models", "helpers", "misc"}, path.Base(s.Pkg)) {
+			t.Errorf("%s: a package is named after what it is about", s.Path)
+		}
+		for _, decl := range s.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+				t.Errorf("%s: no init functions: what runs, somebody calls", s.at(f.Pos()))
+			}
+		}
+		eachSelector(s, func(name string, pos token.Pos) {
+			if s.Test && name == "time.Sleep" {
+				t.Errorf("%s: a test waits for what it needs, never for time", s.at(pos))
+			}
+			// Clients may read a status; only one file of the server writes them.
+			server := s.Pkg == "httpapi" && !s.Test && !s.Generated && s.Path != "httpapi/problem.go"
+			if server && strings.HasPrefix(name, "http.Status") && name != "http.StatusText" {
+				t.Errorf("%s: status numbers belong in httpapi/problem.go", s.at(pos))
+			}
+		})
+	}
+}
+
+// TestCommentRatio only reports: design.md asks for 10 to 15 % in the product's code.
+func TestCommentRatio(t *testing.T) {
+	lines, comments, long, all := 0, 0, 0, 0
+	for _, s := range sources(t) {
+		if s.Test || s.Generated {
+			continue
+		}
+		lines, comments, all = lines+s.Lines, comments+s.Comments, all+1
+		if s.Lines > 350 {
+			long++
+		}
+	}
+	t.Logf("%d lines, %.1f %% comments; %d of %d files over 350 lines", lines, 100*float64(comments)/float64(lines), long, all)
+}

@@ -1,0 +1,108 @@
+// Command iocredits is the engine and its tools in one binary. It wires the
+// packages together and knows no rule of money itself.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes, as a shell and a supervisor read them.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	m := &Main{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	err := m.Run(ctx, os.Args[1:])
+	stop()
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "iocredits:", oneLine(err))
+	var usage *usageError
+	if errors.As(err, &usage) {
+		os.Exit(exitUsage)
+	}
+	os.Exit(exitFailed)
+}
+
+// Main is the program with its streams. Tests run it in their own process;
+// several may run at once, each on its own data directory.
+type Main struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
+
+// cli is every command and flag. Names and defaults are public: README has the
+// table, and a test holds it to this struct.
+type cli struct {
+	Config string `help:"YAML file with settings, named like the flags." placeholder:"FILE"`
+
+	Serve   serveCmd   `cmd:"" help:"Run the engine and its HTTP API."`
+	Keys    keysCmd    `cmd:"" help:"Manage API keys."`
+	Load    loadCmd    `cmd:"" help:"Charge an account for a trace of LLM requests, through the API."`
+	Rebuild rebuildCmd `cmd:"" help:"Rebuild the read models from the log; the engine must be stopped."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// usageError is a mistake in how the program was called: one line, exit code 2.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+// exited is how kong leaves after --help, instead of ending the process.
+type exited struct{}
+
+// Run parses args and runs the command until it is done or ctx ends.
+func (m *Main) Run(ctx context.Context, args []string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if _, ok := p.(exited); !ok {
+				panic(p)
+			}
+			err = nil
+		}
+	}()
+	parser, err := newParser(m)
+	if err != nil {
+		return fmt.Errorf("build command line: %w", err)
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return &usageError{err}
+	}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	return parsed.Run(m)
+}
+
+func newParser(m *Main) (*kong.Kong, error) {
+	return kong.New(&cli{},
+		kong.Name("iocredits"),
+		kong.Description("An accounting engine for prepaid compute credits."),
+		kong.Writers(m.Stdout, m.Stderr),
+		kong.Exit(func(int) { panic(exited{}) }),
+		kong.DefaultEnvars("IOCREDITS"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+}
+
+// oneLine keeps an error to what fits a terminal and a log.
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
