@@ -1,7 +1,10 @@
 package account
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
+	"time"
 
 	"iocredits/domain"
 )
@@ -16,6 +19,43 @@ type Policy struct {
 	LowBalanceAt domain.Amount `json:"low_balance_at"`
 	// TwoApproversFrom is the amount from which two people have to approve.
 	TwoApproversFrom domain.Amount `json:"two_approvers_from"`
+	// PurchaseFeeBasisPoints comes on top of a purchase: 200 is 2 %.
+	PurchaseFeeBasisPoints int `json:"purchase_fee_basis_points,omitzero"`
+	// PurchasedLifeMonths is how long purchased credits live; 0: for ever.
+	PurchasedLifeMonths int `json:"purchased_life_months,omitzero"`
+	// MinimumMinutes is what a deployment is charged at least, for services that
+	// differ from the default. Sorted by service.
+	MinimumMinutes []ServiceMinutes `json:"minimum_minutes,omitempty"`
+}
+
+// ServiceMinutes is a figure of one service.
+type ServiceMinutes struct {
+	Service domain.Service `json:"service"`
+	Minutes int            `json:"minutes"`
+}
+
+// defaultVMMinutes: the first hour of a VM is never given back (io-credits.md).
+const defaultVMMinutes = 60
+
+// minimumMinutes is the least that a deployment of a service is charged.
+func (p *Policy) minimumMinutes(service domain.Service) int {
+	for _, m := range p.MinimumMinutes {
+		if m.Service == service {
+			return m.Minutes
+		}
+	}
+	if service == domain.ServiceVM {
+		return defaultVMMinutes
+	}
+	return 0
+}
+
+// purchasedExpiry is when credits bought at an instant expire; zero: never.
+func (p *Policy) purchasedExpiry(at time.Time) time.Time {
+	if p.PurchasedLifeMonths == 0 {
+		return time.Time{}
+	}
+	return at.AddDate(0, p.PurchasedLifeMonths, 0)
 }
 
 // DefaultPolicy holds until an operator sets another (io-credits.md, row 7).
@@ -38,21 +78,66 @@ func (*PolicySet) EventName() string { return "policy-set" }
 
 func (e *PolicySet) figures(f *Figures) { f.Policy = e.Policy }
 
-// maxGraceMinutes is 30 days.
-const maxGraceMinutes = 30 * 24 * 60
+// The bounds of a policy's figures: 30 days, 100 %, 10 years, one year.
+const (
+	maxGraceMinutes   = 30 * 24 * 60
+	maxBasisPoints    = 10_000
+	maxLifeMonths     = 120
+	maxMinimumMinutes = maxHours * 60
+)
 
-// SetPolicy changes what is given and keeps the rest.
+// SetPolicy changes what is given and keeps the rest. More allowance may pay
+// what waits, so that is tried in the same append.
 //
-// Checks, in order: amount-invalid, amount-too-large; field-invalid (grace_minutes).
+// Checks, in order: amount-invalid, amount-too-large; field-invalid (the whole
+// numbers, then minimum_minutes).
 type SetPolicy struct {
-	Allowance        *domain.Amount
-	GraceMinutes     *int
-	LowBalanceAt     *domain.Amount
-	TwoApproversFrom *domain.Amount
+	Allowance              *domain.Amount
+	GraceMinutes           *int
+	LowBalanceAt           *domain.Amount
+	TwoApproversFrom       *domain.Amount
+	PurchaseFeeBasisPoints *int
+	PurchasedLifeMonths    *int
+	// MinimumMinutes replaces the figures of the services that it names.
+	MinimumMinutes []ServiceMinutes
 }
 
 func (c SetPolicy) decide(d *decision) error {
 	policy := d.now().Policy
+	if err := c.setAmounts(&policy); err != nil {
+		return err
+	}
+	for _, set := range []struct {
+		field string
+		to    *int
+		of    *int
+		most  int
+	}{
+		{"grace_minutes", c.GraceMinutes, &policy.GraceMinutes, maxGraceMinutes},
+		{"purchase_fee_basis_points", c.PurchaseFeeBasisPoints, &policy.PurchaseFeeBasisPoints, maxBasisPoints},
+		{"purchased_life_months", c.PurchasedLifeMonths, &policy.PurchasedLifeMonths, maxLifeMonths},
+	} {
+		if set.to == nil {
+			continue
+		}
+		if err := between(set.field, *set.to, 0, set.most); err != nil {
+			return err
+		}
+		*set.of = *set.to
+	}
+	for _, m := range c.MinimumMinutes {
+		if err := between("minimum_minutes", m.Minutes, 0, maxMinimumMinutes); err != nil {
+			return err
+		}
+		policy.setMinimum(m)
+	}
+	// Accepted: nothing below refuses.
+	d.emit(&PolicySet{Policy: policy})
+	d.settleWaiting()
+	return nil
+}
+
+func (c SetPolicy) setAmounts(policy *Policy) error {
 	for _, set := range []struct {
 		field string
 		to    *domain.Amount
@@ -74,14 +159,26 @@ func (c SetPolicy) decide(d *decision) error {
 		}
 		*set.of = *set.to
 	}
-	if c.GraceMinutes != nil {
-		if *c.GraceMinutes < 0 || *c.GraceMinutes > maxGraceMinutes {
-			return domain.Refuse(domain.CodeFieldInvalid, "grace_minutes %d is not between 0 and %d", *c.GraceMinutes, maxGraceMinutes).
-				With("field", "grace_minutes").With("value", strconv.Itoa(*c.GraceMinutes))
-		}
-		policy.GraceMinutes = *c.GraceMinutes
-	}
-	// Accepted: nothing below refuses.
-	d.emit(&PolicySet{Policy: policy})
 	return nil
+}
+
+// setMinimum never changes in place what other copies of the policy refer to.
+func (p *Policy) setMinimum(m ServiceMinutes) {
+	all := slices.Clone(p.MinimumMinutes)
+	i, found := slices.BinarySearchFunc(all, m, func(a, b ServiceMinutes) int { return cmp.Compare(a.Service, b.Service) })
+	if found {
+		all[i] = m
+	} else {
+		all = slices.Insert(all, i, m)
+	}
+	p.MinimumMinutes = all
+}
+
+// between checks a whole number that a person or a program chose.
+func between(field string, value, least, most int) error {
+	if value >= least && value <= most {
+		return nil
+	}
+	return domain.Refuse(domain.CodeFieldInvalid, "%s %d is not between %d and %d", field, value, least, most).
+		With("field", field).With("value", strconv.Itoa(value))
 }
