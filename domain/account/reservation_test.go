@@ -338,7 +338,7 @@ func TestNamesForTheWriteSide(t *testing.T) {
 	if got := account.ClaimOf(second); got != "" {
 		t.Errorf("a second part claims %q", got)
 	}
-	if got := account.PartsOf(second); got != 2 {
-		t.Errorf("it has %d parts", got)
+	if got := account.PartsOf(second); got != 1 {
+		t.Errorf("from the last part on there are %d", got)
 	}
 }

@@ -29,12 +29,14 @@ type row struct {
 	balance string
 }
 
-// step is a command that is accepted, or facts that are just folded in.
+// step is a command, or facts that are just folded in.
 type step struct {
 	at    time.Time
 	by    string
 	do    account.Action
 	facts []domain.Event
+	// refused: what was given, the engine refused.
+	refused bool
 }
 
 const (
@@ -95,7 +97,7 @@ func check(t *testing.T, rows []row) {
 			for i, s := range r.given {
 				if s.facts != nil {
 					h.fold(s.facts)
-				} else if _, err := h.execute(s); err != nil {
+				} else if _, err := h.execute(s); (err != nil) != s.refused {
 					t.Fatalf("given %d, %T: %v", i, s.do, err)
 				}
 			}
