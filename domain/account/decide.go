@@ -170,10 +170,12 @@ func positive(amount domain.Amount) error {
 	return bounded(amount)
 }
 
-func bounded(amount domain.Amount) error {
+func bounded(amount domain.Amount) error { return boundedField("amount", amount) }
+
+func boundedField(field string, amount domain.Amount) error {
 	if amount > domain.MaxAmount || amount < -domain.MaxAmount {
-		return domain.Refuse(domain.CodeAmountTooLarge, "amount %s is above the limit of %s", amount, domain.MaxAmount).
-			With("field", "amount").With("value", amount.String()).With("limit", domain.MaxAmount.String())
+		return domain.Refuse(domain.CodeAmountTooLarge, "%s %s is above the limit of %s", field, amount, domain.MaxAmount).
+			With("field", field).With("value", amount.String()).With("limit", domain.MaxAmount.String())
 	}
 	return nil
 }
