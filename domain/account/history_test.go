@@ -49,6 +49,7 @@ func (h *history) execute(s step) ([]domain.Event, error) {
 		h.t.Fatalf("%T: Decide changed the state\nfrom %s\nto   %s", s.do, before, after)
 	}
 	h.cloneIsIndependent(before, events)
+	h.partsAreWhole(events)
 	h.fold(events)
 	return events, err
 }
@@ -118,6 +119,26 @@ func (h *history) cloneIsIndependent(before string, events []domain.Event) {
 	}
 	if a, b := stored(h.t, one), stored(h.t, two); a != b {
 		h.t.Fatalf("two clones fold to\n%s\n%s", a, b)
+	}
+}
+
+// partsAreWhole: the parts of a movement stand together, and none names more
+// lots than design.md rule 16 allows.
+func (h *history) partsAreWhole(events []domain.Event) {
+	h.t.Helper()
+	left := 1
+	for _, e := range events {
+		n := account.PartsOf(e)
+		if left > 1 && n != left-1 {
+			h.t.Fatalf("%s is %d from the end of its movement, not %d", e.EventName(), n, left-1)
+		}
+		left = n
+		if effect := account.EffectOf(e, 0); len(effect.Taken) > 500 || len(effect.Given) > 500 {
+			h.t.Fatalf("%s names %d lots", e.EventName(), max(len(effect.Taken), len(effect.Given)))
+		}
+	}
+	if left > 1 {
+		h.t.Fatalf("%d parts of a movement are missing", left-1)
 	}
 }
 
