@@ -1,7 +1,7 @@
 package account
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -23,31 +23,38 @@ type Policy struct {
 	PurchaseFeeBasisPoints int `json:"purchase_fee_basis_points,omitzero"`
 	// PurchasedLifeMonths is how long purchased credits live; 0: for ever.
 	PurchasedLifeMonths int `json:"purchased_life_months,omitzero"`
-	// MinimumMinutes is what a deployment is charged at least, for services that
-	// differ from the default. Sorted by service.
-	MinimumMinutes []ServiceMinutes `json:"minimum_minutes,omitempty"`
+	// MinimumMinutes is what a deployment is charged at least.
+	MinimumMinutes MinimumMinutes `json:"minimum_minutes,omitzero"`
 }
 
-// ServiceMinutes is a figure of one service.
-type ServiceMinutes struct {
-	Service domain.Service `json:"service"`
-	Minutes int            `json:"minutes"`
+// MinimumMinutes has a figure for each service that can be deployed. It is no
+// map, so that policies and figures can be compared.
+type MinimumMinutes struct {
+	Ray        int `json:"ray,omitzero"`
+	CaaS       int `json:"caas,omitzero"`
+	VM         int `json:"vm,omitzero"`
+	Kubernetes int `json:"kubernetes,omitzero"`
+	Baremetal  int `json:"baremetal,omitzero"`
+	Inference  int `json:"inference,omitzero"`
 }
 
-// defaultVMMinutes: the first hour of a VM is never given back (io-credits.md).
-const defaultVMMinutes = 60
-
-// minimumMinutes is the least that a deployment of a service is charged.
-func (p *Policy) minimumMinutes(service domain.Service) int {
-	for _, m := range p.MinimumMinutes {
-		if m.Service == service {
-			return m.Minutes
-		}
+// of is the figure of a service; a service that can't be charged for has none.
+func (m *MinimumMinutes) of(service domain.Service) *int {
+	switch service {
+	case domain.ServiceRay:
+		return &m.Ray
+	case domain.ServiceCaaS:
+		return &m.CaaS
+	case domain.ServiceVM:
+		return &m.VM
+	case domain.ServiceKubernetes:
+		return &m.Kubernetes
+	case domain.ServiceBaremetal:
+		return &m.Baremetal
+	case domain.ServiceInference:
+		return &m.Inference
 	}
-	if service == domain.ServiceVM {
-		return defaultVMMinutes
-	}
-	return 0
+	return new(int)
 }
 
 // purchasedExpiry is when credits bought at an instant expire; zero: never.
@@ -63,6 +70,8 @@ func DefaultPolicy() Policy {
 	return Policy{
 		Allowance: 10 * domain.Credit, GraceMinutes: 5, LowBalanceAt: 0,
 		TwoApproversFrom: 1000 * domain.Credit,
+		// The first hour of a VM is never given back (io-credits.md).
+		MinimumMinutes: MinimumMinutes{VM: 60},
 	}
 }
 
@@ -89,8 +98,8 @@ const (
 // SetPolicy changes what is given and keeps the rest. More allowance may pay
 // what waits, so that is tried in the same append.
 //
-// Checks, in order: amount-invalid, amount-too-large; field-invalid (the whole
-// numbers, then minimum_minutes).
+// Checks, in order: of each amount in turn amount-invalid, amount-too-large; then
+// field-invalid (the whole numbers, then minimum_minutes).
 type SetPolicy struct {
 	Allowance              *domain.Amount
 	GraceMinutes           *int
@@ -99,7 +108,7 @@ type SetPolicy struct {
 	PurchaseFeeBasisPoints *int
 	PurchasedLifeMonths    *int
 	// MinimumMinutes replaces the figures of the services that it names.
-	MinimumMinutes []ServiceMinutes
+	MinimumMinutes map[domain.Service]int
 }
 
 func (c SetPolicy) decide(d *decision) error {
@@ -125,11 +134,13 @@ func (c SetPolicy) decide(d *decision) error {
 		}
 		*set.of = *set.to
 	}
-	for _, m := range c.MinimumMinutes {
-		if err := between("minimum_minutes", m.Minutes, 0, maxMinimumMinutes); err != nil {
+	// In the order of their names: a map's own order must not choose the refusal.
+	for _, service := range slices.Sorted(maps.Keys(c.MinimumMinutes)) {
+		minutes := c.MinimumMinutes[service]
+		if err := between("minimum_minutes", minutes, 0, maxMinimumMinutes); err != nil {
 			return err
 		}
-		policy.setMinimum(m)
+		*policy.MinimumMinutes.of(service) = minutes
 	}
 	// Accepted: nothing below refuses.
 	d.emit(&PolicySet{Policy: policy})
@@ -154,24 +165,12 @@ func (c SetPolicy) setAmounts(policy *Policy) error {
 			return domain.Refuse(domain.CodeAmountInvalid, "%s %s is below zero", set.field, *set.to).
 				With("field", set.field).With("value", set.to.String())
 		}
-		if err := bounded(*set.to); err != nil {
+		if err := boundedField(set.field, *set.to); err != nil {
 			return err
 		}
 		*set.of = *set.to
 	}
 	return nil
-}
-
-// setMinimum never changes in place what other copies of the policy refer to.
-func (p *Policy) setMinimum(m ServiceMinutes) {
-	all := slices.Clone(p.MinimumMinutes)
-	i, found := slices.BinarySearchFunc(all, m, func(a, b ServiceMinutes) int { return cmp.Compare(a.Service, b.Service) })
-	if found {
-		all[i] = m
-	} else {
-		all = slices.Insert(all, i, m)
-	}
-	p.MinimumMinutes = all
 }
 
 // between checks a whole number that a person or a program chose.
