@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"strings"
+
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
@@ -105,7 +107,7 @@ func adjustmentIn(facts []eventstore.Fact) string {
 func (d *document) adjustment(id string, a account.Adjustment, reason string) {
 	d.object("adjustment")
 	d.text("id", id)
-	if a.ApprovedBy == "" {
+	if len(a.ApprovedBy) == 0 {
 		d.text("status", "requested")
 	} else {
 		d.text("status", "approved-once")
@@ -113,6 +115,6 @@ func (d *document) adjustment(id string, a account.Adjustment, reason string) {
 	d.money("amount", a.Amount)
 	d.optional("reason", reason)
 	d.text("requested_by", a.RequestedBy)
-	d.optional("approved_by", a.ApprovedBy)
+	d.optional("approved_by", strings.Join(a.ApprovedBy, ", "))
 	d.close()
 }
