@@ -45,7 +45,8 @@ func (d *decision) applyDeadline(due Deadline) {
 	case DeadlineGrace:
 		d.endGrace(due.ID)
 	case DeadlinePurchase:
-		d.endPurchase(due.ID, &PurchaseExpired{Purchase: due.ID, EffectiveAt: d.clock})
+		received := d.now().OpenPurchases[due.ID].Received
+		d.endPurchase(due.ID, &PurchaseExpired{Purchase: due.ID, Received: received, EffectiveAt: d.clock})
 	case DeadlineDeployment:
 		d.completeDeployment(due.ID)
 	}
