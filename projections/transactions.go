@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"iter"
 	"math"
 	"time"
@@ -24,22 +25,27 @@ type Transaction struct {
 	Type    account.EntryType    `json:"type"`
 	Service domain.Service       `json:"service"`
 	// Amount is the signed change of the balance, Held of what is held.
-	Amount       domain.Amount       `json:"amount"`
-	Held         domain.Amount       `json:"held,omitzero"`
-	BalanceAfter domain.Amount       `json:"balance_after"`
-	RecordedAt   time.Time           `json:"recorded_at"`
-	EffectiveAt  time.Time           `json:"effective_at"`
-	Reference    string              `json:"reference,omitempty"`
-	Description  domain.Sealed       `json:"description,omitempty"`
-	Actor        string              `json:"actor"`
-	Lots         []account.LotUse    `json:"lots,omitempty"`
-	Related      uuid.UUID           `json:"related,omitzero"`
-	Revision     int64               `json:"revision"`
-	Position     eventstore.Position `json:"position"`
+	Amount       domain.Amount    `json:"amount"`
+	Held         domain.Amount    `json:"held,omitzero"`
+	BalanceAfter domain.Amount    `json:"balance_after"`
+	RecordedAt   time.Time        `json:"recorded_at"`
+	EffectiveAt  time.Time        `json:"effective_at"`
+	Reference    string           `json:"reference,omitempty"`
+	Description  domain.Sealed    `json:"description,omitempty"`
+	Actor        string           `json:"actor"`
+	Lots         []account.LotUse `json:"lots,omitempty"`
+	Related      uuid.UUID        `json:"related,omitzero"`
+	// RelatedRevision is set instead of Related while its id is to be found.
+	RelatedRevision *int64 `json:"-"`
+
+	Revision int64               `json:"revision"`
+	Position eventstore.Position `json:"position"`
 }
 
 // TransactionOf gives the entry of an event, the same for the history and for
-// the answer to the command that made it; false if the event shows none.
+// the answer to the command that made it; false if the event shows none. Where
+// RelatedRevision is set, the caller MUST find the id of the transaction there,
+// among the facts of the same answer or in the history, and put it in Related.
 func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, bool) {
 	entry, ok := account.EntryOf(f.Body)
 	if !ok {
@@ -59,7 +65,8 @@ func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, 
 		Amount: entry.Amount, Held: entry.Held, BalanceAfter: balanceAfter,
 		RecordedAt: f.Meta.RecordedAt, EffectiveAt: effective,
 		Reference: entry.Reference, Description: entry.Description, Actor: f.Meta.Actor,
-		Lots: entry.Lots, Related: entry.Related, Revision: f.Revision, Position: f.Position,
+		Lots: entry.Lots, Related: entry.Related, RelatedRevision: entry.RelatedRevision,
+		Revision: f.Revision, Position: f.Position,
 	}, true
 }
 
@@ -68,11 +75,35 @@ func applyTransaction(w *writer, s *step) error {
 	if !ok {
 		return nil
 	}
+	k := transactionKey(s.Account, s.Revision)
+	if t.RelatedRevision != nil {
+		id, err := w.transactionID(transactionKey(s.Account, *t.RelatedRevision))
+		if err != nil {
+			return err
+		}
+		t.Related, t.RelatedRevision = id, nil
+	}
 	value, err := json.Marshal(t)
 	if err != nil {
 		return err
 	}
-	return w.append(transactionKey(s.Account, s.Revision), value)
+	if kind, _, _ := account.ObjectOf(s.Body); kind == account.ObjectDeployment {
+		w.payments[string(k)] = t.ID
+	}
+	return w.append(k, value)
+}
+
+// transactionID finds a transaction that is related to by its place: a payment
+// of a deployment, of this batch or an earlier one.
+func (w *writer) transactionID(k []byte) (domain.TransactionID, error) {
+	if id, known := w.payments[string(k)]; known {
+		return id, nil
+	}
+	t, err := lookup(w.db, k, decodeTransaction)
+	if err == nil && t.ID == uuid.Nil {
+		err = fmt.Errorf("no transaction at %x, to which a later one is related", k)
+	}
+	return t.ID, err
 }
 
 func transactionKey(name string, revision int64) []byte {

@@ -29,12 +29,17 @@ type writer struct {
 	// dirty has the value of each key set in this batch; nil: deleted.
 	dirty    map[string][]byte
 	balances map[string]*balanceRecord
+	// payments of deployments in this batch, by key: refunds relate to them.
+	payments map[string]domain.TransactionID
 	// deadlines: something will be due that wasn't known before.
 	deadlines bool
 }
 
 func newWriter(db *pebble.DB) *writer {
-	return &writer{db: db, batch: db.NewBatch(), dirty: map[string][]byte{}, balances: map[string]*balanceRecord{}}
+	return &writer{
+		db: db, batch: db.NewBatch(), dirty: map[string][]byte{},
+		balances: map[string]*balanceRecord{}, payments: map[string]domain.TransactionID{},
+	}
 }
 
 // apply puts one event through all views.
