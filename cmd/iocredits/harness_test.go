@@ -29,8 +29,16 @@ type engine struct {
 	stop func() error
 }
 
-// serve runs Main in this process and waits until it is ready.
+// serve runs a dev engine in this process and waits until it is ready.
 func serve(t *testing.T, data string, args ...string) *engine {
+	t.Helper()
+	e := serveArgs(t, append([]string{"serve", "--dev", "--data", data, "--addr", "127.0.0.1:0"}, args...)...)
+	e.readKeys(data)
+	return e
+}
+
+// serveArgs runs any serve in this process.
+func serveArgs(t *testing.T, args ...string) *engine {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out, lines := io.Pipe()
@@ -38,7 +46,7 @@ func serve(t *testing.T, data string, args ...string) *engine {
 	log := &safeBuffer{}
 	go func() {
 		m := &Main{Stdin: strings.NewReader(""), Stdout: lines, Stderr: log}
-		err := m.Run(ctx, append([]string{"serve", "--dev", "--data", data, "--addr", "127.0.0.1:0"}, args...))
+		err := m.Run(ctx, args)
 		_ = lines.CloseWithError(errors.Join(io.EOF, err))
 		done <- err
 	}()
@@ -60,7 +68,6 @@ func serve(t *testing.T, data string, args ...string) *engine {
 			t.Logf("log of %s:\n%s", e.url, log)
 		}
 	})
-	e.readKeys(data)
 	return e
 }
 

@@ -69,7 +69,10 @@ func (r *rig) follow() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for range r.store.Subscribe(ctx, eventstore.BeforeFirst) {
+		for _, err := range r.store.Subscribe(ctx, eventstore.BeforeFirst) {
+			if err != nil {
+				return
+			}
 			r.model.advance()
 		}
 	}()
