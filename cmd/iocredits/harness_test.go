@@ -123,7 +123,7 @@ func (e *engine) call(as, method, path, key, body string) (answer, error) {
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	response, err := client.Do(request)
+	response, err := httpClient.Do(request)
 	if err != nil {
 		return answer{}, err
 	}
@@ -139,8 +139,8 @@ func (e *engine) call(as, method, path, key, body string) (answer, error) {
 	return a, err
 }
 
-// client keeps no connection that a killed engine might leave half dead for long.
-var client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+// httpClient keeps no connection that a killed engine might leave half dead for long.
+var httpClient = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
 // must is call for what has to succeed.
 func (e *engine) must(as, method, path, key, body string) map[string]any {
