@@ -99,6 +99,8 @@ func newRig(t *testing.T, change func(*parts)) *rig {
 	require.NoError(t, err)
 	r.http = httptest.NewServer(r.server.Handler())
 	t.Cleanup(r.http.Close)
+	transport := r.http.Client().Transport.(*http.Transport)
+	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = 64, 64
 	return r
 }
 
@@ -331,3 +333,14 @@ func (b *buffer) String() string {
 }
 
 var errBroken = errors.New("broken")
+
+// readAnswer decodes an answer outside of the test's goroutine.
+func readAnswer(response *http.Response) (answer, error) {
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	a := answer{Status: response.StatusCode, Header: response.Header, Text: string(text)}
+	if err != nil {
+		return a, err
+	}
+	return a, json.Unmarshal(text, &a.Body)
+}
