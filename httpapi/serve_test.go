@@ -154,7 +154,7 @@ func TestServeEndsGracefully(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- r.server.Serve(ctx, listener) }()
 
-	request, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+listener.Addr().String()+"/dev/clock", strings.NewReader(`{"advance":"1s"}`))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+listener.Addr().String()+"/dev/clock", strings.NewReader(`{"advance":"1s"}`))
 	require.NoError(t, err)
 	request.Header.Set("X-Api-Key", "admin")
 	status := make(chan int, 1)
@@ -199,7 +199,7 @@ func TestServeGivesUpWaiting(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- r.server.Serve(ctx, listener) }()
-	request, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+listener.Addr().String()+"/dev/clock", strings.NewReader(`{"advance":"1s"}`))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+listener.Addr().String()+"/dev/clock", strings.NewReader(`{"advance":"1s"}`))
 	require.NoError(t, err)
 	request.Header.Set("X-Api-Key", "admin")
 	go func() {
