@@ -168,7 +168,7 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 	opts := &pebble.Options{
 		FS: v.opts.FS, Cache: cache, DisableWAL: true,
 		FormatMajorVersion:          pebble.FormatNewest,
-		MemTableSize:                16 << 20,
+		MemTableSize:                v.opts.MemTableBytes,
 		MemTableStopWritesThreshold: 4,
 		Logger:                      pebbleLogger{v.opts.Logger},
 	}

@@ -17,7 +17,11 @@ func (v *Views) Rebuild(ctx context.Context, progress Progress) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(v.life, cancel)()
-	if err := v.rebuild(ctx, progress); err != nil {
+	err := v.rebuild(ctx, progress)
+	if v.life.Err() != nil {
+		err = errors.Join(ErrClosed, err)
+	}
+	if err != nil {
 		return fmt.Errorf("rebuild: %w", err)
 	}
 	return nil
@@ -37,7 +41,8 @@ func (v *Views) rebuild(ctx context.Context, progress Progress) error {
 	}
 	err = v.follow(ctx, next, func() bool {
 		if progress != nil {
-			progress(next.checkpoint.Position, max(head, v.Through()))
+			through := next.checkpoint.Position
+			progress(through, max(through, head, v.Through()))
 		}
 		return v.swap(next, head)
 	})

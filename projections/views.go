@@ -22,6 +22,8 @@ type Options struct {
 	Logger *slog.Logger
 	// CacheBytes is the size of the block cache.
 	CacheBytes int64
+	// MemTableBytes is about how much a crash can take, to be applied again.
+	MemTableBytes uint64
 	// MinFreeBytes is the room on the disk below which the views wait: they
 	// must never take the last of it from the log.
 	MinFreeBytes uint64
@@ -38,6 +40,9 @@ func (o *Options) defaults() {
 	}
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 64 << 20
+	}
+	if o.MemTableBytes == 0 {
+		o.MemTableBytes = 16 << 20
 	}
 	if o.MinFreeBytes == 0 {
 		o.MinFreeBytes = 256 << 20
