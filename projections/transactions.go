@@ -56,7 +56,7 @@ func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, 
 	return Transaction{
 		ID: f.ID, Account: name, Type: entry.Type, Service: service,
 		Amount: entry.Amount, Held: entry.Held, BalanceAfter: balanceAfter,
-		RecordedAt: f.Meta.RecordedAt, EffectiveAt: effective,
+		RecordedAt: f.Meta.RecordedAt.UTC(), EffectiveAt: effective.UTC(),
 		Reference: entry.Reference, Description: entry.Description, Actor: f.Meta.Actor,
 		Lots: entry.Lots, Related: entry.Related, Revision: f.Revision, Position: f.Position,
 	}, true
