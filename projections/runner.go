@@ -176,7 +176,7 @@ func (v *Views) apply(ctx context.Context, g *generation, d decoded) error {
 func (v *Views) waitForRoom(ctx context.Context, g *generation) error {
 	for told := false; ; told = true {
 		usage, err := v.opts.FS.GetDiskUsage(g.dir)
-		if err != nil || usage.AvailBytes >= v.opts.MinFreeBytes {
+		if full := err == nil && usage.AvailBytes < v.opts.MinFreeBytes; !full {
 			return nil
 		}
 		if !told {

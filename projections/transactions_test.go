@@ -243,7 +243,8 @@ func TestAFileIsAsOfTheCall(t *testing.T) {
 		}
 	}
 	require.Equal(t, 10, seen)
-	for range r.views.Each(bg, projections.Query{Account: "a"}) {
+	for _, err := range r.views.Each(bg, projections.Query{Account: "a"}) {
+		require.NoError(t, err)
 		break
 	}
 	ctx, cancel := context.WithCancel(bg)
