@@ -29,6 +29,8 @@ type writer struct {
 	// dirty has the value of each key set in this batch; nil: deleted.
 	dirty    map[string][]byte
 	balances map[string]*balanceRecord
+	// scratch is where values are put together; the batch copies them.
+	scratch []byte
 	// deadlines: something will be due that wasn't known before.
 	deadlines bool
 }
