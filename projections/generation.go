@@ -22,7 +22,7 @@ import (
 
 // format names what the views write. MUST change with any change of a key or a
 // value: views of another format are built again.
-const format = "1"
+const format = "2"
 
 // The keys of a generation. An account's name has no zero byte, so one account's
 // keys are never a prefix of another's.
@@ -32,16 +32,20 @@ const format = "1"
 //	t account 0 revision:8              transaction
 //	n account 0 sha256(name)[:16]       revision of the event that claimed it
 //	l account 0 lot:8                   unreserved credits of a lot with a date
-//	h account 0 reservation             deadline of an open hold
-//	d time:12 account 0 kind id         what is due, in time order
+//	h account 0 kind/id                 deadline that a thing has now
+//	d time:12 account 0 kind/id         what is due, in time order
+//	o account 0 kind/id                 object
+//	q kind 0 status 0 time:12 account 0 id   objects by status, in the order of their queue
 const (
 	checkpointKey     = 'c'
 	balancePrefix     = 'b'
 	transactionPrefix = 't'
 	namePrefix        = 'n'
 	lotPrefix         = 'l'
-	holdPrefix        = 'h'
+	setDeadlinePrefix = 'h'
 	deadlinePrefix    = 'd'
+	objectPrefix      = 'o'
+	queuePrefix       = 'q'
 )
 
 // checkpoint is how far a generation is. It is in the same batch as the data.
