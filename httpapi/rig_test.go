@@ -38,7 +38,7 @@ var codec = eventstore.NewCodec(account.EventTypes()...)
 // rig is a whole engine in this process, with every store in memory. Whatever
 // goes through do is held against openapi.yaml.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	store  *pebblestore.Store
 	views  *projections.Views
 	ledger *ledger.Ledger
@@ -59,7 +59,7 @@ type parts struct {
 	before func(*ledger.Ledger)
 }
 
-func newRig(t *testing.T, change func(*parts)) *rig {
+func newRig(t testing.TB, change func(*parts)) *rig {
 	t.Helper()
 	r := &rig{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, log: &buffer{}}
 	logger := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -99,6 +99,8 @@ func newRig(t *testing.T, change func(*parts)) *rig {
 	require.NoError(t, err)
 	r.http = httptest.NewServer(r.server.Handler())
 	t.Cleanup(r.http.Close)
+	transport := r.http.Client().Transport.(*http.Transport)
+	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = 64, 64
 	return r
 }
 
@@ -123,7 +125,7 @@ var roles = []string{
 	"customer:demo-1", "customer:demo-2", "service", "bd", "finance", "finance2", "support", "auditor", "admin",
 }
 
-func testKeys(t *testing.T) *httpapi.Keys {
+func testKeys(t testing.TB) *httpapi.Keys {
 	t.Helper()
 	var specs []httpapi.KeySpec
 	for _, name := range roles {
@@ -257,7 +259,7 @@ var theContract = sync.OnceValue(func() *contractCheck {
 	return &contractCheck{doc, router}
 })
 
-func (c *contractCheck) check(t *testing.T, request *http.Request, sent call, got answer) {
+func (c *contractCheck) check(t testing.TB, request *http.Request, sent call, got answer) {
 	t.Helper()
 	copied := request.Clone(context.Background())
 	copied.Body = io.NopCloser(strings.NewReader(sent.body))
@@ -331,3 +333,14 @@ func (b *buffer) String() string {
 }
 
 var errBroken = errors.New("broken")
+
+// readAnswer decodes an answer outside of the test's goroutine.
+func readAnswer(response *http.Response) (answer, error) {
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	a := answer{Status: response.StatusCode, Header: response.Header, Text: string(text)}
+	if err != nil {
+		return a, err
+	}
+	return a, json.Unmarshal(text, &a.Body)
+}

@@ -53,6 +53,7 @@ func TestEveryRoute(t *testing.T) {
 	run(step{post("service", a+"/reservations", "h1", `{"reservation_id":"k8s","amount":"40","service":"kubernetes","expires_at":"2099-12-31T00:00:00Z"}`), 201, &api.ReservationAnswer{}})
 	captured := run(step{post("service", a+"/reservations/k8s/capture", "h2", `{"amount":"12"}`), 200, &api.ReservationAnswer{}})
 	require.Equal(t, "28", captured["reservation"].(map[string]any)["held"])
+	run(step{post("support", a+"/refunds", "r2", `{"transaction_id":"`+id(captured, "deduction")+`"}`), 201, &api.RefundAnswer{}})
 	released := run(step{post("service", a+"/reservations/k8s/release", "h3", ""), 200, &api.ReservationAnswer{}})
 	require.Equal(t, "closed", released["reservation"].(map[string]any)["status"])
 	asked := run(step{post("support", a+"/adjustments", "a1", `{"amount":"-3.5","reason":"charged twice","related_transaction":"`+id(deducted, "deduction")+`"}`), 201, &api.AdjustmentAnswer{}})
@@ -162,4 +163,5 @@ func TestDocs(t *testing.T) {
 	require.Contains(t, r.must(get("", "/docs/problems")).Text, `id="insufficient-credits"`)
 	require.Contains(t, r.must(get("", "/docs/access")).Text, "/v1/deductions/batch")
 	require.Contains(t, r.must(get("", "/docs/operators")).Text, "<table>")
+	require.Contains(t, r.must(get("", "/openapi.json")).Text, `"x-roles":["customer","service"]`)
 }

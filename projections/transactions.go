@@ -3,14 +3,12 @@ package projections
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"iter"
 	"math"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
 	"iocredits/domain"
@@ -20,32 +18,29 @@ import (
 
 // Transaction is one entry of an account's history.
 type Transaction struct {
-	ID      domain.TransactionID `json:"id"`
-	Account string               `json:"-"`
-	Type    account.EntryType    `json:"type"`
-	Service domain.Service       `json:"service"`
+	ID      domain.TransactionID
+	Account string
+	Type    account.EntryType
+	Service domain.Service
 	// Amount is the signed change of the balance, Held of what is held.
-	Amount       domain.Amount    `json:"amount"`
-	Held         domain.Amount    `json:"held,omitzero"`
-	BalanceAfter domain.Amount    `json:"balance_after"`
-	RecordedAt   time.Time        `json:"recorded_at"`
-	EffectiveAt  time.Time        `json:"effective_at"`
-	Reference    string           `json:"reference,omitempty"`
-	Description  domain.Sealed    `json:"description,omitempty"`
-	Actor        string           `json:"actor"`
-	Lots         []account.LotUse `json:"lots,omitempty"`
-	Related      uuid.UUID        `json:"related,omitzero"`
-	// RelatedRevision is set instead of Related while its id is to be found.
-	RelatedRevision *int64 `json:"-"`
-
-	Revision int64               `json:"revision"`
-	Position eventstore.Position `json:"position"`
+	Amount       domain.Amount
+	Held         domain.Amount
+	BalanceAfter domain.Amount
+	RecordedAt   time.Time
+	EffectiveAt  time.Time
+	Reference    string
+	Description  domain.Sealed
+	Actor        string
+	Lots         []account.LotUse
+	Related      uuid.UUID
+	Revision     int64
+	Position     eventstore.Position
 }
 
 // TransactionOf gives the entry of an event, the same for the history and for
 // the answer to the command that made it; false if the event shows none. Where
-// RelatedRevision is set, the caller MUST find the id of the transaction there,
-// among the facts of the same answer or in the history, and put it in Related.
+// RelatedRevision gives a place, the caller MUST find the id of the transaction
+// there, in the same answer or in the history, and put it in Related.
 func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, bool) {
 	entry, ok := account.EntryOf(f.Body)
 	if !ok {
@@ -63,11 +58,20 @@ func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, 
 	return Transaction{
 		ID: f.ID, Account: name, Type: entry.Type, Service: service,
 		Amount: entry.Amount, Held: entry.Held, BalanceAfter: balanceAfter,
-		RecordedAt: f.Meta.RecordedAt, EffectiveAt: effective,
+		RecordedAt: f.Meta.RecordedAt.UTC(), EffectiveAt: effective.UTC(),
 		Reference: entry.Reference, Description: entry.Description, Actor: f.Meta.Actor,
-		Lots: entry.Lots, Related: entry.Related, RelatedRevision: entry.RelatedRevision,
-		Revision: f.Revision, Position: f.Position,
+		Lots: entry.Lots, Related: entry.Related, Revision: f.Revision, Position: f.Position,
 	}, true
+}
+
+// RelatedRevision is the place of the transaction that an event's entry relates
+// to, where the event can't name it: both may be of one append.
+func RelatedRevision(f eventstore.Fact) (revision int64, known bool) {
+	entry, _ := account.EntryOf(f.Body)
+	if entry.RelatedRevision == nil {
+		return 0, false
+	}
+	return *entry.RelatedRevision, true
 }
 
 func applyTransaction(w *writer, s *step) error {
@@ -76,21 +80,18 @@ func applyTransaction(w *writer, s *step) error {
 		return nil
 	}
 	k := transactionKey(s.Account, s.Revision)
-	if t.RelatedRevision != nil {
-		id, err := w.transactionID(transactionKey(s.Account, *t.RelatedRevision))
+	if at, known := RelatedRevision(s.Fact); known {
+		id, err := w.transactionID(transactionKey(s.Account, at))
 		if err != nil {
 			return err
 		}
-		t.Related, t.RelatedRevision = id, nil
-	}
-	value, err := json.Marshal(t)
-	if err != nil {
-		return err
+		t.Related = id
 	}
 	if kind, _, _ := account.ObjectOf(s.Body); kind == account.ObjectDeployment {
 		w.payments[string(k)] = t.ID
 	}
-	return w.append(k, value)
+	w.scratch = appendTransaction(w.scratch[:0], &t)
+	return w.append(k, w.scratch)
 }
 
 // transactionID finds a transaction that is related to by its place: a payment
@@ -198,12 +199,8 @@ func (v *Views) Transaction(ctx context.Context, name string, revision int64) (T
 	}
 	defer leave()
 	t, err := lookup(g.db, transactionKey(name, revision), decodeTransaction)
-	t.Account = name
+	t.Account, t.Revision = name, revision
 	return t, t.ID != uuid.Nil, err
-}
-
-func decodeTransaction(value []byte) (t Transaction, err error) {
-	return t, json.Unmarshal(value, &t)
 }
 
 // scanTransactions visits the entries below a revision within the query's dates,
@@ -221,8 +218,8 @@ func (v *Views) scanTransactions(ctx context.Context, q *Query, below int64, vis
 	if err != nil {
 		return err
 	}
-	err = visitTransactions(ctx, it, q, visit)
-	return errors.Join(err, it.Close())
+	defer func() { _ = it.Close() }()
+	return visitTransactions(ctx, it, q, visit)
 }
 
 func visitTransactions(ctx context.Context, it *pebble.Iterator, q *Query, visit func(Transaction) bool) error {
@@ -251,7 +248,12 @@ func currentTransaction(it *pebble.Iterator) (Transaction, error) {
 	if err != nil {
 		return Transaction{}, err
 	}
-	return decodeTransaction(value)
+	t, err := decodeTransaction(value)
+	if err != nil {
+		return t, fmt.Errorf("%w at %q: %w", errDamaged, it.Key(), err)
+	}
+	t.Revision = revisionOfKey(it.Key())
+	return t, nil
 }
 
 // seekLast goes to the newest entry before q.To by halving the range of

@@ -31,6 +31,8 @@ type writer struct {
 	balances map[string]*balanceRecord
 	// payments of deployments in this batch, by key: refunds relate to them.
 	payments map[string]domain.TransactionID
+	// scratch is where values are put together; the batch copies them.
+	scratch []byte
 	// deadlines: something will be due that wasn't known before.
 	deadlines bool
 }
@@ -91,7 +93,7 @@ func (w *writer) commit(checkpoint []byte) error {
 	if err := w.batch.Set([]byte{checkpointKey}, checkpoint, nil); err != nil {
 		return errors.Join(err, w.discard())
 	}
-	return w.batch.Commit(pebble.NoSync)
+	return errors.Join(w.batch.Commit(pebble.NoSync), w.batch.Close())
 }
 
 func (w *writer) discard() error { return w.batch.Close() }

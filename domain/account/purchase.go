@@ -331,9 +331,6 @@ type RecordPurchase struct {
 	ExpiresAt time.Time
 }
 
-// NameFor asks about the id: the state forgets purchases that ended.
-func (c RecordPurchase) NameFor(*State) string { return purchaseName(c.Purchase) }
-
 func (c RecordPurchase) decide(d *decision) error {
 	if err := positive(c.Amount); err != nil {
 		return err
@@ -343,7 +340,7 @@ func (c RecordPurchase) decide(d *decision) error {
 	unmatched := &PaymentUnmatched{
 		Payment: c.Purchase, Purchase: c.Purchase, Amount: c.Amount, Kind: KindPayment, EffectiveAt: d.clock,
 	}
-	if _, settled := s.Purchases[c.Purchase]; settled || d.cmd.NameTaken {
+	if _, settled := s.Purchases[c.Purchase]; settled {
 		unmatched.Why = WhySettledBefore
 		d.emit(unmatched)
 		return nil

@@ -937,6 +937,9 @@ type ReservationStatus string
 type ReservationAnswer struct {
 	Balance Balance `json:"balance"`
 
+	// Deduction What a capture spent.
+	Deduction *Deduction `json:"deduction,omitempty"`
+
 	// Position Place in the whole log.
 	Position    Position    `json:"position"`
 	Reservation Reservation `json:"reservation"`
