@@ -29,6 +29,8 @@ type writer struct {
 	// dirty has the value of each key set in this batch; nil: deleted.
 	dirty    map[string][]byte
 	balances map[string]*balanceRecord
+	// scratch is where values are put together; the batch copies them.
+	scratch []byte
 	// deadlines: something will be due that wasn't known before.
 	deadlines bool
 }
@@ -86,7 +88,7 @@ func (w *writer) commit(checkpoint []byte) error {
 	if err := w.batch.Set([]byte{checkpointKey}, checkpoint, nil); err != nil {
 		return errors.Join(err, w.discard())
 	}
-	return w.batch.Commit(pebble.NoSync)
+	return errors.Join(w.batch.Commit(pebble.NoSync), w.batch.Close())
 }
 
 func (w *writer) discard() error { return w.batch.Close() }
