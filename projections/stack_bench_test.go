@@ -144,8 +144,8 @@ func BenchmarkBatch(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "lines/s")
 }
 
-// BenchmarkRebuild rebuilds all views of a log of deductions.
-func BenchmarkRebuild(b *testing.B) {
+// BenchmarkRebuildOnDisk rebuilds all views of a log of deductions.
+func BenchmarkRebuildOnDisk(b *testing.B) {
 	const accounts = 10_000
 	s := openStack(b)
 	s.fund(b, accounts)
