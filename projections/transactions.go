@@ -40,7 +40,12 @@ type Transaction struct {
 // TransactionOf gives the entry of an event, the same for the history and for
 // the answer to the command that made it; false if the event shows none.
 func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, bool) {
-	entry, ok := account.EntryOf(f.Body)
+	effect := account.EffectOf(f.Body, f.Revision)
+	return transactionOf(&f, &effect, balanceAfter)
+}
+
+func transactionOf(f *eventstore.Fact, effect *account.Effect, balanceAfter domain.Amount) (Transaction, bool) {
+	entry, ok := account.EntryWith(f.Body, effect)
 	if !ok {
 		return Transaction{}, false
 	}
@@ -63,7 +68,7 @@ func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, 
 }
 
 func applyTransaction(w *writer, s *step) error {
-	t, ok := TransactionOf(s.Fact, s.BalanceAfter)
+	t, ok := transactionOf(&s.Fact, &s.Effect, s.BalanceAfter)
 	if !ok {
 		return nil
 	}
