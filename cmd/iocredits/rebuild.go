@@ -43,7 +43,7 @@ func (c *rebuildCmd) Run(ctx context.Context, m *Main) (err error) {
 	began := time.Now()
 	err = s.views.Rebuild(ctx, func(through, _ eventstore.Position) { _ = bar.Set(int(through)) })
 	if err == nil { // the old ones may have been behind, and the new are swapped in where those were
-		err = s.views.RunToEnd(ctx)
+		err = s.views.RunToEnd(ctx, nil)
 	}
 	_ = bar.Exit()
 	if err != nil {
