@@ -17,6 +17,7 @@ import (
 const (
 	statusOK          = http.StatusOK
 	statusCreated     = http.StatusCreated
+	statusAccepted    = http.StatusAccepted
 	statusNotModified = http.StatusNotModified
 	statusNotReady    = http.StatusServiceUnavailable
 )
@@ -41,6 +42,9 @@ var problems = map[domain.Code]problemRow{
 	domain.CodeSelfApproval:          {http.StatusForbidden, "Somebody else has to approve"},
 	domain.CodeUnknownAccount:        {http.StatusNotFound, "No such account"},
 	domain.CodeUnknownAdjustment:     {http.StatusNotFound, "No such adjustment"},
+	domain.CodeUnknownCreditRequest:  {http.StatusNotFound, "No such credit request"},
+	domain.CodeUnknownDeployment:     {http.StatusNotFound, "No such deployment"},
+	domain.CodeUnknownPayment:        {http.StatusNotFound, "No such payment"},
 	domain.CodeUnknownPurchase:       {http.StatusNotFound, "No such purchase"},
 	domain.CodeUnknownReservation:    {http.StatusNotFound, "No such reservation"},
 	domain.CodeUnknownRoute:          {http.StatusNotFound, "No such page"},
@@ -60,6 +64,7 @@ var problems = map[domain.Code]problemRow{
 	domain.CodeIdempotencyKeyReused:  {http.StatusUnprocessableEntity, "The Idempotency-Key belongs to another request"},
 	domain.CodeLimitExceeded:         {http.StatusUnprocessableEntity, "The account has too many of these"},
 	domain.CodeNotADeduction:         {http.StatusUnprocessableEntity, "The transaction is no deduction"},
+	domain.CodePaymentMethod:         {http.StatusUnprocessableEntity, "The payment method is not supported"},
 	domain.CodeQuantityInvalid:       {http.StatusUnprocessableEntity, "The quantity is invalid"},
 	domain.CodeRateInvalid:           {http.StatusUnprocessableEntity, "The unit price is invalid"},
 	domain.CodeRefundExceeds:         {http.StatusUnprocessableEntity, "The deduction has less left"},

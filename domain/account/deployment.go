@@ -183,7 +183,7 @@ type DeploymentPayment struct {
 // paid adds a part of a payment to an open deployment's.
 func (s *State) paid(id string, amount domain.Amount, lots []LotUse, debt domain.Amount, part Part) {
 	payments := s.Payments[id]
-	if part.first() {
+	if part.first() || len(payments) == 0 {
 		s.Payments[id] = with(payments, DeploymentPayment{Revision: s.Revision, Amount: amount, Lots: lots, Debt: debt})
 		return
 	}
