@@ -11096,8 +11096,8 @@ func (r StopDeploymentResponse) ContentType() string {
 	return ""
 }
 
-// RecordDeploymentUsageResponse201Headers the declared response headers of an HTTP 201 response for RecordDeploymentUsage
-type RecordDeploymentUsageResponse201Headers struct {
+// RecordDeploymentUsageResponse200Headers the declared response headers of an HTTP 200 response for RecordDeploymentUsage
+type RecordDeploymentUsageResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
@@ -11114,8 +11114,8 @@ type RecordDeploymentUsageResponse503Headers struct {
 type RecordDeploymentUsageResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
-	// JSON201 the response for an HTTP 201 `application/json` response
-	JSON201 *DeploymentAnswer
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DeploymentAnswer
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *DeploymentAnswer
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
@@ -11136,17 +11136,17 @@ type RecordDeploymentUsageResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
-	// Headers201 the parsed response headers for an HTTP 201 response
-	Headers201 *RecordDeploymentUsageResponse201Headers
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RecordDeploymentUsageResponse200Headers
 	// Headers202 the parsed response headers for an HTTP 202 response
 	Headers202 *RecordDeploymentUsageResponse202Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RecordDeploymentUsageResponse503Headers
 }
 
-// GetJSON201 returns the response for an HTTP 201 `application/json` response
-func (r RecordDeploymentUsageResponse) GetJSON201() *DeploymentAnswer {
-	return r.JSON201
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RecordDeploymentUsageResponse) GetJSON200() *DeploymentAnswer {
+	return r.JSON200
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -16704,12 +16704,12 @@ func ParseRecordDeploymentUsageResponse(rsp *http.Response) (*RecordDeploymentUs
 	}
 
 	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest DeploymentAnswer
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON201 = &dest
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
 		var dest DeploymentAnswer
@@ -16784,8 +16784,8 @@ func ParseRecordDeploymentUsageResponse(rsp *http.Response) (*RecordDeploymentUs
 	}
 
 	switch {
-	case rsp.StatusCode == 201:
-		var headers RecordDeploymentUsageResponse201Headers
+	case rsp.StatusCode == 200:
+		var headers RecordDeploymentUsageResponse200Headers
 		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -16793,7 +16793,7 @@ func ParseRecordDeploymentUsageResponse(rsp *http.Response) (*RecordDeploymentUs
 			}
 			headers.IdempotencyReplayed = &value
 		}
-		response.Headers201 = &headers
+		response.Headers200 = &headers
 	case rsp.StatusCode == 202:
 		var headers RecordDeploymentUsageResponse202Headers
 		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
