@@ -46,8 +46,11 @@ type call struct {
 	commandID string
 }
 
-// callOf gives what the frame made of the request.
-func callOf(c echo.Context) *call { return c.(*call) }
+// callOf gives what the frame made of the request. Only endpoint calls handlers.
+func callOf(c echo.Context) *call {
+	k, _ := c.(*call)
+	return k
+}
 
 func (k *call) routeName() string {
 	if k.route == nil {
@@ -197,6 +200,18 @@ func (k *call) checkQuery(query string) error {
 		return domain.Refuse(domain.CodeFieldUnknown, "the route has no parameter of this name").With("field", clip(name))
 	}
 	return nil
+}
+
+// A peer that stalls would hold a body's memory, or a view, for ever: it has
+// RequestTimeout for a body to come, and for each piece of a long answer to go.
+// A writer that knows no deadlines is none of a network.
+
+func (k *call) readSoon() {
+	_ = http.NewResponseController(k.Response()).SetReadDeadline(time.Now().Add(k.server.opts.RequestTimeout))
+}
+
+func (k *call) writeSoon() {
+	_ = http.NewResponseController(k.Response()).SetWriteDeadline(time.Now().Add(k.server.opts.RequestTimeout))
 }
 
 // send writes an answer and frees its document.
