@@ -248,12 +248,11 @@ func (m *model) apply(f eventstore.Fact) {
 	for _, use := range effect.Taken {
 		move(use, -1)
 	}
-	hold := due{account: name, hold: effect.Hold.Reservation}
-	if !effect.Hold.ExpiresAt.IsZero() {
-		m.at[hold] = effect.Hold.ExpiresAt
-	}
-	if effect.Hold.Closes {
-		delete(m.at, hold)
+	switch e := f.Body.(type) {
+	case *account.Reserved:
+		m.at[due{account: name, hold: e.Reservation}] = e.ExpiresAt
+	case *account.Released:
+		delete(m.at, due{account: name, hold: e.Reservation})
 	}
 }
 
