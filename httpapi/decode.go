@@ -51,13 +51,13 @@ func (k *call) readBody(into *bytes.Buffer, limit int64) error {
 	if length == 0 {
 		return nil
 	}
-	k.readSoon()
 	if length > limit {
 		return tooLargeBody(limit)
 	}
 	if length > 0 {
 		into.Grow(int(length) + bytes.MinRead)
 	}
+	defer k.readSoon()()
 	n, err := into.ReadFrom(io.LimitReader(body, limit+1))
 	if n > limit {
 		return tooLargeBody(limit)

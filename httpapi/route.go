@@ -29,7 +29,8 @@ type route struct {
 	// everyone: no key is needed. roles are those of auth.go otherwise.
 	everyone bool
 	roles    roleSet
-	// command is true where a change is asked for: the answer may take time.
+	// timed routes have RequestTimeout: all but reads, which are short, or files
+	// that take as long as they are.
 	timed bool
 }
 
@@ -206,8 +207,13 @@ func (k *call) checkQuery(query string) error {
 // RequestTimeout for a body to come, and for each piece of a long answer to go.
 // A writer that knows no deadlines is none of a network.
 
-func (k *call) readSoon() {
-	_ = http.NewResponseController(k.Response()).SetReadDeadline(time.Now().Add(k.server.opts.RequestTimeout))
+// readSoon bounds what is read until the returned function is called. It MUST be
+// called: the server reads on in the background, and takes a passed deadline
+// for a peer that has gone.
+func (k *call) readSoon() (done func()) {
+	connection := http.NewResponseController(k.Response())
+	_ = connection.SetReadDeadline(time.Now().Add(k.server.opts.RequestTimeout))
+	return func() { _ = connection.SetReadDeadline(time.Time{}) }
 }
 
 func (k *call) writeSoon() {

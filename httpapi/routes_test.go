@@ -53,6 +53,7 @@ func TestEveryRoute(t *testing.T) {
 	run(step{post("service", a+"/reservations", "h1", `{"reservation_id":"k8s","amount":"40","service":"kubernetes","expires_at":"2099-12-31T00:00:00Z"}`), 201, &api.ReservationAnswer{}})
 	captured := run(step{post("service", a+"/reservations/k8s/capture", "h2", `{"amount":"12"}`), 200, &api.ReservationAnswer{}})
 	require.Equal(t, "28", captured["reservation"].(map[string]any)["held"])
+	run(step{post("support", a+"/refunds", "r2", `{"transaction_id":"`+id(captured, "deduction")+`"}`), 201, &api.RefundAnswer{}})
 	released := run(step{post("service", a+"/reservations/k8s/release", "h3", ""), 200, &api.ReservationAnswer{}})
 	require.Equal(t, "closed", released["reservation"].(map[string]any)["status"])
 	asked := run(step{post("support", a+"/adjustments", "a1", `{"amount":"-3.5","reason":"charged twice","related_transaction":"`+id(deducted, "deduction")+`"}`), 201, &api.AdjustmentAnswer{}})
@@ -130,11 +131,16 @@ func TestAdjustmentNeedsOtherPeople(t *testing.T) {
 	require.Equal(t, "requested", asked["adjustment"].(map[string]any)["status"])
 	require.Equal(t, "goodwill", asked["adjustment"].(map[string]any)["reason"])
 	approve := path + "/" + asked["adjustment"].(map[string]any)["id"].(string) + "/approve"
+	object := func(body map[string]any) map[string]any { return body["adjustment"].(map[string]any) }
 	once := r.must(post("finance", approve, "b", "")).Body
-	require.Equal(t, "approved-once", once["adjustment"].(map[string]any)["status"])
+	require.Equal(t, "requested", object(once)["status"])
+	require.Equal(t, []any{"actor.finance"}, object(once)["approved_by"])
 	r.refused(403, "self-approval", post("finance", approve, "c", ""))
 	twice := r.must(post("finance2", approve, "d", "")).Body
-	require.Equal(t, "in-effect", twice["adjustment"].(map[string]any)["status"])
+	require.Equal(t, "approved", object(twice)["status"])
+	require.Equal(t, []any{"actor.finance", "actor.finance2"}, object(twice)["approved_by"])
+	require.Equal(t, "goodwill", object(twice)["reason"])
+	require.Equal(t, object(twice), object(r.must(post("support", path, "a", `{"amount":"1000","reason":"goodwill"}`)).Body), "the object of a replay is today's")
 	require.Equal(t, "1000", twice["balance"].(map[string]any)["promotional"])
 	wrong := r.refused(409, "wrong-status", post("finance2", approve, "e", ""))
 	require.Equal(t, "approved", wrong.Body["current_status"], "a figure must not take the place of RFC 9457's status")
@@ -162,4 +168,5 @@ func TestDocs(t *testing.T) {
 	require.Contains(t, r.must(get("", "/docs/problems")).Text, `id="insufficient-credits"`)
 	require.Contains(t, r.must(get("", "/docs/access")).Text, "/v1/deductions/batch")
 	require.Contains(t, r.must(get("", "/docs/operators")).Text, "<table>")
+	require.Contains(t, r.must(get("", "/openapi.json")).Text, `"x-roles":["customer","service"]`)
 }

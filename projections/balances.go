@@ -2,9 +2,8 @@ package projections
 
 import (
 	"context"
+	"fmt"
 	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"iocredits/domain/account"
 	"iocredits/eventstore"
@@ -20,12 +19,12 @@ type Balance struct {
 	RecordedAt time.Time
 }
 
-// balanceRecord is the stored form.
+// balanceRecord is what is stored.
 type balanceRecord struct {
-	Figures    account.Figures     `json:"figures"`
-	Revision   int64               `json:"revision"`
-	Position   eventstore.Position `json:"position"`
-	RecordedAt time.Time           `json:"recorded_at"`
+	Figures    account.Figures
+	Revision   int64
+	Position   eventstore.Position
+	RecordedAt time.Time
 }
 
 func newBalance() balanceRecord {
@@ -41,8 +40,8 @@ func applyBalance(w *writer, s *step) error {
 		}
 		record = new(newBalance())
 		if stored != nil {
-			if err := json.Unmarshal(stored, record); err != nil {
-				return err
+			if record, err = decodeBalance(stored); err != nil {
+				return fmt.Errorf("balance of %s: %w", s.Account, err)
 			}
 		}
 		w.balances[s.Account] = record
@@ -55,11 +54,7 @@ func applyBalance(w *writer, s *step) error {
 
 func (w *writer) flushBalances() error {
 	for name, record := range w.balances {
-		value, err := json.Marshal(record)
-		if err != nil {
-			return err
-		}
-		if err := w.append(balanceKey(name), value); err != nil {
+		if err := w.append(balanceKey(name), appendBalance(nil, record)); err != nil {
 			return err
 		}
 	}
@@ -78,10 +73,7 @@ func (v *Views) Balance(ctx context.Context, name string) (Balance, error) {
 		return Balance{}, err
 	}
 	defer leave()
-	record, err := lookup(g.db, balanceKey(name), func(value []byte) (*balanceRecord, error) {
-		r := new(balanceRecord)
-		return r, json.Unmarshal(value, r)
-	})
+	record, err := lookup(g.db, balanceKey(name), decodeBalance)
 	if err != nil {
 		return Balance{}, err
 	}

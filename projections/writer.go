@@ -19,7 +19,7 @@ type step struct {
 
 // views are applied in this order to each event: balances come first, because a
 // history shows what they become.
-var views = []func(*writer, *step) error{applyBalance, applyTransaction, applyNames, applyDeadlines}
+var views = []func(*writer, *step) error{applyBalance, applyTransaction, applyNames, applyDeadlines, applyObject}
 
 // writer collects what a batch of events changes and writes it once. Values that
 // the batch reads again stand in dirty until then.
@@ -29,6 +29,8 @@ type writer struct {
 	// dirty has the value of each key set in this batch; nil: deleted.
 	dirty    map[string][]byte
 	balances map[string]*balanceRecord
+	// scratch is where values are put together; the batch copies them.
+	scratch []byte
 	// deadlines: something will be due that wasn't known before.
 	deadlines bool
 }
@@ -86,7 +88,7 @@ func (w *writer) commit(checkpoint []byte) error {
 	if err := w.batch.Set([]byte{checkpointKey}, checkpoint, nil); err != nil {
 		return errors.Join(err, w.discard())
 	}
-	return w.batch.Commit(pebble.NoSync)
+	return errors.Join(w.batch.Commit(pebble.NoSync), w.batch.Close())
 }
 
 func (w *writer) discard() error { return w.batch.Close() }

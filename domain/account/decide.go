@@ -125,7 +125,7 @@ func (d *decision) arrived() {
 }
 
 // applyDue applies all deadlines up to the command's time, in time order; at
-// one instant lots come before reservations.
+// one instant lots come first, then the others by their kind.
 func (d *decision) applyDue() {
 	for {
 		s := d.now()
@@ -136,7 +136,7 @@ func (d *decision) applyDue() {
 		due := s.Due[0]
 		d.expireLots(due.At)
 		d.clock = later(d.clock, due.At)
-		d.releaseAll(due.ID, ReleaseExpired, "")
+		d.applyDeadline(due)
 	}
 }
 

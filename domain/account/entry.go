@@ -54,7 +54,7 @@ func EntryOf(event domain.Event) (Entry, bool) {
 	}
 	var change Figures
 	change.add(f.effect())
-	entry.Held = change.HeldPromotional + change.HeldPurchased
+	entry.Held = change.Held()
 	entry.Amount = change.Available() + entry.Held
 	return entry, true
 }

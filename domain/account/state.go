@@ -10,7 +10,7 @@ import (
 
 // FoldVersion names the fold that made a snapshot. MUST change whenever a
 // State folded from the same events would differ (design.md rule 16).
-const FoldVersion = "1"
+const FoldVersion = "2"
 
 // State is all that a decision needs, folded from the account's events. It
 // forgets what no rule asks for: spent lots, closed holds, deductions. So an
@@ -24,8 +24,10 @@ type State struct {
 	Lots lots
 
 	Reservations map[string]Reservation
-	// Due orders the reservations that have a deadline.
-	Due []Deadline
+	// Due has all deadlines to come but those of lots, which are in Lots: the
+	// next one first. DueAt finds one by its name.
+	Due   []Deadline
+	DueAt map[string]time.Time
 
 	Purchases map[string]Purchase
 	// Refunded is what came back of each deduction ever refunded, by revision.
@@ -38,18 +40,13 @@ type State struct {
 	Adjustments map[string]Adjustment
 }
 
-// Deadline is the end of a reservation.
-type Deadline struct {
-	At time.Time
-	ID string
-}
-
 // New is an account that nothing has happened to.
 func New() *State {
 	return &State{
 		Revision:     -1,
 		Figures:      Figures{Policy: DefaultPolicy()},
 		Reservations: map[string]Reservation{},
+		DueAt:        map[string]time.Time{},
 		Purchases:    map[string]Purchase{},
 		Refunded:     map[int64]domain.Amount{},
 		Meters:       map[string]domain.Accrual{},
@@ -62,6 +59,7 @@ func (s *State) Clone() *State {
 	c := *s
 	c.Lots = slices.Clone(s.Lots)
 	c.Due = slices.Clone(s.Due)
+	c.DueAt = maps.Clone(s.DueAt)
 	c.Reservations = maps.Clone(s.Reservations)
 	c.Purchases = maps.Clone(s.Purchases)
 	c.Refunded = maps.Clone(s.Refunded)
@@ -88,8 +86,11 @@ func Evolve(s *State, event domain.Event) {
 	for _, u := range effect.Taken {
 		s.Lots = s.Lots.take(u)
 	}
-	if effect.Hold.Reservation != "" {
-		s.hold(effect.Hold)
+	if effect.Hold.Kind == HoldReservation {
+		s.holdReservation(effect.Hold)
+	}
+	for _, due := range effect.Deadlines {
+		s.schedule(due)
 	}
 	f.evolve(s)
 }
