@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -90,7 +91,9 @@ func waitReady(t *testing.T, out io.Reader, log interface{ String() string }) st
 		require.NotEmpty(t, url, "serve ended before it was ready: %s", log)
 		return url
 	case <-time.After(patience):
-		t.Fatalf("serve is not ready: %s", log)
+		var stacks bytes.Buffer
+		_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
+		t.Fatalf("serve is not ready: %s\n%s", log, &stacks)
 		return ""
 	}
 }
