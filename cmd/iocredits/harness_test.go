@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds every wait of a test; nothing waits that long unless it is broken.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // engine is a running `serve`, in this process or in a child's.
 type engine struct {
@@ -51,7 +51,7 @@ func serveArgs(t *testing.T, args ...string) *engine {
 		_ = lines.CloseWithError(errors.Join(io.EOF, err))
 		done <- err
 	}()
-	e := &engine{t: t, url: waitReady(t, out, log)}
+	e := &engine{t: t}
 	e.stop = sync.OnceValue(func() error {
 		cancel()
 		select {
@@ -69,6 +69,7 @@ func serveArgs(t *testing.T, args ...string) *engine {
 			t.Logf("log of %s:\n%s", e.url, log)
 		}
 	})
+	e.url = waitReady(t, out, log)
 	return e
 }
 
