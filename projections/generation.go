@@ -64,8 +64,9 @@ type generation struct {
 	db     *pebble.DB
 	free   func()
 
-	// checkpoint belongs to the goroutine that follows the log.
+	// checkpoint and balances belong to the goroutine that follows the log.
 	checkpoint checkpoint
+	balances   balanceCache
 	// visible is held from the commit of a batch until its position is published,
 	// and by a swap, after which there is no commit. Readers see a batch as soon
 	// as it is committed: a swap to views that lack it would take it from them.

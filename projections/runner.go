@@ -150,7 +150,7 @@ func (v *Views) apply(ctx context.Context, g *generation, d decoded) error {
 		return err
 	}
 	began := time.Now()
-	w := newWriter(g.db)
+	w := newWriter(g)
 	for _, f := range d.facts {
 		if err := w.apply(f); err != nil {
 			return errors.Join(&applyError{position: f.Position, err: err}, w.discard())

@@ -42,10 +42,15 @@ type Transaction struct {
 // RelatedRevision gives a place, the caller MUST find the id of the transaction
 // there, in the same answer or in the history, and put it in Related.
 func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, bool) {
-	entry, ok := account.EntryOf(f.Body)
+	effect := account.EffectOf(f.Body, f.Revision)
+	entry, ok := account.EntryWith(f.Body, &effect)
 	if !ok {
 		return Transaction{}, false
 	}
+	return transactionOf(&f, &entry, balanceAfter), true
+}
+
+func transactionOf(f *eventstore.Fact, entry *account.Entry, balanceAfter domain.Amount) Transaction {
 	name, _ := eventstore.AccountOf(f.Stream)
 	effective := entry.EffectiveAt
 	if effective.IsZero() {
@@ -61,7 +66,7 @@ func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, 
 		RecordedAt: f.Meta.RecordedAt.UTC(), EffectiveAt: effective.UTC(),
 		Reference: entry.Reference, Description: entry.Description, Actor: f.Meta.Actor,
 		Lots: entry.Lots, Related: entry.Related, Revision: f.Revision, Position: f.Position,
-	}, true
+	}
 }
 
 // RelatedRevision is the place of the transaction that an event's entry relates
@@ -75,13 +80,14 @@ func RelatedRevision(f eventstore.Fact) (revision int64, known bool) {
 }
 
 func applyTransaction(w *writer, s *step) error {
-	t, ok := TransactionOf(s.Fact, s.BalanceAfter)
+	entry, ok := account.EntryWith(s.Body, &s.Effect)
 	if !ok {
 		return nil
 	}
+	t := transactionOf(&s.Fact, &entry, s.BalanceAfter)
 	k := transactionKey(s.Account, s.Revision)
-	if at, known := RelatedRevision(s.Fact); known {
-		id, err := w.transactionID(transactionKey(s.Account, at))
+	if at := entry.RelatedRevision; at != nil {
+		id, err := w.transactionID(transactionKey(s.Account, *at))
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +19,7 @@ import (
 )
 
 // patience bounds every wait of a test; nothing waits that long unless it is broken.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // engine is a running `serve`, in this process or in a child's.
 type engine struct {
@@ -29,8 +30,16 @@ type engine struct {
 	stop func() error
 }
 
-// serve runs Main in this process and waits until it is ready.
+// serve runs a dev engine in this process and waits until it is ready.
 func serve(t *testing.T, data string, args ...string) *engine {
+	t.Helper()
+	e := serveArgs(t, append([]string{"serve", "--dev", "--data", data, "--addr", "127.0.0.1:0"}, args...)...)
+	e.readKeys(data)
+	return e
+}
+
+// serveArgs runs any serve in this process.
+func serveArgs(t *testing.T, args ...string) *engine {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out, lines := io.Pipe()
@@ -38,11 +47,11 @@ func serve(t *testing.T, data string, args ...string) *engine {
 	log := &safeBuffer{}
 	go func() {
 		m := &Main{Stdin: strings.NewReader(""), Stdout: lines, Stderr: log}
-		err := m.Run(ctx, append([]string{"serve", "--dev", "--data", data, "--addr", "127.0.0.1:0"}, args...))
+		err := m.Run(ctx, args)
 		_ = lines.CloseWithError(errors.Join(io.EOF, err))
 		done <- err
 	}()
-	e := &engine{t: t, url: waitReady(t, out, log)}
+	e := &engine{t: t}
 	e.stop = sync.OnceValue(func() error {
 		cancel()
 		select {
@@ -60,7 +69,7 @@ func serve(t *testing.T, data string, args ...string) *engine {
 			t.Logf("log of %s:\n%s", e.url, log)
 		}
 	})
-	e.readKeys(data)
+	e.url = waitReady(t, out, log)
 	return e
 }
 
@@ -83,7 +92,9 @@ func waitReady(t *testing.T, out io.Reader, log interface{ String() string }) st
 		require.NotEmpty(t, url, "serve ended before it was ready: %s", log)
 		return url
 	case <-time.After(patience):
-		t.Fatalf("serve is not ready: %s", log)
+		var stacks bytes.Buffer
+		_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
+		t.Fatalf("serve is not ready: %s\n%s", log, &stacks)
 		return ""
 	}
 }
@@ -116,7 +127,7 @@ func (e *engine) call(as, method, path, key, body string) (answer, error) {
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	response, err := client.Do(request)
+	response, err := httpClient.Do(request)
 	if err != nil {
 		return answer{}, err
 	}
@@ -126,14 +137,14 @@ func (e *engine) call(as, method, path, key, body string) (answer, error) {
 		return answer{}, err
 	}
 	a := answer{Status: response.StatusCode, Header: response.Header, Text: string(text)}
-	if strings.Contains(response.Header.Get("Content-Type"), "json") {
+	if strings.Contains(response.Header.Get("Content-Type"), "json") && !strings.Contains(response.Header.Get("Content-Type"), "ndjson") {
 		err = json.Unmarshal(text, &a.Body)
 	}
 	return a, err
 }
 
-// client keeps no connection that a killed engine might leave half dead for long.
-var client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+// httpClient keeps no connection that a killed engine might leave half dead for long.
+var httpClient = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
 // must is call for what has to succeed.
 func (e *engine) must(as, method, path, key, body string) map[string]any {

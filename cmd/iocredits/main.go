@@ -23,6 +23,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal doesn't wait for what is being finished
 	m := &Main{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 	err := m.Run(ctx, os.Args[1:])
 	stop()
@@ -54,6 +55,9 @@ type cli struct {
 	Load    loadCmd    `cmd:"" help:"Charge an account for a trace of LLM requests, through the API."`
 	Rebuild rebuildCmd `cmd:"" help:"Rebuild the read models from the log; the engine must be stopped."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	Bench      benchCmd      `cmd:"" hidden:"" help:"Measure the engine on this machine."`
+	BenchEmpty benchEmptyCmd `cmd:"" hidden:"" help:"The yardstick that bench starts."`
 }
 
 // usageError is a mistake in how the program was called: one line, exit code 2.

@@ -19,17 +19,14 @@ import (
 
 // Defines values for AdjustmentStatus.
 const (
-	AdjustmentStatusApprovedOnce AdjustmentStatus = "approved-once"
-	AdjustmentStatusInEffect     AdjustmentStatus = "in-effect"
-	AdjustmentStatusRequested    AdjustmentStatus = "requested"
+	AdjustmentStatusApproved  AdjustmentStatus = "approved"
+	AdjustmentStatusRequested AdjustmentStatus = "requested"
 )
 
 // Valid indicates whether the value is a known member of the AdjustmentStatus enum.
 func (e AdjustmentStatus) Valid() bool {
 	switch e {
-	case AdjustmentStatusApprovedOnce:
-		return true
-	case AdjustmentStatusInEffect:
+	case AdjustmentStatusApproved:
 		return true
 	case AdjustmentStatusRequested:
 		return true
@@ -517,15 +514,20 @@ type Adjustment struct {
 	// Amount Credits, canonical.
 	//
 	// Example: 12.5
-	Amount      *Money           `json:"amount,omitempty"`
-	ApprovedBy  *string          `json:"approved_by,omitempty"`
-	Id          string           `json:"id"`
-	Reason      *string          `json:"reason,omitempty"`
-	RequestedBy *string          `json:"requested_by,omitempty"`
-	Status      AdjustmentStatus `json:"status"`
+	Amount Money `json:"amount"`
+
+	// ApprovedBy One, or two where the policy asks for two.
+	ApprovedBy         []string `json:"approved_by"`
+	Id                 string   `json:"id"`
+	Reason             string   `json:"reason"`
+	RelatedTransaction *string  `json:"related_transaction"`
+	RequestedBy        string   `json:"requested_by"`
+
+	// Status In effect once it is approved.
+	Status AdjustmentStatus `json:"status"`
 }
 
-// AdjustmentStatus defines model for Adjustment.Status.
+// AdjustmentStatus In effect once it is approved.
 type AdjustmentStatus string
 
 // AdjustmentAnswer defines model for AdjustmentAnswer.
@@ -2672,7 +2674,7 @@ type ClientInterface interface {
 
 	// ApproveAdjustmentWithBody Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2681,7 +2683,7 @@ type ClientInterface interface {
 
 	// ApproveAdjustment Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3451,7 +3453,7 @@ func (c *Client) RequestAdjustment(ctx context.Context, account Account, params 
 
 // ApproveAdjustmentWithBody Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3470,7 +3472,7 @@ func (c *Client) ApproveAdjustmentWithBody(ctx context.Context, account Account,
 
 // ApproveAdjustment Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -8041,7 +8043,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveAdjustmentWithBodyWithResponse Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8050,7 +8052,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveAdjustmentWithResponse Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13501,7 +13503,7 @@ func (c *ClientWithResponses) RequestAdjustmentWithResponse(ctx context.Context,
 
 // ApproveAdjustmentWithBodyWithResponse Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13516,7 +13518,7 @@ func (c *ClientWithResponses) ApproveAdjustmentWithBodyWithResponse(ctx context.
 
 // ApproveAdjustmentWithResponse Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
