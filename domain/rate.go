@@ -1,6 +1,10 @@
 package domain
 
-import "github.com/ericlagergren/decimal"
+import (
+	"strings"
+
+	"github.com/ericlagergren/decimal"
+)
 
 const (
 	rateDecimals     = 12
@@ -103,9 +107,12 @@ func parseFigure(field, text string, decimals int, code Code) (string, error) {
 		return "", Refuse(code, "%s %q is not a figure: digits, optionally a point and up to %d decimals", field, clip(text), decimals).
 			With("field", field).With("value", clip(text))
 	}
-	big, err := parseExact(text)
-	if err != nil || big.Cmp(decimal.New(int64(MaxAmount), amountDecimals)) > 0 {
-		return "", tooLarge(field, text)
+	// Nine digits before the point are below MaxAmount whatever follows.
+	if point := strings.IndexByte(text, '.'); len(text) > 9 && (point < 0 || point > 9) {
+		big, err := parseExact(text)
+		if err != nil || big.Cmp(decimal.New(int64(MaxAmount), amountDecimals)) > 0 {
+			return "", tooLarge(field, text)
+		}
 	}
 	return trimZeros(text), nil
 }

@@ -48,12 +48,22 @@ func EntryOf(event domain.Event) (Entry, bool) {
 	if !ours {
 		return Entry{}, false
 	}
+	effect := f.effect()
+	return EntryWith(event, &effect)
+}
+
+// EntryWith is EntryOf for who has the event's effect already.
+func EntryWith(event domain.Event, effect *Effect) (Entry, bool) {
+	f, ours := event.(fact)
+	if !ours {
+		return Entry{}, false
+	}
 	entry := f.entry()
 	if entry.Type == "" {
 		return Entry{}, false
 	}
 	var change Figures
-	change.add(f.effect())
+	change.add(effect)
 	entry.Held = change.Held()
 	entry.Amount = change.Available() + entry.Held
 	return entry, true

@@ -77,7 +77,7 @@ func Evolve(s *State, event domain.Event) {
 		return
 	}
 	effect := EffectOf(event, s.Revision)
-	s.Figures.add(effect)
+	s.Figures.add(&effect)
 	f.figures(&s.Figures)
 	s.Lots = s.Lots.give(effect.Made)
 	for _, u := range effect.Given {

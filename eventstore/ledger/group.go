@@ -24,6 +24,7 @@ type group struct {
 	balances []domain.Amount
 	names    []claim
 	bytes    int
+	began    time.Time
 	answers  []answer
 	// rest did not fit and is the next group.
 	rest []*task
@@ -85,7 +86,11 @@ func (a *answer) fill(g *group, b *book) {
 // decide takes tasks one after the other until the group is full. The book is
 // evolved as it goes, ahead of what is durable.
 func (w *worker) decide(ctx context.Context, tasks []*task) *group {
-	g := &group{expected: w.book.state.Revision}
+	g := &group{
+		expected: w.book.state.Revision, began: time.Now(), answers: make([]answer, 0, len(tasks)),
+		facts: make([]eventstore.Fact, 0, len(tasks)), events: make([]eventstore.Event, 0, len(tasks)),
+		balances: make([]domain.Amount, 0, len(tasks)), names: make([]claim, 0, len(tasks)),
+	}
 	for i, t := range tasks {
 		if len(g.events) >= w.ledger.opts.MaxGroupEvents || g.bytes >= w.ledger.opts.MaxGroupBytes {
 			g.rest = tasks[i:]
