@@ -34,6 +34,8 @@ type writer struct {
 	// known are balances of earlier batches, balances those that this one changes.
 	known    *balanceCache
 	balances map[string]*balanceRecord
+	// payments of deployments in this batch, by key: refunds relate to them.
+	payments map[string]domain.TransactionID
 	// step is the event under way.
 	step step
 	// scratch is where values are put together; the batch copies them.
@@ -43,7 +45,10 @@ type writer struct {
 }
 
 func newWriter(g *generation) *writer {
-	return &writer{db: g.db, batch: g.db.NewBatch(), dirty: map[string][]byte{}, known: &g.balances, balances: map[string]*balanceRecord{}}
+	return &writer{
+		db: g.db, batch: g.db.NewBatch(), dirty: map[string][]byte{},
+		known: &g.balances, balances: map[string]*balanceRecord{}, payments: map[string]domain.TransactionID{},
+	}
 }
 
 // apply puts one event through all views.
