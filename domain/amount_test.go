@@ -18,13 +18,15 @@ import (
 
 const valid = domain.Code("")
 
-func TestParseAmount(t *testing.T) {
+type amountCase struct {
+	text string
+	want domain.Amount
+	code domain.Code
+}
+
+func amountCases() []amountCase {
 	const invalid, large = domain.CodeAmountInvalid, domain.CodeAmountTooLarge
-	cases := []struct {
-		text string
-		want domain.Amount
-		code domain.Code
-	}{
+	return []amountCase{
 		{"0", 0, valid},
 		{"0.0", 0, valid},
 		{"0.000000", 0, valid},
@@ -82,7 +84,10 @@ func TestParseAmount(t *testing.T) {
 		{"1.0000000", 0, invalid},
 		{"null", 0, invalid},
 	}
-	for _, c := range cases {
+}
+
+func TestParseAmount(t *testing.T) {
+	for _, c := range amountCases() {
 		t.Run(fmt.Sprintf("%.40q", c.text), func(t *testing.T) {
 			got, err := domain.ParseAmount("amount", c.text)
 			checkRefusal(t, err, c.code)
