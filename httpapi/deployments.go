@@ -119,10 +119,7 @@ func (k *call) deployment(id string, status int, o order) error {
 	if err != nil {
 		return err
 	}
-	if err := k.server.waitFor(k.ctx, result.Position); err != nil {
-		return err
-	}
-	record, err := k.mustObject(account.ObjectDeployment, id)
+	record, err := k.objectAfter(account.ObjectDeployment, id, result.Position)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
-	"iocredits/eventstore/ledger"
 	"iocredits/projections"
 )
 
@@ -32,7 +31,7 @@ func (k *call) change(status int, kind account.ObjectKind, form objectForm, o or
 	if err != nil {
 		return err
 	}
-	record, err := k.objectAfter(kind, result)
+	record, err := k.objectAfter(kind, objectIn(kind, result.Facts), result.Position)
 	if err != nil {
 		return err
 	}
@@ -44,24 +43,6 @@ func (k *call) change(status int, kind account.ObjectKind, form objectForm, o or
 		d.close()
 		return nil
 	})
-}
-
-func (k *call) objectAfter(kind account.ObjectKind, result ledger.Result) (*projections.ObjectRecord, error) {
-	if err := k.server.waitFor(k.ctx, result.Position); err != nil {
-		return nil, err
-	}
-	return k.mustObject(kind, objectIn(result.Facts, kind))
-}
-
-// objectIn finds the id of the object that a command was about: deadlines that
-// came due with it stand before its own events.
-func objectIn(facts []eventstore.Fact, kind account.ObjectKind) string {
-	for i := len(facts) - 1; i >= 0; i-- {
-		if of, id, ok := account.ObjectOf(facts[i].Body); ok && of == kind {
-			return id
-		}
-	}
-	return ""
 }
 
 // unknownObject is the refusal of an id that nothing has.

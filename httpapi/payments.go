@@ -157,10 +157,7 @@ func (h handlers) ResolvePayment(c echo.Context, id api.PaymentID, _ api.Resolve
 		}
 		result.Position = max(result.Position, closed.Position)
 	}
-	if err := h.waitFor(k.ctx, result.Position); err != nil {
-		return err
-	}
-	record, err := k.mustObject(account.ObjectPayment, payment)
+	record, err := k.objectAfter(account.ObjectPayment, payment, result.Position)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func (h handlers) StartPurchase(c echo.Context, _ api.Account, _ api.StartPurcha
 	if err != nil {
 		return err
 	}
-	record, err := k.purchaseWithLink(objectIn(result.Facts, account.ObjectPurchase), result.Position)
+	record, err := k.purchaseWithLink(objectIn(account.ObjectPurchase, result.Facts), result.Position)
 	if err != nil {
 		return err
 	}
@@ -49,15 +49,15 @@ func (h handlers) StartPurchase(c echo.Context, _ api.Account, _ api.StartPurcha
 // purchaseWithLink waits until a purchase has its link, or needs none any more,
 // or patience ends.
 func (k *call) purchaseWithLink(id string, position eventstore.Position) (*projections.ObjectRecord, error) {
-	if err := k.server.waitFor(k.ctx, position); err != nil {
-		return nil, err
+	record, err := k.objectAfter(account.ObjectPurchase, id, position)
+	if err != nil || k.server.opts.Views.Through() < position {
+		return record, err
 	}
 	patience, cancel := context.WithTimeout(k.ctx, k.server.opts.LinkPatience)
 	defer cancel()
 	for {
 		through := k.server.opts.Views.Through()
-		record, err := k.mustObject(account.ObjectPurchase, id)
-		if err != nil {
+		if record, err = k.mustObject(account.ObjectPurchase, id); err != nil {
 			return nil, err
 		}
 		p, ok := record.Object.(*account.Purchase)

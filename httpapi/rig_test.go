@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,14 +41,17 @@ var codec = eventstore.NewCodec(account.EventTypes()...)
 // goes through do is held against openapi.yaml.
 type rig struct {
 	t      testing.TB
-	store  *pebblestore.Store
+	store  *faultyStore
 	views  *projections.Views
 	ledger *ledger.Ledger
 	sealer *keyring.Sealer
+	keys   *keyring.FileKeys
 	clock  *clock
 	server *httpapi.Server
 	http   *httptest.Server
 	log    *buffer
+	// played has what was asked of the sandbox.
+	played []string
 }
 
 // parts are what a test may change of an engine before it starts.
@@ -64,22 +69,23 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 	r := &rig{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, log: &buffer{}}
 	logger := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	quiet := slog.New(slog.DiscardHandler)
-	var err error
-	r.store, err = pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: quiet})
+	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: quiet})
 	require.NoError(t, err)
+	r.store = &faultyStore{Store: store}
 	t.Cleanup(func() { _ = r.store.Close() })
 	r.views, err = projections.Open(t.Context(), "views", projections.Options{FS: vfs.NewMem(), Store: r.store, Codec: codec, Logger: quiet})
 	require.NoError(t, err)
-	keys, err := keyring.Open(t.TempDir(), keyring.Options{})
+	r.keys, err = keyring.Open(t.TempDir(), keyring.Options{})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = keys.Close() })
-	r.sealer = keyring.NewSealer(keys, 0)
+	t.Cleanup(func() { _ = r.keys.Close() })
+	r.sealer = keyring.NewSealer(r.keys, 0)
 
 	p := &parts{
 		ledger: ledger.Options{Store: r.store, Snapshots: r.store, Codec: codec, Names: r.views, Clock: r.clock.Now, Logger: quiet},
 		server: httpapi.Options{
 			Views: r.views, Store: r.store, Codec: codec, Sealer: r.sealer, Keys: testKeys(t), Clock: r.clock.Now, Logger: logger,
-			TopUpURL: "/manage-funds", Dev: &httpapi.Dev{Advance: r.advance},
+			TopUpURL: "/manage-funds", Dev: &httpapi.Dev{Advance: r.advance, Play: r.play},
+			ReadWebhook: readWebhook, LinkPatience: time.Millisecond,
 		},
 	}
 	if change != nil {
@@ -104,6 +110,32 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 	return r
 }
 
+// faultyStore is a real store on a disk that can go wrong.
+type faultyStore struct {
+	*pebblestore.Store
+	// full: there is no room for another event. damaged: what is read to
+	// followers is no event.
+	full, damaged atomic.Bool
+}
+
+// AppendAsync is how the ledger appends.
+func (s *faultyStore) AppendAsync(stream string, expected int64, events []eventstore.Event, done func(eventstore.Appended, error)) {
+	if s.full.Load() {
+		done(eventstore.Appended{}, fmt.Errorf("%w: no room on the disk", eventstore.ErrUnavailable))
+		return
+	}
+	s.Store.AppendAsync(stream, expected, events, done)
+}
+
+func (s *faultyStore) Subscribe(ctx context.Context, after eventstore.Position) iter.Seq2[[]eventstore.Recorded, error] {
+	if s.damaged.Load() {
+		return func(yield func([]eventstore.Recorded, error) bool) {
+			yield(nil, &eventstore.CorruptError{Position: after + 1, Reason: "checksum"})
+		}
+	}
+	return s.Store.Subscribe(ctx, after)
+}
+
 // followLog lets the read models run.
 func (r *rig) followLog() {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -122,7 +154,7 @@ func (r *rig) advance(_ context.Context, by time.Duration) error {
 
 // roles are the keys of a test engine: the key of a role is its name.
 var roles = []string{
-	"customer:demo-1", "customer:demo-2", "service", "bd", "finance", "finance2", "support", "auditor", "admin",
+	"customer:demo-1", "customer:demo-2", "service", "bd", "bd2", "finance", "finance2", "support", "auditor", "admin",
 }
 
 func testKeys(t testing.TB) *httpapi.Keys {

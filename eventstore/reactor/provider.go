@@ -17,7 +17,7 @@ type Provider interface {
 	CreateLink(ctx context.Context, request LinkRequest) (Link, error)
 	// Links lists the links of a purchase, Payments what was paid at any of them.
 	Links(ctx context.Context, purchase string) ([]Link, error)
-	Payments(ctx context.Context, purchase string) ([]Payment, error)
+	Payments(ctx context.Context, purchase string) ([]account.ProviderPayment, error)
 }
 
 // ErrNoLink: the provider answered, and made no link.
@@ -36,52 +36,6 @@ type LinkRequest struct {
 type Link struct {
 	ID, URL string
 	Attempt int
-}
-
-// PaymentStatus is what became of a payment.
-type PaymentStatus int
-
-// What a payment may be. One that is under way says nothing yet.
-const (
-	PaymentUnderWay PaymentStatus = iota
-	PaymentArrived
-	PaymentFailed
-	// PaymentReturned: it had arrived and was given back.
-	PaymentReturned
-)
-
-// Payment is what the provider says of one payment.
-type Payment struct {
-	ID                string
-	Account, Purchase string
-	// Link is the id of the link that was paid at.
-	Link   string
-	Amount domain.Amount
-	Status PaymentStatus
-	// Why it failed: the provider's code.
-	Why string
-	// Chargeback: it was given back because the customer's bank forced it.
-	Chargeback bool
-}
-
-// Actions are the facts in what the provider says, in order. All of them are safe
-// to repeat, in any order of the provider's messages: a payment that was given
-// back had arrived before, whether or not anybody has heard of that.
-func (p Payment) Actions() []account.Action {
-	arrived := account.RecordPayment{Payment: p.ID, Purchase: p.Purchase, Link: p.Link, Amount: p.Amount}
-	switch p.Status {
-	case PaymentArrived:
-		return []account.Action{arrived}
-	case PaymentFailed:
-		return []account.Action{account.RecordPaymentFailure{Payment: p.ID, Purchase: p.Purchase, Why: p.Why}}
-	case PaymentReturned:
-		kind := account.ReversalRefund
-		if p.Chargeback {
-			kind = account.ReversalChargeback
-		}
-		return []account.Action{arrived, account.ReversePurchase{Purchase: p.Purchase, Payment: p.ID, Kind: kind, Amount: p.Amount}}
-	}
-	return nil
 }
 
 // Purchases is the read model of purchases.

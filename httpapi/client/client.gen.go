@@ -19,17 +19,14 @@ import (
 
 // Defines values for AdjustmentStatus.
 const (
-	AdjustmentStatusApprovedOnce AdjustmentStatus = "approved-once"
-	AdjustmentStatusInEffect     AdjustmentStatus = "in-effect"
-	AdjustmentStatusRequested    AdjustmentStatus = "requested"
+	AdjustmentStatusApproved  AdjustmentStatus = "approved"
+	AdjustmentStatusRequested AdjustmentStatus = "requested"
 )
 
 // Valid indicates whether the value is a known member of the AdjustmentStatus enum.
 func (e AdjustmentStatus) Valid() bool {
 	switch e {
-	case AdjustmentStatusApprovedOnce:
-		return true
-	case AdjustmentStatusInEffect:
+	case AdjustmentStatusApproved:
 		return true
 	case AdjustmentStatusRequested:
 		return true
@@ -517,15 +514,20 @@ type Adjustment struct {
 	// Amount Credits, canonical.
 	//
 	// Example: 12.5
-	Amount      *Money           `json:"amount,omitempty"`
-	ApprovedBy  *string          `json:"approved_by,omitempty"`
-	Id          string           `json:"id"`
-	Reason      *string          `json:"reason,omitempty"`
-	RequestedBy *string          `json:"requested_by,omitempty"`
-	Status      AdjustmentStatus `json:"status"`
+	Amount Money `json:"amount"`
+
+	// ApprovedBy One, or two where the policy asks for two.
+	ApprovedBy         []string `json:"approved_by"`
+	Id                 string   `json:"id"`
+	Reason             string   `json:"reason"`
+	RelatedTransaction *string  `json:"related_transaction"`
+	RequestedBy        string   `json:"requested_by"`
+
+	// Status In effect once it is approved.
+	Status AdjustmentStatus `json:"status"`
 }
 
-// AdjustmentStatus defines model for Adjustment.Status.
+// AdjustmentStatus In effect once it is approved.
 type AdjustmentStatus string
 
 // AdjustmentAnswer defines model for AdjustmentAnswer.
@@ -2672,7 +2674,7 @@ type ClientInterface interface {
 
 	// ApproveAdjustmentWithBody Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2681,7 +2683,7 @@ type ClientInterface interface {
 
 	// ApproveAdjustment Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3451,7 +3453,7 @@ func (c *Client) RequestAdjustment(ctx context.Context, account Account, params 
 
 // ApproveAdjustmentWithBody Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3470,7 +3472,7 @@ func (c *Client) ApproveAdjustmentWithBody(ctx context.Context, account Account,
 
 // ApproveAdjustment Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -8041,7 +8043,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveAdjustmentWithBodyWithResponse Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8050,7 +8052,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveAdjustmentWithResponse Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -11096,8 +11098,8 @@ func (r StopDeploymentResponse) ContentType() string {
 	return ""
 }
 
-// RecordDeploymentUsageResponse201Headers the declared response headers of an HTTP 201 response for RecordDeploymentUsage
-type RecordDeploymentUsageResponse201Headers struct {
+// RecordDeploymentUsageResponse200Headers the declared response headers of an HTTP 200 response for RecordDeploymentUsage
+type RecordDeploymentUsageResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
@@ -11114,8 +11116,8 @@ type RecordDeploymentUsageResponse503Headers struct {
 type RecordDeploymentUsageResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
-	// JSON201 the response for an HTTP 201 `application/json` response
-	JSON201 *DeploymentAnswer
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DeploymentAnswer
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *DeploymentAnswer
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
@@ -11136,17 +11138,17 @@ type RecordDeploymentUsageResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
-	// Headers201 the parsed response headers for an HTTP 201 response
-	Headers201 *RecordDeploymentUsageResponse201Headers
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RecordDeploymentUsageResponse200Headers
 	// Headers202 the parsed response headers for an HTTP 202 response
 	Headers202 *RecordDeploymentUsageResponse202Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RecordDeploymentUsageResponse503Headers
 }
 
-// GetJSON201 returns the response for an HTTP 201 `application/json` response
-func (r RecordDeploymentUsageResponse) GetJSON201() *DeploymentAnswer {
-	return r.JSON201
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RecordDeploymentUsageResponse) GetJSON200() *DeploymentAnswer {
+	return r.JSON200
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -13501,7 +13503,7 @@ func (c *ClientWithResponses) RequestAdjustmentWithResponse(ctx context.Context,
 
 // ApproveAdjustmentWithBodyWithResponse Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13516,7 +13518,7 @@ func (c *ClientWithResponses) ApproveAdjustmentWithBodyWithResponse(ctx context.
 
 // ApproveAdjustmentWithResponse Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16704,12 +16706,12 @@ func ParseRecordDeploymentUsageResponse(rsp *http.Response) (*RecordDeploymentUs
 	}
 
 	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest DeploymentAnswer
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON201 = &dest
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
 		var dest DeploymentAnswer
@@ -16784,8 +16786,8 @@ func ParseRecordDeploymentUsageResponse(rsp *http.Response) (*RecordDeploymentUs
 	}
 
 	switch {
-	case rsp.StatusCode == 201:
-		var headers RecordDeploymentUsageResponse201Headers
+	case rsp.StatusCode == 200:
+		var headers RecordDeploymentUsageResponse200Headers
 		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -16793,7 +16795,7 @@ func ParseRecordDeploymentUsageResponse(rsp *http.Response) (*RecordDeploymentUs
 			}
 			headers.IdempotencyReplayed = &value
 		}
-		response.Headers201 = &headers
+		response.Headers200 = &headers
 	case rsp.StatusCode == 202:
 		var headers RecordDeploymentUsageResponse202Headers
 		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
