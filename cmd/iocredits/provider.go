@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -20,6 +19,34 @@ import (
 type provider struct {
 	client *spherepay.Client
 	secret []byte
+}
+
+// openProvider gives the provider of the flags, or the sandbox under --dev; nil if
+// there is none.
+func (c *serveCmd) openProvider(ctx context.Context, dir dataDir, engine string, dev *devMode) (_ *provider, err error) {
+	base, key, secret := c.PaymentURL, c.PaymentKey, c.PaymentSecret
+	if dev != nil {
+		if dev.sandbox, err = openSandbox(ctx, dir, engine, dev); err != nil {
+			return nil, err
+		}
+		base, key, secret = dev.sandbox.url, dev.paymentKey, dev.paymentSecret
+	}
+	if base == "" {
+		return nil, nil //nolint:nilnil // no provider is a choice
+	}
+	client, err := spherepay.NewClient(base, key, nil)
+	if err != nil {
+		return nil, usagef("--payment-url: %w", err)
+	}
+	return &provider{client: client, secret: []byte(secret)}, nil
+}
+
+// webhooks is what httpapi reads webhooks with; nil without a provider.
+func (p *provider) webhooks() func(string, []byte) (account.ProviderPayment, error) {
+	if p == nil {
+		return nil
+	}
+	return p.readWebhook
 }
 
 // CreateLink implements reactor.Provider.
@@ -117,22 +144,23 @@ type sandbox struct {
 // sessionLife is how long a purchase waits for its payment; a payment after it is late.
 const sessionLife = 21 * time.Minute
 
-// openSandbox serves a sandbox on a free port of the loopback.
-func openSandbox(ctx context.Context, dir dataDir, key, secret, engine string, dev *devMode, advance func(context.Context, time.Duration) error) (*sandbox, error) {
+// openSandbox serves a sandbox on a free port of the loopback. engine is where
+// its webhooks go.
+func openSandbox(ctx context.Context, dir dataDir, engine string, dev *devMode) (*sandbox, error) {
 	listener, err := listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("payment sandbox: %w", err)
 	}
 	s := &sandbox{url: "http://" + listener.Addr().String()}
 	s.Sandbox, err = spherepay.OpenSandbox(spherepay.SandboxOptions{
-		Key: key, Secret: secret, BaseURL: s.url, WebhookURL: engine + "/webhooks/spherepay", File: dir.sandbox(), Now: dev.clock.Now,
-		Late: func(ctx context.Context) error { return advance(ctx, sessionLife) },
+		Key: dev.paymentKey, Secret: dev.paymentSecret, BaseURL: s.url, WebhookURL: engine + "/webhooks/spherepay",
+		File: dir.sandbox(), Now: dev.clock.Now, Late: func(ctx context.Context) error { return dev.advance(ctx, sessionLife) },
 	})
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	s.server = &http.Server{Handler: s.Sandbox, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
-	go func() { _ = s.server.Serve(listener) }() // ends with Close
+	s.server = &http.Server{Handler: s.Sandbox, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = s.server.Serve(listener) }() // ends with close
 	return s, nil
 }
 
