@@ -99,7 +99,7 @@ func deploymentNotice(event domain.Event) Notice {
 	}
 	switch e := event.(type) {
 	case *DeploymentPending:
-		return tell(PriorityCritical, "Deployment %s waits for credits: %s are missing. It starts as soon as they arrive, until %s.",
+		return tell(PriorityCritical, "Deployment %s waits for credits: it needs %s more. It starts as soon as they arrive, until %s.",
 			e.Deployment, credits(e.Shortfall), moment(e.GraceEndsAt))
 	case *DeploymentPaid:
 		if e.Part.last() {
@@ -110,7 +110,7 @@ func deploymentNotice(event domain.Event) Notice {
 			return tell(PrioritySuccess, "Deployment %s has %d more hours and runs until %s.", e.Deployment, e.Added, moment(e.EndsAt))
 		}
 	case *DeploymentPaused:
-		return tell(PriorityCritical, "Deployment %s is paused: %s are missing for its usage. It goes on as soon as they arrive, and fails at %s.",
+		return tell(PriorityCritical, "Deployment %s is paused: its usage needs %s more. It goes on as soon as they arrive, and fails at %s.",
 			e.Deployment, credits(e.Shortfall), moment(e.GraceEndsAt))
 	case *DeploymentResumed:
 		return tell(PrioritySuccess, "Deployment %s goes on, until %s. %s of usage were charged.", e.Deployment, moment(e.EndsAt), credits(e.Charged))
@@ -123,7 +123,7 @@ func deploymentNotice(event domain.Event) Notice {
 func deploymentEnd(e *DeploymentEnded) Notice {
 	back := ""
 	if e.Refunded > 0 {
-		back = fmt.Sprintf(" %s of it were not used and came back.", credits(e.Refunded))
+		back = fmt.Sprintf(" What was not used came back: %s.", credits(e.Refunded))
 	}
 	switch {
 	case e.Status != DeploymentIsFailed:
