@@ -92,6 +92,20 @@ func TestPausedDeployment(t *testing.T) {
 			balance: "balance 11.666667, available 11.666667, promotional 11.666667, spendable 11.666667",
 		},
 		{
+			name: "at its deadline a VM has used its minimum", given: given(granted(6*credit),
+				do(account.StartDeployment{Deployment: "d", Service: vm, HourlyPrice: rate("2"), Hours: 3}), usage(minute(10), credit)),
+			when: doAt(minute(15), account.Tick{}),
+			then: events(func() *account.Refunded {
+				e := back("d", 2, promo(0, 4*credit))
+				e.Service = vm
+				return e
+			}(), func() *account.DeploymentEnded {
+				e := ended(account.DeploymentIsFailed, "d", minute(15), 10, 2*credit, 4*credit)
+				e.Cause, e.UsageDropped = account.CauseUsageUnpaid, credit
+				return e
+			}()),
+		},
+		{
 			name: "it ends no sooner for having been paused", given: append(paused[:3:3], doAt(minute(13), account.GrantIncentive{Amount: 2 * credit})), when: doAt(minute(122), account.Tick{}),
 		},
 		{
