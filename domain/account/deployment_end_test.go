@@ -117,6 +117,26 @@ func TestPausedDeployment(t *testing.T) {
 			then: events(back("d", 2, promo(0, 3*credit)), ended(account.DeploymentIsStopped, "d", minute(33), 30, credit, 3*credit)),
 		},
 		{
+			name:  "what one gives back at its deadline doesn't pay one that fails in the same instant",
+			given: given(granted(14*credit), do(deploy("d", "2", 2)), usage(minute(10), 11*credit), doAt(minute(10), deploy("e", "12", 1))),
+			when:  doAt(minute(15), account.Tick{}),
+			then: events(back("d", 2, promo(0, 3_666_667)), func() *account.DeploymentEnded {
+				e := ended(account.DeploymentIsFailed, "d", minute(15), 10, 333_333, 3_666_667)
+				e.Cause, e.UsageDropped = account.CauseUsageUnpaid, 11*credit
+				return e
+			}(), func() *account.DeploymentEnded {
+				e := ended(account.DeploymentIsFailed, "e", minute(15), 0, 0, 0)
+				e.Cause = account.CauseUnpaid
+				return e
+			}()),
+		},
+	})
+}
+
+func TestStopPausedDeployment(t *testing.T) {
+	paused := given(granted(10*credit), do(deploy("d", "2", 2)), usage(minute(10), 7*credit))
+	check(t, []row{
+		{
 			name: "stopped: what comes back covers the open usage", given: paused, when: stopped(minute(12)),
 			then: events(back("d", 2, promo(0, 3_666_667)), func() *account.DeploymentUsed {
 				e := used("d", 7*credit, promo(0, 7*credit))
@@ -130,20 +150,6 @@ func TestPausedDeployment(t *testing.T) {
 			then: events(back("d", 2, promo(0, 3_666_667)), func() *account.DeploymentEnded {
 				e := ended(account.DeploymentIsStopped, "d", minute(12), 10, 333_333, 3_666_667)
 				e.UsageDropped = 70 * credit
-				return e
-			}()),
-		},
-		{
-			name:  "what one gives back at its deadline doesn't pay one that fails in the same instant",
-			given: given(granted(14*credit), do(deploy("d", "2", 2)), usage(minute(10), 11*credit), doAt(minute(10), deploy("e", "12", 1))),
-			when:  doAt(minute(15), account.Tick{}),
-			then: events(back("d", 2, promo(0, 3_666_667)), func() *account.DeploymentEnded {
-				e := ended(account.DeploymentIsFailed, "d", minute(15), 10, 333_333, 3_666_667)
-				e.Cause, e.UsageDropped = account.CauseUsageUnpaid, 11*credit
-				return e
-			}(), func() *account.DeploymentEnded {
-				e := ended(account.DeploymentIsFailed, "e", minute(15), 0, 0, 0)
-				e.Cause = account.CauseUnpaid
 				return e
 			}()),
 		},
