@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -158,9 +157,10 @@ func noLeaks(t *testing.T) {
 			}
 			return false
 		}
-		deadline := time.Now().Add(10 * time.Second)
-		for found() && time.Now().Before(deadline) {
-			runtime.Gosched()
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for deadline := time.Now().Add(10 * time.Second); found() && time.Now().Before(deadline); {
+			<-tick.C
 		}
 		if found() {
 			t.Errorf("a goroutine is left:\n%s", left)
@@ -178,5 +178,3 @@ func (r *rig) all() []eventstore.Recorded {
 	}
 	return all
 }
-
-var _ io.Closer = (*esdbstore.Store)(nil)

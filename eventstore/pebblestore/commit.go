@@ -212,7 +212,7 @@ func (s *Store) encode(g *group, r *eventstore.Recorded, last bool) {
 // that it compares with is in Pebble, and its answer waits for the sync of that.
 func (s *Store) repeated(p *pending, last int64) (eventstore.Appended, error) {
 	conflict := &eventstore.ConflictError{Stream: p.stream, Expected: p.expected, Actual: last}
-	if last < p.expected+int64(len(p.events)) {
+	if last-int64(len(p.events)) < p.expected { // a sum could overflow
 		return eventstore.Appended{}, conflict
 	}
 	appended := eventstore.Appended{Revision: p.expected + int64(len(p.events))}

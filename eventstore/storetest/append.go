@@ -43,7 +43,7 @@ func testAppend(t *testing.T, open Factory) {
 func testConflict(t *testing.T, open Factory) {
 	s := fresh(t, open)
 	must(t, s, "s", eventstore.NoStream, events("first", 2)...)
-	for expected, actual := range map[int64]int64{eventstore.NoStream: 1, 0: 1, 5: 1} {
+	for expected, actual := range map[int64]int64{eventstore.NoStream: 1, 0: 1, 5: 1, eventstore.End: 1} {
 		_, err := s.Append(background(t), "s", expected, []eventstore.Event{event("late")})
 		var conflict *eventstore.ConflictError
 		require.ErrorAs(t, err, &conflict, "expected %d", expected)
