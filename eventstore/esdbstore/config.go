@@ -95,11 +95,12 @@ func checkSettings(query string) error {
 	return nil
 }
 
-// redact keeps the password out of an error that quotes the connection string.
+// redact keeps user and password out of an error that quotes the connection string.
 func redact(err error, connection string) error {
-	rest := connection[strings.Index(connection, "://")+len("://"):]
-	if at := strings.LastIndex(rest, "@"); strings.Contains(connection, "://") && at >= 0 && strings.Contains(err.Error(), rest[:at]) {
-		return errors.New(strings.ReplaceAll(err.Error(), rest[:at], "…"))
+	_, rest, _ := strings.Cut(connection, "://")
+	at := strings.LastIndex(rest, "@")
+	if at <= 0 || !strings.Contains(err.Error(), rest[:at]) {
+		return err
 	}
-	return err
+	return errors.New(strings.ReplaceAll(err.Error(), rest[:at], "…"))
 }
