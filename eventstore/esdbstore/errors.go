@@ -33,6 +33,7 @@ const (
 var (
 	errClientEnded = errors.New("the client ended")
 	errNoAnswer    = errors.New("no answer in time")
+	errPanic       = errors.New("the client panicked")
 )
 
 // judge looks at an error as the client returned it, wrapped or not: its own

@@ -9,8 +9,10 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"log/slog"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -54,7 +56,7 @@ func newRig(t *testing.T, secure bool) *rig {
 	t.Helper()
 	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: quiet()})
 	require.NoError(t, err)
-	r := &rig{t: t, store: store, addr: "127.0.0.1:0", opts: esdbserver.Options{Mode: esdbserver.Open}}
+	r := &rig{t: t, store: store, opts: esdbserver.Options{Mode: esdbserver.Open}}
 	if secure {
 		r.tls, r.caPEM = certificate(t)
 		r.opts.Authorize = func(user, password string) (esdbserver.Access, bool) {
@@ -77,7 +79,11 @@ func (r *rig) start() {
 	require.NoError(r.t, err)
 	var listener net.Listener
 	require.Eventually(r.t, func() bool {
-		listener, err = net.Listen("tcp", r.addr)
+		addr := r.addr
+		if addr == "" { // below the ports that connections are given, or one of those takes it while the server is stopped
+			addr = fmt.Sprintf("127.0.0.1:%d", 20_000+mathrand.IntN(10_000))
+		}
+		listener, err = net.Listen("tcp", addr)
 		return err == nil
 	}, 10*time.Second, 5*time.Millisecond, "the port stays taken")
 	r.addr, r.server, r.served = listener.Addr().String(), server, make(chan error, 1)
