@@ -7,16 +7,16 @@ import "strings"
 //
 //	account-X        the history of account X; the ledger's, kept for ever
 //	lease-X          who holds X; the reactor's
+//	keyring-X        the key that seals the text of account X, where engines share it
 //	~snapshot-S      the newest snapshot of stream S; a cache
-//	~key-X           the key that seals the text of account X
 const (
 	accountPrefix = "account-"
 	leasePrefix   = "lease-"
+	keyringPrefix = "keyring-"
 	// SidePrefix marks what a store keeps beside the log: it is no part of the
 	// log's content, and ReadAll and Subscribe leave it out.
 	SidePrefix     = "~"
 	snapshotPrefix = SidePrefix + "snapshot-"
-	keyPrefix      = SidePrefix + "key-"
 )
 
 // AccountStream is the stream of an account.
@@ -35,12 +35,16 @@ func SnapshotStream(stream string) string { return snapshotPrefix + stream }
 
 // KeyStream is where a keyring that is shared through the log keeps the key of
 // an account.
-func KeyStream(account string) string { return keyPrefix + account }
+func KeyStream(account string) string { return keyringPrefix + account }
+
+// KeyAccountOf reads the account back; false if the stream isn't a keyring's.
+func KeyAccountOf(stream string) (string, bool) { return strings.CutPrefix(stream, keyringPrefix) }
 
 // Kept says that a stream's history is for ever: nobody may truncate or delete it.
 func Kept(stream string) bool { return strings.HasPrefix(stream, accountPrefix) }
 
 // Ours says that only the engine writes to a stream.
 func Ours(stream string) bool {
-	return Kept(stream) || strings.HasPrefix(stream, leasePrefix) || strings.HasPrefix(stream, SidePrefix)
+	return Kept(stream) || strings.HasPrefix(stream, leasePrefix) ||
+		strings.HasPrefix(stream, keyringPrefix) || strings.HasPrefix(stream, SidePrefix)
 }

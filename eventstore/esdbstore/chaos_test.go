@@ -32,9 +32,9 @@ func TestStoreInTrouble(t *testing.T) {
 				c := unleash(p, r, seed(t), 40*time.Millisecond)
 				t.Cleanup(func() { t.Logf("trouble: %v", c.calm()) })
 				return storetest.Instance{
-					Store:         first,
-					Reopen:        func(t *testing.T) eventstore.Store { return r.open(t, p.addr()) },
-					SplitsAppends: true,
+					Store:   first,
+					Reopen:  func(t *testing.T) eventstore.Store { return r.open(t, p.addr()) },
+					Cluster: true,
 				}
 			})
 		})
