@@ -2,9 +2,8 @@ package projections
 
 import (
 	"context"
+	"fmt"
 	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"iocredits/domain/account"
 	"iocredits/eventstore"
@@ -20,46 +19,74 @@ type Balance struct {
 	RecordedAt time.Time
 }
 
-// balanceRecord is the stored form.
+// balanceRecord is what is stored.
 type balanceRecord struct {
-	Figures    account.Figures     `json:"figures"`
-	Revision   int64               `json:"revision"`
-	Position   eventstore.Position `json:"position"`
-	RecordedAt time.Time           `json:"recorded_at"`
+	Figures    account.Figures
+	Revision   int64
+	Position   eventstore.Position
+	RecordedAt time.Time
 }
 
 func newBalance() balanceRecord {
 	return balanceRecord{Figures: account.New().Figures, Revision: eventstore.NoStream}
 }
 
-func applyBalance(w *writer, s *step) error {
-	record, ok := w.balances[s.Account]
-	if !ok {
-		stored, err := w.get(balanceKey(s.Account))
-		if err != nil {
-			return err
-		}
-		record = new(newBalance())
-		if stored != nil {
-			if err := json.Unmarshal(stored, record); err != nil {
-				return err
-			}
-		}
-		w.balances[s.Account] = record
+// balanceCache has the balances that were changed lately, as they are written.
+// It belongs to the goroutine that applies.
+type balanceCache struct{ records map[string]*balanceRecord }
+
+// maxKnownBalances bounds the cache, at about 300 bytes each.
+const maxKnownBalances = 1 << 16
+
+func (c *balanceCache) get(name string) *balanceRecord { return c.records[name] }
+
+func (c *balanceCache) put(name string, r *balanceRecord) {
+	if c.records == nil || len(c.records) >= maxKnownBalances {
+		c.records = make(map[string]*balanceRecord)
 	}
-	record.Figures.Apply(s.Body, s.Revision)
+	c.records[name] = r
+}
+
+func (c *balanceCache) clear() { c.records = nil }
+
+func applyBalance(w *writer, s *step) error {
+	record, err := w.balance(s.Account)
+	if err != nil {
+		return err
+	}
+	record.Figures.ApplyEffect(s.Body, &s.Effect)
 	record.Revision, record.Position, record.RecordedAt = s.Revision, s.Position, s.Meta.RecordedAt
 	s.BalanceAfter = record.Figures.Available() + record.Figures.Held()
 	return nil
 }
 
+// balance gives an account's balance to change; it is written with the batch.
+func (w *writer) balance(name string) (*balanceRecord, error) {
+	if record := w.balances[name]; record != nil {
+		return record, nil
+	}
+	record := w.known.get(name)
+	if record == nil {
+		stored, err := w.get(balanceKey(name))
+		if err != nil {
+			return nil, err
+		}
+		record = new(newBalance())
+		if stored != nil {
+			if record, err = decodeBalance(stored); err != nil {
+				return nil, fmt.Errorf("balance of %s: %w", name, err)
+			}
+		}
+		w.known.put(name, record)
+	}
+	w.balances[name] = record
+	return record, nil
+}
+
 func (w *writer) flushBalances() error {
 	for name, record := range w.balances {
-		value, err := json.Marshal(record)
-		if err != nil {
-			return err
-		}
-		if err := w.append(balanceKey(name), value); err != nil {
+		w.scratch = appendBalance(w.scratch[:0], record)
+		if err := w.append(balanceKey(name), w.scratch); err != nil {
 			return err
 		}
 	}
@@ -78,10 +105,7 @@ func (v *Views) Balance(ctx context.Context, name string) (Balance, error) {
 		return Balance{}, err
 	}
 	defer leave()
-	record, err := lookup(g.db, balanceKey(name), func(value []byte) (*balanceRecord, error) {
-		r := new(balanceRecord)
-		return r, json.Unmarshal(value, r)
-	})
+	record, err := lookup(g.db, balanceKey(name), decodeBalance)
 	if err != nil {
 		return Balance{}, err
 	}

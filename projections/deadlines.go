@@ -13,16 +13,13 @@ import (
 	"iocredits/domain/account"
 )
 
-// Kinds of deadlines, as they stand in keys.
-const (
-	lotDeadline  = 'l'
-	holdDeadline = 'h'
-)
+// lotDeadline is the kind of a lot's date; other kinds are the account's own.
+const lotDeadline = "lot"
 
 // applyDeadlines keeps the dates of lots that still have unreserved credits, and
-// of holds that are open.
+// all other deadlines as the events set them.
 func applyDeadlines(w *writer, s *step) error {
-	effect := account.EffectOf(s.Body, s.Revision)
+	effect := &s.Effect
 	if err := w.changeLot(s.Account, effect.Made, +1); err != nil {
 		return err
 	}
@@ -36,7 +33,12 @@ func applyDeadlines(w *writer, s *step) error {
 			return err
 		}
 	}
-	return w.changeHold(s.Account, effect.Hold)
+	for _, to := range effect.Deadlines {
+		if err := w.changeDeadline(s.Account, to); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // changeLot moves credits in or out of a lot with a date. A lot is due as long
@@ -72,30 +74,33 @@ func (w *writer) changeLot(name string, use account.LotUse, sign domain.Amount) 
 	return nil
 }
 
-func (w *writer) changeHold(name string, hold account.HoldChange) error {
-	k := key(holdPrefix, name, []byte(hold.Reservation)...)
-	if !hold.ExpiresAt.IsZero() {
-		w.set(k, appendTime(nil, hold.ExpiresAt))
-		w.set(deadlineKey(hold.ExpiresAt, name, holdDeadline, []byte(hold.Reservation)), []byte{})
-		w.deadlines = true
-	}
-	if !hold.Closes {
-		return nil
-	}
+// changeDeadline replaces the one deadline that a thing has.
+func (w *writer) changeDeadline(name string, to account.Deadline) error {
+	k := key(setDeadlinePrefix, name, []byte(string(to.Kind)+"/"+to.ID)...)
 	stored, err := w.get(k)
-	if err != nil || stored == nil {
+	if err != nil {
 		return err
 	}
-	w.delete(k)
-	w.delete(deadlineKey(timeOf(stored), name, holdDeadline, []byte(hold.Reservation)))
+	if stored != nil {
+		w.delete(k)
+		w.delete(deadlineKey(timeOf(stored), name, string(to.Kind), []byte(to.ID)))
+	}
+	if to.At.IsZero() {
+		return nil
+	}
+	w.set(k, appendTime(nil, to.At))
+	w.set(deadlineKey(to.At, name, string(to.Kind), []byte(to.ID)), []byte{})
+	w.deadlines = true
 	return nil
 }
 
 // deadlineKey sorts by time, then by account.
-func deadlineKey(at time.Time, name string, kind byte, id []byte) []byte {
+func deadlineKey(at time.Time, name, kind string, id []byte) []byte {
 	k := appendTime([]byte{deadlinePrefix}, at)
 	k = append(k, name...)
-	k = append(k, 0, kind)
+	k = append(k, 0)
+	k = append(k, kind...)
+	k = append(k, '/')
 	return append(k, id...)
 }
 

@@ -22,7 +22,7 @@ import (
 
 // format names what the views write. MUST change with any change of a key or a
 // value: views of another format are built again.
-const format = "1"
+const format = "4"
 
 // The keys of a generation. An account's name has no zero byte, so one account's
 // keys are never a prefix of another's.
@@ -32,16 +32,20 @@ const format = "1"
 //	t account 0 revision:8              transaction
 //	n account 0 sha256(name)[:16]       revision of the event that claimed it
 //	l account 0 lot:8                   unreserved credits of a lot with a date
-//	h account 0 reservation             deadline of an open hold
-//	d time:12 account 0 kind id         what is due, in time order
+//	h account 0 kind/id                 deadline that a thing has now
+//	d time:12 account 0 kind/id         what is due, in time order
+//	o account 0 kind/id                 object
+//	q kind 0 status 0 time:12 account 0 id   objects by status, in the order of their queue
 const (
 	checkpointKey     = 'c'
 	balancePrefix     = 'b'
 	transactionPrefix = 't'
 	namePrefix        = 'n'
 	lotPrefix         = 'l'
-	holdPrefix        = 'h'
+	setDeadlinePrefix = 'h'
 	deadlinePrefix    = 'd'
+	objectPrefix      = 'o'
+	queuePrefix       = 'q'
 )
 
 // checkpoint is how far a generation is. It is in the same batch as the data.
@@ -60,8 +64,13 @@ type generation struct {
 	db     *pebble.DB
 	free   func()
 
-	// checkpoint belongs to the goroutine that follows the log.
+	// checkpoint and balances belong to the goroutine that follows the log.
 	checkpoint checkpoint
+	balances   balanceCache
+	// visible is held from the commit of a batch until its position is published,
+	// and by a swap, after which there is no commit. Readers see a batch as soon
+	// as it is committed: a swap to views that lack it would take it from them.
+	visible sync.Mutex
 
 	users   sync.WaitGroup
 	retired context.Context
@@ -70,8 +79,10 @@ type generation struct {
 
 func (g *generation) replaced() bool { return g.retired.Err() != nil }
 
-// close waits for reads under way and flushes, so that little is applied again.
+// close ends who follows, waits for reads under way and flushes, so that little
+// is applied again.
 func (g *generation) close() error {
+	g.retire()
 	g.users.Wait()
 	defer g.free()
 	return errors.Join(g.db.Flush(), g.db.Close())
@@ -94,23 +105,13 @@ func (v *Views) openCurrent(ctx context.Context) (*generation, error) {
 		return nil, err
 	}
 	if number > 0 {
-		g, err := v.openGeneration(number)
-		if err != nil {
-			return nil, err
-		}
-		why, err := v.unfit(ctx, g.checkpoint)
-		if err != nil {
-			return nil, errors.Join(err, g.close())
-		}
-		if why == "" {
-			return g, nil
+		g, why, err := v.openFit(ctx, number)
+		if err != nil || g != nil {
+			return g, err
 		}
 		v.opts.Logger.Warn("the read models are built again from the log", "why", why)
-		if err := g.close(); err != nil {
-			return nil, err
-		}
 	}
-	g, err := v.openGeneration(number + 1)
+	g, err := v.emptyGeneration(number + 1)
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +119,22 @@ func (v *Views) openCurrent(ctx context.Context) (*generation, error) {
 		return nil, errors.Join(err, g.close())
 	}
 	return g, v.removeOthers(g.number)
+}
+
+// openFit opens a generation if it can be followed on; otherwise it says why not.
+func (v *Views) openFit(ctx context.Context, number int) (g *generation, why string, err error) {
+	g, err = v.openGeneration(number)
+	switch {
+	case errors.Is(err, errDamaged), pebble.IsCorruptionError(err), isNotExist(err):
+		return nil, err.Error(), nil
+	case err != nil:
+		return nil, "", err
+	}
+	why, err = v.unfit(ctx, g.checkpoint)
+	if why == "" && err == nil {
+		return g, "", nil
+	}
+	return nil, why, errors.Join(err, g.close())
 }
 
 // unfit says why a checkpoint can't be followed on, or nothing if it can.
@@ -143,12 +160,20 @@ func (v *Views) generationDir(number int) string {
 	return v.opts.FS.PathJoin(v.dir, fmt.Sprintf("%06d", number))
 }
 
+// emptyGeneration makes a new one; what a failed rebuild left there goes.
+func (v *Views) emptyGeneration(number int) (*generation, error) {
+	if err := v.opts.FS.RemoveAll(v.generationDir(number)); err != nil {
+		return nil, err
+	}
+	return v.openGeneration(number)
+}
+
 func (v *Views) openGeneration(number int) (*generation, error) {
 	cache := pebble.NewCache(v.opts.CacheBytes)
 	opts := &pebble.Options{
 		FS: v.opts.FS, Cache: cache, DisableWAL: true,
 		FormatMajorVersion:          pebble.FormatNewest,
-		MemTableSize:                16 << 20,
+		MemTableSize:                v.opts.MemTableBytes,
 		MemTableStopWritesThreshold: 4,
 		Logger:                      pebbleLogger{v.opts.Logger},
 	}
@@ -177,6 +202,9 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 	return g, nil
 }
 
+// errDamaged: a value of the views can't be read. The log still can.
+var errDamaged = errors.New("damaged view")
+
 // lookup reads and decodes one value; the zero value where there is none.
 func lookup[T any](db pebble.Reader, key []byte, decode func([]byte) (T, error)) (result T, err error) {
 	value, closer, err := db.Get(key)
@@ -189,7 +217,7 @@ func lookup[T any](db pebble.Reader, key []byte, decode func([]byte) (T, error))
 	defer func() { _ = closer.Close() }()
 	result, err = decode(value)
 	if err != nil {
-		err = fmt.Errorf("damaged view at %q: %w", key, err)
+		err = fmt.Errorf("%w at %q: %w", errDamaged, key, err)
 	}
 	return result, err
 }
@@ -259,6 +287,8 @@ func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 // pebbleLogger passes errors of Pebble's on. It is told of a fatal one when it
 // can't go on; the views can't either, and the log beside them stays whole.
 type pebbleLogger struct{ to *slog.Logger }
+
+var _ pebble.Logger = pebbleLogger{}
 
 func (l pebbleLogger) Infof(string, ...any) {}
 

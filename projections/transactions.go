@@ -3,13 +3,12 @@ package projections
 import (
 	"context"
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"iter"
 	"math"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
 	"iocredits/domain"
@@ -19,32 +18,39 @@ import (
 
 // Transaction is one entry of an account's history.
 type Transaction struct {
-	ID      domain.TransactionID `json:"id"`
-	Account string               `json:"-"`
-	Type    account.EntryType    `json:"type"`
-	Service domain.Service       `json:"service"`
+	ID      domain.TransactionID
+	Account string
+	Type    account.EntryType
+	Service domain.Service
 	// Amount is the signed change of the balance, Held of what is held.
-	Amount       domain.Amount       `json:"amount"`
-	Held         domain.Amount       `json:"held,omitzero"`
-	BalanceAfter domain.Amount       `json:"balance_after"`
-	RecordedAt   time.Time           `json:"recorded_at"`
-	EffectiveAt  time.Time           `json:"effective_at"`
-	Reference    string              `json:"reference,omitempty"`
-	Description  domain.Sealed       `json:"description,omitempty"`
-	Actor        string              `json:"actor"`
-	Lots         []account.LotUse    `json:"lots,omitempty"`
-	Related      uuid.UUID           `json:"related,omitzero"`
-	Revision     int64               `json:"revision"`
-	Position     eventstore.Position `json:"position"`
+	Amount       domain.Amount
+	Held         domain.Amount
+	BalanceAfter domain.Amount
+	RecordedAt   time.Time
+	EffectiveAt  time.Time
+	Reference    string
+	Description  domain.Sealed
+	Actor        string
+	Lots         []account.LotUse
+	Related      uuid.UUID
+	Revision     int64
+	Position     eventstore.Position
 }
 
 // TransactionOf gives the entry of an event, the same for the history and for
-// the answer to the command that made it; false if the event shows none.
+// the answer to the command that made it; false if the event shows none. Where
+// RelatedRevision gives a place, the caller MUST find the id of the transaction
+// there, in the same answer or in the history, and put it in Related.
 func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, bool) {
-	entry, ok := account.EntryOf(f.Body)
+	effect := account.EffectOf(f.Body, f.Revision)
+	entry, ok := account.EntryWith(f.Body, &effect)
 	if !ok {
 		return Transaction{}, false
 	}
+	return transactionOf(&f, &entry, balanceAfter), true
+}
+
+func transactionOf(f *eventstore.Fact, entry *account.Entry, balanceAfter domain.Amount) Transaction {
 	name, _ := eventstore.AccountOf(f.Stream)
 	effective := entry.EffectiveAt
 	if effective.IsZero() {
@@ -57,22 +63,54 @@ func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, 
 	return Transaction{
 		ID: f.ID, Account: name, Type: entry.Type, Service: service,
 		Amount: entry.Amount, Held: entry.Held, BalanceAfter: balanceAfter,
-		RecordedAt: f.Meta.RecordedAt, EffectiveAt: effective,
+		RecordedAt: f.Meta.RecordedAt.UTC(), EffectiveAt: effective.UTC(),
 		Reference: entry.Reference, Description: entry.Description, Actor: f.Meta.Actor,
 		Lots: entry.Lots, Related: entry.Related, Revision: f.Revision, Position: f.Position,
-	}, true
+	}
+}
+
+// RelatedRevision is the place of the transaction that an event's entry relates
+// to, where the event can't name it: both may be of one append.
+func RelatedRevision(f eventstore.Fact) (revision int64, known bool) {
+	entry, _ := account.EntryOf(f.Body)
+	if entry.RelatedRevision == nil {
+		return 0, false
+	}
+	return *entry.RelatedRevision, true
 }
 
 func applyTransaction(w *writer, s *step) error {
-	t, ok := TransactionOf(s.Fact, s.BalanceAfter)
+	entry, ok := account.EntryWith(s.Body, &s.Effect)
 	if !ok {
 		return nil
 	}
-	value, err := json.Marshal(t)
-	if err != nil {
-		return err
+	t := transactionOf(&s.Fact, &entry, s.BalanceAfter)
+	k := transactionKey(s.Account, s.Revision)
+	if at := entry.RelatedRevision; at != nil {
+		id, err := w.transactionID(transactionKey(s.Account, *at))
+		if err != nil {
+			return err
+		}
+		t.Related = id
 	}
-	return w.append(transactionKey(s.Account, s.Revision), value)
+	if kind, _, _ := account.ObjectOf(s.Body); kind == account.ObjectDeployment {
+		w.payments[string(k)] = t.ID
+	}
+	w.scratch = appendTransaction(w.scratch[:0], &t)
+	return w.append(k, w.scratch)
+}
+
+// transactionID finds a transaction that is related to by its place: a payment
+// of a deployment, of this batch or an earlier one.
+func (w *writer) transactionID(k []byte) (domain.TransactionID, error) {
+	if id, known := w.payments[string(k)]; known {
+		return id, nil
+	}
+	t, err := lookup(w.db, k, decodeTransaction)
+	if err == nil && t.ID == uuid.Nil {
+		err = fmt.Errorf("no transaction at %x, to which a later one is related", k)
+	}
+	return t.ID, err
 }
 
 func transactionKey(name string, revision int64) []byte {
@@ -167,12 +205,8 @@ func (v *Views) Transaction(ctx context.Context, name string, revision int64) (T
 	}
 	defer leave()
 	t, err := lookup(g.db, transactionKey(name, revision), decodeTransaction)
-	t.Account = name
+	t.Account, t.Revision = name, revision
 	return t, t.ID != uuid.Nil, err
-}
-
-func decodeTransaction(value []byte) (t Transaction, err error) {
-	return t, json.Unmarshal(value, &t)
 }
 
 // scanTransactions visits the entries below a revision within the query's dates,
@@ -190,8 +224,8 @@ func (v *Views) scanTransactions(ctx context.Context, q *Query, below int64, vis
 	if err != nil {
 		return err
 	}
-	err = visitTransactions(ctx, it, q, visit)
-	return errors.Join(err, it.Close())
+	defer func() { _ = it.Close() }()
+	return visitTransactions(ctx, it, q, visit)
 }
 
 func visitTransactions(ctx context.Context, it *pebble.Iterator, q *Query, visit func(Transaction) bool) error {
@@ -220,7 +254,12 @@ func currentTransaction(it *pebble.Iterator) (Transaction, error) {
 	if err != nil {
 		return Transaction{}, err
 	}
-	return decodeTransaction(value)
+	t, err := decodeTransaction(value)
+	if err != nil {
+		return t, fmt.Errorf("%w at %q: %w", errDamaged, it.Key(), err)
+	}
+	t.Revision = revisionOfKey(it.Key())
+	return t, nil
 }
 
 // seekLast goes to the newest entry before q.To by halving the range of

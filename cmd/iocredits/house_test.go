@@ -113,7 +113,8 @@ var mayImport = map[string]string{
 	"projections": "domain/... eventstore eventstore/ledger",
 
 	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/reactor projections " +
-		"httpapi/client httpapi/console httpapi/spherepay",
+		"httpapi/api httpapi/client httpapi/console httpapi/spherepay",
+	"httpapi/api":       "",
 	"httpapi/client":    "",
 	"httpapi/spherepay": "domain",
 	"httpapi/console":   "domain/... httpapi projections",

@@ -1,6 +1,8 @@
 package account
 
 import (
+	"slices"
+
 	"github.com/google/uuid"
 
 	"iocredits/domain"
@@ -21,11 +23,9 @@ func (*AdjustmentRequested) EventName() string { return "adjustment-requested" }
 
 func (e *AdjustmentRequested) claim() string { return adjustmentName(e.Adjustment) }
 
-func (e *AdjustmentRequested) evolve(s *State) {
-	s.Adjustments[e.Adjustment] = Adjustment{
-		Amount: e.Amount, Reason: e.Reason, Related: e.Related, RequestedBy: e.RequestedBy,
-	}
-}
+func (e *AdjustmentRequested) object() (ObjectKind, string) { return ObjectAdjustment, e.Adjustment }
+
+func (e *AdjustmentRequested) evolve(s *State) { fold(s.Adjustments, e.Adjustment, e) }
 
 // AdjustmentApproved is the first of two approvals.
 type AdjustmentApproved struct {
@@ -37,11 +37,9 @@ type AdjustmentApproved struct {
 // EventName is the stored type.
 func (*AdjustmentApproved) EventName() string { return "adjustment-approved" }
 
-func (e *AdjustmentApproved) evolve(s *State) {
-	a := s.Adjustments[e.Adjustment]
-	a.ApprovedBy = e.ApprovedBy
-	s.Adjustments[e.Adjustment] = a
-}
+func (e *AdjustmentApproved) object() (ObjectKind, string) { return ObjectAdjustment, e.Adjustment }
+
+func (e *AdjustmentApproved) evolve(s *State) { fold(s.Adjustments, e.Adjustment, e) }
 
 // Adjusted is a correction in effect: a promotional lot, or credits taken.
 type Adjusted struct {
@@ -76,21 +74,49 @@ func (e *Adjusted) entry() Entry {
 
 func (e *Adjusted) parts() Part { return e.Part }
 
-func (e *Adjusted) evolve(s *State) {
-	if e.Part.last() {
-		delete(s.Adjustments, e.Adjustment)
+func (e *Adjusted) object() (ObjectKind, string) { return ObjectAdjustment, e.Adjustment }
+
+func (e *Adjusted) evolve(s *State) { fold(s.Adjustments, e.Adjustment, e) }
+
+// AdjustmentStatus is where a correction stands.
+type AdjustmentStatus string
+
+// What becomes of a correction.
+const (
+	AdjustmentIsRequested AdjustmentStatus = "requested"
+	AdjustmentIsApproved  AdjustmentStatus = "approved"
+)
+
+// Adjustment is a correction; the state keeps those that wait for approval.
+type Adjustment struct {
+	State       AdjustmentStatus `json:"status"`
+	Amount      domain.Amount    `json:"amount"`
+	Reason      domain.Sealed    `json:"reason,omitempty"`
+	Related     uuid.UUID        `json:"related_transaction,omitzero"`
+	RequestedBy string           `json:"requested_by"`
+	// ApprovedBy has the approvers in order: two where the policy asks for two.
+	ApprovedBy []string `json:"approved_by,omitempty"`
+}
+
+// Apply implements Object.
+func (a *Adjustment) Apply(event domain.Event) {
+	switch e := event.(type) {
+	case *AdjustmentRequested:
+		a.State, a.Amount, a.Reason, a.Related, a.RequestedBy = AdjustmentIsRequested, e.Amount, e.Reason, e.Related, e.RequestedBy
+	case *AdjustmentApproved:
+		a.ApprovedBy = with(a.ApprovedBy, e.ApprovedBy)
+	case *Adjusted:
+		if e.Part.last() {
+			a.State, a.ApprovedBy = AdjustmentIsApproved, with(a.ApprovedBy, e.ApprovedBy)
+		}
 	}
 }
 
-// Adjustment is a correction that waits for approval.
-type Adjustment struct {
-	Amount      domain.Amount
-	Reason      domain.Sealed
-	Related     uuid.UUID
-	RequestedBy string
-	// ApprovedBy is the first approver, where two are needed.
-	ApprovedBy string
-}
+// Status implements Object.
+func (a *Adjustment) Status() string { return string(a.State) }
+
+// Open implements Object.
+func (a *Adjustment) Open() bool { return a.State == AdjustmentIsRequested }
 
 func adjustmentName(id string) string { return "adjustment/" + id }
 
@@ -155,10 +181,10 @@ func (c ApproveAdjustment) decide(d *decision) error {
 			With("field", "adjustment_id").With("value", c.Adjustment)
 	case d.cmd.By == a.RequestedBy:
 		return domain.Refuse(domain.CodeSelfApproval, "%s asked for adjustment %q and can't approve it", d.cmd.By, c.Adjustment)
-	case d.cmd.By == a.ApprovedBy:
+	case slices.Contains(a.ApprovedBy, d.cmd.By):
 		return domain.Refuse(domain.CodeSelfApproval, "%s approved adjustment %q already; a second person has to", d.cmd.By, c.Adjustment)
 	}
-	if max(a.Amount, -a.Amount) >= s.Policy.TwoApproversFrom && a.ApprovedBy == "" {
+	if max(a.Amount, -a.Amount) >= s.Policy.TwoApproversFrom && len(a.ApprovedBy) == 0 {
 		d.emit(&AdjustmentApproved{Adjustment: c.Adjustment, ApprovedBy: d.cmd.By})
 		return nil
 	}

@@ -21,7 +21,8 @@ type Command struct {
 	// NameTaken says that an event has claimed the name which Do asked about,
 	// though the state no longer knows it.
 	NameTaken bool
-	// Original is the deduction that Do refers to; empty: there is no such event.
+	// Original is the event that Do refers to, with its other parts; empty: there
+	// is no such event.
 	Original []Recorded
 }
 
@@ -50,6 +51,13 @@ type OriginalUser interface {
 	OriginalID() domain.TransactionID
 }
 
+// ClaimUser is an action that refers to the event which claimed a name, where
+// the state has forgotten what it made. An action is this or an OriginalUser.
+type ClaimUser interface {
+	// ClaimFor is that name given the state; "" if there is no need.
+	ClaimFor(*State) string
+}
+
 // ClaimOf is the name that an event claims for ever, or "".
 func ClaimOf(event domain.Event) string {
 	if c, ok := event.(interface{ claim() string }); ok {
@@ -58,11 +66,12 @@ func ClaimOf(event domain.Event) string {
 	return ""
 }
 
-// PartsOf tells how many events, from this one on, make up the movement that
-// an event opens: 1, or more where it was split (design.md rule 16).
+// PartsOf tells how many events of a movement there are from this one on: 1, or
+// more where it was split (design.md rule 16).
 func PartsOf(event domain.Event) int {
 	if p, ok := event.(interface{ parts() Part }); ok {
-		return max(1, p.parts().Count)
+		at := p.parts()
+		return at.Count - at.Index + 1
 	}
 	return 1
 }
@@ -118,14 +127,20 @@ func (d *decision) now() *State {
 }
 
 // arrived follows every inflow (money.md, Debt): what came back past its date
-// expires at once, then debt is paid.
+// expires at once, then debt is paid, then what waits.
 func (d *decision) arrived() {
+	d.cameIn()
+	d.settleWaiting()
+}
+
+// cameIn is arrived without what waits, for decisions that have more to say first.
+func (d *decision) cameIn() {
 	d.expireLots(d.clock)
 	d.repayDebt()
 }
 
 // applyDue applies all deadlines up to the command's time, in time order; at
-// one instant lots come before reservations.
+// one instant lots come first, then the others by their kind.
 func (d *decision) applyDue() {
 	for {
 		s := d.now()
@@ -136,7 +151,7 @@ func (d *decision) applyDue() {
 		due := s.Due[0]
 		d.expireLots(due.At)
 		d.clock = later(d.clock, due.At)
-		d.releaseAll(due.ID, ReleaseExpired, "")
+		d.applyDeadline(due)
 	}
 }
 
@@ -169,10 +184,12 @@ func positive(amount domain.Amount) error {
 	return bounded(amount)
 }
 
-func bounded(amount domain.Amount) error {
+func bounded(amount domain.Amount) error { return boundedField("amount", amount) }
+
+func boundedField(field string, amount domain.Amount) error {
 	if amount > domain.MaxAmount || amount < -domain.MaxAmount {
-		return domain.Refuse(domain.CodeAmountTooLarge, "amount %s is above the limit of %s", amount, domain.MaxAmount).
-			With("field", "amount").With("value", amount.String()).With("limit", domain.MaxAmount.String())
+		return domain.Refuse(domain.CodeAmountTooLarge, "%s %s is above the limit of %s", field, amount, domain.MaxAmount).
+			With("field", field).With("value", amount.String()).With("limit", domain.MaxAmount.String())
 	}
 	return nil
 }
@@ -230,6 +247,13 @@ func (d *decision) inFuture(field string, at time.Time) error {
 }
 
 func timeRefusal(field string, at time.Time, why string) error {
-	text := at.UTC().Format(time.RFC3339Nano)
+	text := timeText(at)
 	return domain.Refuse(domain.CodeTimeInvalid, "%s %s %s", field, text, why).With("field", field).With("value", text)
+}
+
+func timeText(at time.Time) string {
+	if at.IsZero() {
+		return "none"
+	}
+	return at.UTC().Format(time.RFC3339Nano)
 }

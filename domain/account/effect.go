@@ -1,7 +1,7 @@
 package account
 
 import (
-	"time"
+	"slices"
 
 	"iocredits/domain"
 )
@@ -13,6 +13,7 @@ import (
 //	held lots   + Hold.In - Hold.Out
 //	debt        + SpendingDebt + ChargebackDebt     (changes, of either sign)
 //	balance     free + held - debt
+//	deadlines   as Deadlines says
 type Effect struct {
 	// Made is a new lot, whose id is the event's revision. Zero amount: none.
 	Made  LotUse
@@ -22,16 +23,31 @@ type Effect struct {
 
 	SpendingDebt   domain.Amount
 	ChargebackDebt domain.Amount
+
+	// Deadlines that begin, move or, with a zero At, end.
+	Deadlines []Deadline
 }
 
-// HoldChange moves lots in or out of a hold. The zero value is none.
+// HoldKind says what credits are held for; a balance shows the kinds apart.
+type HoldKind string
+
+// The kinds of holds.
+const (
+	HoldReservation HoldKind = "reservation"
+	HoldWithdrawal  HoldKind = "withdrawal"
+)
+
+// HoldChange moves lots in or out of the hold (Kind, ID). The zero value is none.
 type HoldChange struct {
-	// Reservation is the hold's id.
-	Reservation string
-	In, Out     []LotUse
-	// ExpiresAt is the deadline of a hold that opens; zero: none.
-	ExpiresAt time.Time
-	Closes    bool
+	Kind    HoldKind
+	ID      string
+	In, Out []LotUse
+	Closes  bool
+}
+
+// apply gives the lots of the hold after the change. It never changes held in place.
+func (c HoldChange) apply(held []LotUse) []LotUse {
+	return without(append(slices.Clip(held), c.In...), c.Out)
 }
 
 // fact is what every event of this package can tell about itself.

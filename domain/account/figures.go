@@ -11,6 +11,8 @@ type Figures struct {
 	FreePurchased   domain.Amount
 	HeldPromotional domain.Amount
 	HeldPurchased   domain.Amount
+	// Withdrawing is what withdrawals hold: purchased credits only.
+	Withdrawing domain.Amount
 
 	SpendingDebt   domain.Amount
 	ChargebackDebt domain.Amount
@@ -23,13 +25,19 @@ type Figures struct {
 
 // Apply adds an event's effect. revision is the event's own.
 func (f *Figures) Apply(event domain.Event, revision int64) {
-	f.add(EffectOf(event, revision))
+	effect := EffectOf(event, revision)
+	f.ApplyEffect(event, &effect)
+}
+
+// ApplyEffect is Apply for who has the event's effect already.
+func (f *Figures) ApplyEffect(event domain.Event, effect *Effect) {
+	f.add(effect)
 	if known, ours := event.(fact); ours {
 		known.figures(f)
 	}
 }
 
-func (f *Figures) add(e Effect) {
+func (f *Figures) add(e *Effect) {
 	f.free(e.Made, +1)
 	for _, u := range e.Given {
 		f.free(u, +1)
@@ -37,8 +45,13 @@ func (f *Figures) add(e Effect) {
 	for _, u := range e.Taken {
 		f.free(u, -1)
 	}
-	f.HeldPromotional += sumOf(e.Hold.In, Promotional) - sumOf(e.Hold.Out, Promotional)
-	f.HeldPurchased += sumOf(e.Hold.In, Purchased) - sumOf(e.Hold.Out, Purchased)
+	switch e.Hold.Kind {
+	case HoldReservation:
+		f.HeldPromotional += sumOf(e.Hold.In, Promotional) - sumOf(e.Hold.Out, Promotional)
+		f.HeldPurchased += sumOf(e.Hold.In, Purchased) - sumOf(e.Hold.Out, Purchased)
+	case HoldWithdrawal:
+		f.Withdrawing += sum(e.Hold.In) - sum(e.Hold.Out)
+	}
 	f.SpendingDebt += e.SpendingDebt
 	f.ChargebackDebt += e.ChargebackDebt
 }
@@ -74,8 +87,10 @@ type Balance struct {
 // Debt is everything that is owed.
 func (f *Figures) Debt() domain.Amount { return f.SpendingDebt + f.ChargebackDebt }
 
-// Held is everything in holds.
-func (f *Figures) Held() domain.Amount { return f.HeldPromotional + f.HeldPurchased }
+// Held is everything in holds: reserved and withdrawing.
+func (f *Figures) Held() domain.Amount {
+	return f.HeldPromotional + f.HeldPurchased + f.Withdrawing
+}
 
 // Available can be spent now, before the allowance.
 func (f *Figures) Available() domain.Amount {
@@ -97,14 +112,14 @@ func (f *Figures) Spendable() domain.Amount {
 
 // Balance computes every figure of api.md.
 func (f *Figures) Balance() Balance {
-	held := f.Held()
 	available := f.Available()
 	return Balance{
-		Balance:      available + held,
+		Balance:      available + f.Held(),
 		Available:    available,
-		Reserved:     held,
+		Reserved:     f.HeldPromotional + f.HeldPurchased,
+		Withdrawing:  f.Withdrawing,
 		Promotional:  f.FreePromotional + f.HeldPromotional,
-		Purchased:    f.FreePurchased + f.HeldPurchased,
+		Purchased:    f.FreePurchased + f.HeldPurchased + f.Withdrawing,
 		Withdrawable: min(f.FreePurchased, max(0, available)),
 		Debt:         f.Debt(),
 		Allowance:    f.Allowance(),
@@ -115,5 +130,5 @@ func (f *Figures) Balance() Balance {
 
 // holdings is everything the account has in lots.
 func (f *Figures) holdings() domain.Amount {
-	return f.FreePromotional + f.FreePurchased + f.HeldPromotional + f.HeldPurchased
+	return f.FreePromotional + f.FreePurchased + f.Held()
 }

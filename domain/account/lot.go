@@ -200,3 +200,23 @@ func fromEnd(uses []LotUse, skip, amount domain.Amount) []LotUse {
 	}
 	return taken
 }
+
+// without subtracts out from uses, lot by lot.
+func without(uses, out []LotUse) []LotUse {
+	if len(out) == 0 {
+		return uses
+	}
+	gone := make(map[int64]domain.Amount, len(out))
+	for _, u := range out {
+		gone[u.Lot] += u.Amount
+	}
+	var left []LotUse
+	for _, u := range uses {
+		part := min(gone[u.Lot], u.Amount)
+		gone[u.Lot] -= part
+		if u.Amount -= part; u.Amount > 0 {
+			left = append(left, u)
+		}
+	}
+	return left
+}

@@ -1,8 +1,6 @@
 package account
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"iocredits/domain"
@@ -24,7 +22,11 @@ type Reserved struct {
 func (*Reserved) EventName() string { return "reserved" }
 
 func (e *Reserved) effect() Effect {
-	return Effect{Taken: e.Lots, Hold: HoldChange{Reservation: e.Reservation, In: e.Lots, ExpiresAt: e.ExpiresAt}}
+	effect := Effect{Taken: e.Lots, Hold: HoldChange{Kind: HoldReservation, ID: e.Reservation, In: e.Lots}}
+	if !e.ExpiresAt.IsZero() {
+		effect.Deadlines = []Deadline{{Kind: DeadlineReservation, ID: e.Reservation, At: e.ExpiresAt}}
+	}
+	return effect
 }
 
 func (e *Reserved) entry() Entry {
@@ -42,7 +44,7 @@ func (e *Reserved) claim() string {
 
 func (e *Reserved) evolve(s *State) {
 	r := s.Reservations[e.Reservation]
-	r.Service, r.Reference = e.Service, e.Reference
+	r.Service, r.Reference, r.ExpiresAt = e.Service, e.Reference, e.ExpiresAt
 	s.Reservations[e.Reservation] = r
 }
 
@@ -63,7 +65,10 @@ type Captured struct {
 func (*Captured) EventName() string { return "reservation-captured" }
 
 func (e *Captured) effect() Effect {
-	return Effect{Hold: HoldChange{Reservation: e.Reservation, Out: e.Lots, Closes: e.Closes}}
+	return Effect{
+		Hold:      HoldChange{Kind: HoldReservation, ID: e.Reservation, Out: e.Lots, Closes: e.Closes},
+		Deadlines: endOfReservation(e.Reservation, e.Closes),
+	}
 }
 
 func (e *Captured) entry() Entry {
@@ -105,7 +110,11 @@ type Released struct {
 func (*Released) EventName() string { return "reservation-released" }
 
 func (e *Released) effect() Effect {
-	return Effect{Given: e.Lots, Hold: HoldChange{Reservation: e.Reservation, Out: e.Lots, Closes: e.Closes}}
+	return Effect{
+		Given:     e.Lots,
+		Hold:      HoldChange{Kind: HoldReservation, ID: e.Reservation, Out: e.Lots, Closes: e.Closes},
+		Deadlines: endOfReservation(e.Reservation, e.Closes),
+	}
 }
 
 func (e *Released) entry() Entry {
@@ -131,61 +140,23 @@ func (r Reservation) Left() domain.Amount { return sum(r.Lots) }
 
 func reservationName(id string) string { return "reservation/" + id }
 
-// hold folds a change of a hold in. Slices inside are never changed in place.
-func (s *State) hold(change HoldChange) {
-	r, open := s.Reservations[change.Reservation]
-	if !open {
-		r.ExpiresAt = change.ExpiresAt
-		s.schedule(Deadline{At: r.ExpiresAt, ID: change.Reservation})
+// endOfReservation ends the deadline of a hold that closes.
+func endOfReservation(id string, closes bool) []Deadline {
+	if !closes {
+		return nil
 	}
+	return []Deadline{{Kind: DeadlineReservation, ID: id}}
+}
+
+// holdReservation folds a change of a hold in.
+func (s *State) holdReservation(change HoldChange) {
 	if change.Closes {
-		delete(s.Reservations, change.Reservation)
-		s.unschedule(Deadline{At: r.ExpiresAt, ID: change.Reservation})
+		delete(s.Reservations, change.ID)
 		return
 	}
-	r.Lots = without(append(slices.Clip(r.Lots), change.In...), change.Out)
-	s.Reservations[change.Reservation] = r
-}
-
-// without subtracts out from uses, lot by lot.
-func without(uses, out []LotUse) []LotUse {
-	if len(out) == 0 {
-		return uses
-	}
-	gone := make(map[int64]domain.Amount, len(out))
-	for _, u := range out {
-		gone[u.Lot] += u.Amount
-	}
-	var left []LotUse
-	for _, u := range uses {
-		part := min(gone[u.Lot], u.Amount)
-		gone[u.Lot] -= part
-		if u.Amount -= part; u.Amount > 0 {
-			left = append(left, u)
-		}
-	}
-	return left
-}
-
-func deadlineOrder(a, b Deadline) int {
-	if c := a.At.Compare(b.At); c != 0 {
-		return c
-	}
-	return cmp.Compare(a.ID, b.ID)
-}
-
-func (s *State) schedule(d Deadline) {
-	if d.At.IsZero() {
-		return
-	}
-	i, _ := slices.BinarySearchFunc(s.Due, d, deadlineOrder)
-	s.Due = slices.Insert(s.Due, i, d)
-}
-
-func (s *State) unschedule(d Deadline) {
-	if i, found := slices.BinarySearchFunc(s.Due, d, deadlineOrder); found {
-		s.Due = slices.Delete(s.Due, i, i+1)
-	}
+	r := s.Reservations[change.ID]
+	r.Lots = change.apply(r.Lots)
+	s.Reservations[change.ID] = r
 }
 
 // maxReservations bounds the open holds of an account, and so its state.

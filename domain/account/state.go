@@ -10,7 +10,7 @@ import (
 
 // FoldVersion names the fold that made a snapshot. MUST change whenever a
 // State folded from the same events would differ (design.md rule 16).
-const FoldVersion = "1"
+const FoldVersion = "3"
 
 // State is all that a decision needs, folded from the account's events. It
 // forgets what no rule asks for: spent lots, closed holds, deductions. So an
@@ -24,36 +24,50 @@ type State struct {
 	Lots lots
 
 	Reservations map[string]Reservation
-	// Due orders the reservations that have a deadline.
-	Due []Deadline
+	// Due has all deadlines to come but those of lots, which are in Lots: the
+	// next one first. DueAt finds one by its name.
+	Due   []Deadline
+	DueAt map[string]time.Time
 
-	Purchases map[string]Purchase
+	// Purchases has all credits that were paid for, by the purchase's id or the
+	// creditedName of the payment; OpenPurchases what is yet to be paid.
+	Purchases     map[string]SettledPurchase
+	OpenPurchases map[string]Purchase
+	// Unmatched payments, by id.
+	Unmatched map[string]Payment
 	// Refunded is what came back of each deduction ever refunded, by revision.
 	Refunded map[int64]domain.Amount
 	// DebtPaidByPurchased is the counter of money.md, Refund: what purchased
 	// lots have paid of spending debt and have not got back.
 	DebtPaidByPurchased domain.Amount
 
-	Meters      map[string]domain.Accrual
-	Adjustments map[string]Adjustment
-}
+	Meters         map[string]domain.Accrual
+	Adjustments    map[string]Adjustment
+	CreditRequests map[string]CreditRequest
 
-// Deadline is the end of a reservation.
-type Deadline struct {
-	At time.Time
-	ID string
+	Deployments map[string]Deployment
+	// Payments of open deployments, oldest first: what a refund gives back to.
+	Payments map[string][]DeploymentPayment
+	// Waiting are deployments that are short of credits, longest waiting first.
+	Waiting []string
 }
 
 // New is an account that nothing has happened to.
 func New() *State {
 	return &State{
-		Revision:     -1,
-		Figures:      Figures{Policy: DefaultPolicy()},
-		Reservations: map[string]Reservation{},
-		Purchases:    map[string]Purchase{},
-		Refunded:     map[int64]domain.Amount{},
-		Meters:       map[string]domain.Accrual{},
-		Adjustments:  map[string]Adjustment{},
+		Revision:       -1,
+		Figures:        Figures{Policy: DefaultPolicy()},
+		Reservations:   map[string]Reservation{},
+		DueAt:          map[string]time.Time{},
+		Purchases:      map[string]SettledPurchase{},
+		OpenPurchases:  map[string]Purchase{},
+		Unmatched:      map[string]Payment{},
+		Refunded:       map[int64]domain.Amount{},
+		Meters:         map[string]domain.Accrual{},
+		Adjustments:    map[string]Adjustment{},
+		CreditRequests: map[string]CreditRequest{},
+		Deployments:    map[string]Deployment{},
+		Payments:       map[string][]DeploymentPayment{},
 	}
 }
 
@@ -62,11 +76,18 @@ func (s *State) Clone() *State {
 	c := *s
 	c.Lots = slices.Clone(s.Lots)
 	c.Due = slices.Clone(s.Due)
+	c.DueAt = maps.Clone(s.DueAt)
 	c.Reservations = maps.Clone(s.Reservations)
 	c.Purchases = maps.Clone(s.Purchases)
 	c.Refunded = maps.Clone(s.Refunded)
 	c.Meters = maps.Clone(s.Meters)
+	c.OpenPurchases = maps.Clone(s.OpenPurchases)
+	c.Unmatched = maps.Clone(s.Unmatched)
 	c.Adjustments = maps.Clone(s.Adjustments)
+	c.CreditRequests = maps.Clone(s.CreditRequests)
+	c.Deployments = maps.Clone(s.Deployments)
+	c.Payments = maps.Clone(s.Payments)
+	c.Waiting = slices.Clone(s.Waiting)
 	return &c
 }
 
@@ -79,7 +100,7 @@ func Evolve(s *State, event domain.Event) {
 		return
 	}
 	effect := EffectOf(event, s.Revision)
-	s.Figures.add(effect)
+	s.Figures.add(&effect)
 	f.figures(&s.Figures)
 	s.Lots = s.Lots.give(effect.Made)
 	for _, u := range effect.Given {
@@ -88,8 +109,11 @@ func Evolve(s *State, event domain.Event) {
 	for _, u := range effect.Taken {
 		s.Lots = s.Lots.take(u)
 	}
-	if effect.Hold.Reservation != "" {
-		s.hold(effect.Hold)
+	if effect.Hold.Kind == HoldReservation {
+		s.holdReservation(effect.Hold)
+	}
+	for _, due := range effect.Deadlines {
+		s.schedule(due)
 	}
 	f.evolve(s)
 }

@@ -50,7 +50,7 @@ func TestNoGapBetweenWindowAndReadModel(t *testing.T) {
 
 func TestAFullWindowWaitsForTheReadModel(t *testing.T) {
 	r := newRig(t, func(o *ledger.Options) {
-		o.MaxRecentNames, o.NamesPatience = 10, time.Millisecond
+		o.MaxRecentNames, o.NamesPatience = 20, time.Millisecond // a purchase has two names
 	})
 	for i := range 10 {
 		r.do("a", fmt.Sprint(i), purchase(fmt.Sprint(i), 1))

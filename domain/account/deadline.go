@@ -1,0 +1,81 @@
+package account
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// DeadlineKind says what ends at a deadline.
+type DeadlineKind string
+
+// The kinds of deadlines, beside the dates of lots.
+const (
+	DeadlineGrace       DeadlineKind = "grace"
+	DeadlineReservation DeadlineKind = "reservation"
+	DeadlinePurchase    DeadlineKind = "purchase"
+	DeadlineDeployment  DeadlineKind = "deployment"
+)
+
+// deadlineRank orders what is due at one instant, after lots, which come first
+// of all (money.md, Time).
+var deadlineRank = map[DeadlineKind]int{
+	DeadlineGrace:       1,
+	DeadlineReservation: 2,
+	DeadlinePurchase:    3,
+	DeadlineDeployment:  4,
+}
+
+// Deadline is an instant at which something of the account ends by itself. One
+// thing has one deadline: a later one replaces it, a zero At takes it away.
+type Deadline struct {
+	Kind DeadlineKind
+	ID   string
+	At   time.Time
+}
+
+func (d Deadline) name() string { return string(d.Kind) + "/" + d.ID }
+
+// applyDeadline does what the rules say for a deadline that has come. What it
+// emits MUST end the deadline, or applyDue would never end.
+func (d *decision) applyDeadline(due Deadline) {
+	switch due.Kind {
+	case DeadlineReservation:
+		d.releaseAll(due.ID, ReleaseExpired, "")
+	case DeadlineGrace:
+		d.endGrace(due.ID)
+	case DeadlinePurchase:
+		received := d.now().OpenPurchases[due.ID].Received
+		d.endPurchase(due.ID, &PurchaseExpired{Purchase: due.ID, Received: received, EffectiveAt: d.clock})
+	case DeadlineDeployment:
+		d.completeDeployment(due.ID)
+	}
+}
+
+func deadlineOrder(a, b Deadline) int {
+	if c := a.At.Compare(b.At); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(deadlineRank[a.Kind], deadlineRank[b.Kind]); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.ID, b.ID)
+}
+
+// schedule folds a change of a deadline in.
+func (s *State) schedule(to Deadline) {
+	name := to.name()
+	if at, known := s.DueAt[name]; known {
+		old := Deadline{Kind: to.Kind, ID: to.ID, At: at}
+		if i, found := slices.BinarySearchFunc(s.Due, old, deadlineOrder); found {
+			s.Due = slices.Delete(s.Due, i, i+1)
+		}
+		delete(s.DueAt, name)
+	}
+	if to.At.IsZero() {
+		return
+	}
+	i, _ := slices.BinarySearchFunc(s.Due, to, deadlineOrder)
+	s.Due = slices.Insert(s.Due, i, to)
+	s.DueAt[name] = to.At
+}

@@ -1,0 +1,268 @@
+package projections
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+)
+
+// ObjectRecord is an object of an account as its events made it, with who did
+// what to it and when.
+type ObjectRecord struct {
+	Account string
+	Kind    account.ObjectKind
+	ID      string
+	// Object is of Kind's type.
+	Object account.Object
+	// Steps are the events that changed its status, oldest first; the middle of
+	// a life with very many is left out.
+	Steps []ObjectStep
+	// Events is how many events it has had.
+	Events int
+	// Revision and Position of the last of them.
+	Revision int64
+	Position eventstore.Position
+	// CreatedAt and ChangedAt are when the first and the last were recorded.
+	CreatedAt, ChangedAt time.Time
+}
+
+// ObjectStep is one thing that happened to an object.
+type ObjectStep struct {
+	Event       string               `json:"event"`
+	Transaction domain.TransactionID `json:"transaction_id"`
+	At          time.Time            `json:"at"`
+	Actor       string               `json:"actor"`
+	Role        string               `json:"role"`
+	Status      string               `json:"status"`
+}
+
+// maxSteps bounds a record; the first keptSteps always stay.
+const (
+	maxSteps  = 100
+	keptSteps = 20
+)
+
+// storedObject is the stored form.
+type storedObject struct {
+	Object    jsontext.Value      `json:"object"`
+	Steps     []ObjectStep        `json:"steps"`
+	Events    int                 `json:"events"`
+	Revision  int64               `json:"revision"`
+	Position  eventstore.Position `json:"position"`
+	CreatedAt time.Time           `json:"created_at"`
+	ChangedAt time.Time           `json:"changed_at"`
+}
+
+func (r *ObjectRecord) queueKey() []byte {
+	at := r.CreatedAt
+	if dated, ok := r.Object.(account.Dated); ok {
+		at = dated.QueueTime()
+	}
+	return queueKey(r.Kind, r.Object.Status(), at, r.Account, r.ID)
+}
+
+func applyObject(w *writer, s *step) error {
+	kind, id, ok := account.ObjectOf(s.Body)
+	if !ok {
+		return nil
+	}
+	k := objectKey(s.Account, kind, id)
+	stored, err := w.get(k)
+	if err != nil {
+		return err
+	}
+	r := &ObjectRecord{Account: s.Account, Kind: kind, ID: id, Object: account.NewObject(kind), CreatedAt: s.Meta.RecordedAt}
+	before := ""
+	if stored != nil {
+		if r, err = decodeObject(s.Account, kind, id, stored); err != nil {
+			return err
+		}
+		before = r.Object.Status()
+		w.delete(r.queueKey())
+	}
+	r.Object.Apply(s.Body)
+	r.Events, r.Revision, r.Position, r.ChangedAt = r.Events+1, s.Revision, s.Position, s.Meta.RecordedAt
+	if status := r.Object.Status(); status != before {
+		if len(r.Steps) == maxSteps {
+			r.Steps = slices.Delete(r.Steps, keptSteps, keptSteps+1)
+		}
+		r.Steps = append(r.Steps, ObjectStep{
+			Event: s.Type, Transaction: s.ID, At: s.Meta.RecordedAt, Actor: s.Meta.Actor, Role: s.Meta.Role, Status: status,
+		})
+	}
+	value, err := r.encode()
+	if err != nil {
+		return err
+	}
+	w.set(k, value)
+	w.set(r.queueKey(), []byte{})
+	return nil
+}
+
+func (r *ObjectRecord) encode() ([]byte, error) {
+	object, err := json.Marshal(r.Object, json.Deterministic(true))
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(storedObject{
+		Object: object, Steps: r.Steps, Events: r.Events,
+		Revision: r.Revision, Position: r.Position, CreatedAt: r.CreatedAt, ChangedAt: r.ChangedAt,
+	})
+}
+
+func decodeObject(name string, kind account.ObjectKind, id string, value []byte) (*ObjectRecord, error) {
+	object := account.NewObject(kind)
+	if object == nil {
+		return nil, fmt.Errorf("object of unknown kind %q", kind)
+	}
+	var stored storedObject
+	if err := json.Unmarshal(value, &stored); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(stored.Object, object); err != nil {
+		return nil, err
+	}
+	return &ObjectRecord{
+		Account: name, Kind: kind, ID: id, Object: object, Steps: stored.Steps, Events: stored.Events,
+		Revision: stored.Revision, Position: stored.Position, CreatedAt: stored.CreatedAt, ChangedAt: stored.ChangedAt,
+	}, nil
+}
+
+func objectKey(name string, kind account.ObjectKind, id string) []byte {
+	return key(objectPrefix, name, []byte(string(kind)+"/"+id)...)
+}
+
+func queueKey(kind account.ObjectKind, status string, at time.Time, name, id string) []byte {
+	k := append(queueStart(kind, status), appendTime(nil, at)...)
+	k = append(k, name...)
+	k = append(k, 0)
+	return append(k, id...)
+}
+
+// queueStart is what all keys of a kind and status begin with.
+func queueStart(kind account.ObjectKind, status string) []byte {
+	k := append([]byte{queuePrefix}, kind...)
+	k = append(k, 0)
+	k = append(k, status...)
+	return append(k, 0)
+}
+
+// Object gives one object; false if the account has none of that kind and id.
+func (v *Views) Object(ctx context.Context, name string, kind account.ObjectKind, id string) (*ObjectRecord, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	g, leave, err := v.enter()
+	if err != nil {
+		return nil, false, err
+	}
+	defer leave()
+	r, err := getObject(g.db, name, kind, id)
+	return r, r != nil, err
+}
+
+func getObject(db pebble.Reader, name string, kind account.ObjectKind, id string) (*ObjectRecord, error) {
+	return lookup(db, objectKey(name, kind, id), func(value []byte) (*ObjectRecord, error) {
+		return decodeObject(name, kind, id, value)
+	})
+}
+
+// ObjectPage is part of a list of objects.
+type ObjectPage struct {
+	Items []*ObjectRecord
+	// Next is the cursor of the page after it; empty: this is the end.
+	Next string
+
+	last []byte
+}
+
+// Queue lists the objects of a kind in a status over all accounts, in the order
+// of their queue: oldest first. after is the cursor of the page before, or empty.
+// Error: CodeFieldInvalid for a cursor that isn't this queue's.
+func (v *Views) Queue(ctx context.Context, kind account.ObjectKind, status string, limit int, after string) (ObjectPage, error) {
+	start := queueStart(kind, status)
+	return v.objects(ctx, start, limit, after, func(db pebble.Reader, k []byte) (*ObjectRecord, error) {
+		rest := k[len(start)+timeBytes:]
+		name, id, _ := bytes.Cut(rest, []byte{0})
+		return getObject(db, string(name), kind, string(id))
+	})
+}
+
+// Objects lists the objects of a kind of one account, by id.
+func (v *Views) Objects(ctx context.Context, name string, kind account.ObjectKind, limit int, after string) (ObjectPage, error) {
+	start := objectKey(name, kind, "")
+	return v.objects(ctx, start, limit, after, func(db pebble.Reader, k []byte) (*ObjectRecord, error) {
+		return getObject(db, name, kind, string(k[len(start):]))
+	})
+}
+
+// objects pages over keys that begin with start. The cursor is the last key, so
+// a page goes on rightly while objects come and go.
+func (v *Views) objects(ctx context.Context, start []byte, limit int, after string, read func(pebble.Reader, []byte) (*ObjectRecord, error)) (page ObjectPage, err error) {
+	g, leave, err := v.enter()
+	if err != nil {
+		return page, err
+	}
+	defer leave()
+	lower, err := afterKey(start, after)
+	if err != nil {
+		return page, err
+	}
+	db := g.db.NewSnapshot() // a queue and its objects as of one moment
+	defer func() { err = errors.Join(err, db.Close()) }()
+	it, err := db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: keyAfter(start)})
+	if err != nil {
+		return page, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := it.First(); ok; ok = it.Next() {
+		if len(page.Items) == limit {
+			page.Next = keyCursor(page.last)
+			break
+		}
+		r, err := read(db, it.Key())
+		if err != nil {
+			return page, err
+		}
+		if r == nil {
+			return page, fmt.Errorf("damaged view: no object behind %q", it.Key())
+		}
+		page.last = append(page.last[:0], it.Key()...)
+		page.Items = append(page.Items, r)
+	}
+	return page, it.Error()
+}
+
+// keyCursor makes a cursor of a key, which shows only what the page showed.
+func keyCursor(k []byte) string { return base64.RawURLEncoding.EncodeToString(k) }
+
+// afterKey is where a list goes on behind a cursor.
+func afterKey(start []byte, cursor string) ([]byte, error) {
+	if cursor == "" {
+		return start, nil
+	}
+	k, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || !bytes.HasPrefix(k, start) {
+		return nil, domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").With("field", "cursor")
+	}
+	return append(k, 0), nil
+}
+
+// keyAfter is the first key that doesn't begin with start. MUST: start doesn't end in 0xff.
+func keyAfter(start []byte) []byte {
+	end := bytes.Clone(start)
+	end[len(end)-1]++
+	return end
+}
