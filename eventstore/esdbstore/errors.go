@@ -71,7 +71,7 @@ func judge(err error) verdict {
 // inner takes the client's wrapping off a status.
 func inner(err error) error {
 	for err != nil {
-		if _, ok := err.(interface{ GRPCStatus() *status.Status }); ok { //nolint:errorlint // this is what unwraps
+		if _, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
 			return err
 		}
 		err = errors.Unwrap(err)

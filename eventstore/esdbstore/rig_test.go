@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -98,7 +99,9 @@ func (r *rig) stop(grace time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	r.server.Shutdown(ctx)
-	<-r.served
+	if err := <-r.served; !errors.Is(err, esdbserver.ErrClosed) {
+		r.t.Errorf("the server ended: %v", err)
+	}
 	r.server = nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"iter"
 	"math"
 	"os"
@@ -78,7 +79,8 @@ func (s *tenant) own(r *eventstore.Recorded) bool {
 
 func (s *tenant) Append(ctx context.Context, stream string, expected int64, events []eventstore.Event) (eventstore.Appended, error) {
 	appended, err := s.Store.Append(ctx, s.name(stream), expected, events)
-	if conflict, ok := err.(*eventstore.ConflictError); ok {
+	var conflict *eventstore.ConflictError
+	if errors.As(err, &conflict) {
 		conflict.Stream = stream
 	}
 	return appended, err
