@@ -78,17 +78,25 @@ func (r *rig) start() {
 	r.opts.Store, r.opts.TLS, r.opts.Logger = r.store, r.tls, quiet()
 	server, err := esdbserver.New(r.opts)
 	require.NoError(r.t, err)
-	var listener net.Listener
-	require.Eventually(r.t, func() bool {
-		addr := r.addr
-		if addr == "" { // below the ports that connections are given, or one of those takes it while the server is stopped
-			addr = fmt.Sprintf("127.0.0.1:%d", 20_000+mathrand.IntN(10_000))
-		}
-		listener, err = net.Listen("tcp", addr)
-		return err == nil
-	}, 10*time.Second, 5*time.Millisecond, "the port stays taken")
+	listener := listenLow(r.t, r.addr)
 	r.addr, r.server, r.served = listener.Addr().String(), server, make(chan error, 1)
 	go func(served chan error) { served <- server.Serve(listener) }(r.served)
+}
+
+// listenLow listens at addr, or where it is free below the ports that connections
+// are given: one of those would take the port while its server is stopped.
+func listenLow(t testing.TB, addr string) (listener net.Listener) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		at := addr
+		if at == "" {
+			at = fmt.Sprintf("127.0.0.1:%d", 20_000+mathrand.IntN(10_000))
+		}
+		var err error
+		listener, err = net.Listen("tcp", at)
+		return err == nil
+	}, 10*time.Second, 5*time.Millisecond, "the port stays taken")
+	return listener
 }
 
 // stop gives calls under way some time: none is a kill.
