@@ -3,10 +3,18 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math"
+	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +25,8 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"iocredits/domain"
 	"iocredits/eventstore"
@@ -291,17 +301,14 @@ func (f *firstAppends) copy(t *testing.T, data, connection string) {
 // but where it is allowed.
 func TestEsdbAddr(t *testing.T) {
 	for _, writable := range []bool{false, true} {
-		args := []string{"--esdb-addr", "127.0.0.1:21137"}
+		addr := freeAddr(t)
+		args := []string{"--esdb-addr", addr}
 		if writable {
 			args = append(args, "--esdb-writable")
 		}
 		e := serve(t, t.TempDir(), args...)
 		e.fund("demo-1", "10")
-		config, err := esdb.ParseConnectionString("esdb://127.0.0.1:21137?tls=false")
-		require.NoError(t, err)
-		config.Logger = esdb.NoopLogging()
-		client, err := esdb.NewClient(config)
-		require.NoError(t, err)
+		client := esdbClient(t, "esdb://"+addr+"?tls=false")
 		stream, err := client.ReadStream(t.Context(), "account-demo-1", esdb.ReadStreamOptions{}, 100)
 		require.NoError(t, err)
 		event, err := stream.Recv()
@@ -319,9 +326,79 @@ func TestEsdbAddr(t *testing.T) {
 			require.ErrorContains(t, put("notes-1"), "access denied")
 		}
 		require.Equal(t, "10", e.balance("demo-1"), "what others write is nothing to the ledger")
-		require.NoError(t, client.Close())
 		require.NoError(t, e.stop())
 	}
+}
+
+func esdbClient(t *testing.T, connection string) *esdb.Client {
+	t.Helper()
+	config, err := esdb.ParseConnectionString(connection)
+	require.NoError(t, err)
+	config.Logger = esdb.NoopLogging()
+	client, err := esdb.NewClient(config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return listener.Addr().String()
+}
+
+// In production the protocol asks for TLS and an API key, as the API does.
+func TestEsdbAddrWithKeys(t *testing.T) {
+	dir := t.TempDir()
+	keys, addr := filepath.Join(dir, "keys.yaml"), freeAddr(t)
+	made := map[string]string{}
+	for _, role := range []string{"auditor", "finance", "admin"} {
+		out, _, err := run(t, "keys", "create", "--role", role, "--actor", role+"-1", "--append", keys)
+		require.NoError(t, err)
+		made[role] = strings.TrimSpace(out)
+	}
+	cert, key := writeCertificate(t, dir)
+	serveArgs(t, "serve", "--keys", keys, "--data", filepath.Join(dir, "data"), "--addr", "127.0.0.1:0",
+		"--esdb-addr", addr, "--esdb-writable", "--esdb-cert", cert, "--esdb-key", key)
+	for role, want := range map[string]codes.Code{"auditor": codes.PermissionDenied, "finance": codes.PermissionDenied, "admin": codes.OK} {
+		client := esdbClient(t, "esdb://"+role+":"+made[role]+"@"+addr+"?tlsCAFile="+cert)
+		_, err := client.AppendToStream(t.Context(), "notes-1", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, esdb.EventData{EventType: "noted"})
+		require.Equal(t, want, status.Code(err), "%s writes: %v", role, err)
+		stream, err := client.ReadAll(t.Context(), esdb.ReadAllOptions{}, 1)
+		require.NoError(t, err)
+		if _, err = stream.Recv(); role == "finance" {
+			require.Equal(t, codes.PermissionDenied, status.Code(err), "%v", err)
+		} else {
+			require.True(t, err == nil || errors.Is(err, io.EOF), "%s reads: %v", role, err)
+		}
+		stream.Close()
+	}
+	stream, err := esdbClient(t, "esdb://auditor:guessed@"+addr+"?tlsCAFile="+cert).ReadAll(t.Context(), esdb.ReadAllOptions{}, 1)
+	require.NoError(t, err)
+	_, err = stream.Recv()
+	require.Equal(t, codes.Unauthenticated, status.Code(err), "%v", err)
+}
+
+// writeCertificate makes one for loopback that signs itself.
+func writeCertificate(t *testing.T, dir string) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	require.NoError(t, os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	require.NoError(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
+	return certFile, keyFile
 }
 
 func TestEventstoreMistakes(t *testing.T) {
