@@ -19,17 +19,14 @@ import (
 
 // Defines values for AdjustmentStatus.
 const (
-	ApprovedOnce AdjustmentStatus = "approved-once"
-	InEffect     AdjustmentStatus = "in-effect"
-	Requested    AdjustmentStatus = "requested"
+	Approved  AdjustmentStatus = "approved"
+	Requested AdjustmentStatus = "requested"
 )
 
 // Valid indicates whether the value is a known member of the AdjustmentStatus enum.
 func (e AdjustmentStatus) Valid() bool {
 	switch e {
-	case ApprovedOnce:
-		return true
-	case InEffect:
+	case Approved:
 		return true
 	case Requested:
 		return true
@@ -289,15 +286,20 @@ type Adjustment struct {
 	// Amount Credits, canonical.
 	//
 	// Example: 12.5
-	Amount      *Money           `json:"amount,omitempty"`
-	ApprovedBy  *string          `json:"approved_by,omitempty"`
-	Id          string           `json:"id"`
-	Reason      *string          `json:"reason,omitempty"`
-	RequestedBy *string          `json:"requested_by,omitempty"`
-	Status      AdjustmentStatus `json:"status"`
+	Amount Money `json:"amount"`
+
+	// ApprovedBy One, or two where the policy asks for two.
+	ApprovedBy         []string `json:"approved_by"`
+	Id                 string   `json:"id"`
+	Reason             string   `json:"reason"`
+	RelatedTransaction *string  `json:"related_transaction"`
+	RequestedBy        string   `json:"requested_by"`
+
+	// Status In effect once it is approved.
+	Status AdjustmentStatus `json:"status"`
 }
 
-// AdjustmentStatus defines model for Adjustment.Status.
+// AdjustmentStatus In effect once it is approved.
 type AdjustmentStatus string
 
 // AdjustmentAnswer defines model for AdjustmentAnswer.
@@ -1756,7 +1758,7 @@ type ClientInterface interface {
 
 	// ApproveAdjustmentWithBody Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1765,7 +1767,7 @@ type ClientInterface interface {
 
 	// ApproveAdjustment Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2204,7 +2206,7 @@ func (c *Client) RequestAdjustment(ctx context.Context, account Account, params 
 
 // ApproveAdjustmentWithBody Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2223,7 +2225,7 @@ func (c *Client) ApproveAdjustmentWithBody(ctx context.Context, account Account,
 
 // ApproveAdjustment Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4507,7 +4509,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveAdjustmentWithBodyWithResponse Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4516,7 +4518,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveAdjustmentWithResponse Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7265,7 +7267,7 @@ func (c *ClientWithResponses) RequestAdjustmentWithResponse(ctx context.Context,
 
 // ApproveAdjustmentWithBodyWithResponse Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7280,7 +7282,7 @@ func (c *ClientWithResponses) ApproveAdjustmentWithBodyWithResponse(ctx context.
 
 // ApproveAdjustmentWithResponse Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
