@@ -26,6 +26,9 @@ func TestSharedServer(t *testing.T) {
 	noLeaks(t)
 	connection := os.Getenv("ESDB_URL")
 	if connection == "" {
+		if testing.Short() {
+			t.Skip("without ESDB_URL it repeats TestStore")
+		}
 		r := newRig(t, false)
 		connection = r.connection("")
 		_, err := r.store.Append(context.Background(), "noise", eventstore.NoStream, several(2_000))
