@@ -13,8 +13,8 @@ const (
 	accountPrefix = "account-"
 	leasePrefix   = "lease-"
 	keyringPrefix = "keyring-"
-	// SidePrefix marks what a store keeps beside the log: it is no part of the
-	// log's content, and ReadAll and Subscribe leave it out.
+	// SidePrefix marks what a store on a cluster keeps beside the log, because it
+	// has no other place: its ReadAll and Subscribe leave it out.
 	SidePrefix     = "~"
 	snapshotPrefix = SidePrefix + "snapshot-"
 )
