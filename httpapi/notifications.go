@@ -168,4 +168,3 @@ func appendNotice(d *document, n *projections.Notice) {
 	}
 	d.close()
 }
-
