@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"iocredits/domain"
@@ -147,7 +150,7 @@ const sessionLife = 21 * time.Minute
 // openSandbox serves a sandbox on a free port of the loopback. engine is where
 // its webhooks go.
 func openSandbox(ctx context.Context, dir dataDir, engine string, dev *devMode) (*sandbox, error) {
-	listener, err := listen(ctx, "127.0.0.1:0")
+	listener, err := listenAgain(ctx, dir.sandboxAddr())
 	if err != nil {
 		return nil, fmt.Errorf("payment sandbox: %w", err)
 	}
@@ -162,6 +165,25 @@ func openSandbox(ctx context.Context, dir dataDir, engine string, dev *devMode) 
 	s.server = &http.Server{Handler: s.Sandbox, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = s.server.Serve(listener) }() // ends with close
 	return s, nil
+}
+
+// listenAgain takes the port of the last run, to which old payment links lead, or
+// a free one of the loopback.
+func listenAgain(ctx context.Context, file string) (net.Listener, error) {
+	before, err := os.ReadFile(file)
+	if err == nil {
+		if listener, err := listen(ctx, strings.TrimSpace(string(before))); err == nil {
+			return listener, nil
+		}
+	}
+	listener, err := listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	if err := writeFile(file, []byte(listener.Addr().String()+"\n")); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return listener, nil
 }
 
 func (s *sandbox) close() error { return s.server.Close() }
