@@ -46,9 +46,10 @@ type NameUser interface {
 	NameFor(*State) string
 }
 
-// OriginalUser is an action that refers to an earlier event by its id.
+// OriginalUser is an action that refers to an earlier event by its id, which it
+// or the state knows; Nil: to none.
 type OriginalUser interface {
-	OriginalID() domain.TransactionID
+	OriginalID(*State) domain.TransactionID
 }
 
 // ClaimUser is an action that refers to the event which claimed a name, where

@@ -13,16 +13,18 @@ type EntryType string
 
 // The types of the history.
 const (
-	EntryPurchase    EntryType = "purchase"
-	EntryGrant       EntryType = "grant"
-	EntryIncentive   EntryType = "incentive"
-	EntryDeduction   EntryType = "deduction"
-	EntryRefund      EntryType = "refund"
-	EntryReservation EntryType = "reservation"
-	EntryRelease     EntryType = "release"
-	EntryExpiry      EntryType = "expiry"
-	EntryAdjustment  EntryType = "adjustment"
-	EntryChargeback  EntryType = "chargeback"
+	EntryPurchase           EntryType = "purchase"
+	EntryGrant              EntryType = "grant"
+	EntryIncentive          EntryType = "incentive"
+	EntryDeduction          EntryType = "deduction"
+	EntryRefund             EntryType = "refund"
+	EntryReservation        EntryType = "reservation"
+	EntryRelease            EntryType = "release"
+	EntryExpiry             EntryType = "expiry"
+	EntryAdjustment         EntryType = "adjustment"
+	EntryChargeback         EntryType = "chargeback"
+	EntryWithdrawal         EntryType = "withdrawal"
+	EntryWithdrawalReturned EntryType = "withdrawal-returned"
 )
 
 // Entry is what an event shows in the history of its account: one event makes

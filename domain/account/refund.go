@@ -71,7 +71,7 @@ type Refund struct {
 }
 
 // OriginalID is the deduction that the write side has to read.
-func (c Refund) OriginalID() domain.TransactionID { return c.Transaction }
+func (c Refund) OriginalID(*State) domain.TransactionID { return c.Transaction }
 
 func (c Refund) decide(d *decision) error {
 	original, err := c.original(d.cmd.Original)
