@@ -207,6 +207,8 @@ func (d *decision) reverse(p SettledPurchase, amount domain.Amount, event Purcha
 		d.emit(&Frozen{Cause: FreezeChargeback})
 	}
 	if returned {
+		// What approved withdrawals hold stays theirs, though its money has left.
+		d.tolerated = d.now().unbacked()
 		d.arrived()
 	}
 }

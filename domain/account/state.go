@@ -40,6 +40,8 @@ type State struct {
 	// DebtPaidByPurchased is the counter of money.md, Refund: what purchased
 	// lots have paid of spending debt and have not got back.
 	DebtPaidByPurchased domain.Amount
+	// Backing is the money behind purchased credits: see Reclassified.
+	Backing domain.Amount
 
 	Meters         map[string]domain.Accrual
 	Adjustments    map[string]Adjustment
@@ -107,6 +109,7 @@ func Evolve(s *State, event domain.Event) {
 	}
 	effect := EffectOf(event, s.Revision)
 	s.Figures.add(&effect)
+	s.Backing += backing(event, &effect)
 	f.figures(&s.Figures)
 	s.Lots = s.Lots.give(effect.Made)
 	for _, u := range effect.Given {

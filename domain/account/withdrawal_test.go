@@ -20,29 +20,29 @@ func withdraw(id string, amount domain.Amount) account.RequestWithdrawal {
 	return account.RequestWithdrawal{Withdrawal: id, Amount: amount, Wallet: "sealed", Network: account.NetworkSolana}
 }
 
-// withdrawn is a request by ann, okayed an approval, payout what finance sends.
+// withdrawn is a request by ann, okayed an approval, paidOut what finance sends.
 func withdrawn(id string, amount domain.Amount) step { return do(withdraw(id, amount)) }
 
 func okayed(id, by string) step { return doBy(by, account.ApproveWithdrawal{Withdrawal: id}) }
 
-func payout(id, by string) step {
+func paidOut(id, by string) step {
 	return doBy(by, account.RecordPayout{Withdrawal: id, TxURL: "sealed-url", Network: account.NetworkSolana})
 }
 
-func rejected(id, by string) step {
+func turnedDown(id, by string) step {
 	return doBy(by, account.RejectWithdrawal{Withdrawal: id, Reason: "sealed-why"})
 }
 
-func failed(id, by string) step {
+func fellThrough(id, by string) step {
 	return doBy(by, account.FailWithdrawal{Withdrawal: id, Reason: "sealed-why"})
 }
 
-func requested(id string, amount domain.Amount, from ...account.LotUse) *account.WithdrawalRequested {
+func asksFor(id string, amount domain.Amount, from ...account.LotUse) *account.WithdrawalRequested {
 	return &account.WithdrawalRequested{Withdrawal: id, Amount: amount, Wallet: "sealed", Network: account.NetworkSolana,
 		DueFrom: dueFrom, DueBy: dueBy, RequestedBy: "ann", Lots: from}
 }
 
-func returned(id string, cause account.ReturnCause, amount domain.Amount, to ...account.LotUse) *account.WithdrawalReturned {
+func givesBack(id string, cause account.ReturnCause, amount domain.Amount, to ...account.LotUse) *account.WithdrawalReturned {
 	e := &account.WithdrawalReturned{Withdrawal: id, Cause: cause, Amount: amount, Lots: to}
 	if cause == account.ReturnRejected || cause == account.ReturnFailed {
 		e.Reason = "sealed-why"
@@ -56,13 +56,13 @@ func TestRequestWithdrawal(t *testing.T) {
 			name:    "holds purchased lots in spending order",
 			given:   given(granted(20*credit), bought("p", 50*credit), boughtUntil(hour(9), "q", 30*credit)),
 			when:    withdrawn("w", 60*credit),
-			then:    events(requested("w", 60*credit, until(hour(9), paid(2, 30*credit)), paid(1, 30*credit))),
+			then:    events(asksFor("w", 60*credit, until(hour(9), paid(2, 30*credit)), paid(1, 30*credit))),
 			balance: "balance 100, available 40, withdrawing 60, promotional 20, purchased 80, withdrawable 20, allowance 10, spendable 50",
 		},
 		{
 			name: "everything that is withdrawable", given: given(bought("p", 50*credit)),
 			when:    withdrawn("w", 50*credit),
-			then:    events(requested("w", 50*credit, paid(0, 50*credit))),
+			then:    events(asksFor("w", 50*credit, paid(0, 50*credit))),
 			balance: "balance 50, withdrawing 50, purchased 50, allowance 10, spendable 10",
 		},
 		{
@@ -88,7 +88,7 @@ func TestRequestWithdrawal(t *testing.T) {
 		{
 			name: "what a refund gave back to a purchased lot", given: given(bought("p", 5*credit), spent(5*credit), refunded(1, 2*credit)),
 			when:    withdrawn("w", 2*credit),
-			then:    events(requested("w", 2*credit, paid(0, 2*credit))),
+			then:    events(asksFor("w", 2*credit, paid(0, 2*credit))),
 			balance: "balance 2, withdrawing 2, purchased 2, allowance 10, spendable 10",
 		},
 		{
@@ -101,8 +101,8 @@ func TestRequestWithdrawal(t *testing.T) {
 			given: given(manyPurchases(501)),
 			when:  withdrawn("w", 501*credit),
 			then: events(
-				partly(requested("w", 500*credit, paidUses(0, 499)...), 1),
-				partly(requested("w", credit, paidUses(500, 500)...), 2),
+				partly(asksFor("w", 500*credit, paidUses(0, 499)...), 1),
+				partly(asksFor("w", credit, paidUses(500, 500)...), 2),
 			),
 			balance: "balance 501, withdrawing 501, purchased 501, allowance 10, spendable 10",
 		},
@@ -123,7 +123,7 @@ func TestRequestWithdrawalOrderOfChecks(t *testing.T) {
 		{name: "frozen", given: given(do(account.Freeze{})), when: withdrawn("w", credit), refused: "account-frozen"},
 		{
 			name: "one below the limit", given: given(manyWithdrawals(999), bought("p", credit)),
-			when: withdrawn("w", credit), then: events(requested("w", credit, paid(1_000, credit))),
+			when: withdrawn("w", credit), then: events(asksFor("w", credit, paid(1_000, credit))),
 		},
 	})
 }
@@ -137,21 +137,21 @@ func TestWithdrawalIsPaid(t *testing.T) {
 			balance: "balance 120, available 60, withdrawing 60, promotional 20, purchased 100, withdrawable 40, allowance 10, spendable 70",
 		},
 		{
-			name: "paid", given: append(waits, okayed("w", "fin")), when: payout("w", "fin"),
+			name: "paid", given: append(waits, okayed("w", "fin")), when: paidOut("w", "fin"),
 			then: events(&account.WithdrawalPaid{Withdrawal: "w", Amount: 60 * credit, TxURL: "sealed-url",
 				Network: account.NetworkSolana, Lots: lots(paid(1, 60*credit))}),
 			balance: "balance 60, available 60, promotional 20, purchased 40, withdrawable 40, allowance 10, spendable 70",
 		},
-		{name: "paid before it is approved", given: waits, when: payout("w", "fin"), refused: "wrong-status status=requested"},
-		{name: "paid twice", given: append(waits, okayed("w", "fin"), payout("w", "fin")), when: payout("w", "fin"), refused: "wrong-status status=closed"},
-		{name: "failed before it is approved", given: waits, when: failed("w", "fin"), refused: "wrong-status status=requested"},
+		{name: "paid before it is approved", given: waits, when: paidOut("w", "fin"), refused: "wrong-status status=requested"},
+		{name: "paid twice", given: append(waits, okayed("w", "fin"), paidOut("w", "fin")), when: paidOut("w", "fin"), refused: "wrong-status status=closed"},
+		{name: "failed before it is approved", given: waits, when: fellThrough("w", "fin"), refused: "wrong-status status=requested"},
 		{name: "approved twice", given: append(waits, okayed("w", "fin")), when: okayed("w", "fin2"), refused: "wrong-status status=approved"},
-		{name: "rejected after it was approved", given: append(waits, okayed("w", "fin")), when: rejected("w", "fin"), refused: "wrong-status status=approved"},
+		{name: "rejected after it was approved", given: append(waits, okayed("w", "fin")), when: turnedDown("w", "fin"), refused: "wrong-status status=approved"},
 		{name: "cancelled after it was approved", given: append(waits, okayed("w", "fin")), when: do(account.CancelWithdrawal{Withdrawal: "w"}), refused: "wrong-status status=approved"},
 		{name: "cancelled twice", given: append(waits, do(account.CancelWithdrawal{Withdrawal: "w"})), when: do(account.CancelWithdrawal{Withdrawal: "w"}), refused: "wrong-status status=closed"},
 		{
 			name: "of more than 500 lots, in parts", given: given(manyPurchases(501), withdrawn("w", 501*credit), okayed("w", "fin")),
-			when: payout("w", "fin"),
+			when: paidOut("w", "fin"),
 			then: events(
 				&account.WithdrawalPaid{Withdrawal: "w", Amount: 500 * credit, TxURL: "sealed-url", Network: account.NetworkSolana,
 					Lots: paidUses(0, 499), Part: account.Part{Index: 1, Count: 2}},
@@ -166,7 +166,7 @@ func TestWithdrawalIsPaid(t *testing.T) {
 		},
 		{
 			name: "frozen, it is not paid", given: append(waits, okayed("w", "fin"), do(account.Freeze{})),
-			when: payout("w", "fin"), refused: "account-frozen",
+			when: paidOut("w", "fin"), refused: "account-frozen",
 		},
 		{name: "unknown", when: okayed("w", "fin"), refused: "unknown-withdrawal field=withdrawal_id value=w"},
 		{name: "unknown, cancelled", when: do(account.CancelWithdrawal{Withdrawal: "w"}), refused: "unknown-withdrawal field=withdrawal_id value=w"},
@@ -180,22 +180,22 @@ func TestWithdrawalFourEyes(t *testing.T) {
 	final := &account.WithdrawalApproved{Withdrawal: "w", ApprovedBy: "fin2", Final: true}
 	check(t, []row{
 		{name: "nobody approves what they asked for", given: small, when: okayed("w", "ann"), refused: "self-approval"},
-		{name: "nor rejects it", given: small, when: rejected("w", "ann"), refused: "self-approval"},
-		{name: "nor says it is paid", given: append(small, okayed("w", "fin")), when: payout("w", "ann"), refused: "self-approval"},
-		{name: "nor that it failed", given: append(small, okayed("w", "fin")), when: failed("w", "ann"), refused: "self-approval"},
+		{name: "nor rejects it", given: small, when: turnedDown("w", "ann"), refused: "self-approval"},
+		{name: "nor says it is paid", given: append(small, okayed("w", "fin")), when: paidOut("w", "ann"), refused: "self-approval"},
+		{name: "nor that it failed", given: append(small, okayed("w", "fin")), when: fellThrough("w", "ann"), refused: "self-approval"},
 		{name: "self-approval before frozen", given: append(small, do(account.Freeze{})), when: okayed("w", "ann"), refused: "self-approval"},
 		{name: "from the policy's amount on it takes two", given: large, when: okayed("w", "fin"), then: events(first)},
-		{name: "one approval of two pays nothing", given: append(large, okayed("w", "fin")), when: payout("w", "fin"), refused: "wrong-status status=requested"},
+		{name: "one approval of two pays nothing", given: append(large, okayed("w", "fin")), when: paidOut("w", "fin"), refused: "wrong-status status=requested"},
 		{name: "one person twice is not two", given: append(large, okayed("w", "fin")), when: okayed("w", "fin"), refused: "self-approval"},
 		{name: "who asked is not the second", given: append(large, okayed("w", "fin")), when: okayed("w", "ann"), refused: "self-approval"},
 		{name: "the second is", given: append(large, okayed("w", "fin")), when: okayed("w", "fin2"), then: events(final)},
 		{
 			name: "after one approval of two it can be cancelled", given: append(large, okayed("w", "fin")),
-			when: do(account.CancelWithdrawal{Withdrawal: "w"}), then: events(returned("w", account.ReturnCancelled, 1000*credit, paid(0, 1000*credit))),
+			when: do(account.CancelWithdrawal{Withdrawal: "w"}), then: events(givesBack("w", account.ReturnCancelled, 1000*credit, paid(0, 1000*credit))),
 		},
 		{
 			name: "and rejected by either", given: append(large, okayed("w", "fin")),
-			when: rejected("w", "fin"), then: events(returned("w", account.ReturnRejected, 1000*credit, paid(0, 1000*credit))),
+			when: turnedDown("w", "fin"), then: events(givesBack("w", account.ReturnRejected, 1000*credit, paid(0, 1000*credit))),
 		},
 	})
 }
@@ -207,19 +207,19 @@ func TestWithdrawalReturns(t *testing.T) {
 	check(t, []row{
 		{
 			name: "cancelled", given: dated, when: do(account.CancelWithdrawal{Withdrawal: "w"}),
-			then: events(returned("w", account.ReturnCancelled, 60*credit, back...)), balance: whole,
+			then: events(givesBack("w", account.ReturnCancelled, 60*credit, back...)), balance: whole,
 		},
 		{
 			name: "cancelled while frozen", given: append(dated, do(account.Freeze{})), when: do(account.CancelWithdrawal{Withdrawal: "w"}),
-			then: events(returned("w", account.ReturnCancelled, 60*credit, back...)),
+			then: events(givesBack("w", account.ReturnCancelled, 60*credit, back...)),
 		},
 		{
-			name: "rejected", given: dated, when: rejected("w", "fin"),
-			then: events(returned("w", account.ReturnRejected, 60*credit, back...)), balance: whole,
+			name: "rejected", given: dated, when: turnedDown("w", "fin"),
+			then: events(givesBack("w", account.ReturnRejected, 60*credit, back...)), balance: whole,
 		},
 		{
-			name: "failed", given: append(dated, okayed("w", "fin")), when: failed("w", "fin"),
-			then: events(returned("w", account.ReturnFailed, 60*credit, back...)), balance: whole,
+			name: "failed", given: append(dated, okayed("w", "fin")), when: fellThrough("w", "fin"),
+			then: events(givesBack("w", account.ReturnFailed, 60*credit, back...)), balance: whole,
 		},
 		{
 			name: "what is held does not expire", given: dated, when: doAt(hour(6), account.Tick{}),
@@ -229,14 +229,14 @@ func TestWithdrawalReturns(t *testing.T) {
 		{
 			name: "what comes back past its date expires at once", given: append(dated, okayed("w", "fin")),
 			when: step{at: hour(6), by: "fin", do: account.FailWithdrawal{Withdrawal: "w", Reason: "sealed-why"}},
-			then: events(returned("w", account.ReturnFailed, 60*credit, back...),
+			then: events(givesBack("w", account.ReturnFailed, 60*credit, back...),
 				lotEnded(6, until(hour(5), paid(0, 30*credit)))),
 			balance: "balance 50, available 50, purchased 50, withdrawable 50, allowance 10, spendable 60",
 		},
 		{
 			name: "what comes back pays debt", given: given(bought("p", 50*credit), withdrawn("w", 50*credit), spent(4*credit)),
 			when: do(account.CancelWithdrawal{Withdrawal: "w"}),
-			then: events(returned("w", account.ReturnCancelled, 50*credit, paid(0, 50*credit)),
+			then: events(givesBack("w", account.ReturnCancelled, 50*credit, paid(0, 50*credit)),
 				&account.DebtRepaid{Debt: account.DebtSpending, Lots: lots(paid(0, 4*credit))}),
 			balance: "balance 46, available 46, purchased 46, withdrawable 46, allowance 10, spendable 56",
 		},
@@ -245,7 +245,7 @@ func TestWithdrawalReturns(t *testing.T) {
 
 func TestChargebackTakesWithdrawals(t *testing.T) {
 	refusedFor := func(id, purchase string, amount domain.Amount, to ...account.LotUse) *account.WithdrawalReturned {
-		e := returned(id, account.ReturnChargeback, amount, to...)
+		e := givesBack(id, account.ReturnChargeback, amount, to...)
 		e.Purchase = purchase
 		return e
 	}
@@ -284,8 +284,8 @@ func TestChargebackTakesWithdrawals(t *testing.T) {
 		{
 			name:  "approved, then failed: what comes back pays the chargeback",
 			given: given(bought("p", 50*credit), withdrawn("w", 50*credit), okayed("w", "fin"), chargedBack("p")),
-			when:  failed("w", "fin"),
-			then: events(returned("w", account.ReturnFailed, 50*credit, paid(0, 50*credit)),
+			when:  fellThrough("w", "fin"),
+			then: events(givesBack("w", account.ReturnFailed, 50*credit, paid(0, 50*credit)),
 				&account.DebtRepaid{Debt: account.DebtChargeback, Lots: lots(paid(0, 50*credit))}),
 			balance: "frozen",
 		},
@@ -355,7 +355,7 @@ func partly(e *account.WithdrawalRequested, index int) *account.WithdrawalReques
 func manyWithdrawals(n int) step {
 	all := []domain.Event{&account.PurchaseSettled{Purchase: "many", Amount: domain.Amount(n) * credit}}
 	for i := range n {
-		all = append(all, requested(fmt.Sprint(i), credit, paid(0, credit)))
+		all = append(all, asksFor(fmt.Sprint(i), credit, paid(0, credit)))
 	}
 	return facts(all...)
 }
