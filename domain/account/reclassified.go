@@ -77,7 +77,7 @@ func (d *decision) reclassify() {
 		}
 		return 1
 	})
-	uses, _ := lots(own).pick(over)
+	uses, _ := own.pick(over)
 	for _, use := range uses {
 		d.emit(&Reclassified{Lot: use})
 	}

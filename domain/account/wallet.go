@@ -129,15 +129,17 @@ func eip55(digits string) string {
 // stripeFault says what is wrong with an id of Stripe: a type in lower case, an
 // underscore, letters and digits (acct_1032D82eZvKYlo2C); 255 bytes at most.
 func stripeFault(id string) string {
-	const fault = "is no id of Stripe, such as acct_1032D82eZvKYlo2C"
+	const (
+		fault     = "is no id of Stripe, such as acct_1032D82eZvKYlo2C"
+		lowerCase = "abcdefghijklmnopqrstuvwxyz"
+	)
 	kind, rest, _ := strings.Cut(id, "_")
-	if len(id) > 255 || len(kind) < 2 || len(rest) < 3 || strings.Trim(kind, "abcdefghijklmnopqrstuvwxyz") != "" {
+	if len(id) > 255 || len(kind) < 2 || len(rest) < 3 {
 		return fault
 	}
-	for _, c := range []byte(rest) {
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_') {
-			return fault
-		}
+	const rests = lowerCase + "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+	if strings.Trim(kind, lowerCase) != "" || strings.Trim(rest, rests) != "" {
+		return fault
 	}
 	return ""
 }
