@@ -22,7 +22,7 @@ import (
 
 // format names what the views write. MUST change with any change of a key or a
 // value: views of another format are built again.
-const format = "4"
+const format = "5"
 
 // The keys of a generation. An account's name has no zero byte, so one account's
 // keys are never a prefix of another's.
@@ -35,6 +35,7 @@ const format = "4"
 //	h account 0 kind/id                 deadline that a thing has now
 //	d time:12 account 0 kind/id         what is due, in time order
 //	o account 0 kind/id                 object
+//	x account 0 revision:8 revision:8   an event, and a later one that is about it
 //	q kind 0 status 0 time:12 account 0 id   objects by status, in the order of their queue
 const (
 	checkpointKey     = 'c'
@@ -46,6 +47,7 @@ const (
 	deadlinePrefix    = 'd'
 	objectPrefix      = 'o'
 	queuePrefix       = 'q'
+	relatedPrefix     = 'x'
 )
 
 // checkpoint is how far a generation is. It is in the same batch as the data.

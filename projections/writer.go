@@ -22,7 +22,7 @@ type step struct {
 
 // views are applied in this order to each event: balances come first, because a
 // history shows what they become.
-var views = []func(*writer, *step) error{applyBalance, applyTransaction, applyNames, applyDeadlines, applyObject}
+var views = []func(*writer, *step) error{applyBalance, applyTransaction, applyNames, applyDeadlines, applyObject, applyRelated}
 
 // writer collects what a batch of events changes and writes it once. Values that
 // the batch reads again stand in dirty until then.

@@ -21,6 +21,8 @@ type AdjustmentRequested struct {
 // EventName is the stored type.
 func (*AdjustmentRequested) EventName() string { return "adjustment-requested" }
 
+func (e *AdjustmentRequested) related() uuid.UUID { return e.Related }
+
 func (e *AdjustmentRequested) claim() string { return adjustmentName(e.Adjustment) }
 
 func (e *AdjustmentRequested) object() (ObjectKind, string) { return ObjectAdjustment, e.Adjustment }
@@ -88,6 +90,8 @@ func (e *Adjusted) entry() Entry {
 }
 
 func (e *Adjusted) parts() Part { return e.Part }
+
+func (e *Adjusted) related() uuid.UUID { return e.Related }
 
 func (e *Adjusted) object() (ObjectKind, string) { return ObjectAdjustment, e.Adjustment }
 

@@ -23,6 +23,8 @@ type DisputeOpened struct {
 // EventName is the stored type.
 func (*DisputeOpened) EventName() string { return "dispute-opened" }
 
+func (e *DisputeOpened) related() uuid.UUID { return e.Deduction }
+
 func (e *DisputeOpened) claim() string { return disputeName(e.Dispute) }
 
 func (e *DisputeOpened) object() (ObjectKind, string) { return ObjectDispute, e.Dispute }

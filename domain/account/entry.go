@@ -49,6 +49,15 @@ type Entry struct {
 	RelatedRevision *int64
 }
 
+// RelatedOf is the transaction that an event is about, though it may show no
+// entry of its own: a refund's deduction, what a dispute or a correction names.
+func RelatedOf(event domain.Event) uuid.UUID {
+	if r, ok := event.(interface{ related() uuid.UUID }); ok {
+		return r.related()
+	}
+	return uuid.Nil
+}
+
 // EntryOf gives the history's entry of an event; false if it shows none.
 func EntryOf(event domain.Event) (Entry, bool) {
 	f, ours := event.(fact)

@@ -51,6 +51,8 @@ func (e *Refunded) entry() Entry {
 
 func (e *Refunded) parts() Part { return e.Part }
 
+func (e *Refunded) related() uuid.UUID { return e.Deduction }
+
 func (e *Refunded) evolve(s *State) {
 	s.Refunded[e.Revision] += e.Amount
 	if e.Class == Purchased {
