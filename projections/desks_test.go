@@ -150,8 +150,8 @@ func TestStatementAddsUp(t *testing.T) {
 	empty, err := r.views.Statement(bg, "nobody", november, december)
 	require.NoError(t, err)
 	require.Zero(t, empty.Closing)
-	for range r.views.StatementEntries(bg, empty) {
-		t.Fatal("an account without entries has some")
+	for e, err := range r.views.StatementEntries(bg, empty) {
+		t.Fatalf("an account without entries has %v, %v", e, err)
 	}
 	later, err := r.views.Statement(bg, "a", december.AddDate(1, 0, 0), december.AddDate(1, 1, 0))
 	require.NoError(t, err)
