@@ -31,6 +31,24 @@ var allowed = map[string]string{
 	"POST /v1/accounts/{account}/freeze":                                "finance admin",
 	"POST /v1/accounts/{account}/unfreeze":                              "finance admin",
 	"PUT /v1/accounts/{account}/policy":                                 "finance admin",
+	"GET /v1/accounts/{account}/statement":                              "customer service bd finance support auditor admin",
+	"GET /v1/accounts/{account}/transactions/{transaction_id}/explain":  "support auditor service customer",
+	"GET /v1/accounts/{account}/withdrawals":                            "customer finance support auditor admin",
+	"GET /v1/accounts/{account}/withdrawals/{withdrawal_id}":            "customer finance support auditor admin",
+	"POST /v1/accounts/{account}/withdrawals":                           "customer",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/cancel":    "customer",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/approve":   "finance",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject":    "finance",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid":      "finance",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed":    "finance",
+	"GET /v1/withdrawals":                                               "finance",
+	"GET /v1/accounts/{account}/disputes":                               "customer support auditor admin",
+	"GET /v1/accounts/{account}/disputes/{dispute_id}":                  "customer support auditor admin",
+	"POST /v1/accounts/{account}/disputes":                              "customer support",
+	"POST /v1/accounts/{account}/disputes/{dispute_id}/resolve":         "support",
+	"GET /v1/disputes":                                                  "support",
+	"POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject":    "finance",
+	"GET /v1/adjustments":                                               "finance support",
 	"POST /dev/clock":                                                   "admin",
 	"POST /dev/accounts/{account}/purchases":                            "admin",
 	"GET /healthz":                                                      "", "GET /readyz": "", "GET /metrics": "", "GET /openapi.json": "", "GET /docs": "", "GET /docs/{page}": "",
@@ -39,7 +57,7 @@ var allowed = map[string]string{
 // TestRoles tries every key at every route.
 func TestRoles(t *testing.T) {
 	r := newRig(t, nil)
-	fill := strings.NewReplacer("{account}", "demo-1", "{transaction_id}", "x", "{meter}", "m", "{reservation_id}", "x", "{adjustment_id}", "x", "{page}", "clients")
+	fill := strings.NewReplacer("{account}", "demo-1", "{transaction_id}", "x", "{meter}", "m", "{reservation_id}", "x", "{adjustment_id}", "x", "{withdrawal_id}", "x", "{dispute_id}", "x", "{page}", "clients")
 	for _, operation := range theContract().operations() {
 		roleList, listed := allowed[operation]
 		require.True(t, listed, "%s is not in the test's table", operation)

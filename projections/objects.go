@@ -26,8 +26,8 @@ type ObjectRecord struct {
 	ID      string
 	// Object is of Kind's type.
 	Object account.Object
-	// Steps are the events that changed its status, oldest first; the middle of
-	// a life with very many is left out.
+	// Steps are the events that changed its status or were a person's decision,
+	// oldest first; the middle of a life with very many is left out.
 	Steps []ObjectStep
 	// Events is how many events it has had.
 	Events int
@@ -94,7 +94,7 @@ func applyObject(w *writer, s *step) error {
 	}
 	r.Object.Apply(s.Body)
 	r.Events, r.Revision, r.Position, r.ChangedAt = r.Events+1, s.Revision, s.Position, s.Meta.RecordedAt
-	if status := r.Object.Status(); status != before {
+	if status := r.Object.Status(); status != before || account.IsDecision(s.Body) {
 		if len(r.Steps) == maxSteps {
 			r.Steps = slices.Delete(r.Steps, keptSteps, keptSteps+1)
 		}

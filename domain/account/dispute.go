@@ -151,9 +151,9 @@ func (c OpenDispute) decide(d *decision) error {
 
 // ResolveDispute upholds a dispute with a refund, or rejects it.
 //
-// Checks, in order: unknown-dispute, or wrong-status if it is resolved;
-// self-approval (by who opened it); field-invalid (outcome; a refund with a
-// rejection); then those of Refund.
+// Checks, in order: amount-invalid, amount-too-large (refund); unknown-dispute, or
+// wrong-status if it is resolved; self-approval (by who opened it); field-invalid
+// (outcome; a refund with a rejection); then those of Refund.
 type ResolveDispute struct {
 	Dispute string
 	Outcome DisputeOutcome
@@ -174,6 +174,11 @@ func (c ResolveDispute) OriginalID(s *State) domain.TransactionID {
 }
 
 func (c ResolveDispute) decide(d *decision) error {
+	if c.Refund != nil {
+		if err := positiveField("refund", *c.Refund); err != nil {
+			return err
+		}
+	}
 	x, open := d.now().Disputes[c.Dispute]
 	switch {
 	case !open && d.cmd.NameTaken:
@@ -205,9 +210,6 @@ func (c ResolveDispute) refund(d *decision, x Dispute) (domain.Amount, error) {
 	amount := x.Amount - d.now().Refunded[x.Revision]
 	if c.Refund != nil {
 		amount = *c.Refund
-		if err := positive(amount); err != nil {
-			return 0, err
-		}
 	}
 	if amount == 0 {
 		return 0, nil

@@ -108,7 +108,7 @@ func TestResolveDispute(t *testing.T) {
 			name: "upheld for more than is left", given: append(waits, refunded(2, 8*credit)), when: resolved("d", account.DisputeUpheld, ptr(3*credit)),
 			refused: "refund-exceeds-deduction deducted=10 refunded=8 refundable=2 required=3",
 		},
-		{name: "upheld for nothing", given: waits, when: resolved("d", account.DisputeUpheld, ptr(domain.Amount(0))), refused: "amount-invalid field=amount value=0"},
+		{name: "upheld for nothing", given: waits, when: resolved("d", account.DisputeUpheld, ptr(domain.Amount(0))), refused: "amount-invalid field=refund value=0"},
 		{
 			name: "upheld while in debt: the refund pays it", given: given(bought("p", 5*credit), spent(5*credit), spent(3*credit), disputed("d", 1)),
 			when: resolved("d", account.DisputeUpheld, nil),
@@ -122,6 +122,7 @@ func TestResolveDispute(t *testing.T) {
 		},
 
 		// Each breaks a check and every later one.
+		{name: "refund of nothing", when: resolved("d", "", ptr(domain.Amount(0))), refused: "amount-invalid field=refund value=0"},
 		{name: "unknown", when: doBy("sue", account.ResolveDispute{Dispute: "d"}), refused: "unknown-dispute field=dispute_id value=d"},
 		{name: "resolved already", given: append(waits, resolved("d", account.DisputeRejected, nil)), when: do(account.ResolveDispute{Dispute: "d"}), refused: "wrong-status status=resolved"},
 		{name: "by who opened it", given: waits, when: do(account.ResolveDispute{Dispute: "d"}), refused: "self-approval"},

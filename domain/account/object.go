@@ -70,6 +70,16 @@ func ObjectOf(event domain.Event) (kind ObjectKind, id string, ok bool) {
 	return kind, id, id != ""
 }
 
+// IsDecision tells that an event is what a person decided about an object, though
+// its status may stay: the first of two approvals.
+func IsDecision(event domain.Event) bool {
+	switch event.(type) {
+	case *AdjustmentApproved, *WithdrawalApproved:
+		return true
+	}
+	return false
+}
+
 // fold applies an event to one of the state's open objects, and drops it once
 // it is closed: the state is as large as what is open.
 func fold[T any, P interface {

@@ -1082,10 +1082,7 @@ type Explanation struct {
 	// Reading The reading of a meter that was charged.
 	Reading *struct {
 		// Charged All that the meter has charged up to here.
-		Charged Money `json:"charged"`
-
-		// Cost quantity x unit_price, exactly.
-		Cost      string `json:"cost"`
+		Charged   Money  `json:"charged"`
 		Final     bool   `json:"final"`
 		Meter     string `json:"meter"`
 		Quantity  string `json:"quantity"`
