@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/labstack/echo/v4"
@@ -81,8 +82,12 @@ type sequel struct {
 
 // story is the life of an object.
 type story struct {
-	kind, id, status, text string
-	steps                  []projections.ObjectStep
+	kind, id, status string
+	// asked is what was said when it began, answered what was when it ended.
+	asked, answered string
+	// payments are those of a purchase, by the provider's ids.
+	payments []account.PurchasePayment
+	steps    []projections.ObjectStep
 }
 
 // explained is an event with what it has to do with the charge.
@@ -186,12 +191,16 @@ func (x *explanation) cause(ctx context.Context) error {
 		return err
 	}
 	reservation := story{kind: string(account.HoldReservation), id: hold.ID, status: "open"}
-	if hold.Closes {
-		reservation.status = "closed"
-	}
 	reservation.steps = append(reservation.steps, stepOf(opened[0], "open"))
-	if first.Revision != revision {
-		reservation.steps = append(reservation.steps, stepOf(first, reservation.status))
+	for _, e := range x.inOrder() { // the charge, and what its command did to the hold beside it
+		change := account.EffectOf(e.fact.Body, e.fact.Revision).Hold
+		if e.fact.Revision == revision || change.Kind != hold.Kind || change.ID != hold.ID {
+			continue
+		}
+		if change.Closes {
+			reservation.status = "closed"
+		}
+		reservation.steps = append(reservation.steps, stepOf(e.fact, reservation.status))
 	}
 	x.objects = append(x.objects, reservation)
 	return nil
@@ -245,6 +254,9 @@ func (x *explanation) sequel(ctx context.Context, revision int64, why string) (s
 	if s.description, err = x.server.openText(ctx, x.account, entry.Description); err != nil {
 		return s, err
 	}
+	if moved, is := s.fact.Body.(*account.Reclassified); is {
+		s.reference = fmt.Sprintf("lot %d", moved.Lot.Lot)
+	}
 	if kind, id, ok := account.ObjectOf(s.fact.Body); ok {
 		if s.reference == "" {
 			s.reference = id
@@ -267,21 +279,28 @@ func (x *explanation) story(ctx context.Context, kind account.ObjectKind, id, wh
 			return nil, err
 		}
 	}
-	s.text, err = x.server.openText(ctx, x.account, textOf(record.Object))
+	if purchase, is := record.Object.(*account.Purchase); is {
+		s.payments = purchase.Payments
+	}
+	asked, answered := textsOf(record.Object)
+	if s.asked, err = x.server.openText(ctx, x.account, asked); err != nil {
+		return nil, err
+	}
+	s.answered, err = x.server.openText(ctx, x.account, answered)
 	return s, err
 }
 
-// textOf is what people said about an object: the answer, or else the question.
-func textOf(object account.Object) domain.Sealed {
+// textsOf is what people said about an object, at its beginning and its end.
+func textsOf(object account.Object) (asked, answered domain.Sealed) {
 	switch o := object.(type) {
 	case *account.Dispute:
-		return cmp.Or(o.Note, o.Reason)
+		return o.Reason, o.Note
 	case *account.Adjustment:
-		return cmp.Or(o.Rejection, o.Reason)
+		return o.Reason, o.Rejection
 	case *account.Withdrawal:
-		return o.Reason
+		return "", o.Reason
 	}
-	return ""
+	return "", ""
 }
 
 // read gives events of the account, and notes why. What was noted before keeps

@@ -107,7 +107,18 @@ func (d *document) story(s story) {
 	d.text("kind", s.kind)
 	d.text("id", s.id)
 	d.text("status", s.status)
-	d.optional("text", s.text)
+	d.optional("asked", s.asked)
+	d.optional("answered", s.answered)
+	if len(s.payments) > 0 {
+		d.array("payments")
+		for _, p := range s.payments {
+			d.open()
+			d.text("payment", p.Payment)
+			d.money("amount", p.Amount)
+			d.close()
+		}
+		d.end()
+	}
 	d.steps(s.steps)
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"iocredits/domain/account"
 	"iocredits/domain/journal"
-	"iocredits/projections"
 )
 
 var textType = []string{"text/plain; charset=utf-8"}
@@ -49,8 +48,8 @@ func (x *explanation) text(d *document) {
 			r.Meter, r.Quantity, r.UnitPrice, r.Amount, r.Accrued.Charged)
 	}
 	for _, s := range x.objects {
-		d.printf("\nOf %s %s (%s)%s", s.kind, s.id, s.status, about("", s.text))
-		d.printSteps(s.steps)
+		d.printf("\nOf %s %s (%s)", s.kind, s.id, s.status)
+		d.printLife(s)
 	}
 	x.textOfLots(d)
 	x.textSince(d)
@@ -76,9 +75,20 @@ func named(name, value string) string {
 	return fmt.Sprintf(", %s %q", name, value)
 }
 
-func (d *document) printSteps(steps []projections.ObjectStep) {
-	for _, s := range steps {
-		d.printf("    %s  %s by %s (%s): %s", timeText(s.At), s.Event, s.Actor, s.Role, s.Status)
+// printLife tells what was said about an object, what paid for it, and who did
+// what when.
+func (d *document) printLife(s story) {
+	if s.asked != "" {
+		d.printf("    asked: %q", s.asked)
+	}
+	if s.answered != "" {
+		d.printf("    answered: %q", s.answered)
+	}
+	for _, p := range s.payments {
+		d.printf("    payment %q at the provider, of %s", p.Payment, p.Amount)
+	}
+	for _, step := range s.steps {
+		d.printf("    %s  %s by %s (%s): %s", timeText(step.At), step.Event, step.Actor, step.Role, step.Status)
 	}
 }
 
@@ -96,7 +106,7 @@ func (x *explanation) textOfLots(d *document) {
 		d.printf("  %s %s of lot %d, which %s", lot.Amount, lot.Class, lot.Lot, expires)
 		d.printf("    %s of %s credits on %s by %s%s", o.fact.Type, o.amount, timeText(o.fact.Meta.RecordedAt), o.fact.Meta.Actor, about(o.reference, o.description))
 		if o.object != nil {
-			d.printSteps(o.object.steps)
+			d.printLife(*o.object)
 		}
 	}
 	if x.debt > 0 {
@@ -117,8 +127,8 @@ func (x *explanation) textSince(d *document) {
 		}
 		d.printf("  %s  %s%s by %s%s", timeText(s.fact.Meta.RecordedAt), s.fact.Type, amount, s.fact.Meta.Actor, about("", s.description))
 		if s.object != nil {
-			d.printf("    %s %s is %s%s", s.object.kind, s.object.id, s.object.status, about("", s.object.text))
-			d.printSteps(s.object.steps)
+			d.printf("    %s %s is %s", s.object.kind, s.object.id, s.object.status)
+			d.printLife(*s.object)
 		}
 	}
 	if x.refunded > 0 {

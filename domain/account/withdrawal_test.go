@@ -243,12 +243,14 @@ func TestWithdrawalReturns(t *testing.T) {
 	})
 }
 
+// refusedFor is the return of a withdrawal whose purchase was taken back.
+func refusedFor(id, purchase string, amount domain.Amount, to ...account.LotUse) *account.WithdrawalReturned {
+	e := givesBack(id, account.ReturnChargeback, amount, to...)
+	e.Purchase = purchase
+	return e
+}
+
 func TestChargebackTakesWithdrawals(t *testing.T) {
-	refusedFor := func(id, purchase string, amount domain.Amount, to ...account.LotUse) *account.WithdrawalReturned {
-		e := givesBack(id, account.ReturnChargeback, amount, to...)
-		e.Purchase = purchase
-		return e
-	}
 	check(t, []row{
 		{
 			name:  "requested: rejected, and the funds go first",
@@ -289,6 +291,11 @@ func TestChargebackTakesWithdrawals(t *testing.T) {
 				&account.DebtRepaid{Debt: account.DebtChargeback, Lots: lots(paid(0, 50*credit))}),
 			balance: "frozen",
 		},
+	})
+}
+
+func TestChargebackOfSeveralWithdrawals(t *testing.T) {
+	check(t, []row{
 		{
 			name:  "several, in the order of their ids, with the unreserved rest",
 			given: given(bought("p", 50*credit), withdrawn("w2", 10*credit), withdrawn("w1", 20*credit), withdrawn("w3", 5*credit), okayed("w3", "fin")),

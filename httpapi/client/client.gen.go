@@ -1554,13 +1554,24 @@ type Step struct {
 
 // Story Something with a life of its own, and who did what to it.
 type Story struct {
-	Id     string    `json:"id"`
-	Kind   StoryKind `json:"kind"`
-	Status string    `json:"status"`
-	Steps  []Step    `json:"steps"`
+	// Answered The reason or note that was given when it ended.
+	Answered *string `json:"answered,omitempty"`
 
-	// Text The reason or note that was given.
-	Text *string `json:"text,omitempty"`
+	// Asked The reason that was given when it began.
+	Asked *string   `json:"asked,omitempty"`
+	Id    string    `json:"id"`
+	Kind  StoryKind `json:"kind"`
+
+	// Payments Of a purchase, by the provider's ids.
+	Payments *[]struct {
+		// Amount Credits, canonical.
+		//
+		// Example: 12.5
+		Amount  Money  `json:"amount"`
+		Payment string `json:"payment"`
+	} `json:"payments,omitempty"`
+	Status string `json:"status"`
+	Steps  []Step `json:"steps"`
 }
 
 // StoryKind defines model for Story.Kind.
