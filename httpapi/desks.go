@@ -48,18 +48,7 @@ func (k *call) objectAfter(kind account.ObjectKind, result ledger.Result) (*proj
 	if err := k.server.waitFor(k.ctx, result.Position); err != nil {
 		return nil, err
 	}
-	return k.mustObject(kind, objectIn(result.Facts, kind))
-}
-
-// objectIn finds the id of the object that a command was about: deadlines that
-// came due with it stand before its own events.
-func objectIn(facts []eventstore.Fact, kind account.ObjectKind) string {
-	for i := len(facts) - 1; i >= 0; i-- {
-		if of, id, ok := account.ObjectOf(facts[i].Body); ok && of == kind {
-			return id
-		}
-	}
-	return ""
+	return k.mustObject(kind, objectIn(kind, result.Facts))
 }
 
 // unknownObject is the refusal of an id that nothing has.

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/labstack/echo/v4"
@@ -253,9 +252,6 @@ func (x *explanation) sequel(ctx context.Context, revision int64, why string) (s
 	}
 	if s.description, err = x.server.openText(ctx, x.account, entry.Description); err != nil {
 		return s, err
-	}
-	if moved, is := s.fact.Body.(*account.Reclassified); is {
-		s.reference = fmt.Sprintf("lot %d", moved.Lot.Lot)
 	}
 	if kind, id, ok := account.ObjectOf(s.fact.Body); ok {
 		if s.reference == "" {

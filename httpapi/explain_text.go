@@ -34,7 +34,7 @@ func (d *document) printf(format string, args ...any) {
 func (x *explanation) text(d *document) {
 	e := &x.entry
 	d.printf("Transaction %s of account %s", e.ID, x.account)
-	d.printf("  %s of %s credits for %s%s", e.Type, signed(e.Amount), e.Service, about(e.Reference, x.description))
+	d.printf("  %s of %s credits for %s%s", e.Type, signed(e.Amount), e.Service, quoted(e.Reference, x.description))
 	d.printf("  recorded %s, effective %s", timeText(e.RecordedAt), timeText(e.EffectiveAt))
 	d.printf("  balance before %s, after %s", x.before, x.after)
 	if len(x.parts) > 1 {
@@ -56,8 +56,8 @@ func (x *explanation) text(d *document) {
 	x.textOfLog(d)
 }
 
-// about gives a reference and a text in quotes, where there are any.
-func about(reference, text string) string {
+// quoted gives a reference and a text in quotes, where there are any.
+func quoted(reference, text string) string {
 	var b strings.Builder
 	if reference != "" {
 		fmt.Fprintf(&b, ", reference %q", reference)
@@ -104,7 +104,7 @@ func (x *explanation) textOfLots(d *document) {
 			expires = "expires " + timeText(lot.ExpiresAt)
 		}
 		d.printf("  %s %s of lot %d, which %s", lot.Amount, lot.Class, lot.Lot, expires)
-		d.printf("    %s of %s credits on %s by %s%s", o.fact.Type, o.amount, timeText(o.fact.Meta.RecordedAt), o.fact.Meta.Actor, about(o.reference, o.description))
+		d.printf("    %s of %s credits on %s by %s%s", o.fact.Type, o.amount, timeText(o.fact.Meta.RecordedAt), o.fact.Meta.Actor, quoted(o.reference, o.description))
 		if o.object != nil {
 			d.printLife(*o.object)
 		}
@@ -125,7 +125,7 @@ func (x *explanation) textSince(d *document) {
 		if s.amount != 0 {
 			amount = " of " + signed(s.amount)
 		}
-		d.printf("  %s  %s%s by %s%s", timeText(s.fact.Meta.RecordedAt), s.fact.Type, amount, s.fact.Meta.Actor, about("", s.description))
+		d.printf("  %s  %s%s by %s%s", timeText(s.fact.Meta.RecordedAt), s.fact.Type, amount, s.fact.Meta.Actor, quoted("", s.description))
 		if s.object != nil {
 			d.printf("    %s %s is %s", s.object.kind, s.object.id, s.object.status)
 			d.printLife(*s.object)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,10 +41,11 @@ var codec = eventstore.NewCodec(account.EventTypes()...)
 // goes through do is held against openapi.yaml.
 type rig struct {
 	t      testing.TB
-	store  *pebblestore.Store
+	store  *faultyStore
 	views  *projections.Views
 	ledger *ledger.Ledger
 	sealer *keyring.Sealer
+	keys   *keyring.FileKeys
 	clock  *clock
 	server *httpapi.Server
 	http   *httptest.Server
@@ -64,16 +67,16 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 	r := &rig{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, log: &buffer{}}
 	logger := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	quiet := slog.New(slog.DiscardHandler)
-	var err error
-	r.store, err = pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: quiet})
+	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: quiet})
 	require.NoError(t, err)
+	r.store = &faultyStore{Store: store}
 	t.Cleanup(func() { _ = r.store.Close() })
 	r.views, err = projections.Open(t.Context(), "views", projections.Options{FS: vfs.NewMem(), Store: r.store, Codec: codec, Logger: quiet})
 	require.NoError(t, err)
-	keys, err := keyring.Open(t.TempDir(), keyring.Options{})
+	r.keys, err = keyring.Open(t.TempDir(), keyring.Options{})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = keys.Close() })
-	r.sealer = keyring.NewSealer(keys, 0)
+	t.Cleanup(func() { _ = r.keys.Close() })
+	r.sealer = keyring.NewSealer(r.keys, 0)
 
 	p := &parts{
 		ledger: ledger.Options{Store: r.store, Snapshots: r.store, Codec: codec, Names: r.views, Clock: r.clock.Now, Logger: quiet},
@@ -102,6 +105,32 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 	transport := r.http.Client().Transport.(*http.Transport)
 	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = 64, 64
 	return r
+}
+
+// faultyStore is a real store on a disk that can go wrong.
+type faultyStore struct {
+	*pebblestore.Store
+	// full: there is no room for another event. damaged: what is read to
+	// followers is no event.
+	full, damaged atomic.Bool
+}
+
+// AppendAsync is how the ledger appends.
+func (s *faultyStore) AppendAsync(stream string, expected int64, events []eventstore.Event, done func(eventstore.Appended, error)) {
+	if s.full.Load() {
+		done(eventstore.Appended{}, fmt.Errorf("%w: no room on the disk", eventstore.ErrUnavailable))
+		return
+	}
+	s.Store.AppendAsync(stream, expected, events, done)
+}
+
+func (s *faultyStore) Subscribe(ctx context.Context, after eventstore.Position) iter.Seq2[[]eventstore.Recorded, error] {
+	if s.damaged.Load() {
+		return func(yield func([]eventstore.Recorded, error) bool) {
+			yield(nil, &eventstore.CorruptError{Position: after + 1, Reason: "checksum"})
+		}
+	}
+	return s.Store.Subscribe(ctx, after)
 }
 
 // followLog lets the read models run.

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -173,11 +174,16 @@ func TestAdjustmentNeedsOtherPeople(t *testing.T) {
 	require.Equal(t, "requested", asked["adjustment"].(map[string]any)["status"])
 	require.Equal(t, "goodwill", asked["adjustment"].(map[string]any)["reason"])
 	approve := path + "/" + asked["adjustment"].(map[string]any)["id"].(string) + "/approve"
+	object := func(body map[string]any) map[string]any { return body["adjustment"].(map[string]any) }
 	once := r.must(post("finance", approve, "b", "")).Body
-	require.Equal(t, "requested", once["adjustment"].(map[string]any)["status"])
+	require.Equal(t, "requested", object(once)["status"])
+	require.Equal(t, []any{"actor.finance"}, object(once)["approved_by"])
 	r.refused(403, "self-approval", post("finance", approve, "c", ""))
 	twice := r.must(post("finance2", approve, "d", "")).Body
-	require.Equal(t, "approved", twice["adjustment"].(map[string]any)["status"])
+	require.Equal(t, "approved", object(twice)["status"])
+	require.Equal(t, []any{"actor.finance", "actor.finance2"}, object(twice)["approved_by"])
+	require.Equal(t, "goodwill", object(twice)["reason"])
+	require.Equal(t, object(twice), object(r.must(post("support", path, "a", `{"amount":"1000","reason":"goodwill"}`)).Body), "the object of a replay is today's")
 	require.Equal(t, "1000", twice["balance"].(map[string]any)["promotional"])
 	wrong := r.refused(409, "wrong-status", post("finance2", approve, "e", ""))
 	require.Equal(t, "decided", wrong.Body["current_status"], "a figure must not take the place of RFC 9457's status")
@@ -201,6 +207,10 @@ func TestDocs(t *testing.T) {
 	for _, operation := range theContract().operations() {
 		_, path, _ := strings.Cut(operation, " ")
 		require.Contains(t, index, path)
+	}
+	// Every link inside the page has its place.
+	for _, link := range regexp.MustCompile(`href="#([^"]+)"`).FindAllStringSubmatch(index, -1) {
+		require.Contains(t, index, `id="`+link[1]+`"`)
 	}
 	require.Contains(t, r.must(get("", "/docs/problems")).Text, `id="insufficient-credits"`)
 	require.Contains(t, r.must(get("", "/docs/access")).Text, "/v1/deductions/batch")

@@ -113,7 +113,7 @@ func (k *call) statementText(month string, s projections.Statement) error {
 			return err
 		}
 		d.printf("%-20s  %-20s %-10s  %20s  %20s  %s%s", t.RecordedAt.UTC().Format(time.RFC3339), t.Type, t.Service,
-			signed(t.Amount), t.BalanceAfter, t.ID, about(t.Reference, description))
+			signed(t.Amount), t.BalanceAfter, t.ID, quoted(t.Reference, description))
 		if err := k.flush(d); err != nil {
 			return err
 		}

@@ -88,7 +88,7 @@ func PlaceOf(event domain.Event) (index, count int) {
 // Decide answers a command: first the deadlines that are due, then the
 // command's own events; or a refusal and nothing at all. It changes nothing.
 func Decide(s *State, c Command) ([]domain.Event, error) {
-	d := &decision{initial: s, state: s, cmd: c, tolerated: s.unbacked()}
+	d := &decision{initial: s, state: s, cmd: c}
 	d.applyDue()
 	d.clock = c.At
 	if err := c.Do.decide(d); err != nil {
@@ -116,8 +116,6 @@ type decision struct {
 	// clock is the instant whose events are being decided: a deadline's while
 	// deadlines are applied, the command's after that.
 	clock time.Time
-	// tolerated is what arrived leaves unbacked: see Reclassified.
-	tolerated domain.Amount
 }
 
 // emit adds an event.
@@ -138,8 +136,7 @@ func (d *decision) now() *State {
 }
 
 // arrived follows every inflow (money.md, Debt): what came back past its date
-// expires at once, then debt is paid; what is left is purchased only as far as
-// there is money behind it; then what waits is paid.
+// expires at once, then debt is paid, then what waits.
 func (d *decision) arrived() {
 	d.cameIn()
 	d.settleWaiting()
@@ -149,7 +146,6 @@ func (d *decision) arrived() {
 func (d *decision) cameIn() {
 	d.expireLots(d.clock)
 	d.repayDebt()
-	d.reclassify()
 }
 
 // applyDue applies all deadlines up to the command's time, in time order; at

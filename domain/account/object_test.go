@@ -41,6 +41,21 @@ func TestAdjustmentObject(t *testing.T) {
 	}
 }
 
+// TestAdjustmentObjectInParts: the parts of one correction approve it once.
+func TestAdjustmentObjectInParts(t *testing.T) {
+	h := newHistory(t)
+	h.fold(manyLots(501).facts)
+	for _, s := range given(asked(-501*credit), approvedBy("bob")) {
+		if _, err := h.execute(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := `{"status":"approved","amount":"-501","requested_by":"ann","approved_by":["bob"]}`
+	if got := stored(t, h.object(account.ObjectAdjustment, "a")); got != want {
+		t.Errorf("it is %s\nwant %s", got, want)
+	}
+}
+
 // object folds an object from the log.
 func (h *history) object(kind account.ObjectKind, id string) account.Object {
 	o := account.NewObject(kind)

@@ -92,7 +92,8 @@ func (c CancelWithdrawal) decide(d *decision) error {
 // policy asks for two (money.md, Classes).
 //
 // Checks, in order: unknown-withdrawal; wrong-status unless requested;
-// self-approval (by who asked, or twice by one person); account-frozen.
+// self-approval (by who asked, or twice by one person); account-frozen;
+// not-withdrawable, if the money behind it has left since the request.
 type ApproveWithdrawal struct{ Withdrawal string }
 
 // NameFor asks about the id unless it waits.
@@ -110,6 +111,12 @@ func (c ApproveWithdrawal) decide(d *decision) error {
 	}
 	if err := d.notFrozen(); err != nil {
 		return err
+	}
+	// What a chargeback took from elsewhere may have been the money of this one:
+	// see Figures.Cash.
+	if behind := max(0, d.now().Cash-(d.now().Withdrawing-w.Amount)); behind < w.Amount {
+		return domain.Refuse(domain.CodeNotWithdrawable, "the money behind withdrawal %q was taken back: %s are left of %s", c.Withdrawal, behind, w.Amount).
+			With("withdrawable", behind.String()).With("required", w.Amount.String())
 	}
 	// Accepted: nothing below refuses.
 	final := w.Amount < d.now().Policy.TwoApproversFrom || len(w.ApprovedBy) > 0

@@ -155,6 +155,12 @@ func TestCapture(t *testing.T) {
 			when:  captured("r", credit),
 			then:  events(&account.Captured{Reservation: "r", Amount: credit, Service: domain.ServiceRay, Reference: "job", Lots: lots(promo(0, credit)), Closes: true}),
 		},
+	})
+}
+
+func TestCaptureLate(t *testing.T) {
+	mixed := given(bought("p", 50*credit), granted(20*credit), held("r", 30*credit))
+	check(t, []row{
 		{
 			name:  "after the lot's date",
 			given: given(grantedUntil(hour(1), 5*credit), held("r", 4*credit), doAt(hour(2), account.Tick{})),
@@ -268,6 +274,11 @@ func TestRelease(t *testing.T) {
 			when:  released("r"),
 			then:  events(&account.Released{Reservation: "r", Amount: credit, Service: vm, Cause: account.ReleaseAsked, Lots: lots(promo(0, credit)), Closes: true}),
 		},
+	})
+}
+
+func TestReleaseOfManyLotsAndOfNone(t *testing.T) {
+	check(t, []row{
 		{
 			name:  "of more than 500 lots",
 			given: given(manyLots(501), held("r", 501*credit)),

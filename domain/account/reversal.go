@@ -56,7 +56,10 @@ func (e *PurchaseReversed) claim() string {
 
 func (e *PurchaseReversed) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
 
-func (e *PurchaseReversed) figures(f *Figures) { f.Paid -= e.Amount }
+func (e *PurchaseReversed) figures(f *Figures) {
+	f.Paid -= e.Amount
+	f.Cash -= e.Amount
+}
 
 func (e *PurchaseReversed) evolve(s *State) {
 	name := e.Purchase
@@ -207,8 +210,6 @@ func (d *decision) reverse(p SettledPurchase, amount domain.Amount, event Purcha
 		d.emit(&Frozen{Cause: FreezeChargeback})
 	}
 	if returned {
-		// What approved withdrawals hold stays theirs, though its money has left.
-		d.tolerated = d.now().unbacked()
 		d.arrived()
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // FoldVersion names the fold that made a snapshot. MUST change whenever a
 // State folded from the same events would differ (design.md rule 16).
-const FoldVersion = "4"
+const FoldVersion = "5"
 
 // State is all that a decision needs, folded from the account's events. It
 // forgets what no rule asks for: spent lots, closed holds, deductions. So an
@@ -40,8 +40,6 @@ type State struct {
 	// DebtPaidByPurchased is the counter of money.md, Refund: what purchased
 	// lots have paid of spending debt and have not got back.
 	DebtPaidByPurchased domain.Amount
-	// Backing is the money behind purchased credits: see Reclassified.
-	Backing domain.Amount
 
 	Meters         map[string]domain.Accrual
 	Adjustments    map[string]Adjustment
@@ -109,7 +107,6 @@ func Evolve(s *State, event domain.Event) {
 	}
 	effect := EffectOf(event, s.Revision)
 	s.Figures.add(&effect)
-	s.Backing += backing(event, &effect)
 	f.figures(&s.Figures)
 	s.Lots = s.Lots.give(effect.Made)
 	for _, u := range effect.Given {

@@ -16,7 +16,6 @@ func EventTypes() []domain.EventType {
 		named(func() domain.Event { return &CreditRequestClosed{Status: CreditIsCancelled} }),
 		named(func() domain.Event { return &CreditRequestClosed{Status: CreditIsRejected} }),
 		current[CreditRequested](),
-		current[Reclassified](),
 		current[DebtRepaid](),
 		current[Deducted](),
 		named(func() domain.Event { return &DeploymentEnded{Status: DeploymentIsCancelled} }),

@@ -91,6 +91,8 @@ func (e *WithdrawalPaid) parts() Part { return e.Part }
 
 func (e *WithdrawalPaid) object() (ObjectKind, string) { return ObjectWithdrawal, e.Withdrawal }
 
+func (e *WithdrawalPaid) figures(f *Figures) { f.Cash -= e.Amount }
+
 func (e *WithdrawalPaid) evolve(s *State) { fold(s.Withdrawals, e.Withdrawal, e) }
 
 // ReturnCause says why a withdrawal was not paid.

@@ -2657,7 +2657,7 @@ type ClientInterface interface {
 
 	// ApproveAdjustmentWithBody Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2666,7 +2666,7 @@ type ClientInterface interface {
 
 	// ApproveAdjustment Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3326,7 +3326,7 @@ func (c *Client) RequestAdjustment(ctx context.Context, account Account, params 
 
 // ApproveAdjustmentWithBody Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3345,7 +3345,7 @@ func (c *Client) ApproveAdjustmentWithBody(ctx context.Context, account Account,
 
 // ApproveAdjustment Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7593,7 +7593,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveAdjustmentWithBodyWithResponse Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7602,7 +7602,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveAdjustmentWithResponse Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12434,7 +12434,7 @@ func (c *ClientWithResponses) RequestAdjustmentWithResponse(ctx context.Context,
 
 // ApproveAdjustmentWithBodyWithResponse Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12449,7 +12449,7 @@ func (c *ClientWithResponses) ApproveAdjustmentWithBodyWithResponse(ctx context.
 
 // ApproveAdjustmentWithResponse Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
