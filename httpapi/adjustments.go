@@ -90,7 +90,10 @@ func (h handlers) ListAdjustmentQueue(c echo.Context, params api.ListAdjustmentQ
 }
 
 func adjustmentForm(k *call, d *document, r *projections.ObjectRecord) error {
-	a, _ := r.Object.(*account.Adjustment)
+	a, ok := r.Object.(*account.Adjustment)
+	if !ok {
+		return wrongObject(r)
+	}
 	reason, err := k.server.openText(k.ctx, r.Account, a.Reason)
 	if err != nil {
 		return err

@@ -1,12 +1,13 @@
 package httpapi
 
 import (
+	"fmt"
+
 	"github.com/google/uuid"
 
 	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
-	"iocredits/eventstore/ledger"
 	"iocredits/projections"
 )
 
@@ -30,7 +31,7 @@ func (k *call) change(status int, kind account.ObjectKind, form objectForm, o or
 	if err != nil {
 		return err
 	}
-	record, err := k.objectAfter(kind, result)
+	record, err := k.objectAfter(kind, objectIn(kind, result.Facts), result.Position)
 	if err != nil {
 		return err
 	}
@@ -44,18 +45,15 @@ func (k *call) change(status int, kind account.ObjectKind, form objectForm, o or
 	})
 }
 
-func (k *call) objectAfter(kind account.ObjectKind, result ledger.Result) (*projections.ObjectRecord, error) {
-	if err := k.server.waitFor(k.ctx, result.Position); err != nil {
-		return nil, err
-	}
-	return k.mustObject(kind, objectIn(kind, result.Facts))
-}
-
 // unknownObject is the refusal of an id that nothing has.
 var unknownObject = map[account.ObjectKind]domain.Code{
-	account.ObjectAdjustment: domain.CodeUnknownAdjustment,
-	account.ObjectDispute:    domain.CodeUnknownDispute,
-	account.ObjectWithdrawal: domain.CodeUnknownWithdrawal,
+	account.ObjectAdjustment:    domain.CodeUnknownAdjustment,
+	account.ObjectPurchase:      domain.CodeUnknownPurchase,
+	account.ObjectPayment:       domain.CodeUnknownPayment,
+	account.ObjectCreditRequest: domain.CodeUnknownCreditRequest,
+	account.ObjectDeployment:    domain.CodeUnknownDeployment,
+	account.ObjectDispute:       domain.CodeUnknownDispute,
+	account.ObjectWithdrawal:    domain.CodeUnknownWithdrawal,
 }
 
 func (k *call) mustObject(kind account.ObjectKind, id string) (*projections.ObjectRecord, error) {
@@ -217,4 +215,9 @@ func (d *document) steps(steps []projections.ObjectStep) {
 		d.close()
 	}
 	d.end()
+}
+
+// wrongObject is a fault: an object of another kind than was asked for.
+func wrongObject(r *projections.ObjectRecord) error {
+	return fmt.Errorf("%s %s of %s is a %T", r.Kind, r.ID, r.Account, r.Object)
 }

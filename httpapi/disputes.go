@@ -93,7 +93,10 @@ func (h handlers) ListDisputeQueue(c echo.Context, params api.ListDisputeQueuePa
 }
 
 func disputeForm(k *call, d *document, r *projections.ObjectRecord) error {
-	x, _ := r.Object.(*account.Dispute)
+	x, ok := r.Object.(*account.Dispute)
+	if !ok {
+		return wrongObject(r)
+	}
 	reason, err := k.server.openText(k.ctx, r.Account, x.Reason)
 	if err != nil {
 		return err

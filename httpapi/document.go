@@ -160,3 +160,10 @@ func jsonText(value any) string {
 	}
 	return string(b)
 }
+
+// moment writes a time; none is left out.
+func (d *document) moment(name string, t time.Time) {
+	if !t.IsZero() {
+		d.time(name, t)
+	}
+}

@@ -105,7 +105,7 @@ func (k *KeySpec) check() (hash [sha256.Size]byte, err error) {
 		return hash, fmt.Errorf("role %q is none of %v", k.Role, Roles())
 	}
 	if k.Role == RoleCustomer {
-		if err := domain.CheckID("account", k.Account); err != nil {
+		if err := domain.CheckAccount("account", k.Account); err != nil {
 			return hash, err
 		}
 	} else if k.Account != "" {

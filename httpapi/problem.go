@@ -17,6 +17,7 @@ import (
 const (
 	statusOK          = http.StatusOK
 	statusCreated     = http.StatusCreated
+	statusAccepted    = http.StatusAccepted
 	statusNotModified = http.StatusNotModified
 	statusNotReady    = http.StatusServiceUnavailable
 )

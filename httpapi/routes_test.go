@@ -68,6 +68,7 @@ func TestEveryRoute(t *testing.T) {
 	run(step{call{as: "finance", method: "PUT", path: a + "/policy", body: `{"allowance":"25","grace_minutes":10}`}, 200, &api.PolicyAnswer{}})
 	run(step{call{as: "service", method: "POST", path: "/v1/deductions/batch", header: http.Header{"Content-Type": {"application/x-ndjson"}},
 		body: `{"account":"demo-1","key":"b-1","amount":"0.25","service":"inference"}` + "\n"}, 200, &api.BatchAnswer{}})
+	buyingTour(t, r, run)
 	run(step{post("admin", "/dev/clock", "", `{"advance":"5m"}`), 200, &api.ClockAnswer{}})
 
 	run(step{get("customer:demo-1", "/credits/check?amount=1.5"), 200, &api.Check{}})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"iocredits/domain/account"
 	"iocredits/eventstore"
 	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
@@ -46,6 +47,13 @@ type Options struct {
 	// MaxBatchBytes bounds the bodies of all batches under way together.
 	MaxBatchBytes int64
 
+	// ReadWebhook checks the signature of a provider's event over its raw body
+	// and reads what it says of a payment. Errors: unauthenticated for a wrong
+	// signature, body-invalid for what can't be read. nil: there is no provider.
+	ReadWebhook func(signature string, body []byte) (account.ProviderPayment, error)
+	// LinkPatience is how long a new purchase waits for its payment link.
+	LinkPatience time.Duration
+
 	// Dev opens the routes under /dev; nil in production.
 	Dev *Dev
 }
@@ -55,6 +63,10 @@ type Dev struct {
 	// Advance moves the engine's clock and runs all that became due before it
 	// returns.
 	Advance func(ctx context.Context, by time.Duration) error
+	// Play does what a customer or the provider would do about a purchase, and
+	// returns once the webhook was taken; nil: there is no sandbox. Errors:
+	// unknown-purchase, wrong-status, field-invalid.
+	Play func(ctx context.Context, purchase, action string) error
 }
 
 func (o *Options) defaults() {
@@ -72,6 +84,9 @@ func (o *Options) defaults() {
 	}
 	if o.ShutdownTimeout == 0 {
 		o.ShutdownTimeout = 30 * time.Second
+	}
+	if o.LinkPatience == 0 {
+		o.LinkPatience = 3 * time.Second
 	}
 	if o.ReadPatience == 0 {
 		o.ReadPatience = time.Second

@@ -192,7 +192,10 @@ func (s *Server) deskGauge() (all, late float64) {
 }
 
 func withdrawalForm(k *call, d *document, r *projections.ObjectRecord) error {
-	w, _ := r.Object.(*account.Withdrawal)
+	w, ok := r.Object.(*account.Withdrawal)
+	if !ok {
+		return wrongObject(r)
+	}
 	wallet, err := k.server.openText(k.ctx, r.Account, w.Wallet)
 	if err != nil {
 		return err

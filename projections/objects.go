@@ -73,6 +73,32 @@ func (r *ObjectRecord) queueKey() []byte {
 	return queueKey(r.Kind, r.Object.Status(), at, r.Account, r.ID)
 }
 
+// NewObjectRecord is an object that nothing has happened to. MUST: kind is one
+// that account.NewObject knows.
+func NewObjectRecord(name string, kind account.ObjectKind, id string) *ObjectRecord {
+	return &ObjectRecord{Account: name, Kind: kind, ID: id, Object: account.NewObject(kind)}
+}
+
+// Apply folds the object's next event in.
+func (r *ObjectRecord) Apply(f eventstore.Fact) {
+	if r.Events == 0 {
+		r.CreatedAt = f.Meta.RecordedAt
+	}
+	before := r.Object.Status()
+	r.Object.Apply(f.Body)
+	r.Events, r.Revision, r.Position, r.ChangedAt = r.Events+1, f.Revision, f.Position, f.Meta.RecordedAt
+	status := r.Object.Status()
+	if status == before && !account.IsDecision(f.Body) {
+		return
+	}
+	if len(r.Steps) == maxSteps {
+		r.Steps = slices.Delete(r.Steps, keptSteps, keptSteps+1)
+	}
+	r.Steps = append(r.Steps, ObjectStep{
+		Event: f.Type, Transaction: f.ID, At: f.Meta.RecordedAt, Actor: f.Meta.Actor, Role: f.Meta.Role, Status: status,
+	})
+}
+
 func applyObject(w *writer, s *step) error {
 	kind, id, ok := account.ObjectOf(s.Body)
 	if !ok {
@@ -83,25 +109,14 @@ func applyObject(w *writer, s *step) error {
 	if err != nil {
 		return err
 	}
-	r := &ObjectRecord{Account: s.Account, Kind: kind, ID: id, Object: account.NewObject(kind), CreatedAt: s.Meta.RecordedAt}
-	before := ""
+	r := NewObjectRecord(s.Account, kind, id)
 	if stored != nil {
 		if r, err = decodeObject(s.Account, kind, id, stored); err != nil {
 			return err
 		}
-		before = r.Object.Status()
 		w.delete(r.queueKey())
 	}
-	r.Object.Apply(s.Body)
-	r.Events, r.Revision, r.Position, r.ChangedAt = r.Events+1, s.Revision, s.Position, s.Meta.RecordedAt
-	if status := r.Object.Status(); status != before || account.IsDecision(s.Body) {
-		if len(r.Steps) == maxSteps {
-			r.Steps = slices.Delete(r.Steps, keptSteps, keptSteps+1)
-		}
-		r.Steps = append(r.Steps, ObjectStep{
-			Event: s.Type, Transaction: s.ID, At: s.Meta.RecordedAt, Actor: s.Meta.Actor, Role: s.Meta.Role, Status: status,
-		})
-	}
+	r.Apply(s.Fact)
 	value, err := r.encode()
 	if err != nil {
 		return err

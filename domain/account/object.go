@@ -16,7 +16,7 @@ const (
 	ObjectAdjustment    ObjectKind = "adjustment"
 	ObjectPurchase      ObjectKind = "purchase"
 	ObjectPayment       ObjectKind = "payment"
-	ObjectCreditRequest ObjectKind = "credit-request"
+	ObjectCreditRequest ObjectKind = "credit_request"
 	ObjectDeployment    ObjectKind = "deployment"
 	ObjectDispute       ObjectKind = "dispute"
 	ObjectWithdrawal    ObjectKind = "withdrawal"
@@ -74,7 +74,7 @@ func ObjectOf(event domain.Event) (kind ObjectKind, id string, ok bool) {
 // its status may stay: the first of two approvals.
 func IsDecision(event domain.Event) bool {
 	switch event.(type) {
-	case *AdjustmentApproved, *WithdrawalApproved:
+	case *AdjustmentApproved, *CreditRequestApproved, *WithdrawalApproved:
 		return true
 	}
 	return false

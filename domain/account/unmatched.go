@@ -152,7 +152,9 @@ func (p *Payment) Open() bool { return p.State == PaymentIsUnmatched || p.State 
 func (p *Payment) QueueTime() time.Time { return p.Since }
 
 // ResolvePayment is finance's decision on a payment that fits nowhere: to this
-// account, to another one, or returned outside.
+// account, to another one, or returned outside. The same decision again, for
+// another account that isn't credited yet, is accepted: it finishes what a crash
+// has left.
 //
 // Checks, in order: unknown-payment, or wrong-status if it is decided;
 // field-invalid for a reversal, which has nothing to credit; amount-too-large
@@ -170,6 +172,10 @@ type ResolvePayment struct {
 func (c ResolvePayment) NameFor(s *State) string { return paymentNameIfClosed(s, c.Payment) }
 
 func (c ResolvePayment) decide(d *decision) error {
+	if p := d.now().Unmatched[c.Payment]; p.State == PaymentIsAssigned && p.Account == c.Account && !c.Returned {
+		d.emit(&PaymentAssigned{Payment: c.Payment, Account: c.Account, Amount: p.Amount, Note: p.Note})
+		return nil
+	}
 	p, err := d.waitingPayment(c.Payment, PaymentIsUnmatched)
 	if err != nil {
 		return err
