@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"iocredits/domain"
@@ -226,7 +227,7 @@ func (x *explanation) follow(ctx context.Context, id domain.TransactionID) error
 			return err
 		}
 		// The index goes by revision: another account's id may have the same.
-		if account.RelatedOf(s.fact.Body) != id {
+		if _, named, _ := account.AboutOf(s.fact.Body); named != uuid.Nil && named != id {
 			delete(x.events, revision)
 			continue
 		}

@@ -12,6 +12,9 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
 
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore/ledger"
 	"iocredits/httpapi/api"
 )
 
@@ -190,4 +193,38 @@ func TestLongStatement(t *testing.T) {
 	require.Equal(t, "550", got.Body["closing_balance"])
 	text := r.must(asText(get(customer, demo+"/statement?month=2026-03"))).Text
 	require.Equal(t, 901, strings.Count(text, "\n2026-"))
+}
+
+// TestExplainDeployment: the charge of a deployment, paid from a purchase that
+// came in two payments at the provider.
+func TestExplainDeployment(t *testing.T) {
+	r := newRig(t, nil)
+	_, err := r.ledger.Execute(t.Context(), ledger.Request{
+		Account: "demo-1", Do: account.StartPurchase{Purchase: "buy-1", Amount: 50 * domain.Credit}, Actor: "actor.customer.demo-1", Role: "customer",
+	})
+	require.NoError(t, err)
+	r.must(tell("demo-1", "buy-1", "pay-1", "succeeded", "20"))
+	r.must(tell("demo-1", "buy-1", "pay-2", "succeeded", "30"))
+	started := r.must(post("service", demo+"/deployments", "d", deploymentBody("dep-1", "vm", "2.5", 4))).Body
+	charge := started["transactions"].([]any)[0].(map[string]any)["transaction_id"].(string)
+	r.clock.move(2 * time.Hour)
+	r.must(post("service", demo+"/deployments/dep-1/stop", "s", ""))
+
+	got := r.must(get("support", demo+"/transactions/"+charge+"/explain"))
+	var x api.Explanation
+	require.NoError(t, json.Unmarshal([]byte(got.Text), &x, json.RejectUnknownMembers(true)), got.Text)
+	require.Equal(t, []any{api.StoryKindDeployment, "dep-1", "stopped"}, []any{x.Objects[0].Kind, x.Objects[0].Id, x.Objects[0].Status})
+	require.Len(t, x.Lots, 1)
+	bought := x.Lots[0].Origin
+	require.Equal(t, []string{"purchase-settled", "buy-1"}, []string{bought.Event, bought.Reference})
+	var payments []string
+	for _, p := range *bought.Object.Payments {
+		payments = append(payments, p.Payment+" "+p.Amount)
+	}
+	require.Equal(t, []string{"pay-1 20", "pay-2 30"}, payments, "which payments at the provider")
+	require.Equal(t, "5", x.Refunded)
+	require.Equal(t, "refunded", x.Since[0].Event)
+	text := r.must(asText(get("support", demo+"/transactions/"+charge+"/explain"))).Text
+	require.Contains(t, text, `payment "pay-2" at the provider, of 30`)
+	require.Contains(t, text, "Of deployment dep-1 (stopped)")
 }

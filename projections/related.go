@@ -7,16 +7,15 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"iocredits/domain"
 	"iocredits/domain/account"
 )
 
 // applyRelated remembers what is about an earlier event, so that the story of a
-// charge needs no walk through all that came after it. The revision in the id
-// that an event names is taken as it is: who reads compares the ids.
+// charge needs no walk through all that came after it. Where an event names an
+// id, the revision in it is taken as it is: who reads compares the ids.
 func applyRelated(w *writer, s *step) error {
-	about, ours := domain.RevisionOf(account.RelatedOf(s.Body))
-	if !ours {
+	about, _, ok := account.AboutOf(s.Body)
+	if !ok {
 		return nil
 	}
 	k := relatedKey(s.Account, about)

@@ -21,7 +21,7 @@ type AdjustmentRequested struct {
 // EventName is the stored type.
 func (*AdjustmentRequested) EventName() string { return "adjustment-requested" }
 
-func (e *AdjustmentRequested) related() uuid.UUID { return e.Related }
+func (e *AdjustmentRequested) about() (int64, uuid.UUID) { return aboutID(e.Related) }
 
 func (e *AdjustmentRequested) claim() string { return adjustmentName(e.Adjustment) }
 
@@ -91,7 +91,7 @@ func (e *Adjusted) entry() Entry {
 
 func (e *Adjusted) parts() Part { return e.Part }
 
-func (e *Adjusted) related() uuid.UUID { return e.Related }
+func (e *Adjusted) about() (int64, uuid.UUID) { return aboutID(e.Related) }
 
 func (e *Adjusted) object() (ObjectKind, string) { return ObjectAdjustment, e.Adjustment }
 

@@ -23,7 +23,7 @@ type DisputeOpened struct {
 // EventName is the stored type.
 func (*DisputeOpened) EventName() string { return "dispute-opened" }
 
-func (e *DisputeOpened) related() uuid.UUID { return e.Deduction }
+func (e *DisputeOpened) about() (int64, uuid.UUID) { return e.Revision, e.Deduction }
 
 func (e *DisputeOpened) claim() string { return disputeName(e.Dispute) }
 

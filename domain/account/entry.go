@@ -49,13 +49,26 @@ type Entry struct {
 	RelatedRevision *int64
 }
 
-// RelatedOf is the transaction that an event is about, though it may show no
-// entry of its own: a refund's deduction, what a dispute or a correction names.
-func RelatedOf(event domain.Event) uuid.UUID {
-	if r, ok := event.(interface{ related() uuid.UUID }); ok {
-		return r.related()
+// AboutOf is the earlier event of the account that an event is about, though it
+// may show no entry of its own: a refund's deduction, what a dispute or a
+// correction names. False if there is none. id is Nil where the event goes by the
+// revision alone; else only the event of that id is meant, and there may be none.
+func AboutOf(event domain.Event) (revision int64, id uuid.UUID, ok bool) {
+	a, ok := event.(interface{ about() (int64, uuid.UUID) })
+	if !ok {
+		return 0, uuid.Nil, false
 	}
-	return uuid.Nil
+	revision, id = a.about()
+	return revision, id, revision >= 0
+}
+
+// aboutID is about for an event that knows an id alone.
+func aboutID(id uuid.UUID) (int64, uuid.UUID) {
+	revision, ours := domain.RevisionOf(id)
+	if !ours {
+		return -1, id
+	}
+	return revision, id
 }
 
 // EntryOf gives the history's entry of an event; false if it shows none.

@@ -51,7 +51,7 @@ func (e *Refunded) entry() Entry {
 
 func (e *Refunded) parts() Part { return e.Part }
 
-func (e *Refunded) related() uuid.UUID { return e.Deduction }
+func (e *Refunded) about() (int64, uuid.UUID) { return e.Revision, e.Deduction }
 
 func (e *Refunded) evolve(s *State) {
 	s.Refunded[e.Revision] += e.Amount
