@@ -61,6 +61,10 @@ func (a *auditor) follow(e domain.Event, revision int64) {
 	switch e := e.(type) {
 	case *account.PurchaseSettled:
 		a.paidIn += e.Amount
+	case *account.CreditGranted:
+		if !e.Terms.Promotional {
+			a.paidIn += e.Terms.Amount // two people said so
+		}
 	case *account.PurchaseReversed:
 		a.takenBack += e.Amount
 	case *account.WithdrawalPaid:
@@ -77,14 +81,15 @@ func (a *auditor) follow(e domain.Event, revision int64) {
 	a.madeRightly(e, effect.Made)
 }
 
-// madeRightly: credits are born purchased from a payment, or from debt that
-// purchased credits paid. Nothing else makes any.
+// madeRightly: credits are born purchased from a payment, from a request that two
+// people granted as such, or from debt that purchased credits paid. Nothing else
+// makes any.
 func (a *auditor) madeRightly(e domain.Event, made account.LotUse) {
 	if made.Amount == 0 || made.Class != account.Purchased {
 		return
 	}
 	switch e.(type) {
-	case *account.PurchaseSettled:
+	case *account.PurchaseSettled, *account.CreditGranted:
 	case *account.Refunded:
 		if a.debtByPurchased < 0 {
 			a.t.Fatalf("a refund made %s purchased beyond what purchased credits paid of debt", made.Amount)
@@ -199,7 +204,7 @@ func (d *desk) draw(t *rapid.T, h *history) step {
 		return rapid.SampledFrom(ids).Draw(t, "id")
 	}
 	pick := func() account.Action {
-		switch rapid.IntRange(0, 20).Draw(t, "command") {
+		switch rapid.IntRange(0, 25).Draw(t, "command") {
 		case 0, 1:
 			return account.RecordPurchase{Purchase: id, Amount: amount, ExpiresAt: until}
 		case 2, 3:
@@ -230,10 +235,31 @@ func (d *desk) draw(t *rapid.T, h *history) step {
 			return d.decided(t, some(sortedKeys(h.state.Withdrawals)))
 		case 18, 19:
 			return account.ReversePurchase{Purchase: some(sortedKeys(h.state.Purchases)), Kind: account.ReversalChargeback}
+		case 20:
+			return account.Unfreeze{}
 		}
-		return account.Unfreeze{}
+		return d.other(t, h, id, amount)
 	}
 	return step{at: hour(d.hour), by: by, do: pick()}
+}
+
+// other draws from requests for credits and deployments.
+func (d *desk) other(t *rapid.T, h *history, id string, amount domain.Amount) account.Action {
+	one := func(ids []string) string {
+		if len(ids) == 0 {
+			return "none"
+		}
+		return rapid.SampledFrom(ids).Draw(t, "id")
+	}
+	request, deployment := one(sortedKeys(h.state.CreditRequests)), one(sortedKeys(h.state.Deployments))
+	return rapid.SampledFrom([]account.Action{
+		account.RequestCredit{Request: id, Amount: amount},
+		account.ApproveCreditRequest{Request: request, Terms: account.CreditTerms{Amount: amount, Promotional: amount%credit == 0}},
+		account.StartDeployment{Deployment: id, Service: vm, HourlyPrice: rateOf("1.5"), Hours: 4},
+		account.RecordUsage{Deployment: deployment, Amount: amount},
+		account.StopDeployment{Deployment: deployment},
+		account.FailDeployment{Deployment: deployment},
+	}).Draw(t, "other")
 }
 
 // decided ends a withdrawal in some way.
@@ -249,7 +275,7 @@ func (d *desk) deduction(t *rapid.T, h *history) domain.TransactionID {
 	ids := []domain.TransactionID{tx(0)}
 	for i, e := range h.log {
 		switch e.(type) {
-		case *account.Deducted, *account.Captured:
+		case *account.Deducted, *account.Captured, *account.DeploymentPaid:
 			ids = append(ids, tx(int64(i)))
 		}
 	}

@@ -336,6 +336,36 @@ func TestChargebackOfSeveralWithdrawals(t *testing.T) {
 	})
 }
 
+// TestChargebackOfOnePayment: of a purchase that was paid in two, one payment is
+// taken back, and no more withdrawals are rejected than that needs.
+func TestChargebackOfOnePayment(t *testing.T) {
+	before := given(started("p", 50*credit), do(payment("p1", "p", 20*credit)), do(payment("p2", "p", 30*credit)),
+		withdrawn("w1", 25*credit), withdrawn("w2", 15*credit))
+	lot := int64(3)
+	reversed := func(payment string, amount domain.Amount) *account.PurchaseReversed {
+		return &account.PurchaseReversed{Purchase: "p", Payment: payment, Kind: account.ReversalChargeback, Amount: amount, Lots: lots(paid(lot, amount))}
+	}
+	takeBack := func(payment string) step {
+		return do(account.ReversePurchase{Purchase: "p", Payment: payment, Kind: account.ReversalChargeback})
+	}
+	check(t, []row{
+		{
+			name: "the first request is enough", given: before, when: takeBack("p1"),
+			then:    events(refusedFor("w1", "p", 25*credit, paid(lot, 25*credit)), reversed("p1", 20*credit)),
+			balance: "balance 30, available 15, withdrawing 15, purchased 30, withdrawable 15, allowance 10, spendable 25",
+		},
+		{
+			name: "the unreserved rest is enough", given: append(before, do(account.CancelWithdrawal{Withdrawal: "w1"})), when: takeBack("p2"),
+			then:    events(reversed("p2", 30*credit)),
+			balance: "balance 20, available 5, withdrawing 15, purchased 20, withdrawable 5, allowance 10, spendable 15",
+		},
+		{
+			name: "with less of a rest, the first is still enough", given: append(before, spent(2*credit)), when: takeBack("p2"),
+			then: events(refusedFor("w1", "p", 25*credit, paid(lot, 25*credit)), reversed("p2", 30*credit)),
+		},
+	})
+}
+
 // manyPurchases is n settled purchases of one credit.
 func manyPurchases(n int) step {
 	var all []domain.Event

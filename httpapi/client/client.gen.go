@@ -1886,7 +1886,12 @@ type Problem struct {
 	Type      string  `json:"type"`
 
 	// Value What was given, cut short.
-	Value                *string                `json:"value,omitempty"`
+	Value *string `json:"value,omitempty"`
+
+	// Withdrawable Credits, canonical.
+	//
+	// Example: 12.5
+	Withdrawable         *Money                 `json:"withdrawable,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
@@ -3268,6 +3273,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 		delete(object, "value")
 	}
 
+	if raw, found := object["withdrawable"]; found {
+		err = json.Unmarshal(raw, &a.Withdrawable)
+		if err != nil {
+			return fmt.Errorf("error reading 'withdrawable': %w", err)
+		}
+		delete(object, "withdrawable")
+	}
+
 	if len(object) != 0 {
 		a.AdditionalProperties = make(map[string]interface{})
 		for fieldName, fieldBuf := range object {
@@ -3377,6 +3390,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 		object["value"], err = json.Marshal(a.Value)
 		if err != nil {
 			return nil, fmt.Errorf("error marshaling 'value': %w", err)
+		}
+	}
+
+	if a.Withdrawable != nil {
+		object["withdrawable"], err = json.Marshal(a.Withdrawable)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'withdrawable': %w", err)
 		}
 	}
 
