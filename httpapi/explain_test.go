@@ -228,3 +228,52 @@ func TestExplainDeployment(t *testing.T) {
 	require.Contains(t, text, `payment "pay-2" at the provider, of 30`)
 	require.Contains(t, text, "Of deployment dep-1 (stopped)")
 }
+
+// TestExplainAnything: not only charges; every entry of a history has its story.
+func TestExplainAnything(t *testing.T) {
+	r, _ := storied(t)
+	one := r.withdraw("w", "10")
+	r.must(post("finance", one+"/approve", "w-a", ""))
+	r.must(post("finance", one+"/paid", "w-p", `{"tx_url":"https://dashboard.stripe.com/tr_1"}`))
+	r.reverse("demo-1")
+	explained := map[string]string{}
+	for _, e := range r.must(get("auditor", demo+"/transactions")).Body["items"].([]any) {
+		entry := e.(map[string]any)
+		path := demo + "/transactions/" + entry["transaction_id"].(string) + "/explain"
+		x := r.must(get("auditor", path)).Body
+		require.Equal(t, entry, x["transaction"])
+		require.Equal(t, entry["balance_after"], x["balance_after"])
+		explained[entry["type"].(string)] = r.must(asText(get("auditor", path))).Text
+	}
+	for _, kind := range []string{"purchase", "incentive", "adjustment", "reservation", "deduction", "release", "refund", "withdrawal", "chargeback"} {
+		require.Contains(t, explained, kind)
+	}
+	require.Contains(t, explained["withdrawal"], "Of withdrawal ")
+	require.Contains(t, explained["withdrawal"], "withdrawal-paid by actor.finance (finance): paid")
+}
+
+// TestExplainInParts: a charge from more lots than one event names is one story.
+func TestExplainInParts(t *testing.T) {
+	r := newRig(t, nil)
+	grants := make([]ledger.Request, 501)
+	for i := range grants {
+		grants[i] = ledger.Request{Account: "demo-1", Do: account.GrantIncentive{Amount: domain.Credit}, Actor: "bd", Role: "bd"}
+	}
+	for _, out := range r.ledger.ExecuteBatch(t.Context(), grants) {
+		require.NoError(t, out.Err)
+	}
+	entries := r.must(post("service", demo+"/deductions", "d", `{"amount":"501","service":"vm"}`)).Body["transactions"].([]any)
+	require.Len(t, entries, 2)
+	var ids []any
+	for _, e := range entries {
+		ids = append(ids, e.(map[string]any)["transaction_id"])
+	}
+	whole := r.must(get("support", demo+"/transactions/"+ids[0].(string)+"/explain")).Body
+	require.Equal(t, ids, whole["parts"])
+	require.Equal(t, []any{"501", "0"}, []any{whole["balance_before"], whole["balance_after"]})
+	require.Len(t, whole["lots"], 501)
+	rest := r.must(get("support", demo+"/transactions/"+ids[1].(string)+"/explain")).Body
+	require.Equal(t, ids[1:], rest["parts"])
+	require.Len(t, rest["lots"], 1)
+	require.Contains(t, r.must(asText(get("support", demo+"/transactions/"+ids[0].(string)+"/explain"))).Text, "in 2 parts")
+}
