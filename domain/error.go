@@ -37,6 +37,7 @@ const (
 	CodeUnknownDeployment     Code = "unknown-deployment"
 	CodeUnknownWithdrawal     Code = "unknown-withdrawal"
 	CodeUnknownDispute        Code = "unknown-dispute"
+	CodeUnknownNotice         Code = "unknown-notification"
 	CodeUnknownRoute          Code = "unknown-route"
 	CodeMethodNotAllowed      Code = "method-not-allowed"
 	CodeReservationClosed     Code = "reservation-closed"
@@ -68,7 +69,7 @@ func Codes() []Code {
 		CodeInsufficientCredits, CodeAccountFrozen, CodeSelfApproval, CodeRoleNotAllowed,
 		CodeAccountNotAllowed, CodeUnauthenticated, CodeUnknownAccount, CodeUnknownReservation,
 		CodeUnknownTransaction, CodeUnknownAdjustment, CodeUnknownPurchase, CodeUnknownPayment,
-		CodeUnknownCreditRequest, CodeUnknownDeployment, CodePaymentMethod, CodeUnknownRoute,
+		CodeUnknownCreditRequest, CodeUnknownDeployment, CodePaymentMethod, CodeUnknownNotice, CodeUnknownRoute,
 		CodeMethodNotAllowed, CodeReservationClosed, CodeDuplicateID, CodeWrongStatus, CodeConflict,
 		CodePreconditionFailed, CodeRefundExceeds, CodeCaptureExceeds, CodeNotADeduction,
 		CodeUnknownWithdrawal, CodeUnknownDispute, CodeNotWithdrawable, CodeDisputeOpen,

@@ -83,6 +83,10 @@ var access = map[string][]Role{
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/cancel":          {RoleService},
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/fail":            {RoleService},
 
+	"GET /v1/accounts/{account}/notifications":                         {RoleCustomer},
+	"GET /v1/accounts/{account}/notifications/stream":                  {RoleCustomer},
+	"POST /v1/accounts/{account}/notifications/{notification_id}/seen": {RoleCustomer},
+
 	"POST /dev/payments/{purchase_id}":       {RoleAdmin},
 	"POST /dev/clock":                        {RoleAdmin},
 	"POST /dev/accounts/{account}/purchases": {RoleAdmin},

@@ -72,6 +72,9 @@ var allowed = map[string]string{
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/stop":            "service",
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/cancel":          "service",
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/fail":            "service",
+	"GET /v1/accounts/{account}/notifications":                                "customer",
+	"GET /v1/accounts/{account}/notifications/stream":                         "customer",
+	"POST /v1/accounts/{account}/notifications/{notification_id}/seen":        "customer",
 	"POST /dev/payments/{purchase_id}":                                        "admin",
 	"GET /healthz":                                                            "", "GET /readyz": "", "GET /metrics": "", "GET /openapi.json": "", "GET /docs": "", "GET /docs/{page}": "",
 }
@@ -80,12 +83,15 @@ var allowed = map[string]string{
 func TestRoles(t *testing.T) {
 	r := newRig(t, nil)
 	fill := strings.NewReplacer("{account}", "demo-1", "{transaction_id}", "x", "{meter}", "m", "{reservation_id}", "x", "{adjustment_id}", "x", "{page}", "clients",
-		"{purchase_id}", "x", "{payment_id}", "demo-1~x", "{credit_request_id}", "x", "{deployment_id}", "x", "{withdrawal_id}", "x", "{dispute_id}", "x")
+		"{purchase_id}", "x", "{payment_id}", "demo-1~x", "{credit_request_id}", "x", "{deployment_id}", "x", "{notification_id}", "x", "{withdrawal_id}", "x", "{dispute_id}", "x")
 	for _, operation := range theContract().operations() {
 		roleList, listed := allowed[operation]
 		require.True(t, listed, "%s is not in the test's table", operation)
 		method, path, _ := strings.Cut(operation, " ")
 		c := call{method: method, path: fill.Replace(path), key: "k", wrong: true}
+		if strings.HasSuffix(path, "/stream") {
+			c.header = http.Header{"Last-Event-Id": {"none"}} // refused, where a stream would have no end
+		}
 		if roleList == "signature" {
 			r.refused(401, "unauthenticated", c)
 			continue

@@ -190,18 +190,6 @@ func (d *document) names(name string, list []string) {
 	d.end()
 }
 
-func (d *document) lots(name string, uses []account.LotUse) {
-	d.array(name)
-	for _, u := range uses {
-		d.open()
-		d.number("lot", u.Lot)
-		d.text("class", string(u.Class))
-		d.money("amount", u.Amount)
-		d.close()
-	}
-	d.end()
-}
-
 func (d *document) steps(steps []projections.ObjectStep) {
 	d.array("steps")
 	for _, s := range steps {

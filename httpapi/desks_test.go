@@ -229,6 +229,7 @@ func TestDispute(t *testing.T) {
 	require.Equal(t, []any{"50", "1"}, []any{part(done, "balance")["purchased"], part(done, "balance")["promotional"]}, "to the lots that it came from, last consumed first")
 	r.refused(409, "wrong-status", post("support2", one+"/resolve", "r4", `{"outcome":"rejected"}`))
 	require.Empty(t, r.must(get("support", "/v1/disputes")).Body["items"])
+	require.Contains(t, r.must(get(customer, notifications)).Text, "Your dispute was upheld: 7 credits came back.")
 
 	r.must(post(customer, demo+"/disputes", "z", open))
 	r.refused(422, "not-a-deduction", post(customer, demo+"/disputes", "n", fmt.Sprintf(`{"transaction_id":%q}`, entry["transaction_id"])))

@@ -48,6 +48,7 @@ var problems = map[domain.Code]problemRow{
 	domain.CodeUnknownPayment:        {http.StatusNotFound, "No such payment"},
 	domain.CodeUnknownPurchase:       {http.StatusNotFound, "No such purchase"},
 	domain.CodeUnknownReservation:    {http.StatusNotFound, "No such reservation"},
+	domain.CodeUnknownNotice:         {http.StatusNotFound, "No such notification"},
 	domain.CodeUnknownRoute:          {http.StatusNotFound, "No such page"},
 	domain.CodeUnknownTransaction:    {http.StatusNotFound, "No such transaction"},
 	domain.CodeUnknownWithdrawal:     {http.StatusNotFound, "No such withdrawal"},

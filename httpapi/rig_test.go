@@ -30,6 +30,7 @@ import (
 	"iocredits/eventstore"
 	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
+	"iocredits/eventstore/notices"
 	"iocredits/eventstore/pebblestore"
 	"iocredits/httpapi"
 	"iocredits/projections"
@@ -84,6 +85,7 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 		ledger: ledger.Options{Store: r.store, Snapshots: r.store, Codec: codec, Names: r.views, Clock: r.clock.Now, Logger: quiet},
 		server: httpapi.Options{
 			Views: r.views, Store: r.store, Codec: codec, Sealer: r.sealer, Keys: testKeys(t), Clock: r.clock.Now, Logger: logger,
+			Notices:  &notices.Writer{Store: r.store, Codec: codec, Clock: r.clock.Now},
 			TopUpURL: "/manage-funds", Dev: &httpapi.Dev{Advance: r.advance, Play: r.play},
 			ReadWebhook: readWebhook, LinkPatience: time.Millisecond,
 		},

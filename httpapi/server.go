@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"iocredits/eventstore"
 	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
+	"iocredits/eventstore/notices"
 	"iocredits/projections"
 )
 
@@ -46,6 +48,9 @@ type Options struct {
 	MaxLag uint64
 	// MaxBatchBytes bounds the bodies of all batches under way together.
 	MaxBatchBytes int64
+
+	// Notices writes what customers have seen.
+	Notices *notices.Writer
 
 	// ReadWebhook checks the signature of a provider's event over its raw body
 	// and reads what it says of a payment. Errors: unauthenticated for a wrong
@@ -111,6 +116,10 @@ type Server struct {
 	// goal is the head of the log at the start: ready once the views passed it.
 	goal       eventstore.Position
 	batchBytes atomic.Int64
+
+	// ending is closed when the server ends, for answers that have no end.
+	ending  chan struct{}
+	endOnce sync.Once
 }
 
 // headPatience bounds the only question that New asks of the store.
@@ -120,8 +129,8 @@ const headPatience = 10 * time.Second
 // the table of roles don't match.
 func New(opts Options) (*Server, error) {
 	opts.defaults()
-	if opts.Ledger == nil || opts.Views == nil || opts.Store == nil || opts.Codec == nil || opts.Sealer == nil || opts.Keys == nil {
-		return nil, errors.New("httpapi: Ledger, Views, Store, Codec, Sealer and Keys are required")
+	if opts.Ledger == nil || opts.Views == nil || opts.Store == nil || opts.Codec == nil || opts.Sealer == nil || opts.Keys == nil || opts.Notices == nil {
+		return nil, errors.New("httpapi: Ledger, Views, Store, Codec, Sealer, Keys and Notices are required")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), headPatience)
 	defer cancel()
@@ -129,7 +138,7 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the head of the log: %w", err)
 	}
-	s := &Server{opts: opts, goal: head, requestIDs: newRequestIDs()}
+	s := &Server{opts: opts, goal: head, requestIDs: newRequestIDs(), ending: make(chan struct{})}
 	if s.spec, err = loadContract(); err != nil {
 		return nil, err
 	}
@@ -165,6 +174,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		Handler: s.echo, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
 	}
+	server.RegisterOnShutdown(s.endStreams)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	select {

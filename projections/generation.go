@@ -22,7 +22,7 @@ import (
 
 // format names what the views write. MUST change with any change of a key or a
 // value: views of another format are built again.
-const format = "5"
+const format = "7"
 
 // The keys of a generation. An account's name has no zero byte, so one account's
 // keys are never a prefix of another's.
@@ -36,6 +36,9 @@ const format = "5"
 //	d time:12 account 0 kind/id         what is due, in time order
 //	o account 0 kind/id                 object
 //	x account 0 revision:8 revision:8   an event, and a later one that is about it
+//	m account 0 position:8 index:1      notice
+//	i account 0 id                      position and index of a notice
+//	a account 0 lot:8                   that the expiry of a lot was announced
 //	q kind 0 status 0 time:12 account 0 id   objects by status, in the order of their queue
 const (
 	checkpointKey     = 'c'
@@ -48,6 +51,9 @@ const (
 	objectPrefix      = 'o'
 	queuePrefix       = 'q'
 	relatedPrefix     = 'x'
+	noticePrefix      = 'm'
+	noticeIDPrefix    = 'i'
+	announcedPrefix   = 'a'
 )
 
 // checkpoint is how far a generation is. It is in the same batch as the data.

@@ -31,7 +31,7 @@ type Waiting struct {
 func (v *Views) Waiting(ctx context.Context, q Waiting) (page ObjectPage, err error) {
 	// The cursor is what follows the status in a key, so that an object which
 	// moves between two of the statuses is neither lost nor doubled.
-	after, err := afterKey(nil, q.After)
+	after, err := afterKey(nil, nil, q.After)
 	if err != nil {
 		return page, err
 	}

@@ -18,6 +18,7 @@ import (
 //	keyring/        the keys of sealed text
 //	views/          the read models; may be deleted, rebuild makes them again
 //	dev-keys.json   --dev only
+//	sandbox.json    --dev only: what happened at the payment sandbox
 //	dev-clock       --dev only: how far POST /dev/clock has moved the clock
 type dataDir string
 
@@ -25,6 +26,7 @@ func (d dataDir) log() string      { return filepath.Join(string(d), "log") }
 func (d dataDir) keyring() string  { return filepath.Join(string(d), "keyring") }
 func (d dataDir) views() string    { return filepath.Join(string(d), "views") }
 func (d dataDir) devKeys() string  { return filepath.Join(string(d), "dev-keys.json") }
+func (d dataDir) sandbox() string  { return filepath.Join(string(d), "sandbox.json") }
 func (d dataDir) devClock() string { return filepath.Join(string(d), "dev-clock") }
 
 // open makes the directory if need be and holds it alone until the lock is

@@ -109,11 +109,12 @@ var mayImport = map[string]string{
 	"eventstore/storetest":   "eventstore",
 	"eventstore/keyring":     "domain eventstore",
 	"eventstore/ledger":      "domain/... eventstore",
+	"eventstore/notices":     "domain/... eventstore",
 	"eventstore/reactor":     "domain/... eventstore eventstore/ledger",
 
 	"projections": "domain/... eventstore eventstore/ledger",
 
-	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/reactor projections " +
+	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/notices eventstore/reactor projections " +
 		"httpapi/api httpapi/client httpapi/console httpapi/spherepay",
 	"httpapi/api":       "",
 	"httpapi/client":    "",

@@ -25,6 +25,11 @@ type serveCmd struct {
 	Dev     bool   `help:"For development: keys of its own, a clock that can be moved, purchases without payment. Loopback only."`
 	Samples string `help:"With --dev: put the samples of this folder in, once." placeholder:"DIR"`
 
+	PaymentURL     string        `help:"Address of the payment provider; without it nobody can buy. --dev has a sandbox instead." placeholder:"URL"`
+	PaymentKey     string        `help:"Secret key at the payment provider; better in the environment." placeholder:"KEY"`
+	PaymentSecret  string        `help:"Secret of the payment provider's webhooks; better in the environment." placeholder:"SECRET"`
+	ReconcileEvery time.Duration `help:"How often the provider is asked about open purchases." default:"2m"`
+
 	TopUpURL string `help:"Where a customer who is short of credits is sent." default:"/manage-funds" placeholder:"URL"`
 
 	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
@@ -47,6 +52,9 @@ func (c *serveCmd) check() error {
 	}
 	if c.Samples != "" && !c.Dev {
 		return usagef("--samples needs --dev")
+	}
+	if c.PaymentURL != "" && (c.Dev || c.PaymentKey == "" || c.PaymentSecret == "") {
+		return usagef("--payment-url needs --payment-key and --payment-secret, and is not for --dev")
 	}
 	host, port, err := net.SplitHostPort(c.Addr)
 	if err != nil {
@@ -102,16 +110,26 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener net
 	if err != nil {
 		return err
 	}
-	s, err := c.open(ctx, dir, clock, logger)
+	pay, err := c.openProvider(ctx, dir, "http://"+listener.Addr().String(), dev)
+	if err != nil {
+		return err
+	}
+	if dev != nil {
+		defer func() { err = errors.Join(err, dev.sandbox.close()) }()
+	}
+	s, err := c.open(ctx, dir, clock, pay, logger)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if dev != nil {
+		dev.reactor = s.reactor
+	}
 	server, err := httpapi.New(httpapi.Options{
 		Ledger: s.ledger, Views: s.views, Store: s.store, Codec: s.codec, Sealer: keyring.NewSealer(s.keyring, c.MaxAccounts),
 		Keys: keys, Clock: clock, Logger: logger, Metrics: s.metrics, TopUpURL: c.TopUpURL,
 		RequestTimeout: c.RequestTimeout, ShutdownTimeout: c.ShutdownTimeout,
-		Dev: dev.api(s.reactor),
+		Notices: s.notices, ReadWebhook: pay.webhooks(), Dev: dev.api(),
 	})
 	if err != nil {
 		return fmt.Errorf("http: %w", err)

@@ -11,6 +11,7 @@ import (
 	"iocredits/eventstore"
 	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
+	"iocredits/eventstore/notices"
 	"iocredits/eventstore/pebblestore"
 	"iocredits/eventstore/reactor"
 	"iocredits/httpapi"
@@ -22,7 +23,9 @@ import (
 //	store, keyring
 //	views      follow the store
 //	ledger     appends to the store, asks the views for names
-//	reactor    asks the views what is due, sends it to the ledger
+//	notices    appends to the store what customers were told and have seen
+//	reactor    asks the views what is due, sends it to the ledger; makes payment
+//	           links at the provider
 //	(server)   asks them all
 //
 // They are opened from the top and ended from the bottom, so that nothing that
@@ -33,6 +36,7 @@ type services struct {
 	keyring *keyring.FileKeys
 	views   *projections.Views
 	ledger  *ledger.Ledger
+	notices *notices.Writer
 	reactor *reactor.Reactor
 	metrics *httpapi.Metrics
 }
@@ -55,7 +59,7 @@ func openLog(ctx context.Context, dir dataDir, store pebblestore.Options, views 
 }
 
 // open makes everything that the flags ask for; nothing runs yet.
-func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time, logger *slog.Logger) (*services, error) {
+func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time, pay *provider, logger *slog.Logger) (*services, error) {
 	metrics := httpapi.NewMetrics()
 	s, err := openLog(ctx, dir,
 		pebblestore.Options{Logger: logger, MinFreeBytes: c.MinFreeMB << 20,
@@ -73,7 +77,15 @@ func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time
 		SnapshotEvery: c.SnapshotEvery, MaxAccounts: c.MaxAccounts, MaxQueue: c.MaxQueue, MaxInFlight: c.MaxInFlight,
 		OnCommand: metrics.OnCommand, OnAppend: metrics.OnAppend,
 	})
-	s.reactor = reactor.New(reactor.Options{Ledger: s.ledger, Deadlines: s.views, Clock: clock, Logger: logger})
+	s.notices = &notices.Writer{Store: s.store, Codec: s.codec, Clock: clock}
+	options := reactor.Options{
+		Ledger: s.ledger, Deadlines: s.views, Lots: s.views, Announce: s.notices, Clock: clock, Logger: logger,
+		ReconcileEvery: c.ReconcileEvery,
+	}
+	if pay != nil {
+		options.Provider, options.Purchases = pay, purchases{s.views}
+	}
+	s.reactor = reactor.New(options)
 	return s, nil
 }
 

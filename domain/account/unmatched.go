@@ -157,8 +157,8 @@ func (p *Payment) QueueTime() time.Time { return p.Since }
 // has left.
 //
 // Checks, in order: unknown-payment, or wrong-status if it is decided;
-// field-invalid for a reversal, which has nothing to credit; amount-too-large
-// (MaxBalance, for this account).
+// field-invalid for a reversal, which has nothing to credit; for this account
+// wrong-status if it has it already, amount-too-large (MaxBalance).
 type ResolvePayment struct {
 	Payment string
 	// Account is another account to credit; empty: this one.
@@ -186,6 +186,9 @@ func (c ResolvePayment) decide(d *decision) error {
 	}
 	here := !c.Returned && c.Account == ""
 	if here {
+		if _, before := d.now().Purchases[creditedName(c.Payment)]; before {
+			return domain.Refuse(domain.CodeWrongStatus, "payment %q was credited to this account before", c.Payment).With("status", string(PaymentIsCredited))
+		}
 		if err := d.room(p.Amount); err != nil {
 			return err
 		}

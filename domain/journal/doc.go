@@ -52,7 +52,6 @@
 //	reserved                lots                         reserved
 //	reservation-released    reserved                     lots
 //	debt-repaid             lots                         debt
-//	credits-reclassified    lots (purchased)             lots (promotional)
 //	withdrawal-requested    lots (purchased)             withdrawals
 //	withdrawal-returned     withdrawals                  lots (purchased)
 //	withdrawal-paid         withdrawals                  clearing:payouts
@@ -89,5 +88,7 @@
 //	account-forgotten       -                            -
 //	account-frozen          -                            -
 //	account-unfrozen        -                            -
+//	expiry-announced        -                            -
+//	notice-seen             -                            -
 //	policy-set              -                            -
 package journal

@@ -304,6 +304,75 @@ func (e Network) Valid() bool {
 	}
 }
 
+// Defines values for NotificationPriority.
+const (
+	Critical NotificationPriority = "critical"
+	Error    NotificationPriority = "error"
+	Info     NotificationPriority = "info"
+	Promo    NotificationPriority = "promo"
+	Success  NotificationPriority = "success"
+)
+
+// Valid indicates whether the value is a known member of the NotificationPriority enum.
+func (e NotificationPriority) Valid() bool {
+	switch e {
+	case Critical:
+		return true
+	case Error:
+		return true
+	case Info:
+		return true
+	case Promo:
+		return true
+	case Success:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NotificationTopic.
+const (
+	NotificationTopicAccount        NotificationTopic = "account"
+	NotificationTopicCreditRequest  NotificationTopic = "credit-request"
+	NotificationTopicCreditsArrived NotificationTopic = "credits-arrived"
+	NotificationTopicDeployment     NotificationTopic = "deployment"
+	NotificationTopicDispute        NotificationTopic = "dispute"
+	NotificationTopicExpiry         NotificationTopic = "expiry"
+	NotificationTopicLowBalance     NotificationTopic = "low-balance"
+	NotificationTopicPurchase       NotificationTopic = "purchase"
+	NotificationTopicRefund         NotificationTopic = "refund"
+	NotificationTopicWithdrawal     NotificationTopic = "withdrawal"
+)
+
+// Valid indicates whether the value is a known member of the NotificationTopic enum.
+func (e NotificationTopic) Valid() bool {
+	switch e {
+	case NotificationTopicAccount:
+		return true
+	case NotificationTopicCreditRequest:
+		return true
+	case NotificationTopicCreditsArrived:
+		return true
+	case NotificationTopicDeployment:
+		return true
+	case NotificationTopicDispute:
+		return true
+	case NotificationTopicExpiry:
+		return true
+	case NotificationTopicLowBalance:
+		return true
+	case NotificationTopicPurchase:
+		return true
+	case NotificationTopicRefund:
+		return true
+	case NotificationTopicWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PaymentKind.
 const (
 	PaymentKindChargeback PaymentKind = "chargeback"
@@ -1656,6 +1725,43 @@ type Money = string
 // Network defines model for Network.
 type Network string
 
+// Notification defines model for Notification.
+type Notification struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Id Example: a12.0
+	Id string `json:"id"`
+
+	// Message For the customer, with the figures.
+	Message  string               `json:"message"`
+	Priority NotificationPriority `json:"priority"`
+	SeenAt   *time.Time           `json:"seen_at"`
+	Topic    NotificationTopic    `json:"topic"`
+
+	// TransactionId The event that it is about.
+	TransactionId string `json:"transaction_id"`
+}
+
+// NotificationPriority defines model for Notification.Priority.
+type NotificationPriority string
+
+// NotificationTopic defines model for Notification.Topic.
+type NotificationTopic string
+
+// NotificationAnswer defines model for NotificationAnswer.
+type NotificationAnswer struct {
+	Notification Notification `json:"notification"`
+}
+
+// NotificationList defines model for NotificationList.
+type NotificationList struct {
+	Items []Notification `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        *Lag    `json:"lag,omitempty"`
+	NextCursor *string `json:"next_cursor"`
+}
+
 // ObjectStep defines model for ObjectStep.
 type ObjectStep struct {
 	Actor string    `json:"actor"`
@@ -2719,6 +2825,22 @@ type RecordReadingParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListNotificationsParams defines parameters for ListNotifications.
+type ListNotificationsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// StreamNotificationsParams defines parameters for StreamNotifications.
+type StreamNotificationsParams struct {
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // SetPolicyParams defines parameters for SetPolicy.
 type SetPolicyParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
@@ -3518,6 +3640,15 @@ type ServerInterface interface {
 	// RecordReading Charge metered usage without rounding drift
 	// (POST /v1/accounts/{account}/meters/{meter}/readings)
 	RecordReading(ctx echo.Context, account Account, meter MeterID, params RecordReadingParams) error
+	// ListNotifications What the customer was told, newest first
+	// (GET /v1/accounts/{account}/notifications)
+	ListNotifications(ctx echo.Context, account Account, params ListNotificationsParams) error
+	// StreamNotifications Notifications as they come
+	// (GET /v1/accounts/{account}/notifications/stream)
+	StreamNotifications(ctx echo.Context, account Account, params StreamNotificationsParams) error
+	// SeeNotification Mark a notification as seen
+	// (POST /v1/accounts/{account}/notifications/{notification_id}/seen)
+	SeeNotification(ctx echo.Context, account Account, notificationId string) error
 	// SetPolicy Set the account's limits
 	// (PUT /v1/accounts/{account}/policy)
 	SetPolicy(ctx echo.Context, account Account, params SetPolicyParams) error
@@ -5171,6 +5302,105 @@ func (w *ServerInterfaceWrapper) RecordReading(ctx echo.Context) error {
 	return err
 }
 
+// ListNotifications converts echo context to params.
+func (w *ServerInterfaceWrapper) ListNotifications(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListNotificationsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListNotifications(ctx, account, params)
+	return err
+}
+
+// StreamNotifications converts echo context to params.
+func (w *ServerInterfaceWrapper) StreamNotifications(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StreamNotificationsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Last-Event-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Last-Event-ID: %s", err))
+		}
+
+		params.LastEventID = &LastEventID
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StreamNotifications(ctx, account, params)
+	return err
+}
+
+// SeeNotification converts echo context to params.
+func (w *ServerInterfaceWrapper) SeeNotification(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "notification_id" -------------
+	var notificationId string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "notification_id", ctx.Param("notification_id"), &notificationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter notification_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SeeNotification(ctx, account, notificationId)
+	return err
+}
+
 // SetPolicy converts echo context to params.
 func (w *ServerInterfaceWrapper) SetPolicy(ctx echo.Context) error {
 	var err error
@@ -6674,6 +6904,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/credit-requests/:credit_request_id/reject", wrapper.RejectCreditRequest, options.OperationMiddlewares["rejectCreditRequest"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/credit-requests/:credit_request_id/cancel", wrapper.CancelCreditRequest, options.OperationMiddlewares["cancelCreditRequest"]...)
 	router.GET(options.BaseURL+"/v1/credit-requests", wrapper.ListCreditRequests, options.OperationMiddlewares["listCreditRequests"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/notifications", wrapper.ListNotifications, options.OperationMiddlewares["listNotifications"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/notifications/stream", wrapper.StreamNotifications, options.OperationMiddlewares["streamNotifications"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/notifications/:notification_id/seen", wrapper.SeeNotification, options.OperationMiddlewares["seeNotification"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/deployments", wrapper.ListDeployments, options.OperationMiddlewares["listDeployments"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/deployments", wrapper.StartDeployment, options.OperationMiddlewares["startDeployment"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id", wrapper.GetDeployment, options.OperationMiddlewares["getDeployment"]...)
