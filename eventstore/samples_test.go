@@ -217,6 +217,7 @@ func newSamples() map[string]domain.Event {
 	all["notice-seen"] = &account.NoticeSeen{Notice: "a12.0"}
 	maps.Copy(all, s.buyingSamples())
 	maps.Copy(all, s.deploymentSamples())
+	maps.Copy(all, s.deskSamples())
 	return all
 }
 

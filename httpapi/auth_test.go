@@ -13,6 +13,24 @@ import (
 // allowed is api.md's table of roles, written down once more: the server's own
 // table must not be what it is tested with.
 var allowed = map[string]string{
+	"GET /v1/accounts/{account}/statement":                             "customer service bd finance support auditor admin",
+	"GET /v1/accounts/{account}/transactions/{transaction_id}/explain": "support auditor service customer",
+	"GET /v1/accounts/{account}/withdrawals":                           "customer finance support auditor admin",
+	"GET /v1/accounts/{account}/withdrawals/{withdrawal_id}":           "customer finance support auditor admin",
+	"POST /v1/accounts/{account}/withdrawals":                          "customer",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/cancel":   "customer",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/approve":  "finance",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject":   "finance",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid":     "finance",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed":   "finance",
+	"GET /v1/withdrawals":                                                     "finance",
+	"GET /v1/accounts/{account}/disputes":                                     "customer support auditor admin",
+	"GET /v1/accounts/{account}/disputes/{dispute_id}":                        "customer support auditor admin",
+	"POST /v1/accounts/{account}/disputes":                                    "customer support",
+	"POST /v1/accounts/{account}/disputes/{dispute_id}/resolve":               "support",
+	"GET /v1/disputes":                                                        "support",
+	"POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject":          "finance",
+	"GET /v1/adjustments":                                                     "finance support",
 	"GET /credits/check":                                                      "customer service",
 	"GET /v1/accounts/{account}/balance":                                      "customer service bd finance support auditor admin",
 	"GET /v1/accounts/{account}/transactions":                                 "customer service bd finance support auditor admin",
@@ -65,7 +83,7 @@ var allowed = map[string]string{
 func TestRoles(t *testing.T) {
 	r := newRig(t, nil)
 	fill := strings.NewReplacer("{account}", "demo-1", "{transaction_id}", "x", "{meter}", "m", "{reservation_id}", "x", "{adjustment_id}", "x", "{page}", "clients",
-		"{purchase_id}", "x", "{payment_id}", "demo-1~x", "{credit_request_id}", "x", "{deployment_id}", "x", "{notification_id}", "x")
+		"{purchase_id}", "x", "{payment_id}", "demo-1~x", "{credit_request_id}", "x", "{deployment_id}", "x", "{notification_id}", "x", "{withdrawal_id}", "x", "{dispute_id}", "x")
 	for _, operation := range theContract().operations() {
 		roleList, listed := allowed[operation]
 		require.True(t, listed, "%s is not in the test's table", operation)

@@ -52,6 +52,8 @@ var unknownObject = map[account.ObjectKind]domain.Code{
 	account.ObjectPayment:       domain.CodeUnknownPayment,
 	account.ObjectCreditRequest: domain.CodeUnknownCreditRequest,
 	account.ObjectDeployment:    domain.CodeUnknownDeployment,
+	account.ObjectDispute:       domain.CodeUnknownDispute,
+	account.ObjectWithdrawal:    domain.CodeUnknownWithdrawal,
 }
 
 func (k *call) mustObject(kind account.ObjectKind, id string) (*projections.ObjectRecord, error) {

@@ -6,7 +6,6 @@ import (
 	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
-	"iocredits/eventstore/ledger"
 	"iocredits/projections"
 )
 
@@ -19,31 +18,6 @@ func objectIn(kind account.ObjectKind, facts []eventstore.Fact) string {
 		}
 	}
 	return ""
-}
-
-// closedObject gives an object that the account's state no longer keeps, for an
-// answer. The read models keep it for ever; where they are late, a command that
-// was accepted is answered all the same, with what its own events say.
-func (k *call) closedObject(kind account.ObjectKind, id string, result ledger.Result) (account.Object, error) {
-	err := k.server.waitFor(k.ctx, result.Head.Position)
-	if err == nil {
-		record, found, err := k.server.opts.Views.Object(k.ctx, k.account, kind, id)
-		if err != nil {
-			return nil, err
-		}
-		if found {
-			return record.Object, nil
-		}
-	} else if !domain.IsCode(err, domain.CodeReadBehind) {
-		return nil, err
-	}
-	object := account.NewObject(kind)
-	for i := range result.Facts {
-		if k, of, ok := account.ObjectOf(result.Facts[i].Body); ok && k == kind && of == id {
-			object.Apply(result.Facts[i].Body)
-		}
-	}
-	return object, nil
 }
 
 // objectAfter gives an object as it is once the read models have a command's

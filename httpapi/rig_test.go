@@ -156,7 +156,7 @@ func (r *rig) advance(_ context.Context, by time.Duration) error {
 
 // roles are the keys of a test engine: the key of a role is its name.
 var roles = []string{
-	"customer:demo-1", "customer:demo-2", "service", "bd", "bd2", "finance", "finance2", "support", "auditor", "admin",
+	"customer:demo-1", "customer:demo-2", "service", "bd", "bd2", "finance", "finance2", "support", "support2", "auditor", "admin",
 }
 
 func testKeys(t testing.TB) *httpapi.Keys {

@@ -149,6 +149,10 @@ func New(opts Options) (*Server, error) {
 		return nil, err
 	}
 	opts.Metrics.watch(s.lagGauge, func() float64 { return float64(opts.Ledger.QueueDepth()) })
+	opts.Metrics.watchDesk(
+		func() float64 { all, _ := s.deskGauge(); return all },
+		func() float64 { _, late := s.deskGauge(); return late },
+	)
 	return s, nil
 }
 

@@ -26,8 +26,8 @@ type ObjectRecord struct {
 	ID      string
 	// Object is of Kind's type.
 	Object account.Object
-	// Steps are the events that changed its status, oldest first; the middle of
-	// a life with very many is left out.
+	// Steps are the events that changed its status or were a person's decision,
+	// oldest first; the middle of a life with very many is left out.
 	Steps []ObjectStep
 	// Events is how many events it has had.
 	Events int
@@ -88,7 +88,7 @@ func (r *ObjectRecord) Apply(f eventstore.Fact) {
 	r.Object.Apply(f.Body)
 	r.Events, r.Revision, r.Position, r.ChangedAt = r.Events+1, f.Revision, f.Position, f.Meta.RecordedAt
 	status := r.Object.Status()
-	if status == before {
+	if status == before && !account.IsDecision(f.Body) {
 		return
 	}
 	if len(r.Steps) == maxSteps {

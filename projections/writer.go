@@ -24,7 +24,9 @@ type step struct {
 
 // views are applied in this order to each event: balances come first, because a
 // history shows what they become.
-var views = []func(*writer, *step) error{applyBalance, applyTransaction, applyNames, applyDeadlines, applyObject, applyNotices}
+var views = []func(*writer, *step) error{
+	applyBalance, applyTransaction, applyNames, applyDeadlines, applyObject, applyNotices, applyRelated,
+}
 
 // writer collects what a batch of events changes and writes it once. Values that
 // the batch reads again stand in dirty until then.

@@ -90,6 +90,9 @@ func noticeOf(event domain.Event) Notice {
 	case *Unfrozen:
 		return Notice{TopicAccount, PriorityInfo, "Your account is open again."}
 	}
+	if n := deskNotice(event); n.Message != "" {
+		return n
+	}
 	return deploymentNotice(event)
 }
 

@@ -7,6 +7,7 @@ import "iocredits/domain"
 func EventTypes() []domain.EventType {
 	return []domain.EventType{
 		current[AdjustmentApproved](),
+		current[AdjustmentRejected](),
 		current[AdjustmentRequested](),
 		current[Adjusted](),
 		current[Captured](),
@@ -29,6 +30,8 @@ func EventTypes() []domain.EventType {
 		current[DeploymentResumed](),
 		current[DeploymentUsageOpened](),
 		current[DeploymentUsed](),
+		current[DisputeOpened](),
+		current[DisputeResolved](),
 		current[ExpiryAnnounced](),
 		current[Frozen](),
 		current[IncentiveGranted](),
@@ -54,6 +57,10 @@ func EventTypes() []domain.EventType {
 		current[Reserved](),
 		current[Unfrozen](),
 		current[UsageMetered](),
+		current[WithdrawalApproved](),
+		current[WithdrawalPaid](),
+		current[WithdrawalRequested](),
+		current[WithdrawalReturned](),
 	}
 }
 

@@ -282,7 +282,7 @@ func (w *worker) encode(revision int64, meta eventstore.Metadata, body domain.Ev
 // referred reads the earlier event that an action refers to, if it does.
 func (w *worker) referred(ctx context.Context, g *group, do account.Action) ([]account.Recorded, error) {
 	if user, ok := do.(account.OriginalUser); ok {
-		return w.original(ctx, g, user.OriginalID())
+		return w.original(ctx, g, user.OriginalID(w.book.state))
 	}
 	user, ok := do.(account.ClaimUser)
 	if !ok {

@@ -16,6 +16,7 @@ import (
 // Defines values for AdjustmentStatus.
 const (
 	AdjustmentStatusApproved  AdjustmentStatus = "approved"
+	AdjustmentStatusRejected  AdjustmentStatus = "rejected"
 	AdjustmentStatusRequested AdjustmentStatus = "requested"
 )
 
@@ -23,6 +24,8 @@ const (
 func (e AdjustmentStatus) Valid() bool {
 	switch e {
 	case AdjustmentStatusApproved:
+		return true
+	case AdjustmentStatusRejected:
 		return true
 	case AdjustmentStatusRequested:
 		return true
@@ -142,6 +145,93 @@ func (e DevPurchaseStatus) Valid() bool {
 	}
 }
 
+// Defines values for DisputeStatus.
+const (
+	DisputeStatusOpen     DisputeStatus = "open"
+	DisputeStatusRejected DisputeStatus = "rejected"
+	DisputeStatusUpheld   DisputeStatus = "upheld"
+)
+
+// Valid indicates whether the value is a known member of the DisputeStatus enum.
+func (e DisputeStatus) Valid() bool {
+	switch e {
+	case DisputeStatusOpen:
+		return true
+	case DisputeStatusRejected:
+		return true
+	case DisputeStatusUpheld:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DisputeResolutionOutcome.
+const (
+	DisputeResolutionOutcomeRejected DisputeResolutionOutcome = "rejected"
+	DisputeResolutionOutcomeUpheld   DisputeResolutionOutcome = "upheld"
+)
+
+// Valid indicates whether the value is a known member of the DisputeResolutionOutcome enum.
+func (e DisputeResolutionOutcome) Valid() bool {
+	switch e {
+	case DisputeResolutionOutcomeRejected:
+		return true
+	case DisputeResolutionOutcomeUpheld:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExplainedEventWhy.
+const (
+	ExplainedEventWhyCharge      ExplainedEventWhy = "charge"
+	ExplainedEventWhyHold        ExplainedEventWhy = "hold"
+	ExplainedEventWhyLot         ExplainedEventWhy = "lot"
+	ExplainedEventWhyObject      ExplainedEventWhy = "object"
+	ExplainedEventWhySameCommand ExplainedEventWhy = "same-command"
+	ExplainedEventWhySince       ExplainedEventWhy = "since"
+)
+
+// Valid indicates whether the value is a known member of the ExplainedEventWhy enum.
+func (e ExplainedEventWhy) Valid() bool {
+	switch e {
+	case ExplainedEventWhyCharge:
+		return true
+	case ExplainedEventWhyHold:
+		return true
+	case ExplainedEventWhyLot:
+		return true
+	case ExplainedEventWhyObject:
+		return true
+	case ExplainedEventWhySameCommand:
+		return true
+	case ExplainedEventWhySince:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExplainedLotClass.
+const (
+	ExplainedLotClassPromotional ExplainedLotClass = "promotional"
+	ExplainedLotClassPurchased   ExplainedLotClass = "purchased"
+)
+
+// Valid indicates whether the value is a known member of the ExplainedLotClass enum.
+func (e ExplainedLotClass) Valid() bool {
+	switch e {
+	case ExplainedLotClassPromotional:
+		return true
+	case ExplainedLotClassPurchased:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	Ok HealthStatus = "ok"
@@ -159,16 +249,16 @@ func (e HealthStatus) Valid() bool {
 
 // Defines values for LotClass.
 const (
-	Promotional LotClass = "promotional"
-	Purchased   LotClass = "purchased"
+	LotClassPromotional LotClass = "promotional"
+	LotClassPurchased   LotClass = "purchased"
 )
 
 // Valid indicates whether the value is a known member of the LotClass enum.
 func (e LotClass) Valid() bool {
 	switch e {
-	case Promotional:
+	case LotClassPromotional:
 		return true
-	case Purchased:
+	case LotClassPurchased:
 		return true
 	default:
 		return false
@@ -187,6 +277,27 @@ func (e MeterStatus) Valid() bool {
 	case MeterStatusClosed:
 		return true
 	case MeterStatusOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Network.
+const (
+	Ethereum Network = "ethereum"
+	Solana   Network = "solana"
+	Stripe   Network = "stripe"
+)
+
+// Valid indicates whether the value is a known member of the Network enum.
+func (e Network) Valid() bool {
+	switch e {
+	case Ethereum:
+		return true
+	case Solana:
+		return true
+	case Stripe:
 		return true
 	default:
 		return false
@@ -439,6 +550,42 @@ func (e Service) Valid() bool {
 	}
 }
 
+// Defines values for StoryKind.
+const (
+	StoryKindAdjustment    StoryKind = "adjustment"
+	StoryKindCreditRequest StoryKind = "credit-request"
+	StoryKindDeployment    StoryKind = "deployment"
+	StoryKindDispute       StoryKind = "dispute"
+	StoryKindPayment       StoryKind = "payment"
+	StoryKindPurchase      StoryKind = "purchase"
+	StoryKindReservation   StoryKind = "reservation"
+	StoryKindWithdrawal    StoryKind = "withdrawal"
+)
+
+// Valid indicates whether the value is a known member of the StoryKind enum.
+func (e StoryKind) Valid() bool {
+	switch e {
+	case StoryKindAdjustment:
+		return true
+	case StoryKindCreditRequest:
+		return true
+	case StoryKindDeployment:
+		return true
+	case StoryKindDispute:
+		return true
+	case StoryKindPayment:
+		return true
+	case StoryKindPurchase:
+		return true
+	case StoryKindReservation:
+		return true
+	case StoryKindWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TransactionService.
 const (
 	TransactionServiceBaremetal  TransactionService = "baremetal"
@@ -520,6 +667,60 @@ func (e TransactionType) Valid() bool {
 	}
 }
 
+// Defines values for WithdrawalCause.
+const (
+	WithdrawalCauseCancelled  WithdrawalCause = "cancelled"
+	WithdrawalCauseChargeback WithdrawalCause = "chargeback"
+	WithdrawalCauseFailed     WithdrawalCause = "failed"
+	WithdrawalCauseRejected   WithdrawalCause = "rejected"
+)
+
+// Valid indicates whether the value is a known member of the WithdrawalCause enum.
+func (e WithdrawalCause) Valid() bool {
+	switch e {
+	case WithdrawalCauseCancelled:
+		return true
+	case WithdrawalCauseChargeback:
+		return true
+	case WithdrawalCauseFailed:
+		return true
+	case WithdrawalCauseRejected:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WithdrawalStatus.
+const (
+	WithdrawalStatusApproved  WithdrawalStatus = "approved"
+	WithdrawalStatusCancelled WithdrawalStatus = "cancelled"
+	WithdrawalStatusFailed    WithdrawalStatus = "failed"
+	WithdrawalStatusPaid      WithdrawalStatus = "paid"
+	WithdrawalStatusRejected  WithdrawalStatus = "rejected"
+	WithdrawalStatusRequested WithdrawalStatus = "requested"
+)
+
+// Valid indicates whether the value is a known member of the WithdrawalStatus enum.
+func (e WithdrawalStatus) Valid() bool {
+	switch e {
+	case WithdrawalStatusApproved:
+		return true
+	case WithdrawalStatusCancelled:
+		return true
+	case WithdrawalStatusFailed:
+		return true
+	case WithdrawalStatusPaid:
+		return true
+	case WithdrawalStatusRejected:
+		return true
+	case WithdrawalStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GetBalanceParamsConsistency.
 const (
 	Strong GetBalanceParamsConsistency = "strong"
@@ -550,6 +751,27 @@ func (e ListEventsParamsWith) Valid() bool {
 	}
 }
 
+// Defines values for ListAdjustmentQueueParamsStatus.
+const (
+	ListAdjustmentQueueParamsStatusApproved  ListAdjustmentQueueParamsStatus = "approved"
+	ListAdjustmentQueueParamsStatusRejected  ListAdjustmentQueueParamsStatus = "rejected"
+	ListAdjustmentQueueParamsStatusRequested ListAdjustmentQueueParamsStatus = "requested"
+)
+
+// Valid indicates whether the value is a known member of the ListAdjustmentQueueParamsStatus enum.
+func (e ListAdjustmentQueueParamsStatus) Valid() bool {
+	switch e {
+	case ListAdjustmentQueueParamsStatusApproved:
+		return true
+	case ListAdjustmentQueueParamsStatusRejected:
+		return true
+	case ListAdjustmentQueueParamsStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListCreditRequestsParamsStatus.
 const (
 	ListCreditRequestsParamsStatusApproved  ListCreditRequestsParamsStatus = "approved"
@@ -574,25 +796,83 @@ func (e ListCreditRequestsParamsStatus) Valid() bool {
 	}
 }
 
+// Defines values for ListDisputeQueueParamsStatus.
+const (
+	ListDisputeQueueParamsStatusOpen     ListDisputeQueueParamsStatus = "open"
+	ListDisputeQueueParamsStatusRejected ListDisputeQueueParamsStatus = "rejected"
+	ListDisputeQueueParamsStatusUpheld   ListDisputeQueueParamsStatus = "upheld"
+)
+
+// Valid indicates whether the value is a known member of the ListDisputeQueueParamsStatus enum.
+func (e ListDisputeQueueParamsStatus) Valid() bool {
+	switch e {
+	case ListDisputeQueueParamsStatusOpen:
+		return true
+	case ListDisputeQueueParamsStatusRejected:
+		return true
+	case ListDisputeQueueParamsStatusUpheld:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWithdrawalQueueParamsStatus.
+const (
+	ListWithdrawalQueueParamsStatusApproved  ListWithdrawalQueueParamsStatus = "approved"
+	ListWithdrawalQueueParamsStatusCancelled ListWithdrawalQueueParamsStatus = "cancelled"
+	ListWithdrawalQueueParamsStatusFailed    ListWithdrawalQueueParamsStatus = "failed"
+	ListWithdrawalQueueParamsStatusOpen      ListWithdrawalQueueParamsStatus = "open"
+	ListWithdrawalQueueParamsStatusPaid      ListWithdrawalQueueParamsStatus = "paid"
+	ListWithdrawalQueueParamsStatusRejected  ListWithdrawalQueueParamsStatus = "rejected"
+	ListWithdrawalQueueParamsStatusRequested ListWithdrawalQueueParamsStatus = "requested"
+)
+
+// Valid indicates whether the value is a known member of the ListWithdrawalQueueParamsStatus enum.
+func (e ListWithdrawalQueueParamsStatus) Valid() bool {
+	switch e {
+	case ListWithdrawalQueueParamsStatusApproved:
+		return true
+	case ListWithdrawalQueueParamsStatusCancelled:
+		return true
+	case ListWithdrawalQueueParamsStatusFailed:
+		return true
+	case ListWithdrawalQueueParamsStatusOpen:
+		return true
+	case ListWithdrawalQueueParamsStatusPaid:
+		return true
+	case ListWithdrawalQueueParamsStatusRejected:
+		return true
+	case ListWithdrawalQueueParamsStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
 // Adjustment defines model for Adjustment.
 type Adjustment struct {
+	Account string `json:"account"`
+
 	// Amount Credits, canonical.
 	//
 	// Example: 12.5
-	Amount Money `json:"amount"`
+	Amount             Money     `json:"amount"`
+	ApprovedBy         []string  `json:"approved_by"`
+	Id                 string    `json:"id"`
+	Reason             string    `json:"reason"`
+	RejectedBy         *string   `json:"rejected_by,omitempty"`
+	Rejection          *string   `json:"rejection,omitempty"`
+	RelatedTransaction *string   `json:"related_transaction"`
+	RequestedAt        time.Time `json:"requested_at"`
+	RequestedBy        string    `json:"requested_by"`
 
-	// ApprovedBy One, or two where the policy asks for two.
-	ApprovedBy         []string `json:"approved_by"`
-	Id                 string   `json:"id"`
-	Reason             string   `json:"reason"`
-	RelatedTransaction *string  `json:"related_transaction"`
-	RequestedBy        string   `json:"requested_by"`
-
-	// Status In effect once it is approved.
+	// Status approved: in effect. After the first of two approvals it is still requested.
 	Status AdjustmentStatus `json:"status"`
+	Steps  []Step           `json:"steps"`
 }
 
-// AdjustmentStatus In effect once it is approved.
+// AdjustmentStatus approved: in effect. After the first of two approvals it is still requested.
 type AdjustmentStatus string
 
 // AdjustmentAnswer defines model for AdjustmentAnswer.
@@ -608,6 +888,15 @@ type AdjustmentAnswer struct {
 
 	// Transactions What the command made, deadlines that were due first.
 	Transactions []Transaction `json:"transactions"`
+}
+
+// AdjustmentList defines model for AdjustmentList.
+type AdjustmentList struct {
+	Items []Adjustment `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
 }
 
 // AdjustmentRequest defines model for AdjustmentRequest.
@@ -1107,6 +1396,82 @@ type DevPurchaseRequest struct {
 	ExpiresAt *time.Time  `json:"expires_at,omitempty"`
 }
 
+// Dispute defines model for Dispute.
+type Dispute struct {
+	Account string `json:"account"`
+
+	// AgeSeconds How long it has been open, or was.
+	AgeSeconds int64 `json:"age_seconds"`
+
+	// Amount Of the deduction.
+	Amount    Money     `json:"amount"`
+	Id        string    `json:"id"`
+	Note      *string   `json:"note,omitempty"`
+	OpenedAt  time.Time `json:"opened_at"`
+	OpenedBy  string    `json:"opened_by"`
+	Reason    string    `json:"reason"`
+	Reference string    `json:"reference"`
+
+	// Refund Credits, canonical.
+	//
+	// Example: 12.5
+	Refund     *Money        `json:"refund,omitempty"`
+	ResolvedBy *string       `json:"resolved_by,omitempty"`
+	Service    Service       `json:"service"`
+	Status     DisputeStatus `json:"status"`
+	Steps      []Step        `json:"steps"`
+
+	// TransactionId The deduction.
+	TransactionId string `json:"transaction_id"`
+}
+
+// DisputeStatus defines model for Dispute.Status.
+type DisputeStatus string
+
+// DisputeAnswer defines model for DisputeAnswer.
+type DisputeAnswer struct {
+	Balance Balance `json:"balance"`
+	Dispute Dispute `json:"dispute"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// Transactions What the command made, deadlines that were due first.
+	Transactions []Transaction `json:"transactions"`
+}
+
+// DisputeList defines model for DisputeList.
+type DisputeList struct {
+	Items []Dispute `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// DisputeRequest defines model for DisputeRequest.
+type DisputeRequest struct {
+	// Reason Free text; it is kept encrypted.
+	Reason        *Text `json:"reason,omitempty"`
+	TransactionId ID    `json:"transaction_id"`
+}
+
+// DisputeResolution defines model for DisputeResolution.
+type DisputeResolution struct {
+	// Note Free text; it is kept encrypted.
+	Note    *Text                    `json:"note,omitempty"`
+	Outcome DisputeResolutionOutcome `json:"outcome"`
+
+	// Refund Only with upheld; all that the deduction has left, if left out.
+	Refund *Figure `json:"refund,omitempty"`
+}
+
+// DisputeResolutionOutcome defines model for DisputeResolution.Outcome.
+type DisputeResolutionOutcome string
+
 // EmptyRequest defines model for EmptyRequest.
 type EmptyRequest = map[string]interface{}
 
@@ -1145,6 +1510,119 @@ type EventList struct {
 
 	// NextCursor null: this is the end.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// ExplainedEvent defines model for ExplainedEvent.
+type ExplainedEvent struct {
+	Actor string `json:"actor"`
+
+	// Data Byte for byte as it is stored and hashed.
+	Data map[string]interface{} `json:"data"`
+	Hash string                 `json:"hash"`
+	Id   string                 `json:"id"`
+
+	// Position Place in the whole log.
+	Position     Position  `json:"position"`
+	Postings     []Posting `json:"postings"`
+	PreviousHash string    `json:"previous_hash"`
+	RecordedAt   time.Time `json:"recorded_at"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+	Role     string   `json:"role"`
+	Type     string   `json:"type"`
+
+	// Why What it has to do with the charge.
+	Why ExplainedEventWhy `json:"why"`
+}
+
+// ExplainedEventWhy What it has to do with the charge.
+type ExplainedEventWhy string
+
+// ExplainedLot defines model for ExplainedLot.
+type ExplainedLot struct {
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount    Money             `json:"amount"`
+	Class     ExplainedLotClass `json:"class"`
+	ExpiresAt *time.Time        `json:"expires_at"`
+	Lot       int64             `json:"lot"`
+
+	// Origin Where a lot came from.
+	Origin Origin `json:"origin"`
+}
+
+// ExplainedLotClass defines model for ExplainedLot.Class.
+type ExplainedLotClass string
+
+// Explanation defines model for Explanation.
+type Explanation struct {
+	// Asked Who asked, and how.
+	Asked struct {
+		Actor          string `json:"actor"`
+		IdempotencyKey string `json:"idempotency_key"`
+
+		// Key The id of the API key.
+		Key        string    `json:"key"`
+		RecordedAt time.Time `json:"recorded_at"`
+		RequestId  string    `json:"request_id"`
+		Role       string    `json:"role"`
+	} `json:"asked"`
+
+	// BalanceAfter Credits, canonical.
+	//
+	// Example: 12.5
+	BalanceAfter Money `json:"balance_after"`
+
+	// BalanceBefore Credits, canonical.
+	//
+	// Example: 12.5
+	BalanceBefore Money `json:"balance_before"`
+
+	// Debt The part that no lot covered.
+	Debt Money `json:"debt"`
+
+	// Events All events that this answer rests on, in their order.
+	Events []ExplainedEvent `json:"events"`
+	Lots   []ExplainedLot   `json:"lots"`
+
+	// Objects The reservation or deployment that it is of.
+	Objects []Story `json:"objects"`
+
+	// Parts Transactions that one movement was split into; one for most.
+	Parts []string `json:"parts"`
+
+	// Reading The reading of a meter that was charged.
+	Reading *struct {
+		// Charged All that the meter has charged up to here.
+		Charged   Money  `json:"charged"`
+		Final     bool   `json:"final"`
+		Meter     string `json:"meter"`
+		Quantity  string `json:"quantity"`
+		UnitPrice string `json:"unit_price"`
+	} `json:"reading,omitempty"`
+
+	// Refunded What has come back of it.
+	Refunded Money `json:"refunded"`
+
+	// Since Refunds, disputes and corrections, oldest first.
+	Since []struct {
+		Actor string `json:"actor"`
+
+		// Amount Credits, canonical.
+		//
+		// Example: 12.5
+		Amount      Money  `json:"amount"`
+		Description string `json:"description"`
+		Event       string `json:"event"`
+
+		// Object Something with a life of its own, and who did what to it.
+		Object        *Story    `json:"object,omitempty"`
+		RecordedAt    time.Time `json:"recorded_at"`
+		TransactionId string    `json:"transaction_id"`
+	} `json:"since"`
+	Transaction Transaction `json:"transaction"`
 }
 
 // ExtensionRequest defines model for ExtensionRequest.
@@ -1244,6 +1722,9 @@ type MeterStatus string
 // Example: 12.5
 type Money = string
 
+// Network defines model for Network.
+type Network string
+
 // Notification defines model for Notification.
 type Notification struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -1290,6 +1771,24 @@ type ObjectStep struct {
 	Event         string `json:"event"`
 	Role          string `json:"role"`
 	Status        string `json:"status"`
+	TransactionId string `json:"transaction_id"`
+}
+
+// Origin Where a lot came from.
+type Origin struct {
+	Actor string `json:"actor"`
+
+	// Amount What the lot was born with.
+	Amount      Money  `json:"amount"`
+	Description string `json:"description"`
+	Event       string `json:"event"`
+
+	// Object Something with a life of its own, and who did what to it.
+	Object     *Story    `json:"object,omitempty"`
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// Reference Of a purchase its id, of an incentive its campaign, of a correction its id.
+	Reference     string `json:"reference"`
 	TransactionId string `json:"transaction_id"`
 }
 
@@ -1347,6 +1846,15 @@ type PaymentList struct {
 	// Lag How many positions that this engine has acknowledged the answer may lack.
 	Lag        *Lag    `json:"lag,omitempty"`
 	NextCursor *string `json:"next_cursor"`
+}
+
+// PayoutRequest defines model for PayoutRequest.
+type PayoutRequest struct {
+	// Network Where it was paid, if not on the network that was asked for.
+	Network *Network `json:"network,omitempty"`
+
+	// TxUrl Where the payment can be seen.
+	TxUrl string `json:"tx_url"`
 }
 
 // PlayAnswer defines model for PlayAnswer.
@@ -1425,6 +1933,22 @@ type PolicyRequest struct {
 // Position Place in the whole log.
 type Position = int64
 
+// Posting defines model for Posting.
+type Posting struct {
+	// Account A line of the chart of accounts.
+	Account string `json:"account"`
+
+	// Credit Credits, canonical.
+	//
+	// Example: 12.5
+	Credit Money `json:"credit"`
+
+	// Debit Credits, canonical.
+	//
+	// Example: 12.5
+	Debit Money `json:"debit"`
+}
+
 // Problem RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Problem struct {
 	// Allowance Credits, canonical.
@@ -1464,7 +1988,12 @@ type Problem struct {
 	Type      string  `json:"type"`
 
 	// Value What was given, cut short.
-	Value                *string                `json:"value,omitempty"`
+	Value *string `json:"value,omitempty"`
+
+	// Withdrawable Credits, canonical.
+	//
+	// Example: 12.5
+	Withdrawable         *Money                 `json:"withdrawable,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
@@ -1705,11 +2234,88 @@ type Service string
 // SignedAmountInput As AmountInput, or below zero.
 type SignedAmountInput = Figure
 
+// Statement defines model for Statement.
+type Statement struct {
+	Account string `json:"account"`
+
+	// ClosingBalance opening_balance + the sum of the totals.
+	ClosingBalance Money `json:"closing_balance"`
+
+	// Entries Oldest first.
+	Entries []Transaction `json:"entries"`
+	From    time.Time     `json:"from"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag   Lag    `json:"lag"`
+	Month string `json:"month"`
+
+	// OpeningBalance Credits, canonical.
+	//
+	// Example: 12.5
+	OpeningBalance Money `json:"opening_balance"`
+
+	// To Exclusive.
+	To     time.Time        `json:"to"`
+	Totals []StatementTotal `json:"totals"`
+}
+
+// StatementTotal defines model for StatementTotal.
+type StatementTotal struct {
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount Money `json:"amount"`
+	Count  int64 `json:"count"`
+
+	// Held Credits, canonical.
+	//
+	// Example: 12.5
+	Held Money           `json:"held"`
+	Type TransactionType `json:"type"`
+}
+
+// Step Who did what when.
+type Step struct {
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+	Event string    `json:"event"`
+	Role  string    `json:"role"`
+
+	// Status What it became.
+	Status        string `json:"status"`
+	TransactionId string `json:"transaction_id"`
+}
+
 // StopRequest defines model for StopRequest.
 type StopRequest struct {
 	// UsedMinutes The caller's fact; without it the engine counts started minutes.
 	UsedMinutes *int `json:"used_minutes,omitempty"`
 }
+
+// Story Something with a life of its own, and who did what to it.
+type Story struct {
+	// Answered The reason or note that was given when it ended.
+	Answered *string `json:"answered,omitempty"`
+
+	// Asked The reason that was given when it began.
+	Asked *string   `json:"asked,omitempty"`
+	Id    string    `json:"id"`
+	Kind  StoryKind `json:"kind"`
+
+	// Payments Of a purchase, by the provider's ids.
+	Payments *[]struct {
+		// Amount Credits, canonical.
+		//
+		// Example: 12.5
+		Amount  Money  `json:"amount"`
+		Payment string `json:"payment"`
+	} `json:"payments,omitempty"`
+	Status string `json:"status"`
+	Steps  []Step `json:"steps"`
+}
+
+// StoryKind defines model for Story.Kind.
+type StoryKind string
 
 // Text Free text; it is kept encrypted.
 type Text = string
@@ -1790,6 +2396,85 @@ type WebhookAnswer struct {
 	Taken bool `json:"taken"`
 }
 
+// Withdrawal defines model for Withdrawal.
+type Withdrawal struct {
+	Account string `json:"account"`
+
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount     Money    `json:"amount"`
+	ApprovedBy []string `json:"approved_by"`
+
+	// Cause Why it was not paid. chargeback: its purchase was taken back.
+	Cause *WithdrawalCause `json:"cause,omitempty"`
+
+	// DueBy 7 business days after it.
+	DueBy time.Time `json:"due_by"`
+
+	// DueFrom 3 business days of US payments after the request.
+	DueFrom time.Time `json:"due_from"`
+	Id      string    `json:"id"`
+
+	// Late It waits, and due_by is over.
+	Late bool `json:"late"`
+
+	// Lots The purchased lots that the request named.
+	Lots    []Lot    `json:"lots"`
+	Network Network  `json:"network"`
+	PaidOn  *Network `json:"paid_on,omitempty"`
+
+	// Purchase The purchase that was charged back.
+	Purchase      *string          `json:"purchase,omitempty"`
+	Reason        *string          `json:"reason,omitempty"`
+	RequestedAt   time.Time        `json:"requested_at"`
+	RequestedBy   string           `json:"requested_by"`
+	Status        WithdrawalStatus `json:"status"`
+	Steps         []Step           `json:"steps"`
+	TxUrl         *string          `json:"tx_url,omitempty"`
+	WalletAddress string           `json:"wallet_address"`
+}
+
+// WithdrawalCause Why it was not paid. chargeback: its purchase was taken back.
+type WithdrawalCause string
+
+// WithdrawalStatus defines model for Withdrawal.Status.
+type WithdrawalStatus string
+
+// WithdrawalAnswer defines model for WithdrawalAnswer.
+type WithdrawalAnswer struct {
+	Balance Balance `json:"balance"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// Transactions What the command made, deadlines that were due first.
+	Transactions []Transaction `json:"transactions"`
+	Withdrawal   Withdrawal    `json:"withdrawal"`
+}
+
+// WithdrawalList defines model for WithdrawalList.
+type WithdrawalList struct {
+	Items []Withdrawal `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// WithdrawalRequest defines model for WithdrawalRequest.
+type WithdrawalRequest struct {
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	Amount  AmountInput `json:"amount"`
+	Network Network     `json:"network"`
+
+	// WalletAddress Of the network's form; it is kept encrypted.
+	WalletAddress string `json:"wallet_address"`
+}
+
 // Account defines model for Account.
 type Account = ID
 
@@ -1804,6 +2489,9 @@ type Cursor = string
 
 // DeploymentID defines model for DeploymentID.
 type DeploymentID = ID
+
+// DisputeID defines model for DisputeID.
+type DisputeID = ID
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
@@ -1834,6 +2522,9 @@ type ReservationID = ID
 
 // TransactionID defines model for TransactionID.
 type TransactionID = ID
+
+// WithdrawalID defines model for WithdrawalID.
+type WithdrawalID = ID
 
 // BadRequest RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type BadRequest = Problem
@@ -1894,6 +2585,15 @@ type RequestAdjustmentParams struct {
 
 // ApproveAdjustmentParams defines parameters for ApproveAdjustment.
 type ApproveAdjustmentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// RejectAdjustmentParams defines parameters for RejectAdjustment.
+type RejectAdjustmentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
@@ -2047,6 +2747,41 @@ type RecordDeploymentUsageParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListDisputesParams defines parameters for ListDisputes.
+type ListDisputesParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// OpenDisputeParams defines parameters for OpenDispute.
+type OpenDisputeParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetDisputeParams defines parameters for GetDispute.
+type GetDisputeParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ResolveDisputeParams defines parameters for ResolveDispute.
+type ResolveDisputeParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// From The revision to begin with; the first event has revision 0.
@@ -2175,6 +2910,15 @@ type ReleaseReservationParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// GetStatementParams defines parameters for GetStatement.
+type GetStatementParams struct {
+	// Month The month, such as 2026-11.
+	Month string `form:"month" json:"month"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // ListTransactionsParams defines parameters for ListTransactions.
 type ListTransactionsParams struct {
 	Type    *TransactionType    `form:"type,omitempty" json:"type,omitempty"`
@@ -2201,6 +2945,12 @@ type GetTransactionParams struct {
 	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
+// ExplainTransactionParams defines parameters for ExplainTransaction.
+type ExplainTransactionParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // UnfreezeAccountParams defines parameters for UnfreezeAccount.
 type UnfreezeAccountParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
@@ -2209,6 +2959,94 @@ type UnfreezeAccountParams struct {
 	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
+
+// ListWithdrawalsParams defines parameters for ListWithdrawals.
+type ListWithdrawalsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// RequestWithdrawalParams defines parameters for RequestWithdrawal.
+type RequestWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetWithdrawalParams defines parameters for GetWithdrawal.
+type GetWithdrawalParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ApproveWithdrawalParams defines parameters for ApproveWithdrawal.
+type ApproveWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CancelWithdrawalParams defines parameters for CancelWithdrawal.
+type CancelWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// FailWithdrawalParams defines parameters for FailWithdrawal.
+type FailWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// RecordPayoutParams defines parameters for RecordPayout.
+type RecordPayoutParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// RejectWithdrawalParams defines parameters for RejectWithdrawal.
+type RejectWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListAdjustmentQueueParams defines parameters for ListAdjustmentQueue.
+type ListAdjustmentQueueParams struct {
+	// Status `requested` is the default.
+	Status  *ListAdjustmentQueueParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+	Account *string                          `form:"account,omitempty" json:"account,omitempty"`
+	Limit   *Limit                           `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListAdjustmentQueueParamsStatus defines parameters for ListAdjustmentQueue.
+type ListAdjustmentQueueParamsStatus string
 
 // ListCreditRequestsParams defines parameters for ListCreditRequests.
 type ListCreditRequestsParams struct {
@@ -2225,6 +3063,24 @@ type ListCreditRequestsParams struct {
 
 // ListCreditRequestsParamsStatus defines parameters for ListCreditRequests.
 type ListCreditRequestsParamsStatus string
+
+// ListDisputeQueueParams defines parameters for ListDisputeQueue.
+type ListDisputeQueueParams struct {
+	// Status `open` is the default.
+	Status  *ListDisputeQueueParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+	Account *string                       `form:"account,omitempty" json:"account,omitempty"`
+	Service *Service                      `form:"service,omitempty" json:"service,omitempty"`
+	Limit   *Limit                        `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListDisputeQueueParamsStatus defines parameters for ListDisputeQueue.
+type ListDisputeQueueParamsStatus string
 
 // ListUnmatchedPaymentsParams defines parameters for ListUnmatchedPayments.
 type ListUnmatchedPaymentsParams struct {
@@ -2245,6 +3101,27 @@ type ResolvePaymentParams struct {
 	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
+
+// ListWithdrawalQueueParams defines parameters for ListWithdrawalQueue.
+type ListWithdrawalQueueParams struct {
+	// Status `open`, which is requested and approved together, is the default.
+	Status  *ListWithdrawalQueueParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+	Account *string                          `form:"account,omitempty" json:"account,omitempty"`
+	Network *Network                         `form:"network,omitempty" json:"network,omitempty"`
+
+	// Late Only what is late, or only what is not.
+	Late  *bool  `form:"late,omitempty" json:"late,omitempty"`
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListWithdrawalQueueParamsStatus defines parameters for ListWithdrawalQueue.
+type ListWithdrawalQueueParamsStatus string
 
 // TakeWebhookJSONBody defines parameters for TakeWebhook.
 type TakeWebhookJSONBody = map[string]interface{}
@@ -2269,6 +3146,9 @@ type RequestAdjustmentJSONRequestBody = AdjustmentRequest
 
 // ApproveAdjustmentJSONRequestBody defines body for ApproveAdjustment for application/json ContentType.
 type ApproveAdjustmentJSONRequestBody = EmptyRequest
+
+// RejectAdjustmentJSONRequestBody defines body for RejectAdjustment for application/json ContentType.
+type RejectAdjustmentJSONRequestBody = ReasonRequest
 
 // RequestCreditJSONRequestBody defines body for RequestCredit for application/json ContentType.
 type RequestCreditJSONRequestBody = CreditRequestRequest
@@ -2303,6 +3183,12 @@ type StopDeploymentJSONRequestBody = StopRequest
 // RecordDeploymentUsageJSONRequestBody defines body for RecordDeploymentUsage for application/json ContentType.
 type RecordDeploymentUsageJSONRequestBody = UsageRequest
 
+// OpenDisputeJSONRequestBody defines body for OpenDispute for application/json ContentType.
+type OpenDisputeJSONRequestBody = DisputeRequest
+
+// ResolveDisputeJSONRequestBody defines body for ResolveDispute for application/json ContentType.
+type ResolveDisputeJSONRequestBody = DisputeResolution
+
 // FreezeAccountJSONRequestBody defines body for FreezeAccount for application/json ContentType.
 type FreezeAccountJSONRequestBody = ReasonRequest
 
@@ -2335,6 +3221,24 @@ type ReleaseReservationJSONRequestBody = ReasonRequest
 
 // UnfreezeAccountJSONRequestBody defines body for UnfreezeAccount for application/json ContentType.
 type UnfreezeAccountJSONRequestBody = ReasonRequest
+
+// RequestWithdrawalJSONRequestBody defines body for RequestWithdrawal for application/json ContentType.
+type RequestWithdrawalJSONRequestBody = WithdrawalRequest
+
+// ApproveWithdrawalJSONRequestBody defines body for ApproveWithdrawal for application/json ContentType.
+type ApproveWithdrawalJSONRequestBody = EmptyRequest
+
+// CancelWithdrawalJSONRequestBody defines body for CancelWithdrawal for application/json ContentType.
+type CancelWithdrawalJSONRequestBody = EmptyRequest
+
+// FailWithdrawalJSONRequestBody defines body for FailWithdrawal for application/json ContentType.
+type FailWithdrawalJSONRequestBody = ReasonRequest
+
+// RecordPayoutJSONRequestBody defines body for RecordPayout for application/json ContentType.
+type RecordPayoutJSONRequestBody = PayoutRequest
+
+// RejectWithdrawalJSONRequestBody defines body for RejectWithdrawal for application/json ContentType.
+type RejectWithdrawalJSONRequestBody = ReasonRequest
 
 // ResolvePaymentJSONRequestBody defines body for ResolvePayment for application/json ContentType.
 type ResolvePaymentJSONRequestBody = ResolveRequest
@@ -2487,6 +3391,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 		delete(object, "value")
 	}
 
+	if raw, found := object["withdrawable"]; found {
+		err = json.Unmarshal(raw, &a.Withdrawable)
+		if err != nil {
+			return fmt.Errorf("error reading 'withdrawable': %w", err)
+		}
+		delete(object, "withdrawable")
+	}
+
 	if len(object) != 0 {
 		a.AdditionalProperties = make(map[string]interface{})
 		for fieldName, fieldBuf := range object {
@@ -2599,6 +3511,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 		}
 	}
 
+	if a.Withdrawable != nil {
+		object["withdrawable"], err = json.Marshal(a.Withdrawable)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'withdrawable': %w", err)
+		}
+	}
+
 	for fieldName, field := range a.AdditionalProperties {
 		object[fieldName], err = json.Marshal(field)
 		if err != nil {
@@ -2646,6 +3565,9 @@ type ServerInterface interface {
 	// ApproveAdjustment Approve a correction
 	// (POST /v1/accounts/{account}/adjustments/{adjustment_id}/approve)
 	ApproveAdjustment(ctx echo.Context, account Account, adjustmentId AdjustmentID, params ApproveAdjustmentParams) error
+	// RejectAdjustment Refuse a correction
+	// (POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject)
+	RejectAdjustment(ctx echo.Context, account Account, adjustmentId AdjustmentID, params RejectAdjustmentParams) error
 	// GetBalance What the account has
 	// (GET /v1/accounts/{account}/balance)
 	GetBalance(ctx echo.Context, account Account, params GetBalanceParams) error
@@ -2694,6 +3616,18 @@ type ServerInterface interface {
 	// RecordDeploymentUsage Usage on top of what was booked
 	// (POST /v1/accounts/{account}/deployments/{deployment_id}/usage)
 	RecordDeploymentUsage(ctx echo.Context, account Account, deploymentId DeploymentID, params RecordDeploymentUsageParams) error
+	// ListDisputes Disputes of the account
+	// (GET /v1/accounts/{account}/disputes)
+	ListDisputes(ctx echo.Context, account Account, params ListDisputesParams) error
+	// OpenDispute Dispute a deduction
+	// (POST /v1/accounts/{account}/disputes)
+	OpenDispute(ctx echo.Context, account Account, params OpenDisputeParams) error
+	// GetDispute One dispute, and who did what when
+	// (GET /v1/accounts/{account}/disputes/{dispute_id})
+	GetDispute(ctx echo.Context, account Account, disputeId DisputeID, params GetDisputeParams) error
+	// ResolveDispute Decide a dispute
+	// (POST /v1/accounts/{account}/disputes/{dispute_id}/resolve)
+	ResolveDispute(ctx echo.Context, account Account, disputeId DisputeID, params ResolveDisputeParams) error
 	// ListEvents Replay the account's events, in order
 	// (GET /v1/accounts/{account}/events)
 	ListEvents(ctx echo.Context, account Account, params ListEventsParams) error
@@ -2739,27 +3673,66 @@ type ServerInterface interface {
 	// ReleaseReservation End a reservation and give its credits back
 	// (POST /v1/accounts/{account}/reservations/{reservation_id}/release)
 	ReleaseReservation(ctx echo.Context, account Account, reservationId ReservationID, params ReleaseReservationParams) error
+	// GetStatement What happened in a month
+	// (GET /v1/accounts/{account}/statement)
+	GetStatement(ctx echo.Context, account Account, params GetStatementParams) error
 	// ListTransactions The account's history, newest first
 	// (GET /v1/accounts/{account}/transactions)
 	ListTransactions(ctx echo.Context, account Account, params ListTransactionsParams) error
 	// GetTransaction One entry of the history
 	// (GET /v1/accounts/{account}/transactions/{transaction_id})
 	GetTransaction(ctx echo.Context, account Account, transactionId TransactionID, params GetTransactionParams) error
+	// ExplainTransaction All that led to a charge and followed from it
+	// (GET /v1/accounts/{account}/transactions/{transaction_id}/explain)
+	ExplainTransaction(ctx echo.Context, account Account, transactionId TransactionID, params ExplainTransactionParams) error
 	// UnfreezeAccount End a freeze
 	// (POST /v1/accounts/{account}/unfreeze)
 	UnfreezeAccount(ctx echo.Context, account Account, params UnfreezeAccountParams) error
+	// ListWithdrawals Withdrawals of the account
+	// (GET /v1/accounts/{account}/withdrawals)
+	ListWithdrawals(ctx echo.Context, account Account, params ListWithdrawalsParams) error
+	// RequestWithdrawal Ask for a payout of purchased credits
+	// (POST /v1/accounts/{account}/withdrawals)
+	RequestWithdrawal(ctx echo.Context, account Account, params RequestWithdrawalParams) error
+	// GetWithdrawal One withdrawal, and who did what when
+	// (GET /v1/accounts/{account}/withdrawals/{withdrawal_id})
+	GetWithdrawal(ctx echo.Context, account Account, withdrawalId WithdrawalID, params GetWithdrawalParams) error
+	// ApproveWithdrawal Approve a payout
+	// (POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/approve)
+	ApproveWithdrawal(ctx echo.Context, account Account, withdrawalId WithdrawalID, params ApproveWithdrawalParams) error
+	// CancelWithdrawal Take a request back
+	// (POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/cancel)
+	CancelWithdrawal(ctx echo.Context, account Account, withdrawalId WithdrawalID, params CancelWithdrawalParams) error
+	// FailWithdrawal Record that it can't be paid
+	// (POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed)
+	FailWithdrawal(ctx echo.Context, account Account, withdrawalId WithdrawalID, params FailWithdrawalParams) error
+	// RecordPayout Record that it was paid
+	// (POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid)
+	RecordPayout(ctx echo.Context, account Account, withdrawalId WithdrawalID, params RecordPayoutParams) error
+	// RejectWithdrawal Refuse a payout
+	// (POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject)
+	RejectWithdrawal(ctx echo.Context, account Account, withdrawalId WithdrawalID, params RejectWithdrawalParams) error
+	// ListAdjustmentQueue Corrections that wait for finance
+	// (GET /v1/adjustments)
+	ListAdjustmentQueue(ctx echo.Context, params ListAdjustmentQueueParams) error
 	// ListCreditRequests The queue of credit requests, oldest first
 	// (GET /v1/credit-requests)
 	ListCreditRequests(ctx echo.Context, params ListCreditRequestsParams) error
 	// DeductBatch Many deductions and meter readings, one a line
 	// (POST /v1/deductions/batch)
 	DeductBatch(ctx echo.Context) error
+	// ListDisputeQueue The desk of support
+	// (GET /v1/disputes)
+	ListDisputeQueue(ctx echo.Context, params ListDisputeQueueParams) error
 	// ListUnmatchedPayments Payments that fit nowhere, oldest first
 	// (GET /v1/payments/unmatched)
 	ListUnmatchedPayments(ctx echo.Context, params ListUnmatchedPaymentsParams) error
 	// ResolvePayment Decide about a payment that fits nowhere
 	// (POST /v1/payments/unmatched/{payment_id}/resolve)
 	ResolvePayment(ctx echo.Context, paymentId PaymentID, params ResolvePaymentParams) error
+	// ListWithdrawalQueue The desk of finance
+	// (GET /v1/withdrawals)
+	ListWithdrawalQueue(ctx echo.Context, params ListWithdrawalQueueParams) error
 	// TakeWebhook Events of the payment provider
 	// (POST /webhooks/spherepay)
 	TakeWebhook(ctx echo.Context, params TakeWebhookParams) error
@@ -3035,6 +4008,67 @@ func (w *ServerInterfaceWrapper) ApproveAdjustment(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ApproveAdjustment(ctx, account, adjustmentId, params)
+	return err
+}
+
+// RejectAdjustment converts echo context to params.
+func (w *ServerInterfaceWrapper) RejectAdjustment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "adjustment_id" -------------
+	var adjustmentId AdjustmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "adjustment_id", ctx.Param("adjustment_id"), &adjustmentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter adjustment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RejectAdjustmentParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RejectAdjustment(ctx, account, adjustmentId, params)
 	return err
 }
 
@@ -3871,6 +4905,192 @@ func (w *ServerInterfaceWrapper) RecordDeploymentUsage(ctx echo.Context) error {
 	return err
 }
 
+// ListDisputes converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDisputes(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDisputesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDisputes(ctx, account, params)
+	return err
+}
+
+// OpenDispute converts echo context to params.
+func (w *ServerInterfaceWrapper) OpenDispute(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OpenDisputeParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.OpenDispute(ctx, account, params)
+	return err
+}
+
+// GetDispute converts echo context to params.
+func (w *ServerInterfaceWrapper) GetDispute(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "dispute_id" -------------
+	var disputeId DisputeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "dispute_id", ctx.Param("dispute_id"), &disputeId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dispute_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetDisputeParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetDispute(ctx, account, disputeId, params)
+	return err
+}
+
+// ResolveDispute converts echo context to params.
+func (w *ServerInterfaceWrapper) ResolveDispute(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "dispute_id" -------------
+	var disputeId DisputeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "dispute_id", ctx.Param("dispute_id"), &disputeId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dispute_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResolveDisputeParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResolveDispute(ctx, account, disputeId, params)
+	return err
+}
+
 // ListEvents converts echo context to params.
 func (w *ServerInterfaceWrapper) ListEvents(ctx echo.Context) error {
 	var err error
@@ -4607,6 +5827,38 @@ func (w *ServerInterfaceWrapper) ReleaseReservation(ctx echo.Context) error {
 	return err
 }
 
+// GetStatement converts echo context to params.
+func (w *ServerInterfaceWrapper) GetStatement(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetStatementParams
+	// ------------- Required query parameter "month" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "month", ctx.QueryParams(), &params.Month, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter month: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetStatement(ctx, account, params)
+	return err
+}
+
 // ListTransactions converts echo context to params.
 func (w *ServerInterfaceWrapper) ListTransactions(ctx echo.Context) error {
 	var err error
@@ -4714,6 +5966,39 @@ func (w *ServerInterfaceWrapper) GetTransaction(ctx echo.Context) error {
 	return err
 }
 
+// ExplainTransaction converts echo context to params.
+func (w *ServerInterfaceWrapper) ExplainTransaction(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "transaction_id" -------------
+	var transactionId TransactionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transaction_id", ctx.Param("transaction_id"), &transactionId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter transaction_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExplainTransactionParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExplainTransaction(ctx, account, transactionId, params)
+	return err
+}
+
 // UnfreezeAccount converts echo context to params.
 func (w *ServerInterfaceWrapper) UnfreezeAccount(ctx echo.Context) error {
 	var err error
@@ -4762,6 +6047,482 @@ func (w *ServerInterfaceWrapper) UnfreezeAccount(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UnfreezeAccount(ctx, account, params)
+	return err
+}
+
+// ListWithdrawals converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWithdrawals(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWithdrawalsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWithdrawals(ctx, account, params)
+	return err
+}
+
+// RequestWithdrawal converts echo context to params.
+func (w *ServerInterfaceWrapper) RequestWithdrawal(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RequestWithdrawalParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RequestWithdrawal(ctx, account, params)
+	return err
+}
+
+// GetWithdrawal converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWithdrawal(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "withdrawal_id" -------------
+	var withdrawalId WithdrawalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "withdrawal_id", ctx.Param("withdrawal_id"), &withdrawalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter withdrawal_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetWithdrawalParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWithdrawal(ctx, account, withdrawalId, params)
+	return err
+}
+
+// ApproveWithdrawal converts echo context to params.
+func (w *ServerInterfaceWrapper) ApproveWithdrawal(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "withdrawal_id" -------------
+	var withdrawalId WithdrawalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "withdrawal_id", ctx.Param("withdrawal_id"), &withdrawalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter withdrawal_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveWithdrawalParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApproveWithdrawal(ctx, account, withdrawalId, params)
+	return err
+}
+
+// CancelWithdrawal converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelWithdrawal(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "withdrawal_id" -------------
+	var withdrawalId WithdrawalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "withdrawal_id", ctx.Param("withdrawal_id"), &withdrawalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter withdrawal_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelWithdrawalParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CancelWithdrawal(ctx, account, withdrawalId, params)
+	return err
+}
+
+// FailWithdrawal converts echo context to params.
+func (w *ServerInterfaceWrapper) FailWithdrawal(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "withdrawal_id" -------------
+	var withdrawalId WithdrawalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "withdrawal_id", ctx.Param("withdrawal_id"), &withdrawalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter withdrawal_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FailWithdrawalParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.FailWithdrawal(ctx, account, withdrawalId, params)
+	return err
+}
+
+// RecordPayout converts echo context to params.
+func (w *ServerInterfaceWrapper) RecordPayout(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "withdrawal_id" -------------
+	var withdrawalId WithdrawalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "withdrawal_id", ctx.Param("withdrawal_id"), &withdrawalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter withdrawal_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RecordPayoutParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RecordPayout(ctx, account, withdrawalId, params)
+	return err
+}
+
+// RejectWithdrawal converts echo context to params.
+func (w *ServerInterfaceWrapper) RejectWithdrawal(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "withdrawal_id" -------------
+	var withdrawalId WithdrawalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "withdrawal_id", ctx.Param("withdrawal_id"), &withdrawalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter withdrawal_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RejectWithdrawalParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RejectWithdrawal(ctx, account, withdrawalId, params)
+	return err
+}
+
+// ListAdjustmentQueue converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAdjustmentQueue(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAdjustmentQueueParams
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAdjustmentQueue(ctx, params)
 	return err
 }
 
@@ -4817,6 +6578,59 @@ func (w *ServerInterfaceWrapper) DeductBatch(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DeductBatch(ctx)
+	return err
+}
+
+// ListDisputeQueue converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDisputeQueue(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDisputeQueueParams
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "service" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "service", ctx.QueryParams(), &params.Service, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter service: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDisputeQueue(ctx, params)
 	return err
 }
 
@@ -4902,6 +6716,66 @@ func (w *ServerInterfaceWrapper) ResolvePayment(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ResolvePayment(ctx, paymentId, params)
+	return err
+}
+
+// ListWithdrawalQueue converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWithdrawalQueue(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWithdrawalQueueParams
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "network" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "network", ctx.QueryParams(), &params.Network, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter network: %s", err))
+	}
+
+	// ------------- Optional query parameter "late" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "late", ctx.QueryParams(), &params.Late, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter late: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWithdrawalQueue(ctx, params)
 	return err
 }
 
@@ -4996,6 +6870,24 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/reservations/:reservation_id/release", wrapper.ReleaseReservation, options.OperationMiddlewares["releaseReservation"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/adjustments", wrapper.RequestAdjustment, options.OperationMiddlewares["requestAdjustment"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/adjustments/:adjustment_id/approve", wrapper.ApproveAdjustment, options.OperationMiddlewares["approveAdjustment"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/withdrawals", wrapper.ListWithdrawals, options.OperationMiddlewares["listWithdrawals"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/withdrawals", wrapper.RequestWithdrawal, options.OperationMiddlewares["requestWithdrawal"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/withdrawals/:withdrawal_id", wrapper.GetWithdrawal, options.OperationMiddlewares["getWithdrawal"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/withdrawals/:withdrawal_id/cancel", wrapper.CancelWithdrawal, options.OperationMiddlewares["cancelWithdrawal"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/withdrawals/:withdrawal_id/approve", wrapper.ApproveWithdrawal, options.OperationMiddlewares["approveWithdrawal"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/withdrawals/:withdrawal_id/reject", wrapper.RejectWithdrawal, options.OperationMiddlewares["rejectWithdrawal"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/withdrawals/:withdrawal_id/paid", wrapper.RecordPayout, options.OperationMiddlewares["recordPayout"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/withdrawals/:withdrawal_id/failed", wrapper.FailWithdrawal, options.OperationMiddlewares["failWithdrawal"]...)
+	router.GET(options.BaseURL+"/v1/withdrawals", wrapper.ListWithdrawalQueue, options.OperationMiddlewares["listWithdrawalQueue"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/disputes", wrapper.ListDisputes, options.OperationMiddlewares["listDisputes"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/disputes", wrapper.OpenDispute, options.OperationMiddlewares["openDispute"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/disputes/:dispute_id", wrapper.GetDispute, options.OperationMiddlewares["getDispute"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/disputes/:dispute_id/resolve", wrapper.ResolveDispute, options.OperationMiddlewares["resolveDispute"]...)
+	router.GET(options.BaseURL+"/v1/disputes", wrapper.ListDisputeQueue, options.OperationMiddlewares["listDisputeQueue"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/adjustments/:adjustment_id/reject", wrapper.RejectAdjustment, options.OperationMiddlewares["rejectAdjustment"]...)
+	router.GET(options.BaseURL+"/v1/adjustments", wrapper.ListAdjustmentQueue, options.OperationMiddlewares["listAdjustmentQueue"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/transactions/:transaction_id/explain", wrapper.ExplainTransaction, options.OperationMiddlewares["explainTransaction"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/statement", wrapper.GetStatement, options.OperationMiddlewares["getStatement"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/freeze", wrapper.FreezeAccount, options.OperationMiddlewares["freezeAccount"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/unfreeze", wrapper.UnfreezeAccount, options.OperationMiddlewares["unfreezeAccount"]...)
 	router.PUT(options.BaseURL+"/v1/accounts/:account/policy", wrapper.SetPolicy, options.OperationMiddlewares["setPolicy"]...)

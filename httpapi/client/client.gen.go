@@ -20,6 +20,7 @@ import (
 // Defines values for AdjustmentStatus.
 const (
 	AdjustmentStatusApproved  AdjustmentStatus = "approved"
+	AdjustmentStatusRejected  AdjustmentStatus = "rejected"
 	AdjustmentStatusRequested AdjustmentStatus = "requested"
 )
 
@@ -27,6 +28,8 @@ const (
 func (e AdjustmentStatus) Valid() bool {
 	switch e {
 	case AdjustmentStatusApproved:
+		return true
+	case AdjustmentStatusRejected:
 		return true
 	case AdjustmentStatusRequested:
 		return true
@@ -146,6 +149,93 @@ func (e DevPurchaseStatus) Valid() bool {
 	}
 }
 
+// Defines values for DisputeStatus.
+const (
+	DisputeStatusOpen     DisputeStatus = "open"
+	DisputeStatusRejected DisputeStatus = "rejected"
+	DisputeStatusUpheld   DisputeStatus = "upheld"
+)
+
+// Valid indicates whether the value is a known member of the DisputeStatus enum.
+func (e DisputeStatus) Valid() bool {
+	switch e {
+	case DisputeStatusOpen:
+		return true
+	case DisputeStatusRejected:
+		return true
+	case DisputeStatusUpheld:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DisputeResolutionOutcome.
+const (
+	DisputeResolutionOutcomeRejected DisputeResolutionOutcome = "rejected"
+	DisputeResolutionOutcomeUpheld   DisputeResolutionOutcome = "upheld"
+)
+
+// Valid indicates whether the value is a known member of the DisputeResolutionOutcome enum.
+func (e DisputeResolutionOutcome) Valid() bool {
+	switch e {
+	case DisputeResolutionOutcomeRejected:
+		return true
+	case DisputeResolutionOutcomeUpheld:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExplainedEventWhy.
+const (
+	ExplainedEventWhyCharge      ExplainedEventWhy = "charge"
+	ExplainedEventWhyHold        ExplainedEventWhy = "hold"
+	ExplainedEventWhyLot         ExplainedEventWhy = "lot"
+	ExplainedEventWhyObject      ExplainedEventWhy = "object"
+	ExplainedEventWhySameCommand ExplainedEventWhy = "same-command"
+	ExplainedEventWhySince       ExplainedEventWhy = "since"
+)
+
+// Valid indicates whether the value is a known member of the ExplainedEventWhy enum.
+func (e ExplainedEventWhy) Valid() bool {
+	switch e {
+	case ExplainedEventWhyCharge:
+		return true
+	case ExplainedEventWhyHold:
+		return true
+	case ExplainedEventWhyLot:
+		return true
+	case ExplainedEventWhyObject:
+		return true
+	case ExplainedEventWhySameCommand:
+		return true
+	case ExplainedEventWhySince:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExplainedLotClass.
+const (
+	ExplainedLotClassPromotional ExplainedLotClass = "promotional"
+	ExplainedLotClassPurchased   ExplainedLotClass = "purchased"
+)
+
+// Valid indicates whether the value is a known member of the ExplainedLotClass enum.
+func (e ExplainedLotClass) Valid() bool {
+	switch e {
+	case ExplainedLotClassPromotional:
+		return true
+	case ExplainedLotClassPurchased:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	Ok HealthStatus = "ok"
@@ -163,16 +253,16 @@ func (e HealthStatus) Valid() bool {
 
 // Defines values for LotClass.
 const (
-	Promotional LotClass = "promotional"
-	Purchased   LotClass = "purchased"
+	LotClassPromotional LotClass = "promotional"
+	LotClassPurchased   LotClass = "purchased"
 )
 
 // Valid indicates whether the value is a known member of the LotClass enum.
 func (e LotClass) Valid() bool {
 	switch e {
-	case Promotional:
+	case LotClassPromotional:
 		return true
-	case Purchased:
+	case LotClassPurchased:
 		return true
 	default:
 		return false
@@ -191,6 +281,27 @@ func (e MeterStatus) Valid() bool {
 	case MeterStatusClosed:
 		return true
 	case MeterStatusOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Network.
+const (
+	Ethereum Network = "ethereum"
+	Solana   Network = "solana"
+	Stripe   Network = "stripe"
+)
+
+// Valid indicates whether the value is a known member of the Network enum.
+func (e Network) Valid() bool {
+	switch e {
+	case Ethereum:
+		return true
+	case Solana:
+		return true
+	case Stripe:
 		return true
 	default:
 		return false
@@ -443,6 +554,42 @@ func (e Service) Valid() bool {
 	}
 }
 
+// Defines values for StoryKind.
+const (
+	StoryKindAdjustment    StoryKind = "adjustment"
+	StoryKindCreditRequest StoryKind = "credit-request"
+	StoryKindDeployment    StoryKind = "deployment"
+	StoryKindDispute       StoryKind = "dispute"
+	StoryKindPayment       StoryKind = "payment"
+	StoryKindPurchase      StoryKind = "purchase"
+	StoryKindReservation   StoryKind = "reservation"
+	StoryKindWithdrawal    StoryKind = "withdrawal"
+)
+
+// Valid indicates whether the value is a known member of the StoryKind enum.
+func (e StoryKind) Valid() bool {
+	switch e {
+	case StoryKindAdjustment:
+		return true
+	case StoryKindCreditRequest:
+		return true
+	case StoryKindDeployment:
+		return true
+	case StoryKindDispute:
+		return true
+	case StoryKindPayment:
+		return true
+	case StoryKindPurchase:
+		return true
+	case StoryKindReservation:
+		return true
+	case StoryKindWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TransactionService.
 const (
 	TransactionServiceBaremetal  TransactionService = "baremetal"
@@ -524,6 +671,60 @@ func (e TransactionType) Valid() bool {
 	}
 }
 
+// Defines values for WithdrawalCause.
+const (
+	WithdrawalCauseCancelled  WithdrawalCause = "cancelled"
+	WithdrawalCauseChargeback WithdrawalCause = "chargeback"
+	WithdrawalCauseFailed     WithdrawalCause = "failed"
+	WithdrawalCauseRejected   WithdrawalCause = "rejected"
+)
+
+// Valid indicates whether the value is a known member of the WithdrawalCause enum.
+func (e WithdrawalCause) Valid() bool {
+	switch e {
+	case WithdrawalCauseCancelled:
+		return true
+	case WithdrawalCauseChargeback:
+		return true
+	case WithdrawalCauseFailed:
+		return true
+	case WithdrawalCauseRejected:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WithdrawalStatus.
+const (
+	WithdrawalStatusApproved  WithdrawalStatus = "approved"
+	WithdrawalStatusCancelled WithdrawalStatus = "cancelled"
+	WithdrawalStatusFailed    WithdrawalStatus = "failed"
+	WithdrawalStatusPaid      WithdrawalStatus = "paid"
+	WithdrawalStatusRejected  WithdrawalStatus = "rejected"
+	WithdrawalStatusRequested WithdrawalStatus = "requested"
+)
+
+// Valid indicates whether the value is a known member of the WithdrawalStatus enum.
+func (e WithdrawalStatus) Valid() bool {
+	switch e {
+	case WithdrawalStatusApproved:
+		return true
+	case WithdrawalStatusCancelled:
+		return true
+	case WithdrawalStatusFailed:
+		return true
+	case WithdrawalStatusPaid:
+		return true
+	case WithdrawalStatusRejected:
+		return true
+	case WithdrawalStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GetBalanceParamsConsistency.
 const (
 	Strong GetBalanceParamsConsistency = "strong"
@@ -554,6 +755,27 @@ func (e ListEventsParamsWith) Valid() bool {
 	}
 }
 
+// Defines values for ListAdjustmentQueueParamsStatus.
+const (
+	ListAdjustmentQueueParamsStatusApproved  ListAdjustmentQueueParamsStatus = "approved"
+	ListAdjustmentQueueParamsStatusRejected  ListAdjustmentQueueParamsStatus = "rejected"
+	ListAdjustmentQueueParamsStatusRequested ListAdjustmentQueueParamsStatus = "requested"
+)
+
+// Valid indicates whether the value is a known member of the ListAdjustmentQueueParamsStatus enum.
+func (e ListAdjustmentQueueParamsStatus) Valid() bool {
+	switch e {
+	case ListAdjustmentQueueParamsStatusApproved:
+		return true
+	case ListAdjustmentQueueParamsStatusRejected:
+		return true
+	case ListAdjustmentQueueParamsStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListCreditRequestsParamsStatus.
 const (
 	ListCreditRequestsParamsStatusApproved  ListCreditRequestsParamsStatus = "approved"
@@ -578,25 +800,83 @@ func (e ListCreditRequestsParamsStatus) Valid() bool {
 	}
 }
 
+// Defines values for ListDisputeQueueParamsStatus.
+const (
+	ListDisputeQueueParamsStatusOpen     ListDisputeQueueParamsStatus = "open"
+	ListDisputeQueueParamsStatusRejected ListDisputeQueueParamsStatus = "rejected"
+	ListDisputeQueueParamsStatusUpheld   ListDisputeQueueParamsStatus = "upheld"
+)
+
+// Valid indicates whether the value is a known member of the ListDisputeQueueParamsStatus enum.
+func (e ListDisputeQueueParamsStatus) Valid() bool {
+	switch e {
+	case ListDisputeQueueParamsStatusOpen:
+		return true
+	case ListDisputeQueueParamsStatusRejected:
+		return true
+	case ListDisputeQueueParamsStatusUpheld:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWithdrawalQueueParamsStatus.
+const (
+	ListWithdrawalQueueParamsStatusApproved  ListWithdrawalQueueParamsStatus = "approved"
+	ListWithdrawalQueueParamsStatusCancelled ListWithdrawalQueueParamsStatus = "cancelled"
+	ListWithdrawalQueueParamsStatusFailed    ListWithdrawalQueueParamsStatus = "failed"
+	ListWithdrawalQueueParamsStatusOpen      ListWithdrawalQueueParamsStatus = "open"
+	ListWithdrawalQueueParamsStatusPaid      ListWithdrawalQueueParamsStatus = "paid"
+	ListWithdrawalQueueParamsStatusRejected  ListWithdrawalQueueParamsStatus = "rejected"
+	ListWithdrawalQueueParamsStatusRequested ListWithdrawalQueueParamsStatus = "requested"
+)
+
+// Valid indicates whether the value is a known member of the ListWithdrawalQueueParamsStatus enum.
+func (e ListWithdrawalQueueParamsStatus) Valid() bool {
+	switch e {
+	case ListWithdrawalQueueParamsStatusApproved:
+		return true
+	case ListWithdrawalQueueParamsStatusCancelled:
+		return true
+	case ListWithdrawalQueueParamsStatusFailed:
+		return true
+	case ListWithdrawalQueueParamsStatusOpen:
+		return true
+	case ListWithdrawalQueueParamsStatusPaid:
+		return true
+	case ListWithdrawalQueueParamsStatusRejected:
+		return true
+	case ListWithdrawalQueueParamsStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
 // Adjustment defines model for Adjustment.
 type Adjustment struct {
+	Account string `json:"account"`
+
 	// Amount Credits, canonical.
 	//
 	// Example: 12.5
-	Amount Money `json:"amount"`
+	Amount             Money     `json:"amount"`
+	ApprovedBy         []string  `json:"approved_by"`
+	Id                 string    `json:"id"`
+	Reason             string    `json:"reason"`
+	RejectedBy         *string   `json:"rejected_by,omitempty"`
+	Rejection          *string   `json:"rejection,omitempty"`
+	RelatedTransaction *string   `json:"related_transaction"`
+	RequestedAt        time.Time `json:"requested_at"`
+	RequestedBy        string    `json:"requested_by"`
 
-	// ApprovedBy One, or two where the policy asks for two.
-	ApprovedBy         []string `json:"approved_by"`
-	Id                 string   `json:"id"`
-	Reason             string   `json:"reason"`
-	RelatedTransaction *string  `json:"related_transaction"`
-	RequestedBy        string   `json:"requested_by"`
-
-	// Status In effect once it is approved.
+	// Status approved: in effect. After the first of two approvals it is still requested.
 	Status AdjustmentStatus `json:"status"`
+	Steps  []Step           `json:"steps"`
 }
 
-// AdjustmentStatus In effect once it is approved.
+// AdjustmentStatus approved: in effect. After the first of two approvals it is still requested.
 type AdjustmentStatus string
 
 // AdjustmentAnswer defines model for AdjustmentAnswer.
@@ -612,6 +892,15 @@ type AdjustmentAnswer struct {
 
 	// Transactions What the command made, deadlines that were due first.
 	Transactions []Transaction `json:"transactions"`
+}
+
+// AdjustmentList defines model for AdjustmentList.
+type AdjustmentList struct {
+	Items []Adjustment `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
 }
 
 // AdjustmentRequest defines model for AdjustmentRequest.
@@ -1111,6 +1400,82 @@ type DevPurchaseRequest struct {
 	ExpiresAt *time.Time  `json:"expires_at,omitempty"`
 }
 
+// Dispute defines model for Dispute.
+type Dispute struct {
+	Account string `json:"account"`
+
+	// AgeSeconds How long it has been open, or was.
+	AgeSeconds int64 `json:"age_seconds"`
+
+	// Amount Of the deduction.
+	Amount    Money     `json:"amount"`
+	Id        string    `json:"id"`
+	Note      *string   `json:"note,omitempty"`
+	OpenedAt  time.Time `json:"opened_at"`
+	OpenedBy  string    `json:"opened_by"`
+	Reason    string    `json:"reason"`
+	Reference string    `json:"reference"`
+
+	// Refund Credits, canonical.
+	//
+	// Example: 12.5
+	Refund     *Money        `json:"refund,omitempty"`
+	ResolvedBy *string       `json:"resolved_by,omitempty"`
+	Service    Service       `json:"service"`
+	Status     DisputeStatus `json:"status"`
+	Steps      []Step        `json:"steps"`
+
+	// TransactionId The deduction.
+	TransactionId string `json:"transaction_id"`
+}
+
+// DisputeStatus defines model for Dispute.Status.
+type DisputeStatus string
+
+// DisputeAnswer defines model for DisputeAnswer.
+type DisputeAnswer struct {
+	Balance Balance `json:"balance"`
+	Dispute Dispute `json:"dispute"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// Transactions What the command made, deadlines that were due first.
+	Transactions []Transaction `json:"transactions"`
+}
+
+// DisputeList defines model for DisputeList.
+type DisputeList struct {
+	Items []Dispute `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// DisputeRequest defines model for DisputeRequest.
+type DisputeRequest struct {
+	// Reason Free text; it is kept encrypted.
+	Reason        *Text `json:"reason,omitempty"`
+	TransactionId ID    `json:"transaction_id"`
+}
+
+// DisputeResolution defines model for DisputeResolution.
+type DisputeResolution struct {
+	// Note Free text; it is kept encrypted.
+	Note    *Text                    `json:"note,omitempty"`
+	Outcome DisputeResolutionOutcome `json:"outcome"`
+
+	// Refund Only with upheld; all that the deduction has left, if left out.
+	Refund *Figure `json:"refund,omitempty"`
+}
+
+// DisputeResolutionOutcome defines model for DisputeResolution.Outcome.
+type DisputeResolutionOutcome string
+
 // EmptyRequest defines model for EmptyRequest.
 type EmptyRequest = map[string]interface{}
 
@@ -1149,6 +1514,119 @@ type EventList struct {
 
 	// NextCursor null: this is the end.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// ExplainedEvent defines model for ExplainedEvent.
+type ExplainedEvent struct {
+	Actor string `json:"actor"`
+
+	// Data Byte for byte as it is stored and hashed.
+	Data map[string]interface{} `json:"data"`
+	Hash string                 `json:"hash"`
+	Id   string                 `json:"id"`
+
+	// Position Place in the whole log.
+	Position     Position  `json:"position"`
+	Postings     []Posting `json:"postings"`
+	PreviousHash string    `json:"previous_hash"`
+	RecordedAt   time.Time `json:"recorded_at"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+	Role     string   `json:"role"`
+	Type     string   `json:"type"`
+
+	// Why What it has to do with the charge.
+	Why ExplainedEventWhy `json:"why"`
+}
+
+// ExplainedEventWhy What it has to do with the charge.
+type ExplainedEventWhy string
+
+// ExplainedLot defines model for ExplainedLot.
+type ExplainedLot struct {
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount    Money             `json:"amount"`
+	Class     ExplainedLotClass `json:"class"`
+	ExpiresAt *time.Time        `json:"expires_at"`
+	Lot       int64             `json:"lot"`
+
+	// Origin Where a lot came from.
+	Origin Origin `json:"origin"`
+}
+
+// ExplainedLotClass defines model for ExplainedLot.Class.
+type ExplainedLotClass string
+
+// Explanation defines model for Explanation.
+type Explanation struct {
+	// Asked Who asked, and how.
+	Asked struct {
+		Actor          string `json:"actor"`
+		IdempotencyKey string `json:"idempotency_key"`
+
+		// Key The id of the API key.
+		Key        string    `json:"key"`
+		RecordedAt time.Time `json:"recorded_at"`
+		RequestId  string    `json:"request_id"`
+		Role       string    `json:"role"`
+	} `json:"asked"`
+
+	// BalanceAfter Credits, canonical.
+	//
+	// Example: 12.5
+	BalanceAfter Money `json:"balance_after"`
+
+	// BalanceBefore Credits, canonical.
+	//
+	// Example: 12.5
+	BalanceBefore Money `json:"balance_before"`
+
+	// Debt The part that no lot covered.
+	Debt Money `json:"debt"`
+
+	// Events All events that this answer rests on, in their order.
+	Events []ExplainedEvent `json:"events"`
+	Lots   []ExplainedLot   `json:"lots"`
+
+	// Objects The reservation or deployment that it is of.
+	Objects []Story `json:"objects"`
+
+	// Parts Transactions that one movement was split into; one for most.
+	Parts []string `json:"parts"`
+
+	// Reading The reading of a meter that was charged.
+	Reading *struct {
+		// Charged All that the meter has charged up to here.
+		Charged   Money  `json:"charged"`
+		Final     bool   `json:"final"`
+		Meter     string `json:"meter"`
+		Quantity  string `json:"quantity"`
+		UnitPrice string `json:"unit_price"`
+	} `json:"reading,omitempty"`
+
+	// Refunded What has come back of it.
+	Refunded Money `json:"refunded"`
+
+	// Since Refunds, disputes and corrections, oldest first.
+	Since []struct {
+		Actor string `json:"actor"`
+
+		// Amount Credits, canonical.
+		//
+		// Example: 12.5
+		Amount      Money  `json:"amount"`
+		Description string `json:"description"`
+		Event       string `json:"event"`
+
+		// Object Something with a life of its own, and who did what to it.
+		Object        *Story    `json:"object,omitempty"`
+		RecordedAt    time.Time `json:"recorded_at"`
+		TransactionId string    `json:"transaction_id"`
+	} `json:"since"`
+	Transaction Transaction `json:"transaction"`
 }
 
 // ExtensionRequest defines model for ExtensionRequest.
@@ -1248,6 +1726,9 @@ type MeterStatus string
 // Example: 12.5
 type Money = string
 
+// Network defines model for Network.
+type Network string
+
 // Notification defines model for Notification.
 type Notification struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -1294,6 +1775,24 @@ type ObjectStep struct {
 	Event         string `json:"event"`
 	Role          string `json:"role"`
 	Status        string `json:"status"`
+	TransactionId string `json:"transaction_id"`
+}
+
+// Origin Where a lot came from.
+type Origin struct {
+	Actor string `json:"actor"`
+
+	// Amount What the lot was born with.
+	Amount      Money  `json:"amount"`
+	Description string `json:"description"`
+	Event       string `json:"event"`
+
+	// Object Something with a life of its own, and who did what to it.
+	Object     *Story    `json:"object,omitempty"`
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// Reference Of a purchase its id, of an incentive its campaign, of a correction its id.
+	Reference     string `json:"reference"`
 	TransactionId string `json:"transaction_id"`
 }
 
@@ -1351,6 +1850,15 @@ type PaymentList struct {
 	// Lag How many positions that this engine has acknowledged the answer may lack.
 	Lag        *Lag    `json:"lag,omitempty"`
 	NextCursor *string `json:"next_cursor"`
+}
+
+// PayoutRequest defines model for PayoutRequest.
+type PayoutRequest struct {
+	// Network Where it was paid, if not on the network that was asked for.
+	Network *Network `json:"network,omitempty"`
+
+	// TxUrl Where the payment can be seen.
+	TxUrl string `json:"tx_url"`
 }
 
 // PlayAnswer defines model for PlayAnswer.
@@ -1429,6 +1937,22 @@ type PolicyRequest struct {
 // Position Place in the whole log.
 type Position = int64
 
+// Posting defines model for Posting.
+type Posting struct {
+	// Account A line of the chart of accounts.
+	Account string `json:"account"`
+
+	// Credit Credits, canonical.
+	//
+	// Example: 12.5
+	Credit Money `json:"credit"`
+
+	// Debit Credits, canonical.
+	//
+	// Example: 12.5
+	Debit Money `json:"debit"`
+}
+
 // Problem RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Problem struct {
 	// Allowance Credits, canonical.
@@ -1468,7 +1992,12 @@ type Problem struct {
 	Type      string  `json:"type"`
 
 	// Value What was given, cut short.
-	Value                *string                `json:"value,omitempty"`
+	Value *string `json:"value,omitempty"`
+
+	// Withdrawable Credits, canonical.
+	//
+	// Example: 12.5
+	Withdrawable         *Money                 `json:"withdrawable,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
@@ -1709,11 +2238,88 @@ type Service string
 // SignedAmountInput As AmountInput, or below zero.
 type SignedAmountInput = Figure
 
+// Statement defines model for Statement.
+type Statement struct {
+	Account string `json:"account"`
+
+	// ClosingBalance opening_balance + the sum of the totals.
+	ClosingBalance Money `json:"closing_balance"`
+
+	// Entries Oldest first.
+	Entries []Transaction `json:"entries"`
+	From    time.Time     `json:"from"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag   Lag    `json:"lag"`
+	Month string `json:"month"`
+
+	// OpeningBalance Credits, canonical.
+	//
+	// Example: 12.5
+	OpeningBalance Money `json:"opening_balance"`
+
+	// To Exclusive.
+	To     time.Time        `json:"to"`
+	Totals []StatementTotal `json:"totals"`
+}
+
+// StatementTotal defines model for StatementTotal.
+type StatementTotal struct {
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount Money `json:"amount"`
+	Count  int64 `json:"count"`
+
+	// Held Credits, canonical.
+	//
+	// Example: 12.5
+	Held Money           `json:"held"`
+	Type TransactionType `json:"type"`
+}
+
+// Step Who did what when.
+type Step struct {
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+	Event string    `json:"event"`
+	Role  string    `json:"role"`
+
+	// Status What it became.
+	Status        string `json:"status"`
+	TransactionId string `json:"transaction_id"`
+}
+
 // StopRequest defines model for StopRequest.
 type StopRequest struct {
 	// UsedMinutes The caller's fact; without it the engine counts started minutes.
 	UsedMinutes *int `json:"used_minutes,omitempty"`
 }
+
+// Story Something with a life of its own, and who did what to it.
+type Story struct {
+	// Answered The reason or note that was given when it ended.
+	Answered *string `json:"answered,omitempty"`
+
+	// Asked The reason that was given when it began.
+	Asked *string   `json:"asked,omitempty"`
+	Id    string    `json:"id"`
+	Kind  StoryKind `json:"kind"`
+
+	// Payments Of a purchase, by the provider's ids.
+	Payments *[]struct {
+		// Amount Credits, canonical.
+		//
+		// Example: 12.5
+		Amount  Money  `json:"amount"`
+		Payment string `json:"payment"`
+	} `json:"payments,omitempty"`
+	Status string `json:"status"`
+	Steps  []Step `json:"steps"`
+}
+
+// StoryKind defines model for Story.Kind.
+type StoryKind string
 
 // Text Free text; it is kept encrypted.
 type Text = string
@@ -1794,6 +2400,85 @@ type WebhookAnswer struct {
 	Taken bool `json:"taken"`
 }
 
+// Withdrawal defines model for Withdrawal.
+type Withdrawal struct {
+	Account string `json:"account"`
+
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount     Money    `json:"amount"`
+	ApprovedBy []string `json:"approved_by"`
+
+	// Cause Why it was not paid. chargeback: its purchase was taken back.
+	Cause *WithdrawalCause `json:"cause,omitempty"`
+
+	// DueBy 7 business days after it.
+	DueBy time.Time `json:"due_by"`
+
+	// DueFrom 3 business days of US payments after the request.
+	DueFrom time.Time `json:"due_from"`
+	Id      string    `json:"id"`
+
+	// Late It waits, and due_by is over.
+	Late bool `json:"late"`
+
+	// Lots The purchased lots that the request named.
+	Lots    []Lot    `json:"lots"`
+	Network Network  `json:"network"`
+	PaidOn  *Network `json:"paid_on,omitempty"`
+
+	// Purchase The purchase that was charged back.
+	Purchase      *string          `json:"purchase,omitempty"`
+	Reason        *string          `json:"reason,omitempty"`
+	RequestedAt   time.Time        `json:"requested_at"`
+	RequestedBy   string           `json:"requested_by"`
+	Status        WithdrawalStatus `json:"status"`
+	Steps         []Step           `json:"steps"`
+	TxUrl         *string          `json:"tx_url,omitempty"`
+	WalletAddress string           `json:"wallet_address"`
+}
+
+// WithdrawalCause Why it was not paid. chargeback: its purchase was taken back.
+type WithdrawalCause string
+
+// WithdrawalStatus defines model for Withdrawal.Status.
+type WithdrawalStatus string
+
+// WithdrawalAnswer defines model for WithdrawalAnswer.
+type WithdrawalAnswer struct {
+	Balance Balance `json:"balance"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// Transactions What the command made, deadlines that were due first.
+	Transactions []Transaction `json:"transactions"`
+	Withdrawal   Withdrawal    `json:"withdrawal"`
+}
+
+// WithdrawalList defines model for WithdrawalList.
+type WithdrawalList struct {
+	Items []Withdrawal `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// WithdrawalRequest defines model for WithdrawalRequest.
+type WithdrawalRequest struct {
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	Amount  AmountInput `json:"amount"`
+	Network Network     `json:"network"`
+
+	// WalletAddress Of the network's form; it is kept encrypted.
+	WalletAddress string `json:"wallet_address"`
+}
+
 // Account defines model for Account.
 type Account = ID
 
@@ -1808,6 +2493,9 @@ type Cursor = string
 
 // DeploymentID defines model for DeploymentID.
 type DeploymentID = ID
+
+// DisputeID defines model for DisputeID.
+type DisputeID = ID
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
@@ -1838,6 +2526,9 @@ type ReservationID = ID
 
 // TransactionID defines model for TransactionID.
 type TransactionID = ID
+
+// WithdrawalID defines model for WithdrawalID.
+type WithdrawalID = ID
 
 // BadRequest RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type BadRequest = Problem
@@ -1898,6 +2589,15 @@ type RequestAdjustmentParams struct {
 
 // ApproveAdjustmentParams defines parameters for ApproveAdjustment.
 type ApproveAdjustmentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// RejectAdjustmentParams defines parameters for RejectAdjustment.
+type RejectAdjustmentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
@@ -2051,6 +2751,41 @@ type RecordDeploymentUsageParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListDisputesParams defines parameters for ListDisputes.
+type ListDisputesParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// OpenDisputeParams defines parameters for OpenDispute.
+type OpenDisputeParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetDisputeParams defines parameters for GetDispute.
+type GetDisputeParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ResolveDisputeParams defines parameters for ResolveDispute.
+type ResolveDisputeParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// From The revision to begin with; the first event has revision 0.
@@ -2179,6 +2914,15 @@ type ReleaseReservationParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// GetStatementParams defines parameters for GetStatement.
+type GetStatementParams struct {
+	// Month The month, such as 2026-11.
+	Month string `form:"month" json:"month"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // ListTransactionsParams defines parameters for ListTransactions.
 type ListTransactionsParams struct {
 	Type    *TransactionType    `form:"type,omitempty" json:"type,omitempty"`
@@ -2205,6 +2949,12 @@ type GetTransactionParams struct {
 	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
+// ExplainTransactionParams defines parameters for ExplainTransaction.
+type ExplainTransactionParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // UnfreezeAccountParams defines parameters for UnfreezeAccount.
 type UnfreezeAccountParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
@@ -2213,6 +2963,94 @@ type UnfreezeAccountParams struct {
 	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
+
+// ListWithdrawalsParams defines parameters for ListWithdrawals.
+type ListWithdrawalsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// RequestWithdrawalParams defines parameters for RequestWithdrawal.
+type RequestWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetWithdrawalParams defines parameters for GetWithdrawal.
+type GetWithdrawalParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ApproveWithdrawalParams defines parameters for ApproveWithdrawal.
+type ApproveWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CancelWithdrawalParams defines parameters for CancelWithdrawal.
+type CancelWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// FailWithdrawalParams defines parameters for FailWithdrawal.
+type FailWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// RecordPayoutParams defines parameters for RecordPayout.
+type RecordPayoutParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// RejectWithdrawalParams defines parameters for RejectWithdrawal.
+type RejectWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListAdjustmentQueueParams defines parameters for ListAdjustmentQueue.
+type ListAdjustmentQueueParams struct {
+	// Status `requested` is the default.
+	Status  *ListAdjustmentQueueParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+	Account *string                          `form:"account,omitempty" json:"account,omitempty"`
+	Limit   *Limit                           `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListAdjustmentQueueParamsStatus defines parameters for ListAdjustmentQueue.
+type ListAdjustmentQueueParamsStatus string
 
 // ListCreditRequestsParams defines parameters for ListCreditRequests.
 type ListCreditRequestsParams struct {
@@ -2229,6 +3067,24 @@ type ListCreditRequestsParams struct {
 
 // ListCreditRequestsParamsStatus defines parameters for ListCreditRequests.
 type ListCreditRequestsParamsStatus string
+
+// ListDisputeQueueParams defines parameters for ListDisputeQueue.
+type ListDisputeQueueParams struct {
+	// Status `open` is the default.
+	Status  *ListDisputeQueueParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+	Account *string                       `form:"account,omitempty" json:"account,omitempty"`
+	Service *Service                      `form:"service,omitempty" json:"service,omitempty"`
+	Limit   *Limit                        `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListDisputeQueueParamsStatus defines parameters for ListDisputeQueue.
+type ListDisputeQueueParamsStatus string
 
 // ListUnmatchedPaymentsParams defines parameters for ListUnmatchedPayments.
 type ListUnmatchedPaymentsParams struct {
@@ -2249,6 +3105,27 @@ type ResolvePaymentParams struct {
 	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
+
+// ListWithdrawalQueueParams defines parameters for ListWithdrawalQueue.
+type ListWithdrawalQueueParams struct {
+	// Status `open`, which is requested and approved together, is the default.
+	Status  *ListWithdrawalQueueParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+	Account *string                          `form:"account,omitempty" json:"account,omitempty"`
+	Network *Network                         `form:"network,omitempty" json:"network,omitempty"`
+
+	// Late Only what is late, or only what is not.
+	Late  *bool  `form:"late,omitempty" json:"late,omitempty"`
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListWithdrawalQueueParamsStatus defines parameters for ListWithdrawalQueue.
+type ListWithdrawalQueueParamsStatus string
 
 // TakeWebhookJSONBody defines parameters for TakeWebhook.
 type TakeWebhookJSONBody = map[string]interface{}
@@ -2273,6 +3150,9 @@ type RequestAdjustmentJSONRequestBody = AdjustmentRequest
 
 // ApproveAdjustmentJSONRequestBody defines body for ApproveAdjustment for application/json ContentType.
 type ApproveAdjustmentJSONRequestBody = EmptyRequest
+
+// RejectAdjustmentJSONRequestBody defines body for RejectAdjustment for application/json ContentType.
+type RejectAdjustmentJSONRequestBody = ReasonRequest
 
 // RequestCreditJSONRequestBody defines body for RequestCredit for application/json ContentType.
 type RequestCreditJSONRequestBody = CreditRequestRequest
@@ -2307,6 +3187,12 @@ type StopDeploymentJSONRequestBody = StopRequest
 // RecordDeploymentUsageJSONRequestBody defines body for RecordDeploymentUsage for application/json ContentType.
 type RecordDeploymentUsageJSONRequestBody = UsageRequest
 
+// OpenDisputeJSONRequestBody defines body for OpenDispute for application/json ContentType.
+type OpenDisputeJSONRequestBody = DisputeRequest
+
+// ResolveDisputeJSONRequestBody defines body for ResolveDispute for application/json ContentType.
+type ResolveDisputeJSONRequestBody = DisputeResolution
+
 // FreezeAccountJSONRequestBody defines body for FreezeAccount for application/json ContentType.
 type FreezeAccountJSONRequestBody = ReasonRequest
 
@@ -2339,6 +3225,24 @@ type ReleaseReservationJSONRequestBody = ReasonRequest
 
 // UnfreezeAccountJSONRequestBody defines body for UnfreezeAccount for application/json ContentType.
 type UnfreezeAccountJSONRequestBody = ReasonRequest
+
+// RequestWithdrawalJSONRequestBody defines body for RequestWithdrawal for application/json ContentType.
+type RequestWithdrawalJSONRequestBody = WithdrawalRequest
+
+// ApproveWithdrawalJSONRequestBody defines body for ApproveWithdrawal for application/json ContentType.
+type ApproveWithdrawalJSONRequestBody = EmptyRequest
+
+// CancelWithdrawalJSONRequestBody defines body for CancelWithdrawal for application/json ContentType.
+type CancelWithdrawalJSONRequestBody = EmptyRequest
+
+// FailWithdrawalJSONRequestBody defines body for FailWithdrawal for application/json ContentType.
+type FailWithdrawalJSONRequestBody = ReasonRequest
+
+// RecordPayoutJSONRequestBody defines body for RecordPayout for application/json ContentType.
+type RecordPayoutJSONRequestBody = PayoutRequest
+
+// RejectWithdrawalJSONRequestBody defines body for RejectWithdrawal for application/json ContentType.
+type RejectWithdrawalJSONRequestBody = ReasonRequest
 
 // ResolvePaymentJSONRequestBody defines body for ResolvePayment for application/json ContentType.
 type ResolvePaymentJSONRequestBody = ResolveRequest
@@ -2491,6 +3395,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 		delete(object, "value")
 	}
 
+	if raw, found := object["withdrawable"]; found {
+		err = json.Unmarshal(raw, &a.Withdrawable)
+		if err != nil {
+			return fmt.Errorf("error reading 'withdrawable': %w", err)
+		}
+		delete(object, "withdrawable")
+	}
+
 	if len(object) != 0 {
 		a.AdditionalProperties = make(map[string]interface{})
 		for fieldName, fieldBuf := range object {
@@ -2600,6 +3512,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 		object["value"], err = json.Marshal(a.Value)
 		if err != nil {
 			return nil, fmt.Errorf("error marshaling 'value': %w", err)
+		}
+	}
+
+	if a.Withdrawable != nil {
+		object["withdrawable"], err = json.Marshal(a.Withdrawable)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'withdrawable': %w", err)
 		}
 	}
 
@@ -2811,6 +3730,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/adjustments/{adjustment_id}/approve (the `ApproveAdjustment` operationId).
 	ApproveAdjustment(ctx context.Context, account Account, adjustmentId AdjustmentID, params *ApproveAdjustmentParams, body ApproveAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectAdjustmentWithBody Refuse a correction
+	//
+	// It never takes effect. Not by who asked.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject (the `RejectAdjustment` operationId).
+	RejectAdjustmentWithBody(ctx context.Context, account Account, adjustmentId AdjustmentID, params *RejectAdjustmentParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectAdjustment Refuse a correction
+	//
+	// It never takes effect. Not by who asked.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject (the `RejectAdjustment` operationId).
+	RejectAdjustment(ctx context.Context, account Account, adjustmentId AdjustmentID, params *RejectAdjustmentParams, body RejectAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetBalance What the account has
 	//
@@ -3041,6 +3978,54 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/deployments/{deployment_id}/usage (the `RecordDeploymentUsage` operationId).
 	RecordDeploymentUsage(ctx context.Context, account Account, deploymentId DeploymentID, params *RecordDeploymentUsageParams, body RecordDeploymentUsageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListDisputes Disputes of the account
+	//
+	// Oldest first.
+	//
+	// Corresponds with GET /v1/accounts/{account}/disputes (the `ListDisputes` operationId).
+	ListDisputes(ctx context.Context, account Account, params *ListDisputesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenDisputeWithBody Dispute a deduction
+	//
+	// Also a capture, a metered charge or what a deployment took. One at a time for a deduction: `dispute-open` otherwise.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/disputes (the `OpenDispute` operationId).
+	OpenDisputeWithBody(ctx context.Context, account Account, params *OpenDisputeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenDispute Dispute a deduction
+	//
+	// Also a capture, a metered charge or what a deployment took. One at a time for a deduction: `dispute-open` otherwise.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/disputes (the `OpenDispute` operationId).
+	OpenDispute(ctx context.Context, account Account, params *OpenDisputeParams, body OpenDisputeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDispute One dispute, and who did what when
+	//
+	// Corresponds with GET /v1/accounts/{account}/disputes/{dispute_id} (the `GetDispute` operationId).
+	GetDispute(ctx context.Context, account Account, disputeId DisputeID, params *GetDisputeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveDisputeWithBody Decide a dispute
+	//
+	// Never by who opened it. Upheld, it gives back `refund` to the lots that it came from, at most what the deduction has left; all of that if `refund` is left out.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/disputes/{dispute_id}/resolve (the `ResolveDispute` operationId).
+	ResolveDisputeWithBody(ctx context.Context, account Account, disputeId DisputeID, params *ResolveDisputeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveDispute Decide a dispute
+	//
+	// Never by who opened it. Upheld, it gives back `refund` to the lots that it came from, at most what the deduction has left; all of that if `refund` is left out.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/disputes/{dispute_id}/resolve (the `ResolveDispute` operationId).
+	ResolveDispute(ctx context.Context, account Account, disputeId DisputeID, params *ResolveDisputeParams, body ResolveDisputeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListEvents Replay the account's events, in order
 	//
 	// The raw events as they are stored, each with its hash and the hash of the event before it, so
@@ -3248,6 +4233,13 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/reservations/{reservation_id}/release (the `ReleaseReservation` operationId).
 	ReleaseReservation(ctx context.Context, account Account, reservationId ReservationID, params *ReleaseReservationParams, body ReleaseReservationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetStatement What happened in a month
+	//
+	// By the times when it was recorded, in UTC. opening_balance + the sum of the totals = closing_balance. With `Accept: text/plain` as text.
+	//
+	// Corresponds with GET /v1/accounts/{account}/statement (the `GetStatement` operationId).
+	GetStatement(ctx context.Context, account Account, params *GetStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTransactions The account's history, newest first
 	//
 	// With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then.
@@ -3259,6 +4251,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id} (the `GetTransaction` operationId).
 	GetTransaction(ctx context.Context, account Account, transactionId TransactionID, params *GetTransactionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExplainTransaction All that led to a charge and followed from it
+	//
+	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text that can be sent to a customer.
+	//
+	// Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id}/explain (the `ExplainTransaction` operationId).
+	ExplainTransaction(ctx context.Context, account Account, transactionId TransactionID, params *ExplainTransactionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UnfreezeAccountWithBody End a freeze
 	//
@@ -3273,6 +4272,133 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/unfreeze (the `UnfreezeAccount` operationId).
 	UnfreezeAccount(ctx context.Context, account Account, params *UnfreezeAccountParams, body UnfreezeAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWithdrawals Withdrawals of the account
+	//
+	// Oldest first.
+	//
+	// Corresponds with GET /v1/accounts/{account}/withdrawals (the `ListWithdrawals` operationId).
+	ListWithdrawals(ctx context.Context, account Account, params *ListWithdrawalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestWithdrawalWithBody Ask for a payout of purchased credits
+	//
+	// The amount is held at once, from the purchased lots that would be spent first. Finance pays 3 to 7 business days later: `due_from`, `due_by`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals (the `RequestWithdrawal` operationId).
+	RequestWithdrawalWithBody(ctx context.Context, account Account, params *RequestWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestWithdrawal Ask for a payout of purchased credits
+	//
+	// The amount is held at once, from the purchased lots that would be spent first. Finance pays 3 to 7 business days later: `due_from`, `due_by`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals (the `RequestWithdrawal` operationId).
+	RequestWithdrawal(ctx context.Context, account Account, params *RequestWithdrawalParams, body RequestWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetWithdrawal One withdrawal, and who did what when
+	//
+	// Corresponds with GET /v1/accounts/{account}/withdrawals/{withdrawal_id} (the `GetWithdrawal` operationId).
+	GetWithdrawal(ctx context.Context, account Account, withdrawalId WithdrawalID, params *GetWithdrawalParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveWithdrawalWithBody Approve a payout
+	//
+	// Never by who asked; from the policy's amount on by two people, and until the second one the status stays `requested`. A frozen account is refused.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/approve (the `ApproveWithdrawal` operationId).
+	ApproveWithdrawalWithBody(ctx context.Context, account Account, withdrawalId WithdrawalID, params *ApproveWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveWithdrawal Approve a payout
+	//
+	// Never by who asked; from the policy's amount on by two people, and until the second one the status stays `requested`. A frozen account is refused.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/approve (the `ApproveWithdrawal` operationId).
+	ApproveWithdrawal(ctx context.Context, account Account, withdrawalId WithdrawalID, params *ApproveWithdrawalParams, body ApproveWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelWithdrawalWithBody Take a request back
+	//
+	// Until it is approved; the hold goes back to its lots.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/cancel (the `CancelWithdrawal` operationId).
+	CancelWithdrawalWithBody(ctx context.Context, account Account, withdrawalId WithdrawalID, params *CancelWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelWithdrawal Take a request back
+	//
+	// Until it is approved; the hold goes back to its lots.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/cancel (the `CancelWithdrawal` operationId).
+	CancelWithdrawal(ctx context.Context, account Account, withdrawalId WithdrawalID, params *CancelWithdrawalParams, body CancelWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FailWithdrawalWithBody Record that it can't be paid
+	//
+	// An approved payout that did not arrive; the hold goes back to its lots.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed (the `FailWithdrawal` operationId).
+	FailWithdrawalWithBody(ctx context.Context, account Account, withdrawalId WithdrawalID, params *FailWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FailWithdrawal Record that it can't be paid
+	//
+	// An approved payout that did not arrive; the hold goes back to its lots.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed (the `FailWithdrawal` operationId).
+	FailWithdrawal(ctx context.Context, account Account, withdrawalId WithdrawalID, params *FailWithdrawalParams, body FailWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordPayoutWithBody Record that it was paid
+	//
+	// Only once it is approved, and never for a frozen account.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid (the `RecordPayout` operationId).
+	RecordPayoutWithBody(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RecordPayoutParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RecordPayout Record that it was paid
+	//
+	// Only once it is approved, and never for a frozen account.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid (the `RecordPayout` operationId).
+	RecordPayout(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RecordPayoutParams, body RecordPayoutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectWithdrawalWithBody Refuse a payout
+	//
+	// The hold goes back to its lots.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject (the `RejectWithdrawal` operationId).
+	RejectWithdrawalWithBody(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RejectWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectWithdrawal Refuse a payout
+	//
+	// The hold goes back to its lots.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject (the `RejectWithdrawal` operationId).
+	RejectWithdrawal(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RejectWithdrawalParams, body RejectWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAdjustmentQueue Corrections that wait for finance
+	//
+	// All accounts, the oldest first.
+	//
+	// Corresponds with GET /v1/adjustments (the `ListAdjustmentQueue` operationId).
+	ListAdjustmentQueue(ctx context.Context, params *ListAdjustmentQueueParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListCreditRequests The queue of credit requests, oldest first
 	//
@@ -3290,6 +4416,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/deductions/batch (the `DeductBatch` operationId).
 	DeductBatchWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDisputeQueue The desk of support
+	//
+	// All accounts, the oldest first, with their age.
+	//
+	// Corresponds with GET /v1/disputes (the `ListDisputeQueue` operationId).
+	ListDisputeQueue(ctx context.Context, params *ListDisputeQueueParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListUnmatchedPayments Payments that fit nowhere, oldest first
 	//
@@ -3315,6 +4448,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/payments/unmatched/{payment_id}/resolve (the `ResolvePayment` operationId).
 	ResolvePayment(ctx context.Context, paymentId PaymentID, params *ResolvePaymentParams, body ResolvePaymentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWithdrawalQueue The desk of finance
+	//
+	// All accounts, the soonest due first; `late` tells what should have been paid already.
+	//
+	// Corresponds with GET /v1/withdrawals (the `ListWithdrawalQueue` operationId).
+	ListWithdrawalQueue(ctx context.Context, params *ListWithdrawalQueueParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TakeWebhookWithBody Events of the payment provider
 	//
@@ -3621,6 +4761,44 @@ func (c *Client) ApproveAdjustmentWithBody(ctx context.Context, account Account,
 // Corresponds with POST /v1/accounts/{account}/adjustments/{adjustment_id}/approve (the `ApproveAdjustment` operationId).
 func (c *Client) ApproveAdjustment(ctx context.Context, account Account, adjustmentId AdjustmentID, params *ApproveAdjustmentParams, body ApproveAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewApproveAdjustmentRequest(c.Server, account, adjustmentId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectAdjustmentWithBody Refuse a correction
+//
+// It never takes effect. Not by who asked.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject (the `RejectAdjustment` operationId).
+func (c *Client) RejectAdjustmentWithBody(ctx context.Context, account Account, adjustmentId AdjustmentID, params *RejectAdjustmentParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectAdjustmentRequestWithBody(c.Server, account, adjustmentId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectAdjustment Refuse a correction
+//
+// It never takes effect. Not by who asked.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject (the `RejectAdjustment` operationId).
+func (c *Client) RejectAdjustment(ctx context.Context, account Account, adjustmentId AdjustmentID, params *RejectAdjustmentParams, body RejectAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectAdjustmentRequest(c.Server, account, adjustmentId, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4130,6 +5308,114 @@ func (c *Client) RecordDeploymentUsage(ctx context.Context, account Account, dep
 	return c.Client.Do(req)
 }
 
+// ListDisputes Disputes of the account
+//
+// Oldest first.
+//
+// Corresponds with GET /v1/accounts/{account}/disputes (the `ListDisputes` operationId).
+func (c *Client) ListDisputes(ctx context.Context, account Account, params *ListDisputesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDisputesRequest(c.Server, account, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenDisputeWithBody Dispute a deduction
+//
+// Also a capture, a metered charge or what a deployment took. One at a time for a deduction: `dispute-open` otherwise.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/disputes (the `OpenDispute` operationId).
+func (c *Client) OpenDisputeWithBody(ctx context.Context, account Account, params *OpenDisputeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenDisputeRequestWithBody(c.Server, account, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenDispute Dispute a deduction
+//
+// Also a capture, a metered charge or what a deployment took. One at a time for a deduction: `dispute-open` otherwise.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/disputes (the `OpenDispute` operationId).
+func (c *Client) OpenDispute(ctx context.Context, account Account, params *OpenDisputeParams, body OpenDisputeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenDisputeRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDispute One dispute, and who did what when
+//
+// Corresponds with GET /v1/accounts/{account}/disputes/{dispute_id} (the `GetDispute` operationId).
+func (c *Client) GetDispute(ctx context.Context, account Account, disputeId DisputeID, params *GetDisputeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDisputeRequest(c.Server, account, disputeId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveDisputeWithBody Decide a dispute
+//
+// Never by who opened it. Upheld, it gives back `refund` to the lots that it came from, at most what the deduction has left; all of that if `refund` is left out.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/disputes/{dispute_id}/resolve (the `ResolveDispute` operationId).
+func (c *Client) ResolveDisputeWithBody(ctx context.Context, account Account, disputeId DisputeID, params *ResolveDisputeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveDisputeRequestWithBody(c.Server, account, disputeId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveDispute Decide a dispute
+//
+// Never by who opened it. Upheld, it gives back `refund` to the lots that it came from, at most what the deduction has left; all of that if `refund` is left out.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/disputes/{dispute_id}/resolve (the `ResolveDispute` operationId).
+func (c *Client) ResolveDispute(ctx context.Context, account Account, disputeId DisputeID, params *ResolveDisputeParams, body ResolveDisputeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveDisputeRequest(c.Server, account, disputeId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListEvents Replay the account's events, in order
 //
 // The raw events as they are stored, each with its hash and the hash of the event before it, so
@@ -4587,6 +5873,23 @@ func (c *Client) ReleaseReservation(ctx context.Context, account Account, reserv
 	return c.Client.Do(req)
 }
 
+// GetStatement What happened in a month
+//
+// By the times when it was recorded, in UTC. opening_balance + the sum of the totals = closing_balance. With `Accept: text/plain` as text.
+//
+// Corresponds with GET /v1/accounts/{account}/statement (the `GetStatement` operationId).
+func (c *Client) GetStatement(ctx context.Context, account Account, params *GetStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetStatementRequest(c.Server, account, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListTransactions The account's history, newest first
 //
 // With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then.
@@ -4609,6 +5912,23 @@ func (c *Client) ListTransactions(ctx context.Context, account Account, params *
 // Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id} (the `GetTransaction` operationId).
 func (c *Client) GetTransaction(ctx context.Context, account Account, transactionId TransactionID, params *GetTransactionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetTransactionRequest(c.Server, account, transactionId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExplainTransaction All that led to a charge and followed from it
+//
+// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text that can be sent to a customer.
+//
+// Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id}/explain (the `ExplainTransaction` operationId).
+func (c *Client) ExplainTransaction(ctx context.Context, account Account, transactionId TransactionID, params *ExplainTransactionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainTransactionRequest(c.Server, account, transactionId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4653,6 +5973,283 @@ func (c *Client) UnfreezeAccount(ctx context.Context, account Account, params *U
 	return c.Client.Do(req)
 }
 
+// ListWithdrawals Withdrawals of the account
+//
+// Oldest first.
+//
+// Corresponds with GET /v1/accounts/{account}/withdrawals (the `ListWithdrawals` operationId).
+func (c *Client) ListWithdrawals(ctx context.Context, account Account, params *ListWithdrawalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWithdrawalsRequest(c.Server, account, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestWithdrawalWithBody Ask for a payout of purchased credits
+//
+// The amount is held at once, from the purchased lots that would be spent first. Finance pays 3 to 7 business days later: `due_from`, `due_by`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals (the `RequestWithdrawal` operationId).
+func (c *Client) RequestWithdrawalWithBody(ctx context.Context, account Account, params *RequestWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestWithdrawalRequestWithBody(c.Server, account, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestWithdrawal Ask for a payout of purchased credits
+//
+// The amount is held at once, from the purchased lots that would be spent first. Finance pays 3 to 7 business days later: `due_from`, `due_by`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals (the `RequestWithdrawal` operationId).
+func (c *Client) RequestWithdrawal(ctx context.Context, account Account, params *RequestWithdrawalParams, body RequestWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestWithdrawalRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWithdrawal One withdrawal, and who did what when
+//
+// Corresponds with GET /v1/accounts/{account}/withdrawals/{withdrawal_id} (the `GetWithdrawal` operationId).
+func (c *Client) GetWithdrawal(ctx context.Context, account Account, withdrawalId WithdrawalID, params *GetWithdrawalParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWithdrawalRequest(c.Server, account, withdrawalId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveWithdrawalWithBody Approve a payout
+//
+// Never by who asked; from the policy's amount on by two people, and until the second one the status stays `requested`. A frozen account is refused.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/approve (the `ApproveWithdrawal` operationId).
+func (c *Client) ApproveWithdrawalWithBody(ctx context.Context, account Account, withdrawalId WithdrawalID, params *ApproveWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveWithdrawalRequestWithBody(c.Server, account, withdrawalId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveWithdrawal Approve a payout
+//
+// Never by who asked; from the policy's amount on by two people, and until the second one the status stays `requested`. A frozen account is refused.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/approve (the `ApproveWithdrawal` operationId).
+func (c *Client) ApproveWithdrawal(ctx context.Context, account Account, withdrawalId WithdrawalID, params *ApproveWithdrawalParams, body ApproveWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveWithdrawalRequest(c.Server, account, withdrawalId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelWithdrawalWithBody Take a request back
+//
+// Until it is approved; the hold goes back to its lots.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/cancel (the `CancelWithdrawal` operationId).
+func (c *Client) CancelWithdrawalWithBody(ctx context.Context, account Account, withdrawalId WithdrawalID, params *CancelWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelWithdrawalRequestWithBody(c.Server, account, withdrawalId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelWithdrawal Take a request back
+//
+// Until it is approved; the hold goes back to its lots.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/cancel (the `CancelWithdrawal` operationId).
+func (c *Client) CancelWithdrawal(ctx context.Context, account Account, withdrawalId WithdrawalID, params *CancelWithdrawalParams, body CancelWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelWithdrawalRequest(c.Server, account, withdrawalId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FailWithdrawalWithBody Record that it can't be paid
+//
+// An approved payout that did not arrive; the hold goes back to its lots.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed (the `FailWithdrawal` operationId).
+func (c *Client) FailWithdrawalWithBody(ctx context.Context, account Account, withdrawalId WithdrawalID, params *FailWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFailWithdrawalRequestWithBody(c.Server, account, withdrawalId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FailWithdrawal Record that it can't be paid
+//
+// An approved payout that did not arrive; the hold goes back to its lots.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed (the `FailWithdrawal` operationId).
+func (c *Client) FailWithdrawal(ctx context.Context, account Account, withdrawalId WithdrawalID, params *FailWithdrawalParams, body FailWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFailWithdrawalRequest(c.Server, account, withdrawalId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordPayoutWithBody Record that it was paid
+//
+// Only once it is approved, and never for a frozen account.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid (the `RecordPayout` operationId).
+func (c *Client) RecordPayoutWithBody(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RecordPayoutParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordPayoutRequestWithBody(c.Server, account, withdrawalId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RecordPayout Record that it was paid
+//
+// Only once it is approved, and never for a frozen account.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid (the `RecordPayout` operationId).
+func (c *Client) RecordPayout(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RecordPayoutParams, body RecordPayoutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRecordPayoutRequest(c.Server, account, withdrawalId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectWithdrawalWithBody Refuse a payout
+//
+// The hold goes back to its lots.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject (the `RejectWithdrawal` operationId).
+func (c *Client) RejectWithdrawalWithBody(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RejectWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectWithdrawalRequestWithBody(c.Server, account, withdrawalId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectWithdrawal Refuse a payout
+//
+// The hold goes back to its lots.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject (the `RejectWithdrawal` operationId).
+func (c *Client) RejectWithdrawal(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RejectWithdrawalParams, body RejectWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectWithdrawalRequest(c.Server, account, withdrawalId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAdjustmentQueue Corrections that wait for finance
+//
+// All accounts, the oldest first.
+//
+// Corresponds with GET /v1/adjustments (the `ListAdjustmentQueue` operationId).
+func (c *Client) ListAdjustmentQueue(ctx context.Context, params *ListAdjustmentQueueParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAdjustmentQueueRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListCreditRequests The queue of credit requests, oldest first
 //
 // Corresponds with GET /v1/credit-requests (the `ListCreditRequests` operationId).
@@ -4680,6 +6277,23 @@ func (c *Client) ListCreditRequests(ctx context.Context, params *ListCreditReque
 // Corresponds with POST /v1/deductions/batch (the `DeductBatch` operationId).
 func (c *Client) DeductBatchWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeductBatchRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDisputeQueue The desk of support
+//
+// All accounts, the oldest first, with their age.
+//
+// Corresponds with GET /v1/disputes (the `ListDisputeQueue` operationId).
+func (c *Client) ListDisputeQueue(ctx context.Context, params *ListDisputeQueueParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDisputeQueueRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4735,6 +6349,23 @@ func (c *Client) ResolvePaymentWithBody(ctx context.Context, paymentId PaymentID
 // Corresponds with POST /v1/payments/unmatched/{payment_id}/resolve (the `ResolvePayment` operationId).
 func (c *Client) ResolvePayment(ctx context.Context, paymentId PaymentID, params *ResolvePaymentParams, body ResolvePaymentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewResolvePaymentRequest(c.Server, paymentId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWithdrawalQueue The desk of finance
+//
+// All accounts, the soonest due first; `late` tells what should have been paid already.
+//
+// Corresponds with GET /v1/withdrawals (the `ListWithdrawalQueue` operationId).
+func (c *Client) ListWithdrawalQueue(ctx context.Context, params *ListWithdrawalQueueParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWithdrawalQueueRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5281,6 +6912,84 @@ func NewApproveAdjustmentRequestWithBody(server string, account Account, adjustm
 	}
 
 	operationPath := fmt.Sprintf("/v1/accounts/%s/adjustments/%s/approve", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRejectAdjustmentRequest calls the generic RejectAdjustment builder with application/json body
+func NewRejectAdjustmentRequest(server string, account Account, adjustmentId AdjustmentID, params *RejectAdjustmentParams, body RejectAdjustmentJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRejectAdjustmentRequestWithBody(server, account, adjustmentId, params, "application/json", bodyReader)
+}
+
+// NewRejectAdjustmentRequestWithBody constructs an http.Request for the RejectAdjustment method, with any body, and a specified content type
+func NewRejectAdjustmentRequestWithBody(server string, account Account, adjustmentId AdjustmentID, params *RejectAdjustmentParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "adjustment_id", adjustmentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/adjustments/%s/reject", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -6539,6 +8248,308 @@ func NewRecordDeploymentUsageRequestWithBody(server string, account Account, dep
 	return req, nil
 }
 
+// NewListDisputesRequest constructs an http.Request for the ListDisputes method
+func NewListDisputesRequest(server string, account Account, params *ListDisputesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/disputes", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewOpenDisputeRequest calls the generic OpenDispute builder with application/json body
+func NewOpenDisputeRequest(server string, account Account, params *OpenDisputeParams, body OpenDisputeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOpenDisputeRequestWithBody(server, account, params, "application/json", bodyReader)
+}
+
+// NewOpenDisputeRequestWithBody constructs an http.Request for the OpenDispute method, with any body, and a specified content type
+func NewOpenDisputeRequestWithBody(server string, account Account, params *OpenDisputeParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/disputes", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetDisputeRequest constructs an http.Request for the GetDispute method
+func NewGetDisputeRequest(server string, account Account, disputeId DisputeID, params *GetDisputeParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "dispute_id", disputeId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/disputes/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewResolveDisputeRequest calls the generic ResolveDispute builder with application/json body
+func NewResolveDisputeRequest(server string, account Account, disputeId DisputeID, params *ResolveDisputeParams, body ResolveDisputeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewResolveDisputeRequestWithBody(server, account, disputeId, params, "application/json", bodyReader)
+}
+
+// NewResolveDisputeRequestWithBody constructs an http.Request for the ResolveDispute method, with any body, and a specified content type
+func NewResolveDisputeRequestWithBody(server string, account Account, disputeId DisputeID, params *ResolveDisputeParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "dispute_id", disputeId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/disputes/%s/resolve", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListEventsRequest constructs an http.Request for the ListEvents method
 func NewListEventsRequest(server string, account Account, params *ListEventsParams) (*http.Request, error) {
 	var err error
@@ -7621,6 +9632,75 @@ func NewReleaseReservationRequestWithBody(server string, account Account, reserv
 	return req, nil
 }
 
+// NewGetStatementRequest constructs an http.Request for the GetStatement method
+func NewGetStatementRequest(server string, account Account, params *GetStatementParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/statement", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "month", params.Month, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTransactionsRequest constructs an http.Request for the ListTransactions method
 func NewListTransactionsRequest(server string, account Account, params *ListTransactionsParams) (*http.Request, error) {
 	var err error
@@ -7834,6 +9914,74 @@ func NewGetTransactionRequest(server string, account Account, transactionId Tran
 	return req, nil
 }
 
+// NewExplainTransactionRequest constructs an http.Request for the ExplainTransaction method
+func NewExplainTransactionRequest(server string, account Account, transactionId TransactionID, params *ExplainTransactionParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "transaction_id", transactionId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/transactions/%s/explain", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewUnfreezeAccountRequest calls the generic UnfreezeAccount builder with application/json body
 func NewUnfreezeAccountRequest(server string, account Account, params *UnfreezeAccountParams, body UnfreezeAccountJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -7902,6 +10050,722 @@ func NewUnfreezeAccountRequestWithBody(server string, account Account, params *U
 			req.Header.Set("If-Match", headerParam1)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewListWithdrawalsRequest constructs an http.Request for the ListWithdrawals method
+func NewListWithdrawalsRequest(server string, account Account, params *ListWithdrawalsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/withdrawals", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRequestWithdrawalRequest calls the generic RequestWithdrawal builder with application/json body
+func NewRequestWithdrawalRequest(server string, account Account, params *RequestWithdrawalParams, body RequestWithdrawalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRequestWithdrawalRequestWithBody(server, account, params, "application/json", bodyReader)
+}
+
+// NewRequestWithdrawalRequestWithBody constructs an http.Request for the RequestWithdrawal method, with any body, and a specified content type
+func NewRequestWithdrawalRequestWithBody(server string, account Account, params *RequestWithdrawalParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/withdrawals", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetWithdrawalRequest constructs an http.Request for the GetWithdrawal method
+func NewGetWithdrawalRequest(server string, account Account, withdrawalId WithdrawalID, params *GetWithdrawalParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "withdrawal_id", withdrawalId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/withdrawals/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApproveWithdrawalRequest calls the generic ApproveWithdrawal builder with application/json body
+func NewApproveWithdrawalRequest(server string, account Account, withdrawalId WithdrawalID, params *ApproveWithdrawalParams, body ApproveWithdrawalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApproveWithdrawalRequestWithBody(server, account, withdrawalId, params, "application/json", bodyReader)
+}
+
+// NewApproveWithdrawalRequestWithBody constructs an http.Request for the ApproveWithdrawal method, with any body, and a specified content type
+func NewApproveWithdrawalRequestWithBody(server string, account Account, withdrawalId WithdrawalID, params *ApproveWithdrawalParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "withdrawal_id", withdrawalId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/withdrawals/%s/approve", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCancelWithdrawalRequest calls the generic CancelWithdrawal builder with application/json body
+func NewCancelWithdrawalRequest(server string, account Account, withdrawalId WithdrawalID, params *CancelWithdrawalParams, body CancelWithdrawalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCancelWithdrawalRequestWithBody(server, account, withdrawalId, params, "application/json", bodyReader)
+}
+
+// NewCancelWithdrawalRequestWithBody constructs an http.Request for the CancelWithdrawal method, with any body, and a specified content type
+func NewCancelWithdrawalRequestWithBody(server string, account Account, withdrawalId WithdrawalID, params *CancelWithdrawalParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "withdrawal_id", withdrawalId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/withdrawals/%s/cancel", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewFailWithdrawalRequest calls the generic FailWithdrawal builder with application/json body
+func NewFailWithdrawalRequest(server string, account Account, withdrawalId WithdrawalID, params *FailWithdrawalParams, body FailWithdrawalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewFailWithdrawalRequestWithBody(server, account, withdrawalId, params, "application/json", bodyReader)
+}
+
+// NewFailWithdrawalRequestWithBody constructs an http.Request for the FailWithdrawal method, with any body, and a specified content type
+func NewFailWithdrawalRequestWithBody(server string, account Account, withdrawalId WithdrawalID, params *FailWithdrawalParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "withdrawal_id", withdrawalId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/withdrawals/%s/failed", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRecordPayoutRequest calls the generic RecordPayout builder with application/json body
+func NewRecordPayoutRequest(server string, account Account, withdrawalId WithdrawalID, params *RecordPayoutParams, body RecordPayoutJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRecordPayoutRequestWithBody(server, account, withdrawalId, params, "application/json", bodyReader)
+}
+
+// NewRecordPayoutRequestWithBody constructs an http.Request for the RecordPayout method, with any body, and a specified content type
+func NewRecordPayoutRequestWithBody(server string, account Account, withdrawalId WithdrawalID, params *RecordPayoutParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "withdrawal_id", withdrawalId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/withdrawals/%s/paid", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRejectWithdrawalRequest calls the generic RejectWithdrawal builder with application/json body
+func NewRejectWithdrawalRequest(server string, account Account, withdrawalId WithdrawalID, params *RejectWithdrawalParams, body RejectWithdrawalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRejectWithdrawalRequestWithBody(server, account, withdrawalId, params, "application/json", bodyReader)
+}
+
+// NewRejectWithdrawalRequestWithBody constructs an http.Request for the RejectWithdrawal method, with any body, and a specified content type
+func NewRejectWithdrawalRequestWithBody(server string, account Account, withdrawalId WithdrawalID, params *RejectWithdrawalParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "withdrawal_id", withdrawalId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/withdrawals/%s/reject", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListAdjustmentQueueRequest constructs an http.Request for the ListAdjustmentQueue method
+func NewListAdjustmentQueueRequest(server string, params *ListAdjustmentQueueParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/adjustments")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Account != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", *params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -8034,6 +10898,120 @@ func NewDeductBatchRequestWithBody(server string, contentType string, body io.Re
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListDisputeQueueRequest constructs an http.Request for the ListDisputeQueue method
+func NewListDisputeQueueRequest(server string, params *ListDisputeQueueParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/disputes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Account != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", *params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Service != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "service", *params.Service, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -8182,6 +11160,132 @@ func NewResolvePaymentRequestWithBody(server string, paymentId PaymentID, params
 			req.Header.Set("If-Match", headerParam1)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewListWithdrawalQueueRequest constructs an http.Request for the ListWithdrawalQueue method
+func NewListWithdrawalQueueRequest(server string, params *ListWithdrawalQueueParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/withdrawals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Account != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", *params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Network != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "network", *params.Network, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Late != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "late", *params.Late, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -8426,6 +11530,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/adjustments/{adjustment_id}/approve (the `ApproveAdjustment` operationId).
 	ApproveAdjustmentWithResponse(ctx context.Context, account Account, adjustmentId AdjustmentID, params *ApproveAdjustmentParams, body ApproveAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveAdjustmentResponse, error)
 
+	// RejectAdjustmentWithBodyWithResponse Refuse a correction
+	//
+	// It never takes effect. Not by who asked.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject (the `RejectAdjustment` operationId).
+	RejectAdjustmentWithBodyWithResponse(ctx context.Context, account Account, adjustmentId AdjustmentID, params *RejectAdjustmentParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectAdjustmentResponse, error)
+
+	// RejectAdjustmentWithResponse Refuse a correction
+	//
+	// It never takes effect. Not by who asked.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject (the `RejectAdjustment` operationId).
+	RejectAdjustmentWithResponse(ctx context.Context, account Account, adjustmentId AdjustmentID, params *RejectAdjustmentParams, body RejectAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectAdjustmentResponse, error)
+
 	// GetBalanceWithResponse What the account has
 	//
 	// An account never seen reads as zeros. The `ETag` is the account's revision.
@@ -8665,6 +11787,58 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/deployments/{deployment_id}/usage (the `RecordDeploymentUsage` operationId).
 	RecordDeploymentUsageWithResponse(ctx context.Context, account Account, deploymentId DeploymentID, params *RecordDeploymentUsageParams, body RecordDeploymentUsageJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordDeploymentUsageResponse, error)
 
+	// ListDisputesWithResponse Disputes of the account
+	//
+	// Oldest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/disputes (the `ListDisputes` operationId).
+	ListDisputesWithResponse(ctx context.Context, account Account, params *ListDisputesParams, reqEditors ...RequestEditorFn) (*ListDisputesResponse, error)
+
+	// OpenDisputeWithBodyWithResponse Dispute a deduction
+	//
+	// Also a capture, a metered charge or what a deployment took. One at a time for a deduction: `dispute-open` otherwise.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/disputes (the `OpenDispute` operationId).
+	OpenDisputeWithBodyWithResponse(ctx context.Context, account Account, params *OpenDisputeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenDisputeResponse, error)
+
+	// OpenDisputeWithResponse Dispute a deduction
+	//
+	// Also a capture, a metered charge or what a deployment took. One at a time for a deduction: `dispute-open` otherwise.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/disputes (the `OpenDispute` operationId).
+	OpenDisputeWithResponse(ctx context.Context, account Account, params *OpenDisputeParams, body OpenDisputeJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenDisputeResponse, error)
+
+	// GetDisputeWithResponse One dispute, and who did what when
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/disputes/{dispute_id} (the `GetDispute` operationId).
+	GetDisputeWithResponse(ctx context.Context, account Account, disputeId DisputeID, params *GetDisputeParams, reqEditors ...RequestEditorFn) (*GetDisputeResponse, error)
+
+	// ResolveDisputeWithBodyWithResponse Decide a dispute
+	//
+	// Never by who opened it. Upheld, it gives back `refund` to the lots that it came from, at most what the deduction has left; all of that if `refund` is left out.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/disputes/{dispute_id}/resolve (the `ResolveDispute` operationId).
+	ResolveDisputeWithBodyWithResponse(ctx context.Context, account Account, disputeId DisputeID, params *ResolveDisputeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResolveDisputeResponse, error)
+
+	// ResolveDisputeWithResponse Decide a dispute
+	//
+	// Never by who opened it. Upheld, it gives back `refund` to the lots that it came from, at most what the deduction has left; all of that if `refund` is left out.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/disputes/{dispute_id}/resolve (the `ResolveDispute` operationId).
+	ResolveDisputeWithResponse(ctx context.Context, account Account, disputeId DisputeID, params *ResolveDisputeParams, body ResolveDisputeJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveDisputeResponse, error)
+
 	// ListEventsWithResponse Replay the account's events, in order
 	//
 	// The raw events as they are stored, each with its hash and the hash of the event before it, so
@@ -8882,6 +12056,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/reservations/{reservation_id}/release (the `ReleaseReservation` operationId).
 	ReleaseReservationWithResponse(ctx context.Context, account Account, reservationId ReservationID, params *ReleaseReservationParams, body ReleaseReservationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseReservationResponse, error)
 
+	// GetStatementWithResponse What happened in a month
+	//
+	// By the times when it was recorded, in UTC. opening_balance + the sum of the totals = closing_balance. With `Accept: text/plain` as text.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/statement (the `GetStatement` operationId).
+	GetStatementWithResponse(ctx context.Context, account Account, params *GetStatementParams, reqEditors ...RequestEditorFn) (*GetStatementResponse, error)
+
 	// ListTransactionsWithResponse The account's history, newest first
 	//
 	// With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then.
@@ -8898,6 +12081,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id} (the `GetTransaction` operationId).
 	GetTransactionWithResponse(ctx context.Context, account Account, transactionId TransactionID, params *GetTransactionParams, reqEditors ...RequestEditorFn) (*GetTransactionResponse, error)
 
+	// ExplainTransactionWithResponse All that led to a charge and followed from it
+	//
+	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text that can be sent to a customer.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id}/explain (the `ExplainTransaction` operationId).
+	ExplainTransactionWithResponse(ctx context.Context, account Account, transactionId TransactionID, params *ExplainTransactionParams, reqEditors ...RequestEditorFn) (*ExplainTransactionResponse, error)
+
 	// UnfreezeAccountWithBodyWithResponse End a freeze
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -8911,6 +12103,139 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/unfreeze (the `UnfreezeAccount` operationId).
 	UnfreezeAccountWithResponse(ctx context.Context, account Account, params *UnfreezeAccountParams, body UnfreezeAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*UnfreezeAccountResponse, error)
+
+	// ListWithdrawalsWithResponse Withdrawals of the account
+	//
+	// Oldest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/withdrawals (the `ListWithdrawals` operationId).
+	ListWithdrawalsWithResponse(ctx context.Context, account Account, params *ListWithdrawalsParams, reqEditors ...RequestEditorFn) (*ListWithdrawalsResponse, error)
+
+	// RequestWithdrawalWithBodyWithResponse Ask for a payout of purchased credits
+	//
+	// The amount is held at once, from the purchased lots that would be spent first. Finance pays 3 to 7 business days later: `due_from`, `due_by`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals (the `RequestWithdrawal` operationId).
+	RequestWithdrawalWithBodyWithResponse(ctx context.Context, account Account, params *RequestWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestWithdrawalResponse, error)
+
+	// RequestWithdrawalWithResponse Ask for a payout of purchased credits
+	//
+	// The amount is held at once, from the purchased lots that would be spent first. Finance pays 3 to 7 business days later: `due_from`, `due_by`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals (the `RequestWithdrawal` operationId).
+	RequestWithdrawalWithResponse(ctx context.Context, account Account, params *RequestWithdrawalParams, body RequestWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestWithdrawalResponse, error)
+
+	// GetWithdrawalWithResponse One withdrawal, and who did what when
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/withdrawals/{withdrawal_id} (the `GetWithdrawal` operationId).
+	GetWithdrawalWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *GetWithdrawalParams, reqEditors ...RequestEditorFn) (*GetWithdrawalResponse, error)
+
+	// ApproveWithdrawalWithBodyWithResponse Approve a payout
+	//
+	// Never by who asked; from the policy's amount on by two people, and until the second one the status stays `requested`. A frozen account is refused.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/approve (the `ApproveWithdrawal` operationId).
+	ApproveWithdrawalWithBodyWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *ApproveWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveWithdrawalResponse, error)
+
+	// ApproveWithdrawalWithResponse Approve a payout
+	//
+	// Never by who asked; from the policy's amount on by two people, and until the second one the status stays `requested`. A frozen account is refused.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/approve (the `ApproveWithdrawal` operationId).
+	ApproveWithdrawalWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *ApproveWithdrawalParams, body ApproveWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveWithdrawalResponse, error)
+
+	// CancelWithdrawalWithBodyWithResponse Take a request back
+	//
+	// Until it is approved; the hold goes back to its lots.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/cancel (the `CancelWithdrawal` operationId).
+	CancelWithdrawalWithBodyWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *CancelWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CancelWithdrawalResponse, error)
+
+	// CancelWithdrawalWithResponse Take a request back
+	//
+	// Until it is approved; the hold goes back to its lots.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/cancel (the `CancelWithdrawal` operationId).
+	CancelWithdrawalWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *CancelWithdrawalParams, body CancelWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*CancelWithdrawalResponse, error)
+
+	// FailWithdrawalWithBodyWithResponse Record that it can't be paid
+	//
+	// An approved payout that did not arrive; the hold goes back to its lots.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed (the `FailWithdrawal` operationId).
+	FailWithdrawalWithBodyWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *FailWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FailWithdrawalResponse, error)
+
+	// FailWithdrawalWithResponse Record that it can't be paid
+	//
+	// An approved payout that did not arrive; the hold goes back to its lots.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed (the `FailWithdrawal` operationId).
+	FailWithdrawalWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *FailWithdrawalParams, body FailWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*FailWithdrawalResponse, error)
+
+	// RecordPayoutWithBodyWithResponse Record that it was paid
+	//
+	// Only once it is approved, and never for a frozen account.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid (the `RecordPayout` operationId).
+	RecordPayoutWithBodyWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RecordPayoutParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordPayoutResponse, error)
+
+	// RecordPayoutWithResponse Record that it was paid
+	//
+	// Only once it is approved, and never for a frozen account.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid (the `RecordPayout` operationId).
+	RecordPayoutWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RecordPayoutParams, body RecordPayoutJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordPayoutResponse, error)
+
+	// RejectWithdrawalWithBodyWithResponse Refuse a payout
+	//
+	// The hold goes back to its lots.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject (the `RejectWithdrawal` operationId).
+	RejectWithdrawalWithBodyWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RejectWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectWithdrawalResponse, error)
+
+	// RejectWithdrawalWithResponse Refuse a payout
+	//
+	// The hold goes back to its lots.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject (the `RejectWithdrawal` operationId).
+	RejectWithdrawalWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RejectWithdrawalParams, body RejectWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectWithdrawalResponse, error)
+
+	// ListAdjustmentQueueWithResponse Corrections that wait for finance
+	//
+	// All accounts, the oldest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/adjustments (the `ListAdjustmentQueue` operationId).
+	ListAdjustmentQueueWithResponse(ctx context.Context, params *ListAdjustmentQueueParams, reqEditors ...RequestEditorFn) (*ListAdjustmentQueueResponse, error)
 
 	// ListCreditRequestsWithResponse The queue of credit requests, oldest first
 	//
@@ -8930,6 +12255,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/deductions/batch (the `DeductBatch` operationId).
 	DeductBatchWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeductBatchResponse, error)
+
+	// ListDisputeQueueWithResponse The desk of support
+	//
+	// All accounts, the oldest first, with their age.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/disputes (the `ListDisputeQueue` operationId).
+	ListDisputeQueueWithResponse(ctx context.Context, params *ListDisputeQueueParams, reqEditors ...RequestEditorFn) (*ListDisputeQueueResponse, error)
 
 	// ListUnmatchedPaymentsWithResponse Payments that fit nowhere, oldest first
 	//
@@ -8957,6 +12291,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/payments/unmatched/{payment_id}/resolve (the `ResolvePayment` operationId).
 	ResolvePaymentWithResponse(ctx context.Context, paymentId PaymentID, params *ResolvePaymentParams, body ResolvePaymentJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolvePaymentResponse, error)
+
+	// ListWithdrawalQueueWithResponse The desk of finance
+	//
+	// All accounts, the soonest due first; `late` tells what should have been paid already.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/withdrawals (the `ListWithdrawalQueue` operationId).
+	ListWithdrawalQueueWithResponse(ctx context.Context, params *ListWithdrawalQueueParams, reqEditors ...RequestEditorFn) (*ListWithdrawalQueueResponse, error)
 
 	// TakeWebhookWithBodyWithResponse Events of the payment provider
 	//
@@ -9834,6 +13177,124 @@ func (r ApproveAdjustmentResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ApproveAdjustmentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RejectAdjustmentResponse200Headers the declared response headers of an HTTP 200 response for RejectAdjustment
+type RejectAdjustmentResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+// RejectAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for RejectAdjustment
+type RejectAdjustmentResponse503Headers struct {
+	RetryAfter *string
+}
+
+type RejectAdjustmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AdjustmentAnswer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RejectAdjustmentResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RejectAdjustmentResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RejectAdjustmentResponse) GetJSON200() *AdjustmentAnswer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RejectAdjustmentResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RejectAdjustmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RejectAdjustmentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RejectAdjustmentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RejectAdjustmentResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r RejectAdjustmentResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RejectAdjustmentResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RejectAdjustmentResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RejectAdjustmentResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RejectAdjustmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RejectAdjustmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RejectAdjustmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RejectAdjustmentResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11623,6 +15084,422 @@ func (r RecordDeploymentUsageResponse) ContentType() string {
 	return ""
 }
 
+// ListDisputesResponse503Headers the declared response headers of an HTTP 503 response for ListDisputes
+type ListDisputesResponse503Headers struct {
+	RetryAfter *string
+}
+
+type ListDisputesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DisputeList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListDisputesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDisputesResponse) GetJSON200() *DisputeList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListDisputesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListDisputesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListDisputesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListDisputesResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListDisputesResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListDisputesResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDisputesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDisputesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDisputesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDisputesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// OpenDisputeResponse201Headers the declared response headers of an HTTP 201 response for OpenDispute
+type OpenDisputeResponse201Headers struct {
+	IdempotencyReplayed *string
+}
+
+// OpenDisputeResponse503Headers the declared response headers of an HTTP 503 response for OpenDispute
+type OpenDisputeResponse503Headers struct {
+	RetryAfter *string
+}
+
+type OpenDisputeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *DisputeAnswer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *OpenDisputeResponse201Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *OpenDisputeResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r OpenDisputeResponse) GetJSON201() *DisputeAnswer {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r OpenDisputeResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r OpenDisputeResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r OpenDisputeResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r OpenDisputeResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r OpenDisputeResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r OpenDisputeResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r OpenDisputeResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r OpenDisputeResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r OpenDisputeResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenDisputeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenDisputeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenDisputeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenDisputeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetDisputeResponse503Headers the declared response headers of an HTTP 503 response for GetDispute
+type GetDisputeResponse503Headers struct {
+	RetryAfter *string
+}
+
+type GetDisputeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Dispute
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetDisputeResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDisputeResponse) GetJSON200() *Dispute {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetDisputeResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetDisputeResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetDisputeResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetDisputeResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetDisputeResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetDisputeResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDisputeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDisputeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDisputeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDisputeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ResolveDisputeResponse200Headers the declared response headers of an HTTP 200 response for ResolveDispute
+type ResolveDisputeResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+// ResolveDisputeResponse503Headers the declared response headers of an HTTP 503 response for ResolveDispute
+type ResolveDisputeResponse503Headers struct {
+	RetryAfter *string
+}
+
+type ResolveDisputeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DisputeAnswer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ResolveDisputeResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ResolveDisputeResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ResolveDisputeResponse) GetJSON200() *DisputeAnswer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ResolveDisputeResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ResolveDisputeResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ResolveDisputeResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ResolveDisputeResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ResolveDisputeResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ResolveDisputeResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ResolveDisputeResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ResolveDisputeResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ResolveDisputeResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ResolveDisputeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResolveDisputeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResolveDisputeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResolveDisputeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListEventsResponse503Headers the declared response headers of an HTTP 503 response for ListEvents
 type ListEventsResponse503Headers struct {
 	RetryAfter *string
@@ -13211,6 +17088,89 @@ func (r ReleaseReservationResponse) ContentType() string {
 	return ""
 }
 
+// GetStatementResponse503Headers the declared response headers of an HTTP 503 response for GetStatement
+type GetStatementResponse503Headers struct {
+	RetryAfter *string
+}
+
+type GetStatementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Statement
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetStatementResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetStatementResponse) GetJSON200() *Statement {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetStatementResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetStatementResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetStatementResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetStatementResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetStatementResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetStatementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetStatementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetStatementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetStatementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListTransactionsResponse503Headers the declared response headers of an HTTP 503 response for ListTransactions
 type ListTransactionsResponse503Headers struct {
 	RetryAfter *string
@@ -13384,6 +17344,96 @@ func (r GetTransactionResponse) ContentType() string {
 	return ""
 }
 
+// ExplainTransactionResponse503Headers the declared response headers of an HTTP 503 response for ExplainTransaction
+type ExplainTransactionResponse503Headers struct {
+	RetryAfter *string
+}
+
+type ExplainTransactionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Explanation
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ExplainTransactionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExplainTransactionResponse) GetJSON200() *Explanation {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ExplainTransactionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ExplainTransactionResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ExplainTransactionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ExplainTransactionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ExplainTransactionResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ExplainTransactionResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ExplainTransactionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExplainTransactionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExplainTransactionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExplainTransactionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // UnfreezeAccountResponse200Headers the declared response headers of an HTTP 200 response for UnfreezeAccount
 type UnfreezeAccountResponse200Headers struct {
 	IdempotencyReplayed *string
@@ -13489,6 +17539,977 @@ func (r UnfreezeAccountResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UnfreezeAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListWithdrawalsResponse503Headers the declared response headers of an HTTP 503 response for ListWithdrawals
+type ListWithdrawalsResponse503Headers struct {
+	RetryAfter *string
+}
+
+type ListWithdrawalsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WithdrawalList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListWithdrawalsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWithdrawalsResponse) GetJSON200() *WithdrawalList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListWithdrawalsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListWithdrawalsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListWithdrawalsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListWithdrawalsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListWithdrawalsResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListWithdrawalsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWithdrawalsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWithdrawalsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWithdrawalsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWithdrawalsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RequestWithdrawalResponse201Headers the declared response headers of an HTTP 201 response for RequestWithdrawal
+type RequestWithdrawalResponse201Headers struct {
+	IdempotencyReplayed *string
+}
+
+// RequestWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for RequestWithdrawal
+type RequestWithdrawalResponse503Headers struct {
+	RetryAfter *string
+}
+
+type RequestWithdrawalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *WithdrawalAnswer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *RequestWithdrawalResponse201Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RequestWithdrawalResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RequestWithdrawalResponse) GetJSON201() *WithdrawalAnswer {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RequestWithdrawalResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RequestWithdrawalResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RequestWithdrawalResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RequestWithdrawalResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RequestWithdrawalResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r RequestWithdrawalResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RequestWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RequestWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RequestWithdrawalResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RequestWithdrawalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RequestWithdrawalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RequestWithdrawalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RequestWithdrawalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for GetWithdrawal
+type GetWithdrawalResponse503Headers struct {
+	RetryAfter *string
+}
+
+type GetWithdrawalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Withdrawal
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetWithdrawalResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetWithdrawalResponse) GetJSON200() *Withdrawal {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetWithdrawalResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetWithdrawalResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetWithdrawalResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetWithdrawalResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetWithdrawalResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetWithdrawalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetWithdrawalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetWithdrawalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetWithdrawalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApproveWithdrawalResponse200Headers the declared response headers of an HTTP 200 response for ApproveWithdrawal
+type ApproveWithdrawalResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+// ApproveWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for ApproveWithdrawal
+type ApproveWithdrawalResponse503Headers struct {
+	RetryAfter *string
+}
+
+type ApproveWithdrawalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WithdrawalAnswer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ApproveWithdrawalResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ApproveWithdrawalResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveWithdrawalResponse) GetJSON200() *WithdrawalAnswer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApproveWithdrawalResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApproveWithdrawalResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApproveWithdrawalResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApproveWithdrawalResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApproveWithdrawalResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ApproveWithdrawalResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ApproveWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApproveWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApproveWithdrawalResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveWithdrawalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveWithdrawalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveWithdrawalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveWithdrawalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CancelWithdrawalResponse200Headers the declared response headers of an HTTP 200 response for CancelWithdrawal
+type CancelWithdrawalResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+// CancelWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for CancelWithdrawal
+type CancelWithdrawalResponse503Headers struct {
+	RetryAfter *string
+}
+
+type CancelWithdrawalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WithdrawalAnswer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CancelWithdrawalResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CancelWithdrawalResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CancelWithdrawalResponse) GetJSON200() *WithdrawalAnswer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CancelWithdrawalResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CancelWithdrawalResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CancelWithdrawalResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CancelWithdrawalResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CancelWithdrawalResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r CancelWithdrawalResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CancelWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CancelWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CancelWithdrawalResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelWithdrawalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelWithdrawalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelWithdrawalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelWithdrawalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// FailWithdrawalResponse200Headers the declared response headers of an HTTP 200 response for FailWithdrawal
+type FailWithdrawalResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+// FailWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for FailWithdrawal
+type FailWithdrawalResponse503Headers struct {
+	RetryAfter *string
+}
+
+type FailWithdrawalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WithdrawalAnswer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *FailWithdrawalResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *FailWithdrawalResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r FailWithdrawalResponse) GetJSON200() *WithdrawalAnswer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r FailWithdrawalResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r FailWithdrawalResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r FailWithdrawalResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r FailWithdrawalResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r FailWithdrawalResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r FailWithdrawalResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r FailWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r FailWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r FailWithdrawalResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r FailWithdrawalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FailWithdrawalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FailWithdrawalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FailWithdrawalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RecordPayoutResponse200Headers the declared response headers of an HTTP 200 response for RecordPayout
+type RecordPayoutResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+// RecordPayoutResponse503Headers the declared response headers of an HTTP 503 response for RecordPayout
+type RecordPayoutResponse503Headers struct {
+	RetryAfter *string
+}
+
+type RecordPayoutResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WithdrawalAnswer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RecordPayoutResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RecordPayoutResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RecordPayoutResponse) GetJSON200() *WithdrawalAnswer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RecordPayoutResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RecordPayoutResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RecordPayoutResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RecordPayoutResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RecordPayoutResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r RecordPayoutResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RecordPayoutResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RecordPayoutResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RecordPayoutResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RecordPayoutResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RecordPayoutResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RecordPayoutResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RecordPayoutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RejectWithdrawalResponse200Headers the declared response headers of an HTTP 200 response for RejectWithdrawal
+type RejectWithdrawalResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+// RejectWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for RejectWithdrawal
+type RejectWithdrawalResponse503Headers struct {
+	RetryAfter *string
+}
+
+type RejectWithdrawalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WithdrawalAnswer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RejectWithdrawalResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RejectWithdrawalResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RejectWithdrawalResponse) GetJSON200() *WithdrawalAnswer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RejectWithdrawalResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RejectWithdrawalResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RejectWithdrawalResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RejectWithdrawalResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RejectWithdrawalResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r RejectWithdrawalResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RejectWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RejectWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RejectWithdrawalResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RejectWithdrawalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RejectWithdrawalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RejectWithdrawalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RejectWithdrawalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListAdjustmentQueueResponse503Headers the declared response headers of an HTTP 503 response for ListAdjustmentQueue
+type ListAdjustmentQueueResponse503Headers struct {
+	RetryAfter *string
+}
+
+type ListAdjustmentQueueResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AdjustmentList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListAdjustmentQueueResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAdjustmentQueueResponse) GetJSON200() *AdjustmentList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAdjustmentQueueResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListAdjustmentQueueResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListAdjustmentQueueResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListAdjustmentQueueResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListAdjustmentQueueResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAdjustmentQueueResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAdjustmentQueueResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAdjustmentQueueResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAdjustmentQueueResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -13648,6 +18669,89 @@ func (r DeductBatchResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DeductBatchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListDisputeQueueResponse503Headers the declared response headers of an HTTP 503 response for ListDisputeQueue
+type ListDisputeQueueResponse503Headers struct {
+	RetryAfter *string
+}
+
+type ListDisputeQueueResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DisputeList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListDisputeQueueResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDisputeQueueResponse) GetJSON200() *DisputeList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListDisputeQueueResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListDisputeQueueResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListDisputeQueueResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListDisputeQueueResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListDisputeQueueResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDisputeQueueResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDisputeQueueResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDisputeQueueResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDisputeQueueResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -13849,6 +18953,89 @@ func (r ResolvePaymentResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ResolvePaymentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListWithdrawalQueueResponse503Headers the declared response headers of an HTTP 503 response for ListWithdrawalQueue
+type ListWithdrawalQueueResponse503Headers struct {
+	RetryAfter *string
+}
+
+type ListWithdrawalQueueResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WithdrawalList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListWithdrawalQueueResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWithdrawalQueueResponse) GetJSON200() *WithdrawalList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListWithdrawalQueueResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListWithdrawalQueueResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListWithdrawalQueueResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListWithdrawalQueueResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListWithdrawalQueueResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWithdrawalQueueResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWithdrawalQueueResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWithdrawalQueueResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWithdrawalQueueResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -14171,6 +19358,36 @@ func (c *ClientWithResponses) ApproveAdjustmentWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseApproveAdjustmentResponse(rsp)
+}
+
+// RejectAdjustmentWithBodyWithResponse Refuse a correction
+//
+// It never takes effect. Not by who asked.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject (the `RejectAdjustment` operationId).
+func (c *ClientWithResponses) RejectAdjustmentWithBodyWithResponse(ctx context.Context, account Account, adjustmentId AdjustmentID, params *RejectAdjustmentParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectAdjustmentResponse, error) {
+	rsp, err := c.RejectAdjustmentWithBody(ctx, account, adjustmentId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectAdjustmentResponse(rsp)
+}
+
+// RejectAdjustmentWithResponse Refuse a correction
+//
+// It never takes effect. Not by who asked.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject (the `RejectAdjustment` operationId).
+func (c *ClientWithResponses) RejectAdjustmentWithResponse(ctx context.Context, account Account, adjustmentId AdjustmentID, params *RejectAdjustmentParams, body RejectAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectAdjustmentResponse, error) {
+	rsp, err := c.RejectAdjustment(ctx, account, adjustmentId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectAdjustmentResponse(rsp)
 }
 
 // GetBalanceWithResponse What the account has
@@ -14574,6 +19791,94 @@ func (c *ClientWithResponses) RecordDeploymentUsageWithResponse(ctx context.Cont
 	return ParseRecordDeploymentUsageResponse(rsp)
 }
 
+// ListDisputesWithResponse Disputes of the account
+//
+// Oldest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/disputes (the `ListDisputes` operationId).
+func (c *ClientWithResponses) ListDisputesWithResponse(ctx context.Context, account Account, params *ListDisputesParams, reqEditors ...RequestEditorFn) (*ListDisputesResponse, error) {
+	rsp, err := c.ListDisputes(ctx, account, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDisputesResponse(rsp)
+}
+
+// OpenDisputeWithBodyWithResponse Dispute a deduction
+//
+// Also a capture, a metered charge or what a deployment took. One at a time for a deduction: `dispute-open` otherwise.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/disputes (the `OpenDispute` operationId).
+func (c *ClientWithResponses) OpenDisputeWithBodyWithResponse(ctx context.Context, account Account, params *OpenDisputeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenDisputeResponse, error) {
+	rsp, err := c.OpenDisputeWithBody(ctx, account, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenDisputeResponse(rsp)
+}
+
+// OpenDisputeWithResponse Dispute a deduction
+//
+// Also a capture, a metered charge or what a deployment took. One at a time for a deduction: `dispute-open` otherwise.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/disputes (the `OpenDispute` operationId).
+func (c *ClientWithResponses) OpenDisputeWithResponse(ctx context.Context, account Account, params *OpenDisputeParams, body OpenDisputeJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenDisputeResponse, error) {
+	rsp, err := c.OpenDispute(ctx, account, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenDisputeResponse(rsp)
+}
+
+// GetDisputeWithResponse One dispute, and who did what when
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/disputes/{dispute_id} (the `GetDispute` operationId).
+func (c *ClientWithResponses) GetDisputeWithResponse(ctx context.Context, account Account, disputeId DisputeID, params *GetDisputeParams, reqEditors ...RequestEditorFn) (*GetDisputeResponse, error) {
+	rsp, err := c.GetDispute(ctx, account, disputeId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDisputeResponse(rsp)
+}
+
+// ResolveDisputeWithBodyWithResponse Decide a dispute
+//
+// Never by who opened it. Upheld, it gives back `refund` to the lots that it came from, at most what the deduction has left; all of that if `refund` is left out.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/disputes/{dispute_id}/resolve (the `ResolveDispute` operationId).
+func (c *ClientWithResponses) ResolveDisputeWithBodyWithResponse(ctx context.Context, account Account, disputeId DisputeID, params *ResolveDisputeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResolveDisputeResponse, error) {
+	rsp, err := c.ResolveDisputeWithBody(ctx, account, disputeId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResolveDisputeResponse(rsp)
+}
+
+// ResolveDisputeWithResponse Decide a dispute
+//
+// Never by who opened it. Upheld, it gives back `refund` to the lots that it came from, at most what the deduction has left; all of that if `refund` is left out.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/disputes/{dispute_id}/resolve (the `ResolveDispute` operationId).
+func (c *ClientWithResponses) ResolveDisputeWithResponse(ctx context.Context, account Account, disputeId DisputeID, params *ResolveDisputeParams, body ResolveDisputeJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveDisputeResponse, error) {
+	rsp, err := c.ResolveDispute(ctx, account, disputeId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResolveDisputeResponse(rsp)
+}
+
 // ListEventsWithResponse Replay the account's events, in order
 //
 // The raw events as they are stored, each with its hash and the hash of the event before it, so
@@ -14941,6 +20246,21 @@ func (c *ClientWithResponses) ReleaseReservationWithResponse(ctx context.Context
 	return ParseReleaseReservationResponse(rsp)
 }
 
+// GetStatementWithResponse What happened in a month
+//
+// By the times when it was recorded, in UTC. opening_balance + the sum of the totals = closing_balance. With `Accept: text/plain` as text.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/statement (the `GetStatement` operationId).
+func (c *ClientWithResponses) GetStatementWithResponse(ctx context.Context, account Account, params *GetStatementParams, reqEditors ...RequestEditorFn) (*GetStatementResponse, error) {
+	rsp, err := c.GetStatement(ctx, account, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetStatementResponse(rsp)
+}
+
 // ListTransactionsWithResponse The account's history, newest first
 //
 // With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then.
@@ -14969,6 +20289,21 @@ func (c *ClientWithResponses) GetTransactionWithResponse(ctx context.Context, ac
 	return ParseGetTransactionResponse(rsp)
 }
 
+// ExplainTransactionWithResponse All that led to a charge and followed from it
+//
+// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text that can be sent to a customer.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id}/explain (the `ExplainTransaction` operationId).
+func (c *ClientWithResponses) ExplainTransactionWithResponse(ctx context.Context, account Account, transactionId TransactionID, params *ExplainTransactionParams, reqEditors ...RequestEditorFn) (*ExplainTransactionResponse, error) {
+	rsp, err := c.ExplainTransaction(ctx, account, transactionId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExplainTransactionResponse(rsp)
+}
+
 // UnfreezeAccountWithBodyWithResponse End a freeze
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -14993,6 +20328,229 @@ func (c *ClientWithResponses) UnfreezeAccountWithResponse(ctx context.Context, a
 		return nil, err
 	}
 	return ParseUnfreezeAccountResponse(rsp)
+}
+
+// ListWithdrawalsWithResponse Withdrawals of the account
+//
+// Oldest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/withdrawals (the `ListWithdrawals` operationId).
+func (c *ClientWithResponses) ListWithdrawalsWithResponse(ctx context.Context, account Account, params *ListWithdrawalsParams, reqEditors ...RequestEditorFn) (*ListWithdrawalsResponse, error) {
+	rsp, err := c.ListWithdrawals(ctx, account, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWithdrawalsResponse(rsp)
+}
+
+// RequestWithdrawalWithBodyWithResponse Ask for a payout of purchased credits
+//
+// The amount is held at once, from the purchased lots that would be spent first. Finance pays 3 to 7 business days later: `due_from`, `due_by`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals (the `RequestWithdrawal` operationId).
+func (c *ClientWithResponses) RequestWithdrawalWithBodyWithResponse(ctx context.Context, account Account, params *RequestWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestWithdrawalResponse, error) {
+	rsp, err := c.RequestWithdrawalWithBody(ctx, account, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestWithdrawalResponse(rsp)
+}
+
+// RequestWithdrawalWithResponse Ask for a payout of purchased credits
+//
+// The amount is held at once, from the purchased lots that would be spent first. Finance pays 3 to 7 business days later: `due_from`, `due_by`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals (the `RequestWithdrawal` operationId).
+func (c *ClientWithResponses) RequestWithdrawalWithResponse(ctx context.Context, account Account, params *RequestWithdrawalParams, body RequestWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestWithdrawalResponse, error) {
+	rsp, err := c.RequestWithdrawal(ctx, account, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestWithdrawalResponse(rsp)
+}
+
+// GetWithdrawalWithResponse One withdrawal, and who did what when
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/withdrawals/{withdrawal_id} (the `GetWithdrawal` operationId).
+func (c *ClientWithResponses) GetWithdrawalWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *GetWithdrawalParams, reqEditors ...RequestEditorFn) (*GetWithdrawalResponse, error) {
+	rsp, err := c.GetWithdrawal(ctx, account, withdrawalId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetWithdrawalResponse(rsp)
+}
+
+// ApproveWithdrawalWithBodyWithResponse Approve a payout
+//
+// Never by who asked; from the policy's amount on by two people, and until the second one the status stays `requested`. A frozen account is refused.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/approve (the `ApproveWithdrawal` operationId).
+func (c *ClientWithResponses) ApproveWithdrawalWithBodyWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *ApproveWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveWithdrawalResponse, error) {
+	rsp, err := c.ApproveWithdrawalWithBody(ctx, account, withdrawalId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveWithdrawalResponse(rsp)
+}
+
+// ApproveWithdrawalWithResponse Approve a payout
+//
+// Never by who asked; from the policy's amount on by two people, and until the second one the status stays `requested`. A frozen account is refused.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/approve (the `ApproveWithdrawal` operationId).
+func (c *ClientWithResponses) ApproveWithdrawalWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *ApproveWithdrawalParams, body ApproveWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveWithdrawalResponse, error) {
+	rsp, err := c.ApproveWithdrawal(ctx, account, withdrawalId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveWithdrawalResponse(rsp)
+}
+
+// CancelWithdrawalWithBodyWithResponse Take a request back
+//
+// Until it is approved; the hold goes back to its lots.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/cancel (the `CancelWithdrawal` operationId).
+func (c *ClientWithResponses) CancelWithdrawalWithBodyWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *CancelWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CancelWithdrawalResponse, error) {
+	rsp, err := c.CancelWithdrawalWithBody(ctx, account, withdrawalId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelWithdrawalResponse(rsp)
+}
+
+// CancelWithdrawalWithResponse Take a request back
+//
+// Until it is approved; the hold goes back to its lots.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/cancel (the `CancelWithdrawal` operationId).
+func (c *ClientWithResponses) CancelWithdrawalWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *CancelWithdrawalParams, body CancelWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*CancelWithdrawalResponse, error) {
+	rsp, err := c.CancelWithdrawal(ctx, account, withdrawalId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelWithdrawalResponse(rsp)
+}
+
+// FailWithdrawalWithBodyWithResponse Record that it can't be paid
+//
+// An approved payout that did not arrive; the hold goes back to its lots.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed (the `FailWithdrawal` operationId).
+func (c *ClientWithResponses) FailWithdrawalWithBodyWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *FailWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FailWithdrawalResponse, error) {
+	rsp, err := c.FailWithdrawalWithBody(ctx, account, withdrawalId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFailWithdrawalResponse(rsp)
+}
+
+// FailWithdrawalWithResponse Record that it can't be paid
+//
+// An approved payout that did not arrive; the hold goes back to its lots.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed (the `FailWithdrawal` operationId).
+func (c *ClientWithResponses) FailWithdrawalWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *FailWithdrawalParams, body FailWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*FailWithdrawalResponse, error) {
+	rsp, err := c.FailWithdrawal(ctx, account, withdrawalId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFailWithdrawalResponse(rsp)
+}
+
+// RecordPayoutWithBodyWithResponse Record that it was paid
+//
+// Only once it is approved, and never for a frozen account.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid (the `RecordPayout` operationId).
+func (c *ClientWithResponses) RecordPayoutWithBodyWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RecordPayoutParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordPayoutResponse, error) {
+	rsp, err := c.RecordPayoutWithBody(ctx, account, withdrawalId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordPayoutResponse(rsp)
+}
+
+// RecordPayoutWithResponse Record that it was paid
+//
+// Only once it is approved, and never for a frozen account.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid (the `RecordPayout` operationId).
+func (c *ClientWithResponses) RecordPayoutWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RecordPayoutParams, body RecordPayoutJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordPayoutResponse, error) {
+	rsp, err := c.RecordPayout(ctx, account, withdrawalId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecordPayoutResponse(rsp)
+}
+
+// RejectWithdrawalWithBodyWithResponse Refuse a payout
+//
+// The hold goes back to its lots.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject (the `RejectWithdrawal` operationId).
+func (c *ClientWithResponses) RejectWithdrawalWithBodyWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RejectWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectWithdrawalResponse, error) {
+	rsp, err := c.RejectWithdrawalWithBody(ctx, account, withdrawalId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectWithdrawalResponse(rsp)
+}
+
+// RejectWithdrawalWithResponse Refuse a payout
+//
+// The hold goes back to its lots.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject (the `RejectWithdrawal` operationId).
+func (c *ClientWithResponses) RejectWithdrawalWithResponse(ctx context.Context, account Account, withdrawalId WithdrawalID, params *RejectWithdrawalParams, body RejectWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectWithdrawalResponse, error) {
+	rsp, err := c.RejectWithdrawal(ctx, account, withdrawalId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectWithdrawalResponse(rsp)
+}
+
+// ListAdjustmentQueueWithResponse Corrections that wait for finance
+//
+// All accounts, the oldest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/adjustments (the `ListAdjustmentQueue` operationId).
+func (c *ClientWithResponses) ListAdjustmentQueueWithResponse(ctx context.Context, params *ListAdjustmentQueueParams, reqEditors ...RequestEditorFn) (*ListAdjustmentQueueResponse, error) {
+	rsp, err := c.ListAdjustmentQueue(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAdjustmentQueueResponse(rsp)
 }
 
 // ListCreditRequestsWithResponse The queue of credit requests, oldest first
@@ -15024,6 +20582,21 @@ func (c *ClientWithResponses) DeductBatchWithBodyWithResponse(ctx context.Contex
 		return nil, err
 	}
 	return ParseDeductBatchResponse(rsp)
+}
+
+// ListDisputeQueueWithResponse The desk of support
+//
+// All accounts, the oldest first, with their age.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/disputes (the `ListDisputeQueue` operationId).
+func (c *ClientWithResponses) ListDisputeQueueWithResponse(ctx context.Context, params *ListDisputeQueueParams, reqEditors ...RequestEditorFn) (*ListDisputeQueueResponse, error) {
+	rsp, err := c.ListDisputeQueue(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDisputeQueueResponse(rsp)
 }
 
 // ListUnmatchedPaymentsWithResponse Payments that fit nowhere, oldest first
@@ -15069,6 +20642,21 @@ func (c *ClientWithResponses) ResolvePaymentWithResponse(ctx context.Context, pa
 		return nil, err
 	}
 	return ParseResolvePaymentResponse(rsp)
+}
+
+// ListWithdrawalQueueWithResponse The desk of finance
+//
+// All accounts, the soonest due first; `late` tells what should have been paid already.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/withdrawals (the `ListWithdrawalQueue` operationId).
+func (c *ClientWithResponses) ListWithdrawalQueueWithResponse(ctx context.Context, params *ListWithdrawalQueueParams, reqEditors ...RequestEditorFn) (*ListWithdrawalQueueResponse, error) {
+	rsp, err := c.ListWithdrawalQueue(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWithdrawalQueueResponse(rsp)
 }
 
 // TakeWebhookWithBodyWithResponse Events of the payment provider
@@ -15810,6 +21398,118 @@ func ParseApproveAdjustmentResponse(rsp *http.Response) (*ApproveAdjustmentRespo
 		response.Headers200 = &headers
 	case rsp.StatusCode == 503:
 		var headers ApproveAdjustmentResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRejectAdjustmentResponse parses an HTTP response from a RejectAdjustmentWithResponse call
+func ParseRejectAdjustmentResponse(rsp *http.Response) (*RejectAdjustmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RejectAdjustmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AdjustmentAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RejectAdjustmentResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers RejectAdjustmentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -17507,6 +23207,392 @@ func ParseRecordDeploymentUsageResponse(rsp *http.Response) (*RecordDeploymentUs
 	return response, nil
 }
 
+// ParseListDisputesResponse parses an HTTP response from a ListDisputesWithResponse call
+func ParseListDisputesResponse(rsp *http.Response) (*ListDisputesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDisputesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DisputeList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ListDisputesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseOpenDisputeResponse parses an HTTP response from a OpenDisputeWithResponse call
+func ParseOpenDisputeResponse(rsp *http.Response) (*OpenDisputeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenDisputeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest DisputeAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers OpenDisputeResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 503:
+		var headers OpenDisputeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetDisputeResponse parses an HTTP response from a GetDisputeWithResponse call
+func ParseGetDisputeResponse(rsp *http.Response) (*GetDisputeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDisputeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Dispute
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers GetDisputeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseResolveDisputeResponse parses an HTTP response from a ResolveDisputeWithResponse call
+func ParseResolveDisputeResponse(rsp *http.Response) (*ResolveDisputeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResolveDisputeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DisputeAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ResolveDisputeResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers ResolveDisputeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListEventsResponse parses an HTTP response from a ListEventsWithResponse call
 func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -18990,6 +25076,83 @@ func ParseReleaseReservationResponse(rsp *http.Response) (*ReleaseReservationRes
 	return response, nil
 }
 
+// ParseGetStatementResponse parses an HTTP response from a GetStatementWithResponse call
+func ParseGetStatementResponse(rsp *http.Response) (*GetStatementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetStatementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Statement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/plain) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers GetStatementResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListTransactionsResponse parses an HTTP response from a ListTransactionsWithResponse call
 func ParseListTransactionsResponse(rsp *http.Response) (*ListTransactionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -19148,6 +25311,90 @@ func ParseGetTransactionResponse(rsp *http.Response) (*GetTransactionResponse, e
 	return response, nil
 }
 
+// ParseExplainTransactionResponse parses an HTTP response from a ExplainTransactionWithResponse call
+func ParseExplainTransactionResponse(rsp *http.Response) (*ExplainTransactionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExplainTransactionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Explanation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/plain) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ExplainTransactionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseUnfreezeAccountResponse parses an HTTP response from a UnfreezeAccountWithResponse call
 func ParseUnfreezeAccountResponse(rsp *http.Response) (*UnfreezeAccountResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -19240,6 +25487,914 @@ func ParseUnfreezeAccountResponse(rsp *http.Response) (*UnfreezeAccountResponse,
 		response.Headers200 = &headers
 	case rsp.StatusCode == 503:
 		var headers UnfreezeAccountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListWithdrawalsResponse parses an HTTP response from a ListWithdrawalsWithResponse call
+func ParseListWithdrawalsResponse(rsp *http.Response) (*ListWithdrawalsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWithdrawalsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WithdrawalList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ListWithdrawalsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRequestWithdrawalResponse parses an HTTP response from a RequestWithdrawalWithResponse call
+func ParseRequestWithdrawalResponse(rsp *http.Response) (*RequestWithdrawalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RequestWithdrawalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest WithdrawalAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers RequestWithdrawalResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 503:
+		var headers RequestWithdrawalResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetWithdrawalResponse parses an HTTP response from a GetWithdrawalWithResponse call
+func ParseGetWithdrawalResponse(rsp *http.Response) (*GetWithdrawalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetWithdrawalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Withdrawal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers GetWithdrawalResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseApproveWithdrawalResponse parses an HTTP response from a ApproveWithdrawalWithResponse call
+func ParseApproveWithdrawalResponse(rsp *http.Response) (*ApproveWithdrawalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveWithdrawalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WithdrawalAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ApproveWithdrawalResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers ApproveWithdrawalResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCancelWithdrawalResponse parses an HTTP response from a CancelWithdrawalWithResponse call
+func ParseCancelWithdrawalResponse(rsp *http.Response) (*CancelWithdrawalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelWithdrawalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WithdrawalAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CancelWithdrawalResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers CancelWithdrawalResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseFailWithdrawalResponse parses an HTTP response from a FailWithdrawalWithResponse call
+func ParseFailWithdrawalResponse(rsp *http.Response) (*FailWithdrawalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FailWithdrawalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WithdrawalAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers FailWithdrawalResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers FailWithdrawalResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRecordPayoutResponse parses an HTTP response from a RecordPayoutWithResponse call
+func ParseRecordPayoutResponse(rsp *http.Response) (*RecordPayoutResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RecordPayoutResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WithdrawalAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RecordPayoutResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers RecordPayoutResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRejectWithdrawalResponse parses an HTTP response from a RejectWithdrawalWithResponse call
+func ParseRejectWithdrawalResponse(rsp *http.Response) (*RejectWithdrawalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RejectWithdrawalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WithdrawalAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RejectWithdrawalResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers RejectWithdrawalResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListAdjustmentQueueResponse parses an HTTP response from a ListAdjustmentQueueWithResponse call
+func ParseListAdjustmentQueueResponse(rsp *http.Response) (*ListAdjustmentQueueResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAdjustmentQueueResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AdjustmentList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ListAdjustmentQueueResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -19381,6 +26536,80 @@ func ParseDeductBatchResponse(rsp *http.Response) (*DeductBatchResponse, error) 
 	switch {
 	case rsp.StatusCode == 503:
 		var headers DeductBatchResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListDisputeQueueResponse parses an HTTP response from a ListDisputeQueueWithResponse call
+func ParseListDisputeQueueResponse(rsp *http.Response) (*ListDisputeQueueResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDisputeQueueResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DisputeList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ListDisputeQueueResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -19567,6 +26796,80 @@ func ParseResolvePaymentResponse(rsp *http.Response) (*ResolvePaymentResponse, e
 		response.Headers200 = &headers
 	case rsp.StatusCode == 503:
 		var headers ResolvePaymentResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListWithdrawalQueueResponse parses an HTTP response from a ListWithdrawalQueueWithResponse call
+func ParseListWithdrawalQueueResponse(rsp *http.Response) (*ListWithdrawalQueueResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWithdrawalQueueResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WithdrawalList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ListWithdrawalQueueResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
