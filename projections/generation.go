@@ -74,8 +74,10 @@ type generation struct {
 
 func (g *generation) replaced() bool { return g.retired.Err() != nil }
 
-// close waits for reads under way and flushes, so that little is applied again.
+// close ends who follows, waits for reads under way and flushes, so that little
+// is applied again.
 func (g *generation) close() error {
+	g.retire()
 	g.users.Wait()
 	defer g.free()
 	return errors.Join(g.db.Flush(), g.db.Close())
@@ -98,23 +100,13 @@ func (v *Views) openCurrent(ctx context.Context) (*generation, error) {
 		return nil, err
 	}
 	if number > 0 {
-		g, err := v.openGeneration(number)
-		if err != nil {
-			return nil, err
-		}
-		why, err := v.unfit(ctx, g.checkpoint)
-		if err != nil {
-			return nil, errors.Join(err, g.close())
-		}
-		if why == "" {
-			return g, nil
+		g, why, err := v.openFit(ctx, number)
+		if err != nil || g != nil {
+			return g, err
 		}
 		v.opts.Logger.Warn("the read models are built again from the log", "why", why)
-		if err := g.close(); err != nil {
-			return nil, err
-		}
 	}
-	g, err := v.openGeneration(number + 1)
+	g, err := v.emptyGeneration(number + 1)
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +114,22 @@ func (v *Views) openCurrent(ctx context.Context) (*generation, error) {
 		return nil, errors.Join(err, g.close())
 	}
 	return g, v.removeOthers(g.number)
+}
+
+// openFit opens a generation if it can be followed on; otherwise it says why not.
+func (v *Views) openFit(ctx context.Context, number int) (g *generation, why string, err error) {
+	g, err = v.openGeneration(number)
+	switch {
+	case errors.Is(err, errDamaged), pebble.IsCorruptionError(err), isNotExist(err):
+		return nil, err.Error(), nil
+	case err != nil:
+		return nil, "", err
+	}
+	why, err = v.unfit(ctx, g.checkpoint)
+	if why == "" && err == nil {
+		return g, "", nil
+	}
+	return nil, why, errors.Join(err, g.close())
 }
 
 // unfit says why a checkpoint can't be followed on, or nothing if it can.
@@ -147,12 +155,20 @@ func (v *Views) generationDir(number int) string {
 	return v.opts.FS.PathJoin(v.dir, fmt.Sprintf("%06d", number))
 }
 
+// emptyGeneration makes a new one; what a failed rebuild left there goes.
+func (v *Views) emptyGeneration(number int) (*generation, error) {
+	if err := v.opts.FS.RemoveAll(v.generationDir(number)); err != nil {
+		return nil, err
+	}
+	return v.openGeneration(number)
+}
+
 func (v *Views) openGeneration(number int) (*generation, error) {
 	cache := pebble.NewCache(v.opts.CacheBytes)
 	opts := &pebble.Options{
 		FS: v.opts.FS, Cache: cache, DisableWAL: true,
 		FormatMajorVersion:          pebble.FormatNewest,
-		MemTableSize:                16 << 20,
+		MemTableSize:                v.opts.MemTableBytes,
 		MemTableStopWritesThreshold: 4,
 		Logger:                      pebbleLogger{v.opts.Logger},
 	}
@@ -181,6 +197,9 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 	return g, nil
 }
 
+// errDamaged: a value of the views can't be read. The log still can.
+var errDamaged = errors.New("damaged view")
+
 // lookup reads and decodes one value; the zero value where there is none.
 func lookup[T any](db pebble.Reader, key []byte, decode func([]byte) (T, error)) (result T, err error) {
 	value, closer, err := db.Get(key)
@@ -193,7 +212,7 @@ func lookup[T any](db pebble.Reader, key []byte, decode func([]byte) (T, error))
 	defer func() { _ = closer.Close() }()
 	result, err = decode(value)
 	if err != nil {
-		err = fmt.Errorf("damaged view at %q: %w", key, err)
+		err = fmt.Errorf("%w at %q: %w", errDamaged, key, err)
 	}
 	return result, err
 }
@@ -263,6 +282,8 @@ func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 // pebbleLogger passes errors of Pebble's on. It is told of a fatal one when it
 // can't go on; the views can't either, and the log beside them stays whole.
 type pebbleLogger struct{ to *slog.Logger }
+
+var _ pebble.Logger = pebbleLogger{}
 
 func (l pebbleLogger) Infof(string, ...any) {}
 

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/go-json-experiment/json"
 	"golang.org/x/sync/errgroup"
 
+	"iocredits/domain"
 	"iocredits/eventstore"
 )
 
@@ -95,7 +95,7 @@ func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool)
 				return ctx.Err()
 			}
 		}
-		return ctx.Err()
+		return errEnded
 	})
 	group.Go(func() error {
 		for d := range batches {
@@ -116,13 +116,16 @@ func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool)
 	return false, err
 }
 
-var errFinished = errors.New("finished")
+var (
+	errFinished = errors.New("finished")
+	errEnded    = errors.New("the subscription ended")
+)
 
 // decode opens the events of accounts; streams that aren't ours are skipped.
 func (v *Views) decode(records []eventstore.Recorded) (decoded, error) {
 	d := decoded{facts: make([]eventstore.Fact, 0, len(records)), last: records[len(records)-1]}
 	for _, r := range records {
-		if _, ours := eventstore.AccountOf(r.Stream); !ours {
+		if !ours(r.Stream) {
 			continue
 		}
 		f, err := v.opts.Codec.Open(r)
@@ -132,6 +135,13 @@ func (v *Views) decode(records []eventstore.Recorded) (decoded, error) {
 		d.facts = append(d.facts, f)
 	}
 	return d, nil
+}
+
+// ours tells the streams of accounts. One with a name that no account can have
+// was not written by a ledger, and its name could break the order of keys.
+func ours(stream string) bool {
+	name, ok := eventstore.AccountOf(stream)
+	return ok && domain.CheckID("account", name) == nil
 }
 
 // apply writes a batch of the log and the checkpoint behind it as one.
@@ -155,8 +165,7 @@ func (v *Views) apply(ctx context.Context, g *generation, d decoded) error {
 		return &applyError{position: d.last.Position, err: err}
 	}
 	g.checkpoint = next
-	v.publish(g, next.Position)
-	if w.deadlines {
+	if v.publish(g, next.Position) && w.deadlines {
 		v.signalDeadlines()
 	}
 	v.opts.OnApply(len(d.facts), time.Since(began))
@@ -190,57 +199,3 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 }
-
-// Rebuild makes all views anew from the log while the present ones answer, and
-// puts the new ones in their place when they have caught up. progress, if set,
-// is told how far they are. It also revives views that have stopped.
-func (v *Views) Rebuild(ctx context.Context, progress func(through, head eventstore.Position)) error {
-	v.rebuilding.Lock()
-	defer v.rebuilding.Unlock()
-	old := v.generation()
-	next, err := v.openGeneration(old.number + 1)
-	if err != nil {
-		return fmt.Errorf("rebuild: %w", err)
-	}
-	swapped := false
-	err = v.follow(ctx, next, func() bool {
-		if progress != nil {
-			if head, err := v.opts.Store.Head(ctx); err == nil {
-				progress(next.checkpoint.Position, head)
-			}
-		}
-		swapped = swapped || v.swap(ctx, next)
-		return swapped
-	})
-	if err != nil || !swapped {
-		err = errors.Join(err, next.close(), v.opts.FS.RemoveAll(next.dir))
-		return fmt.Errorf("rebuild: %w", err)
-	}
-	if err := v.writeCurrent(next.number); err != nil {
-		return fmt.Errorf("rebuild: %w", err)
-	}
-	return errors.Join(old.close(), v.opts.FS.RemoveAll(old.dir))
-}
-
-// swap makes next the current generation if it has all that the present one
-// has shown, or all there is where that one has stopped.
-func (v *Views) swap(ctx context.Context, next *generation) bool {
-	head, err := v.opts.Store.Head(ctx)
-	if err != nil {
-		return false
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.state.Lock()
-	defer v.state.Unlock()
-	if v.closed || next.checkpoint.Position < v.through || v.stopped != nil && next.checkpoint.Position < head {
-		return false
-	}
-	old := v.current
-	v.current, v.through, v.stopped = next, next.checkpoint.Position, nil
-	v.wake()
-	old.retire()
-	return true
-}
-
-var _ pebble.Logger = pebbleLogger{}

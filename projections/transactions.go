@@ -3,7 +3,6 @@ package projections
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"iter"
 	"math"
 	"time"
@@ -190,8 +189,8 @@ func (v *Views) scanTransactions(ctx context.Context, q *Query, below int64, vis
 	if err != nil {
 		return err
 	}
-	err = visitTransactions(ctx, it, q, visit)
-	return errors.Join(err, it.Close())
+	defer func() { _ = it.Close() }()
+	return visitTransactions(ctx, it, q, visit)
 }
 
 func visitTransactions(ctx context.Context, it *pebble.Iterator, q *Query, visit func(Transaction) bool) error {

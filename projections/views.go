@@ -22,6 +22,8 @@ type Options struct {
 	Logger *slog.Logger
 	// CacheBytes is the size of the block cache.
 	CacheBytes int64
+	// MemTableBytes is about how much a crash can take, to be applied again.
+	MemTableBytes uint64
 	// MinFreeBytes is the room on the disk below which the views wait: they
 	// must never take the last of it from the log.
 	MinFreeBytes uint64
@@ -39,6 +41,9 @@ func (o *Options) defaults() {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 64 << 20
 	}
+	if o.MemTableBytes == 0 {
+		o.MemTableBytes = 16 << 20
+	}
 	if o.MinFreeBytes == 0 {
 		o.MinFreeBytes = 256 << 20
 	}
@@ -52,10 +57,12 @@ type Views struct {
 	opts Options
 	dir  string
 
-	// mu guards current, and that nobody enters a generation once it is replaced.
+	// mu guards current, and that nobody enters a generation once it is replaced
+	// or life has ended.
 	mu      sync.RWMutex
 	current *generation
-	closed  bool
+	life    context.Context
+	end     context.CancelFunc
 
 	// state guards what follows; moved is closed, and replaced, when any of it
 	// changes.
@@ -69,35 +76,45 @@ type Views struct {
 }
 
 // ErrStopped: the views met an event that they can't apply. They answer as of
-// the event before it and move no further.
+// the batch of the log before it and move no further: an append is never shown
+// in half, not even up to its bad event.
 var ErrStopped = errors.New("the read models have stopped")
 
 // ErrClosed: the views were closed.
 var ErrClosed = errors.New("read models closed")
 
-// Open opens the views in dir, which it makes if need be. Views of another
-// format, or of another log, are replaced by empty ones. Nothing moves before Run.
+// Progress is told how far a run is, and where the log ends.
+type Progress func(through, head eventstore.Position)
+
+// Open opens the views in dir, which it makes if need be. Views that are damaged,
+// of another format or of another log are replaced by empty ones. Nothing moves
+// before Run.
 func Open(ctx context.Context, dir string, opts Options) (*Views, error) {
 	opts.defaults()
 	v := &Views{opts: opts, dir: dir, moved: make(chan struct{}), changed: make(chan struct{}, 1)}
+	v.life, v.end = context.WithCancel(context.Background())
 	g, err := v.openCurrent(ctx)
 	if err != nil {
+		v.end()
 		return nil, fmt.Errorf("open read models %s: %w", dir, err)
 	}
 	v.current, v.through = g, g.checkpoint.Position
 	return v, nil
 }
 
-// Run follows the log until ctx ends. A failure that trying again can't mend
-// stops the views, visibly in Status, until a rebuild replaces them.
+// Run follows the log until ctx or the views end. A failure that trying again
+// can't mend stops the views, visibly in Status, until a rebuild replaces them.
 func (v *Views) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		g := v.generation()
-		err := v.follow(ctx, g, nil)
-		if ctx.Err() != nil || g.replaced() {
+		g, leave, err := v.enter()
+		if err != nil {
+			return
+		}
+		err = v.follow(ctx, g, nil)
+		leave()
+		if ctx.Err() != nil || g.replaced() || !v.stop(g, err) {
 			continue
 		}
-		v.stop(err)
 		select {
 		case <-ctx.Done():
 		case <-g.retired.Done():
@@ -105,56 +122,68 @@ func (v *Views) Run(ctx context.Context) {
 	}
 }
 
-// RunToEnd follows the log up to the head at the call.
-func (v *Views) RunToEnd(ctx context.Context) error {
+// RunToEnd follows the log up to the head at the call. It MUST NOT be called
+// beside Run or Rebuild. progress may be nil.
+func (v *Views) RunToEnd(ctx context.Context, progress Progress) error {
 	head, err := v.opts.Store.Head(ctx)
 	if err != nil {
 		return err
 	}
-	g := v.generation()
-	if err := v.follow(ctx, g, func() bool { return g.checkpoint.Position >= head }); err != nil {
-		v.stop(err)
+	g, leave, err := v.enter()
+	if err != nil {
 		return err
 	}
-	return nil
+	defer leave()
+	err = v.follow(ctx, g, func() bool {
+		if progress != nil {
+			progress(g.checkpoint.Position, head)
+		}
+		return g.checkpoint.Position >= head
+	})
+	if permanent(err) {
+		v.stop(g, err)
+	}
+	return err
 }
 
-func (v *Views) generation() *generation {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return v.current
-}
-
-// enter begins a read of the current generation, which stays open until leave.
+// enter begins a use of the current generation, which stays open until leave.
 func (v *Views) enter() (g *generation, leave func(), err error) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	if v.closed {
+	if v.life.Err() != nil {
 		return nil, nil, ErrClosed
 	}
 	v.current.users.Add(1)
 	return v.current, v.current.users.Done, nil
 }
 
-// publish makes a position visible. Generations that aren't current have none.
-func (v *Views) publish(g *generation, position eventstore.Position) {
+// publish makes a position visible; false if g isn't what readers see.
+func (v *Views) publish(g *generation, position eventstore.Position) bool {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	if g != v.current {
-		return
+		return false
 	}
 	v.state.Lock()
 	defer v.state.Unlock()
 	v.through = max(v.through, position)
 	v.wake()
+	return true
 }
 
-func (v *Views) stop(err error) {
+// stop makes a failure visible; false if g isn't what readers see.
+func (v *Views) stop(g *generation, err error) bool {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if g != v.current {
+		return false
+	}
 	v.opts.Logger.Error("the read models have stopped", "through", v.Through(), "error", err)
 	v.state.Lock()
 	defer v.state.Unlock()
 	v.stopped = fmt.Errorf("%w: %w", ErrStopped, err)
 	v.wake()
+	return true
 }
 
 // wake tells everyone who waits. state MUST be held.
@@ -171,7 +200,8 @@ func (v *Views) Through() eventstore.Position {
 	return v.through
 }
 
-// WaitThrough returns once Through() >= position. Errors: ctx's; ErrStopped.
+// WaitThrough returns once Through() >= position. Errors: ctx's; ErrStopped;
+// ErrClosed.
 func (v *Views) WaitThrough(ctx context.Context, position eventstore.Position) error {
 	for {
 		v.state.Lock()
@@ -216,14 +246,20 @@ func (v *Views) Status(ctx context.Context) (Status, error) {
 	return s, err
 }
 
-// Close ends the views after the reads under way. Run MUST have returned.
+// Close ends Run and Rebuild, and the views after the reads under way.
 func (v *Views) Close() error {
 	v.mu.Lock()
-	twice := v.closed
-	v.closed = true
+	twice := v.life.Err() != nil
+	v.end()
 	v.mu.Unlock()
 	if twice {
 		return nil
 	}
+	v.rebuilding.Lock()
+	defer v.rebuilding.Unlock()
+	v.state.Lock()
+	v.stopped = ErrClosed
+	v.wake()
+	v.state.Unlock()
 	return v.current.close()
 }

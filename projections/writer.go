@@ -86,7 +86,7 @@ func (w *writer) commit(checkpoint []byte) error {
 	if err := w.batch.Set([]byte{checkpointKey}, checkpoint, nil); err != nil {
 		return errors.Join(err, w.discard())
 	}
-	return w.batch.Commit(pebble.NoSync)
+	return errors.Join(w.batch.Commit(pebble.NoSync), w.batch.Close())
 }
 
 func (w *writer) discard() error { return w.batch.Close() }

@@ -1,0 +1,84 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"iocredits/eventstore"
+)
+
+// Rebuild makes all views anew from the log while the present ones answer, and
+// puts the new ones in their place when they have caught up. It also revives
+// views that have stopped. progress may be nil.
+func (v *Views) Rebuild(ctx context.Context, progress Progress) error {
+	v.rebuilding.Lock()
+	defer v.rebuilding.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(v.life, cancel)()
+	err := v.rebuild(ctx, progress)
+	if v.life.Err() != nil {
+		err = errors.Join(ErrClosed, err)
+	}
+	if err != nil {
+		return fmt.Errorf("rebuild: %w", err)
+	}
+	return nil
+}
+
+func (v *Views) rebuild(ctx context.Context, progress Progress) error {
+	head, err := v.opts.Store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	v.mu.RLock()
+	old := v.current
+	v.mu.RUnlock()
+	next, err := v.emptyGeneration(old.number + 1)
+	if err != nil {
+		return err
+	}
+	err = v.follow(ctx, next, func() bool {
+		if progress != nil {
+			through := next.checkpoint.Position
+			progress(through, max(through, head, v.Through()))
+		}
+		return v.swap(next, head)
+	})
+	if err != nil {
+		return errors.Join(err, next.close(), v.opts.FS.RemoveAll(next.dir))
+	}
+	return v.replace(old, next)
+}
+
+// swap makes next the current generation if it has all that the present one has
+// shown, and at least the log as it was when the rebuild began: views that have
+// stopped are not replaced by others that stand before the same event.
+func (v *Views) swap(next *generation, atLeast eventstore.Position) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.state.Lock()
+	defer v.state.Unlock()
+	position := next.checkpoint.Position
+	if v.life.Err() != nil || position < max(v.through, atLeast) {
+		return false
+	}
+	old := v.current
+	v.current, v.through, v.stopped = next, position, nil
+	v.wake()
+	// What next had ahead of the old one was never announced.
+	v.signalDeadlines()
+	old.retire()
+	return true
+}
+
+// replace makes a swap last. next is flushed first: once CURRENT names it, there
+// is nothing else to go back to.
+func (v *Views) replace(old, next *generation) error {
+	err := errors.Join(next.db.Flush(), v.writeCurrent(next.number))
+	if err := errors.Join(err, old.close()); err != nil {
+		return err
+	}
+	return v.opts.FS.RemoveAll(old.dir)
+}

@@ -1,0 +1,269 @@
+package projections_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+	"iocredits/projections"
+)
+
+// gate holds back the subscriptions that read the log from its beginning: those
+// of a rebuild.
+type gate struct{ open chan struct{} }
+
+func (g *gate) tap(ctx context.Context, after eventstore.Position, from iter.Seq2[[]eventstore.Recorded, error]) iter.Seq2[[]eventstore.Recorded, error] {
+	if after == eventstore.BeforeFirst {
+		select {
+		case <-g.open:
+		case <-ctx.Done():
+		}
+	}
+	return from
+}
+
+// The old views answer, and move, until the new ones have caught up; a read that
+// began on the old ones ends on them.
+func TestRebuildWhileServing(t *testing.T) {
+	g := &gate{open: make(chan struct{})}
+	r := newRig(t, vfs.NewMem(), nil)
+	r.spend("a", 40)
+	r.toEnd()
+	require.NoError(t, r.views.Close())
+	r.opts.Store = &tapped{r.store, g.tap}
+	r.views = openViews(t, "views", r.opts)
+	r.follow()
+
+	rebuilt := make(chan error, 1)
+	go func() { rebuilt <- r.views.Rebuild(within(t), nil) }()
+	serving := r.views
+	for range 10 {
+		result := r.do("a", "", account.Deduct{Amount: 1, Service: domain.ServiceRay})
+		require.NoError(t, serving.WaitThrough(within(t), result.Position), "the old views move on")
+		b, err := serving.Balance(bg, "a")
+		require.NoError(t, err)
+		require.Equal(t, result.Balance, b.Balance)
+	}
+	next, stop := iter.Pull2(serving.Each(bg, projections.Query{Account: "a"}))
+	defer stop()
+	newest, err, _ := next()
+	require.NoError(t, err)
+
+	close(g.open)
+	<-serving.Changed() // a swap announces itself to those who wait for deadlines
+	select {
+	case err := <-rebuilt:
+		t.Fatalf("the old views were closed under a reader: %v", err)
+	default:
+	}
+	fresh, err := serving.Balance(bg, "a")
+	require.NoError(t, err)
+	require.Equal(t, newest.BalanceAfter, fresh.Balance.Balance)
+	for revision := newest.Revision - 1; revision >= 0; revision-- {
+		entry, err, ok := next()
+		require.True(t, ok)
+		require.NoError(t, err)
+		require.Equal(t, revision, entry.Revision)
+	}
+	stop()
+	require.NoError(t, <-rebuilt)
+	result := r.do("a", "", account.Deduct{Amount: 1, Service: domain.ServiceRay})
+	require.NoError(t, serving.WaitThrough(within(t), result.Position), "the new views move on")
+	require.NoError(t, serving.Close())
+	require.Equal(t, r.rebuilt(), keyspace(t, r.fs, "views"))
+}
+
+// Over many rebuilds under load nothing that a reader sees goes back, and a name
+// that was found once is found always.
+func TestNothingGoesBackOverRebuilds(t *testing.T) {
+	seeded(t, 3, func(t *testing.T, rng *rand.Rand) {
+		r := newRig(t, vfs.NewMem(), nil)
+		r.follow()
+		p := newPlayer(r, 2, rng.IntN)
+		r.do("a0", "the key", account.RecordPurchase{Purchase: "p", Amount: credit})
+		require.NoError(t, r.views.WaitThrough(within(t), r.AckedAny()))
+		ctx, stop := context.WithCancel(bg)
+		var wg sync.WaitGroup
+		wg.Go(func() { watch(ctx, t, r.views) })
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				p.step()
+			}
+		})
+		told := 0
+		for range 6 {
+			require.NoError(t, r.views.Rebuild(within(t), func(through, head eventstore.Position) {
+				told++
+				if through > head {
+					t.Errorf("%d of %d", through, head)
+				}
+			}))
+		}
+		stop()
+		wg.Wait()
+		require.GreaterOrEqual(t, told, 6)
+		require.NoError(t, r.views.WaitThrough(within(t), r.AckedAny()))
+		require.NoError(t, r.views.Close())
+		require.Equal(t, r.rebuilt(), keyspace(t, r.fs, "views"))
+	})
+}
+
+func watch(ctx context.Context, t *testing.T, v *projections.Views) {
+	var through eventstore.Position
+	revision := int64(-1)
+	for ctx.Err() == nil {
+		now := v.Through()
+		b, err := v.Balance(bg, "a0")
+		first, found, findErr := v.Find(bg, "a0", "command/the key")
+		switch {
+		case err != nil || findErr != nil:
+			t.Errorf("read: %v, %v", err, findErr)
+			return
+		case now < through || b.Revision < revision || !found || first != 0:
+			t.Errorf("through %d then %d, revision %d then %d, name found %v at %d", through, now, revision, b.Revision, found, first)
+			return
+		}
+		through, revision = now, b.Revision
+	}
+}
+
+// Damaged views stop at what they can't read; a rebuild revives them.
+func TestRebuildRevivesStoppedViews(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	r.spend("a", 3)
+	r.toEnd()
+	through := r.views.Through()
+	require.NoError(t, r.views.Close())
+	change(t, r.fs, "views", func(db *pebble.DB) error { return db.Set([]byte("ba"), []byte{0xff}, pebble.Sync) })
+
+	r.views = openViews(t, "views", r.opts)
+	r.follow()
+	_, err := r.views.Balance(bg, "a")
+	require.ErrorContains(t, err, "damaged view")
+	result := r.do("a", "", account.Deduct{Amount: 1, Service: domain.ServiceRay})
+	require.ErrorIs(t, r.views.WaitThrough(within(t), result.Position), projections.ErrStopped)
+	require.Equal(t, through, r.views.Through())
+
+	require.NoError(t, r.views.Rebuild(within(t), nil))
+	status, err := r.views.Status(bg)
+	require.NoError(t, err)
+	require.Equal(t, projections.Status{Through: result.Position, Head: result.Position}, status)
+	b, err := r.views.Balance(bg, "a")
+	require.NoError(t, err)
+	require.Equal(t, result.Balance, b.Balance)
+	result = r.do("a", "", account.Deduct{Amount: 1, Service: domain.ServiceRay})
+	require.NoError(t, r.views.WaitThrough(within(t), result.Position), "Run goes on with the new views")
+}
+
+func TestAnInterruptedRebuildLeavesNothing(t *testing.T) {
+	g := &gate{open: make(chan struct{})}
+	r := newRig(t, vfs.NewMem(), func(o *projections.Options) { o.Store = &tapped{o.Store, g.tap} })
+	r.spend("a", 3)
+	ctx, cancel := context.WithCancel(bg)
+	cancel()
+	require.ErrorIs(t, r.views.Rebuild(ctx, nil), context.Canceled)
+	rebuilt := make(chan error, 1)
+	began := make(chan struct{})
+	go func() {
+		rebuilt <- r.views.Rebuild(bg, func(through, _ eventstore.Position) {
+			if through == eventstore.BeforeFirst {
+				close(began)
+			}
+		})
+	}()
+	<-began
+	require.NoError(t, r.views.Close(), "closing ends a rebuild")
+	require.ErrorIs(t, <-rebuilt, projections.ErrClosed)
+	require.Equal(t, "views/000001", currentDir(t, r.fs, "views"))
+}
+
+func TestViewsThatDoNotFitAreBuiltAgain(t *testing.T) {
+	checkpoint := func(edit func(old string) string) func(*testing.T, *rig) {
+		return func(t *testing.T, r *rig) {
+			change(t, r.fs, "views", func(db *pebble.DB) error {
+				old, closer, err := db.Get([]byte("c"))
+				require.NoError(t, err)
+				edited := edit(string(old))
+				require.NotEqual(t, string(old), edited)
+				require.NoError(t, closer.Close())
+				return db.Set([]byte("c"), []byte(edited), pebble.Sync)
+			})
+		}
+	}
+	for name, spoil := range map[string]func(*testing.T, *rig){
+		"another format":       checkpoint(func(old string) string { return strings.Replace(old, `"format":"`, `"format":"x`, 1) }),
+		"another event there":  checkpoint(func(old string) string { return strings.Replace(old, `"event":"00`, `"event":"ff`, 1) }),
+		"a log that is longer": checkpoint(func(old string) string { return strings.Replace(old, `"position":`, `"position":9`, 1) }),
+		"a damaged checkpoint": checkpoint(func(string) string { return "?" }),
+		"a missing table":      func(t *testing.T, r *rig) { removeFiles(t, r.fs, ".sst") },
+		"a missing manifest":   func(t *testing.T, r *rig) { removeFiles(t, r.fs, "MANIFEST") },
+		"a missing generation": func(t *testing.T, r *rig) { require.NoError(t, r.fs.RemoveAll(currentDir(t, r.fs, "views"))) },
+		"a leftover beside it": func(t *testing.T, r *rig) {
+			require.NoError(t, r.views.Close())
+			require.NoError(t, r.fs.MkdirAll("views/000002/x", 0o755))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, vfs.NewMem(), nil)
+			r.spend("a", 3)
+			r.toEnd()
+			require.NoError(t, r.views.Close())
+			spoil(t, r)
+			r.views = openViews(t, "views", r.opts)
+			if name != "a leftover beside it" {
+				require.Equal(t, eventstore.BeforeFirst, r.views.Through())
+			}
+			r.toEnd()
+			require.NoError(t, r.views.Close())
+			require.Equal(t, r.rebuilt(), keyspace(t, r.fs, "views"))
+		})
+	}
+}
+
+func removeFiles(t *testing.T, fs vfs.FS, part string) {
+	t.Helper()
+	dir := currentDir(t, fs, "views")
+	names, err := fs.List(dir)
+	require.NoError(t, err)
+	removed := 0
+	for _, name := range names {
+		if strings.Contains(name, part) && !strings.HasPrefix(name, "marker") {
+			require.NoError(t, fs.Remove(fs.PathJoin(dir, name)))
+			removed++
+		}
+	}
+	require.Positive(t, removed)
+}
+
+// The views of one log never answer for another.
+func TestViewsOfAnotherLogAreReplaced(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	r.spend("a", 5)
+	r.toEnd()
+	require.NoError(t, r.views.Close())
+	other := newRig(t, vfs.NewMem(), nil)
+	for i := range 20 {
+		other.do("b", fmt.Sprint(i), account.RecordPurchase{Purchase: fmt.Sprint(i), Amount: credit})
+	}
+	r.opts.Store = other.store
+	v := openViews(t, "views", r.opts)
+	require.Equal(t, eventstore.BeforeFirst, v.Through())
+	require.NoError(t, v.RunToEnd(bg, nil))
+	b, err := v.Balance(bg, "a")
+	require.NoError(t, err)
+	require.Zero(t, b.Balance.Balance)
+	b, err = v.Balance(bg, "b")
+	require.NoError(t, err)
+	require.Equal(t, 20*credit, b.Balance.Balance)
+}
