@@ -41,16 +41,32 @@ func applyBalance(w *writer, s *step) error {
 		}
 		record = new(newBalance())
 		if stored != nil {
-			if err := json.Unmarshal(stored, record); err != nil {
+			if record, err = decodeBalance(stored); err != nil {
 				return err
 			}
 		}
 		w.balances[s.Account] = record
 	}
-	record.Figures.Apply(s.Body, s.Revision)
-	record.Revision, record.Position, record.RecordedAt = s.Revision, s.Position, s.Meta.RecordedAt
+	record.apply(s.Fact)
 	s.BalanceAfter = record.Figures.Available() + record.Figures.Held()
 	return nil
+}
+
+func (r *balanceRecord) apply(f eventstore.Fact) {
+	r.Figures.Apply(f.Body, f.Revision)
+	r.Revision, r.Position, r.RecordedAt = f.Revision, f.Position, f.Meta.RecordedAt
+}
+
+func (r balanceRecord) balance() Balance {
+	return Balance{
+		Balance: r.Figures.Balance(), Policy: r.Figures.Policy,
+		Revision: r.Revision, Position: r.Position, RecordedAt: r.RecordedAt,
+	}
+}
+
+func decodeBalance(value []byte) (*balanceRecord, error) {
+	r := new(balanceRecord)
+	return r, json.Unmarshal(value, r)
 }
 
 func (w *writer) flushBalances() error {
@@ -78,18 +94,12 @@ func (v *Views) Balance(ctx context.Context, name string) (Balance, error) {
 		return Balance{}, err
 	}
 	defer leave()
-	record, err := lookup(g.db, balanceKey(name), func(value []byte) (*balanceRecord, error) {
-		r := new(balanceRecord)
-		return r, json.Unmarshal(value, r)
-	})
+	record, err := lookup(g.db, balanceKey(name), decodeBalance)
 	if err != nil {
 		return Balance{}, err
 	}
 	if record == nil {
 		record = new(newBalance())
 	}
-	return Balance{
-		Balance: record.Figures.Balance(), Policy: record.Figures.Policy,
-		Revision: record.Revision, Position: record.Position, RecordedAt: record.RecordedAt,
-	}, nil
+	return record.balance(), nil
 }

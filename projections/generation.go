@@ -22,7 +22,7 @@ import (
 
 // format names what the views write. MUST change with any change of a key or a
 // value: views of another format are built again.
-const format = "2"
+const format = "3"
 
 // The keys of a generation. An account's name has no zero byte, so one account's
 // keys are never a prefix of another's.
@@ -36,6 +36,9 @@ const format = "2"
 //	d time:12 account 0 kind/id         what is due, in time order
 //	o account 0 kind/id                 object
 //	q kind 0 status 0 time:12 account 0 id   objects by status, in the order of their queue
+//	j account                           running totals of the journal; J: the company's
+//	f e                                 see times.go
+//	m r                                 see tree.go
 const (
 	checkpointKey     = 'c'
 	balancePrefix     = 'b'
@@ -46,6 +49,12 @@ const (
 	deadlinePrefix    = 'd'
 	objectPrefix      = 'o'
 	queuePrefix       = 'q'
+	booksPrefix       = 'j'
+	companyKey        = 'J'
+	milestonePrefix   = 'f'
+	latePrefix        = 'e'
+	nodePrefix        = 'm'
+	edgeKey           = 'r'
 )
 
 // checkpoint is how far a generation is. It is in the same batch as the data.
@@ -185,9 +194,7 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 	}
 	g.db = db
 	g.retired, g.retire = context.WithCancel(context.Background())
-	stored, err := lookup(db, []byte{checkpointKey}, func(value []byte) (c checkpoint, err error) {
-		return c, json.Unmarshal(value, &c)
-	})
+	stored, err := readCheckpoint(db)
 	if err != nil {
 		return nil, errors.Join(err, g.close())
 	}
@@ -199,6 +206,12 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 
 // errDamaged: a value of the views can't be read. The log still can.
 var errDamaged = errors.New("damaged view")
+
+func readCheckpoint(db pebble.Reader) (checkpoint, error) {
+	return lookup(db, []byte{checkpointKey}, func(value []byte) (c checkpoint, err error) {
+		return c, json.Unmarshal(value, &c)
+	})
+}
 
 // lookup reads and decodes one value; the zero value where there is none.
 func lookup[T any](db pebble.Reader, key []byte, decode func([]byte) (T, error)) (result T, err error) {

@@ -6,6 +6,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"iocredits/domain"
+	"iocredits/domain/journal"
 	"iocredits/eventstore"
 )
 
@@ -13,13 +14,17 @@ import (
 type step struct {
 	eventstore.Fact
 	Account string
+	// Hash is the event's chain hash.
+	Hash eventstore.Hash
 	// BalanceAfter is the account's balance once the event counts.
 	BalanceAfter domain.Amount
 }
 
 // views are applied in this order to each event: balances come first, because a
 // history shows what they become.
-var views = []func(*writer, *step) error{applyBalance, applyTransaction, applyNames, applyDeadlines, applyObject}
+var views = []func(*writer, *step) error{
+	applyBalance, applyMilestone, applyTransaction, applyNames, applyDeadlines, applyObject, applyJournal, applyTree,
+}
 
 // writer collects what a batch of events changes and writes it once. Values that
 // the batch reads again stand in dirty until then.
@@ -29,18 +34,24 @@ type writer struct {
 	// dirty has the value of each key set in this batch; nil: deleted.
 	dirty    map[string][]byte
 	balances map[string]*balanceRecord
+	books    map[string]*journal.Totals
+	// tree is nil until the batch has an account's event.
+	tree *growing
 	// deadlines: something will be due that wasn't known before.
 	deadlines bool
 }
 
 func newWriter(db *pebble.DB) *writer {
-	return &writer{db: db, batch: db.NewBatch(), dirty: map[string][]byte{}, balances: map[string]*balanceRecord{}}
+	return &writer{
+		db: db, batch: db.NewBatch(), dirty: map[string][]byte{},
+		balances: map[string]*balanceRecord{}, books: map[string]*journal.Totals{},
+	}
 }
 
 // apply puts one event through all views.
-func (w *writer) apply(f eventstore.Fact) error {
+func (w *writer) apply(f eventstore.Fact, hash eventstore.Hash) error {
 	name, _ := eventstore.AccountOf(f.Stream)
-	s := &step{Fact: f, Account: name}
+	s := &step{Fact: f, Account: name, Hash: hash}
 	for _, view := range views {
 		if err := view(w, s); err != nil {
 			return err
@@ -69,7 +80,7 @@ func (w *writer) append(key, value []byte) error { return w.batch.Set(key, value
 // commit writes everything and the checkpoint as one batch. The order of keys
 // in a batch doesn't matter: each stands in it once.
 func (w *writer) commit(checkpoint []byte) error {
-	if err := w.flushBalances(); err != nil {
+	if err := errors.Join(w.flushBalances(), w.flushBooks(), w.flushTree()); err != nil {
 		return errors.Join(err, w.discard())
 	}
 	for key, value := range w.dirty {
