@@ -101,18 +101,21 @@ var mayImport = map[string]string{
 	"domain/account": "domain",
 	"domain/journal": "domain domain/account",
 
-	"eventstore":             "domain",
-	"eventstore/pebblestore": "eventstore",
-	"eventstore/esdbstore":   "eventstore",
-	"eventstore/esdbserver":  "eventstore",
-	"eventstore/storetest":   "eventstore",
-	"eventstore/keyring":     "domain eventstore",
-	"eventstore/ledger":      "domain/... eventstore",
-	"eventstore/reactor":     "domain/... eventstore eventstore/ledger",
+	"eventstore":              "domain",
+	"eventstore/pebblestore":  "eventstore",
+	"eventstore/esdbstore":    "eventstore",
+	"eventstore/esdbserver":   "eventstore",
+	"eventstore/storetest":    "eventstore",
+	"eventstore/keyring":      "domain eventstore",
+	"eventstore/ledger":       "domain/... eventstore",
+	"eventstore/reactor":      "domain/... eventstore eventstore/ledger",
+	"eventstore/transparency": "domain eventstore",
 
-	"projections": "domain/... eventstore eventstore/ledger",
+	"projections":       "domain/... eventstore eventstore/ledger eventstore/transparency",
+	"projections/audit": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/transparency projections",
 
-	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/reactor projections " +
+	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/reactor eventstore/transparency " +
+		"projections projections/audit " +
 		"httpapi/client httpapi/console httpapi/spherepay",
 	"httpapi/client":    "",
 	"httpapi/spherepay": "domain",
