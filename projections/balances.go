@@ -2,9 +2,8 @@ package projections
 
 import (
 	"context"
+	"fmt"
 	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"iocredits/domain/account"
 	"iocredits/eventstore"
@@ -20,12 +19,12 @@ type Balance struct {
 	RecordedAt time.Time
 }
 
-// balanceRecord is the stored form.
+// balanceRecord is what is stored.
 type balanceRecord struct {
-	Figures    account.Figures     `json:"figures"`
-	Revision   int64               `json:"revision"`
-	Position   eventstore.Position `json:"position"`
-	RecordedAt time.Time           `json:"recorded_at"`
+	Figures    account.Figures
+	Revision   int64
+	Position   eventstore.Position
+	RecordedAt time.Time
 }
 
 func newBalance() balanceRecord {
@@ -42,7 +41,7 @@ func applyBalance(w *writer, s *step) error {
 		record = new(newBalance())
 		if stored != nil {
 			if record, err = decodeBalance(stored); err != nil {
-				return err
+				return fmt.Errorf("balance of %s: %w", s.Account, err)
 			}
 		}
 		w.balances[s.Account] = record
@@ -64,18 +63,9 @@ func (r balanceRecord) balance() Balance {
 	}
 }
 
-func decodeBalance(value []byte) (*balanceRecord, error) {
-	r := new(balanceRecord)
-	return r, json.Unmarshal(value, r)
-}
-
 func (w *writer) flushBalances() error {
 	for name, record := range w.balances {
-		value, err := json.Marshal(record)
-		if err != nil {
-			return err
-		}
-		if err := w.append(balanceKey(name), value); err != nil {
+		if err := w.append(balanceKey(name), appendBalance(nil, record)); err != nil {
 			return err
 		}
 	}

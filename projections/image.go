@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"iocredits/domain/journal"
 	"iocredits/eventstore"
 )
 
@@ -82,6 +83,32 @@ func (r Row) Kind() string {
 		return kind
 	}
 	return fmt.Sprintf("%q", r.Key[:1])
+}
+
+// Text shows the value to a person.
+func (r Row) Text() string {
+	switch {
+	case len(r.Key) == 0:
+	case r.Key[0] == balancePrefix, r.Key[0] == milestonePrefix:
+		if record, err := decodeBalance(r.Value); err == nil {
+			return fmt.Sprintf("%+v", *record)
+		}
+	case r.Key[0] == transactionPrefix:
+		if t, err := decodeTransaction(r.Value); err == nil {
+			return fmt.Sprintf("%+v", t)
+		}
+	case r.Key[0] == booksPrefix, r.Key[0] == companyKey:
+		var books journal.Totals
+		if err := books.UnmarshalBinary(r.Value); err == nil {
+			return books.String()
+		}
+	}
+	for _, c := range r.Value {
+		if c < ' ' || c > '~' {
+			return fmt.Sprintf("%x", r.Value)
+		}
+	}
+	return string(r.Value)
 }
 
 // Account is whose row it is; empty: it is of all accounts together.

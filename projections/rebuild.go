@@ -44,7 +44,7 @@ func (v *Views) rebuild(ctx context.Context, progress Progress) error {
 			through := next.checkpoint.Position
 			progress(through, max(through, head, v.Through()))
 		}
-		return v.swap(next, head)
+		return v.swap(old, next, head)
 	})
 	if err != nil {
 		return errors.Join(err, next.close(), v.opts.FS.RemoveAll(next.dir))
@@ -55,7 +55,9 @@ func (v *Views) rebuild(ctx context.Context, progress Progress) error {
 // swap makes next the current generation if it has all that the present one has
 // shown, and at least the log as it was when the rebuild began: views that have
 // stopped are not replaced by others that stand before the same event.
-func (v *Views) swap(next *generation, atLeast eventstore.Position) bool {
+func (v *Views) swap(old, next *generation, atLeast eventstore.Position) bool {
+	old.visible.Lock()
+	defer old.visible.Unlock()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.state.Lock()
@@ -64,7 +66,6 @@ func (v *Views) swap(next *generation, atLeast eventstore.Position) bool {
 	if v.life.Err() != nil || position < max(v.through, atLeast) {
 		return false
 	}
-	old := v.current
 	v.current, v.through, v.stopped = next, position, nil
 	v.wake()
 	// What next had ahead of the old one was never announced.

@@ -61,7 +61,11 @@ func TestRebuildWhileServing(t *testing.T) {
 	require.NoError(t, err)
 
 	close(g.open)
-	<-serving.Changed() // a swap announces itself to those who wait for deadlines
+	select {
+	case <-serving.Changed(): // a swap announces itself to those who wait for deadlines
+	case <-within(t).Done():
+		t.Fatal("no swap")
+	}
 	select {
 	case err := <-rebuilt:
 		t.Fatalf("the old views were closed under a reader: %v", err)

@@ -26,7 +26,7 @@ const credit = domain.Credit
 
 var (
 	codec = eventstore.NewCodec(account.EventTypes()...)
-	start = time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
+	start = time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)
 	bg    = context.Background()
 )
 
@@ -51,12 +51,23 @@ func newRig(t *testing.T, fs vfs.FS, change func(*projections.Options)) *rig {
 		change(&r.opts)
 	}
 	r.views = openViews(t, "views", r.opts)
-	r.Ledger = ledger.New(ledger.Options{
-		Store: store, Snapshots: store, Codec: codec, Names: namesOf{r}, Clock: r.clock.Now, Logger: quiet(),
-		MaxRecentNames: math.MaxInt,
-	})
+	r.begin()
 	t.Cleanup(r.close)
 	return r
+}
+
+func (r *rig) begin() {
+	r.Ledger = ledger.New(ledger.Options{
+		Store: r.store, Snapshots: r.store, Codec: codec, Names: namesOf{r}, Clock: r.clock.Now, Logger: quiet(),
+		SnapshotEvery: 20, IdleSnapshot: 1,
+	})
+}
+
+// restart opens another ledger on the same store, after closing this one.
+func (r *rig) restart() {
+	r.t.Helper()
+	require.NoError(r.t, r.Close(bg))
+	r.begin()
 }
 
 // namesOf asks the views that a rig has now: tests close and open them again.

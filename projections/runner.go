@@ -164,14 +164,27 @@ func (v *Views) apply(ctx context.Context, g *generation, d decoded) error {
 	if err != nil {
 		return errors.Join(err, w.discard())
 	}
-	if err := w.commit(value); err != nil {
-		return &applyError{position: d.last.Position, err: err}
+	if err := v.show(g, w, next.Position, value); err != nil {
+		return err
 	}
 	g.checkpoint = next
-	if v.publish(g, next.Position) && w.deadlines {
+	v.opts.OnApply(len(d.facts), time.Since(began))
+	return nil
+}
+
+// show commits a batch and makes its position known.
+func (v *Views) show(g *generation, w *writer, position eventstore.Position, checkpoint []byte) error {
+	g.visible.Lock()
+	defer g.visible.Unlock()
+	if err := g.retired.Err(); err != nil {
+		return errors.Join(err, w.discard())
+	}
+	if err := w.commit(checkpoint); err != nil {
+		return &applyError{position: position, err: err}
+	}
+	if v.publish(g, position) && w.deadlines {
 		v.signalDeadlines()
 	}
-	v.opts.OnApply(len(d.facts), time.Since(began))
 	return nil
 }
 
@@ -179,7 +192,7 @@ func (v *Views) apply(ctx context.Context, g *generation, d decoded) error {
 func (v *Views) waitForRoom(ctx context.Context, g *generation) error {
 	for told := false; ; told = true {
 		usage, err := v.opts.FS.GetDiskUsage(g.dir)
-		if err != nil || usage.AvailBytes >= v.opts.MinFreeBytes {
+		if full := err == nil && usage.AvailBytes < v.opts.MinFreeBytes; !full {
 			return nil
 		}
 		if !told {

@@ -111,8 +111,7 @@ func TestViewsGoOnWhereTheyWere(t *testing.T) {
 func TestABrokenSubscriptionIsTakenUpAgain(t *testing.T) {
 	broken := errors.New("the line is cut")
 	breaks := 0
-	var r *rig
-	r = newRig(t, vfs.NewMem(), func(o *projections.Options) {
+	r := newRig(t, vfs.NewMem(), func(o *projections.Options) {
 		store := o.Store
 		o.Store = &tapped{store, func(ctx context.Context, after eventstore.Position, _ iter.Seq2[[]eventstore.Recorded, error]) iter.Seq2[[]eventstore.Recorded, error] {
 			return func(yield func([]eventstore.Recorded, error) bool) {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/go-json-experiment/json"
 
 	"iocredits/domain"
 	"iocredits/eventstore"
@@ -36,11 +35,7 @@ func applyMilestone(w *writer, s *step) error {
 	if (s.Revision+1)%milestoneEvery != 0 {
 		return nil
 	}
-	value, err := json.Marshal(w.balances[s.Account])
-	if err != nil {
-		return err
-	}
-	return w.append(milestoneKey(s.Account, s.Meta.RecordedAt, s.Revision), value)
+	return w.append(milestoneKey(s.Account, s.Meta.RecordedAt, s.Revision), appendBalance(nil, w.balances[s.Account]))
 }
 
 func milestoneKey(name string, at time.Time, revision int64) []byte {
@@ -224,7 +219,7 @@ func scanLate(ctx context.Context, db pebble.Reader, q *Query, below int64, visi
 		if err != nil {
 			return false, err
 		}
-		t.Account = q.Account
+		t.Account, t.Revision = q.Account, revision
 		if t.RecordedAt.Before(q.From) {
 			return false, nil
 		}

@@ -3,12 +3,12 @@ package projections
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"iter"
 	"math"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
 	"iocredits/domain"
@@ -18,23 +18,23 @@ import (
 
 // Transaction is one entry of an account's history.
 type Transaction struct {
-	ID      domain.TransactionID `json:"id"`
-	Account string               `json:"-"`
-	Type    account.EntryType    `json:"type"`
-	Service domain.Service       `json:"service"`
+	ID      domain.TransactionID
+	Account string
+	Type    account.EntryType
+	Service domain.Service
 	// Amount is the signed change of the balance, Held of what is held.
-	Amount       domain.Amount       `json:"amount"`
-	Held         domain.Amount       `json:"held,omitzero"`
-	BalanceAfter domain.Amount       `json:"balance_after"`
-	RecordedAt   time.Time           `json:"recorded_at"`
-	EffectiveAt  time.Time           `json:"effective_at"`
-	Reference    string              `json:"reference,omitempty"`
-	Description  domain.Sealed       `json:"description,omitempty"`
-	Actor        string              `json:"actor"`
-	Lots         []account.LotUse    `json:"lots,omitempty"`
-	Related      uuid.UUID           `json:"related,omitzero"`
-	Revision     int64               `json:"revision"`
-	Position     eventstore.Position `json:"position"`
+	Amount       domain.Amount
+	Held         domain.Amount
+	BalanceAfter domain.Amount
+	RecordedAt   time.Time
+	EffectiveAt  time.Time
+	Reference    string
+	Description  domain.Sealed
+	Actor        string
+	Lots         []account.LotUse
+	Related      uuid.UUID
+	Revision     int64
+	Position     eventstore.Position
 }
 
 // TransactionOf gives the entry of an event, the same for the history and for
@@ -56,7 +56,7 @@ func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, 
 	return Transaction{
 		ID: f.ID, Account: name, Type: entry.Type, Service: service,
 		Amount: entry.Amount, Held: entry.Held, BalanceAfter: balanceAfter,
-		RecordedAt: f.Meta.RecordedAt, EffectiveAt: effective,
+		RecordedAt: f.Meta.RecordedAt.UTC(), EffectiveAt: effective.UTC(),
 		Reference: entry.Reference, Description: entry.Description, Actor: f.Meta.Actor,
 		Lots: entry.Lots, Related: entry.Related, Revision: f.Revision, Position: f.Position,
 	}, true
@@ -67,14 +67,11 @@ func applyTransaction(w *writer, s *step) error {
 	if !ok {
 		return nil
 	}
-	value, err := json.Marshal(t)
-	if err != nil {
-		return err
-	}
 	if err := w.late(&t); err != nil {
 		return err
 	}
-	return w.append(transactionKey(s.Account, s.Revision), value)
+	w.scratch = appendTransaction(w.scratch[:0], &t)
+	return w.append(transactionKey(s.Account, s.Revision), w.scratch)
 }
 
 func transactionKey(name string, revision int64) []byte {
@@ -171,12 +168,8 @@ func (v *Views) Transaction(ctx context.Context, name string, revision int64) (T
 	}
 	defer leave()
 	t, err := lookup(g.db, transactionKey(name, revision), decodeTransaction)
-	t.Account = name
+	t.Account, t.Revision = name, revision
 	return t, t.ID != uuid.Nil, err
-}
-
-func decodeTransaction(value []byte) (t Transaction, err error) {
-	return t, json.Unmarshal(value, &t)
 }
 
 // scanTransactions visits the entries below a revision within the query's dates,
@@ -229,7 +222,12 @@ func currentTransaction(it *pebble.Iterator) (Transaction, error) {
 	if err != nil {
 		return Transaction{}, err
 	}
-	return decodeTransaction(value)
+	t, err := decodeTransaction(value)
+	if err != nil {
+		return t, fmt.Errorf("%w at %q: %w", errDamaged, it.Key(), err)
+	}
+	t.Revision = revisionOfKey(it.Key())
+	return t, nil
 }
 
 // recordedBefore bounds the entries that a scan goes through: nothing that was

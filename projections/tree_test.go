@@ -37,15 +37,17 @@ func (c *countingStore) ReadStream(ctx context.Context, stream string, from int6
 	}
 }
 
-// all sends actions as one batch, and wants them accepted.
+// all sends actions as batches, and wants them accepted.
 func (r *rig) all(acct string, actions []account.Action) {
 	r.t.Helper()
-	reqs := make([]ledger.Request, len(actions))
-	for i, do := range actions {
-		reqs[i] = ledger.Request{Account: acct, Do: do, Actor: "tester", Role: "service"}
-	}
-	for _, out := range r.ExecuteBatch(bg, reqs) {
-		require.NoError(r.t, out.Err)
+	for some := range slices.Chunk(actions, 1000) {
+		reqs := make([]ledger.Request, len(some))
+		for i, do := range some {
+			reqs[i] = ledger.Request{Account: acct, Do: do, Actor: "tester", Role: "service"}
+		}
+		for _, out := range r.ExecuteBatch(bg, reqs) {
+			require.NoError(r.t, out.Err)
+		}
 	}
 }
 

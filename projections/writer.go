@@ -37,6 +37,8 @@ type writer struct {
 	books    map[string]*journal.Totals
 	// tree is nil until the batch has an account's event.
 	tree *growing
+	// scratch is where values are put together; the batch copies them.
+	scratch []byte
 	// deadlines: something will be due that wasn't known before.
 	deadlines bool
 }

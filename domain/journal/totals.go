@@ -93,6 +93,17 @@ func (t *Totals) Balance() (sum Sum) {
 	return sum.Minus()
 }
 
+// String lists the lines that aren't zero.
+func (t *Totals) String() string {
+	var b []byte
+	for a, s := range t {
+		if s != (Sum{}) {
+			b = fmt.Appendf(b, "%s %s; ", Account(a), s)
+		}
+	}
+	return string(b)
+}
+
 const lineBytes = 17
 
 // AppendBinary encodes the lines that aren't zero, each as account:1 high:8 low:8.

@@ -74,9 +74,9 @@ func (v *verification) compareAccount(ctx context.Context, account string) (err 
 		case err != nil:
 			return err
 		case !any:
-			differs(row, printable(row.Value), "no row")
+			differs(row, row.Text(), "no row")
 		case !bytes.Equal(got, row.Value):
-			differs(row, printable(row.Value), printable(got))
+			differs(row, row.Text(), projections.Row{Key: row.Key, Value: got}.Text())
 		}
 	}
 	for row, err := range v.Views.RowsOf(account) {
@@ -86,7 +86,7 @@ func (v *verification) compareAccount(ctx context.Context, account string) (err 
 		if _, any, err := built.Value(row.Key); err != nil {
 			return err
 		} else if !any {
-			differs(row, "no row", printable(row.Value))
+			differs(row, "no row", row.Text())
 		}
 	}
 	slices.SortFunc(found, func(a, b Finding) int { return strings.Compare(a.String(), b.String()) })

@@ -73,15 +73,15 @@ func (v *verification) compareRows(built *projections.Image) error {
 		order := bytes.Compare(w.Key, g.Key)
 		switch {
 		case !gok || wok && order < 0:
-			v.row(w, printable(w.Value), "no row")
+			v.row(w, w.Text(), "no row")
 			w, werr, wok = want()
 			continue
 		case !wok || order > 0:
-			v.row(g, "no row", printable(g.Value))
+			v.row(g, "no row", g.Text())
 			g, gerr, gok = got()
 			continue
 		case !bytes.Equal(w.Value, g.Value):
-			v.row(w, printable(w.Value), printable(g.Value))
+			v.row(w, w.Text(), g.Text())
 		}
 		v.summary.Rows++
 		w, werr, wok = want()
@@ -100,16 +100,6 @@ func rowFinding(r projections.Row, at eventstore.Position, expected, found strin
 		f.Revision = revision
 	}
 	return f
-}
-
-// printable shows a value: most are JSON.
-func printable(value []byte) string {
-	for _, c := range value {
-		if c < ' ' || c > '~' {
-			return fmt.Sprintf("%x", value)
-		}
-	}
-	return string(value)
 }
 
 // prefix is a log that ends at a position.
