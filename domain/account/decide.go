@@ -58,11 +58,12 @@ func ClaimOf(event domain.Event) string {
 	return ""
 }
 
-// PartsOf tells how many events, from this one on, make up the movement that
-// an event opens: 1, or more where it was split (design.md rule 16).
+// PartsOf tells how many events of a movement there are from this one on: 1, or
+// more where it was split (design.md rule 16).
 func PartsOf(event domain.Event) int {
 	if p, ok := event.(interface{ parts() Part }); ok {
-		return max(1, p.parts().Count)
+		at := p.parts()
+		return at.Count - at.Index + 1
 	}
 	return 1
 }
@@ -169,10 +170,12 @@ func positive(amount domain.Amount) error {
 	return bounded(amount)
 }
 
-func bounded(amount domain.Amount) error {
+func bounded(amount domain.Amount) error { return boundedField("amount", amount) }
+
+func boundedField(field string, amount domain.Amount) error {
 	if amount > domain.MaxAmount || amount < -domain.MaxAmount {
-		return domain.Refuse(domain.CodeAmountTooLarge, "amount %s is above the limit of %s", amount, domain.MaxAmount).
-			With("field", "amount").With("value", amount.String()).With("limit", domain.MaxAmount.String())
+		return domain.Refuse(domain.CodeAmountTooLarge, "%s %s is above the limit of %s", field, amount, domain.MaxAmount).
+			With("field", field).With("value", amount.String()).With("limit", domain.MaxAmount.String())
 	}
 	return nil
 }

@@ -43,7 +43,8 @@ const maxGraceMinutes = 30 * 24 * 60
 
 // SetPolicy changes what is given and keeps the rest.
 //
-// Checks, in order: amount-invalid, amount-too-large; field-invalid (grace_minutes).
+// Checks, in order: of each amount in turn amount-invalid, amount-too-large; then
+// field-invalid (grace_minutes).
 type SetPolicy struct {
 	Allowance        *domain.Amount
 	GraceMinutes     *int
@@ -69,7 +70,7 @@ func (c SetPolicy) decide(d *decision) error {
 			return domain.Refuse(domain.CodeAmountInvalid, "%s %s is below zero", set.field, *set.to).
 				With("field", set.field).With("value", set.to.String())
 		}
-		if err := bounded(*set.to); err != nil {
+		if err := boundedField(set.field, *set.to); err != nil {
 			return err
 		}
 		*set.of = *set.to

@@ -69,6 +69,11 @@ func (c Refund) decide(d *decision) error {
 	if err != nil {
 		return err
 	}
+	if c.Amount != 0 {
+		if err := positive(c.Amount); err != nil {
+			return err
+		}
+	}
 	revision := d.cmd.Original[0].Revision
 	done := d.now().Refunded[revision]
 	left := original.amount - done
@@ -80,9 +85,6 @@ func (c Refund) decide(d *decision) error {
 		return domain.Refuse(domain.CodeRefundExceeds, "the deduction of %s has %s left to refund", original.amount, left).
 			With("deducted", original.amount.String()).With("refunded", done.String()).
 			With("refundable", left.String()).With("required", amount.String())
-	}
-	if err := positive(amount); err != nil {
-		return err
 	}
 	// Accepted: nothing below refuses.
 	d.giveBack(original, done, amount, Refunded{

@@ -1,0 +1,292 @@
+package account_test
+
+import (
+	"cmp"
+	"math/big"
+	"slices"
+	"time"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+)
+
+// naive is the independent model of an account, written from money.md and
+// design.md rules 5 and 6. It forgets nothing, keeps no sums and no order, and
+// works everything out anew for each answer.
+type naive struct {
+	lots        []*naiveLot
+	holds       []*naiveHold
+	charges     []*naiveCharge
+	purchases   map[string]*naivePurchase
+	meters      map[string]*naiveMeter
+	adjustments map[string]*naiveAdjustment
+
+	spendingDebt, chargebackDebt domain.Amount
+	// paidDebt is what purchased lots have paid of spending debt and have not
+	// got back; promoForReversals what promotional lots have paid of reversals.
+	paidDebt, promoForReversals domain.Amount
+
+	frozen         bool
+	allowance      domain.Amount
+	twoApproversAt domain.Amount
+}
+
+// naiveLot is credits that arrived together.
+type naiveLot struct {
+	born      int
+	purchased bool
+	expires   time.Time
+	free      domain.Amount
+}
+
+// slice is credits of one lot, somewhere else than in its free part.
+type slice struct {
+	lot    *naiveLot
+	amount domain.Amount
+}
+
+type naiveHold struct {
+	id      string
+	expires time.Time
+	slices  []slice
+	open    bool
+}
+
+// naiveCharge is something spent, in the order of consumption.
+type naiveCharge struct {
+	slices []slice
+	debt   domain.Amount
+}
+
+func (c *naiveCharge) left() domain.Amount { return total(c.slices) + c.debt }
+
+type naivePurchase struct {
+	lot      *naiveLot
+	amount   domain.Amount
+	reversed bool
+}
+
+type naiveMeter struct {
+	exact   *big.Rat
+	charged domain.Amount
+	open    bool
+}
+
+type naiveAdjustment struct {
+	amount       domain.Amount
+	asked, first string
+	done         bool
+}
+
+func newNaive() *naive {
+	return &naive{
+		purchases: map[string]*naivePurchase{}, meters: map[string]*naiveMeter{}, adjustments: map[string]*naiveAdjustment{},
+		allowance: 10 * credit, twoApproversAt: 1000 * credit,
+	}
+}
+
+func total(slices []slice) (sum domain.Amount) {
+	for _, s := range slices {
+		sum += s.amount
+	}
+	return sum
+}
+
+// inOrder lists the lots with something free as they are spent: promotional
+// before purchased, soonest expiry first, oldest first.
+func (n *naive) inOrder() []*naiveLot {
+	var all []*naiveLot
+	for _, l := range n.lots {
+		if l.free > 0 {
+			all = append(all, l)
+		}
+	}
+	slices.SortFunc(all, func(a, b *naiveLot) int {
+		if a.purchased != b.purchased {
+			return map[bool]int{false: -1, true: 1}[a.purchased]
+		}
+		return cmp.Or(never(a.expires).Compare(never(b.expires)), a.born-b.born)
+	})
+	return all
+}
+
+// never puts no expiry after every expiry.
+func never(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	return t
+}
+
+func (n *naive) free() (sum domain.Amount) {
+	for _, l := range n.lots {
+		sum += l.free
+	}
+	return sum
+}
+
+func (n *naive) debt() domain.Amount      { return n.spendingDebt + n.chargebackDebt }
+func (n *naive) available() domain.Amount { return n.free() - n.debt() }
+
+// paid is settled purchases minus reversed ones.
+func (n *naive) paid() (sum domain.Amount) {
+	for _, p := range n.purchases {
+		if !p.reversed {
+			sum += p.amount
+		}
+	}
+	return sum
+}
+
+func (n *naive) spendable() domain.Amount {
+	if n.frozen || n.paid() <= 0 {
+		return max(0, n.available())
+	}
+	return max(0, n.available()+n.allowance)
+}
+
+// balance works out the figures of api.md.
+func (n *naive) balance() account.Balance {
+	b := account.Balance{Debt: n.debt(), Available: n.available(), Spendable: n.spendable(), Frozen: n.frozen}
+	freePurchased := domain.Amount(0)
+	byClass := func(l *naiveLot, amount domain.Amount) {
+		if l.purchased {
+			b.Purchased += amount
+		} else {
+			b.Promotional += amount
+		}
+	}
+	for _, l := range n.lots {
+		byClass(l, l.free)
+		if l.purchased {
+			freePurchased += l.free
+		}
+	}
+	for _, h := range n.holds {
+		for _, s := range h.slices {
+			byClass(s.lot, s.amount)
+			b.Reserved += s.amount
+		}
+	}
+	b.Balance = b.Promotional + b.Purchased - b.Debt
+	b.Withdrawable = min(freePurchased, max(0, b.Available))
+	if !n.frozen && n.paid() > 0 {
+		b.Allowance = n.allowance
+	}
+	return b
+}
+
+// arrive makes a lot and does what follows an inflow.
+func (n *naive) arrive(purchased bool, amount domain.Amount, expires, now time.Time) *naiveLot {
+	l := &naiveLot{born: len(n.lots), purchased: purchased, expires: expires, free: amount}
+	n.lots = append(n.lots, l)
+	n.settle(now)
+	return l
+}
+
+// settle ends what came back past its date, then pays debt.
+func (n *naive) settle(now time.Time) {
+	for _, l := range n.lots {
+		if !l.expires.IsZero() && !l.expires.After(now) {
+			l.free = 0
+		}
+	}
+	for _, l := range n.inOrder() {
+		part := min(l.free, n.chargebackDebt)
+		l.free, n.chargebackDebt = l.free-part, n.chargebackDebt-part
+		if !l.purchased {
+			n.promoForReversals += part
+		}
+		part = min(l.free, n.spendingDebt)
+		l.free, n.spendingDebt = l.free-part, n.spendingDebt-part
+		if l.purchased {
+			n.paidDebt += part
+		}
+	}
+}
+
+// pass applies every deadline up to now, the earliest first.
+func (n *naive) pass(now time.Time) {
+	for {
+		var next *naiveHold
+		for _, h := range n.holds {
+			due := h.open && !h.expires.IsZero() && !h.expires.After(now)
+			if due && (next == nil || h.expires.Before(next.expires) || h.expires.Equal(next.expires) && h.id < next.id) {
+				next = h
+			}
+		}
+		if next == nil {
+			n.settle(now)
+			return
+		}
+		n.settle(next.expires)
+		n.release(next, next.expires)
+	}
+}
+
+func (n *naive) release(h *naiveHold, now time.Time) {
+	for _, s := range h.slices {
+		s.lot.free += s.amount
+	}
+	h.slices, h.open = nil, false
+	n.settle(now)
+}
+
+// take empties lots in order; what they don't cover is the rest.
+func take(from []*naiveLot, amount domain.Amount) (taken []slice, rest domain.Amount) {
+	for _, l := range from {
+		if part := min(l.free, amount); part > 0 {
+			l.free, amount = l.free-part, amount-part
+			taken = append(taken, slice{l, part})
+		}
+	}
+	return taken, amount
+}
+
+// spend charges lots and then debt, if it may.
+func (n *naive) spend(amount domain.Amount) domain.Code {
+	if amount > n.spendable() {
+		return domain.CodeInsufficientCredits
+	}
+	taken, rest := take(n.inOrder(), amount)
+	n.spendingDebt += rest
+	n.charges = append(n.charges, &naiveCharge{taken, rest})
+	return ""
+}
+
+func (n *naive) hold(id string) *naiveHold {
+	for _, h := range n.holds {
+		if h.id == id {
+			return h
+		}
+	}
+	return nil
+}
+
+// takeBack removes amount from the end of slices.
+func takeBack(from []slice, amount domain.Amount) (rest, taken []slice) {
+	rest = slices.Clone(from)
+	for amount > 0 && len(rest) > 0 {
+		last := &rest[len(rest)-1]
+		part := min(last.amount, amount)
+		taken = append(taken, slice{last.lot, part})
+		last.amount, amount = last.amount-part, amount-part
+		if last.amount == 0 {
+			rest = rest[:len(rest)-1]
+		}
+	}
+	return rest, taken
+}
+
+// rounded is half-even to a micro-credit.
+func rounded(exact *big.Rat) domain.Amount {
+	micro := new(big.Rat).Mul(exact, big.NewRat(1_000_000, 1))
+	twice := new(big.Int).Mul(micro.Num(), big.NewInt(2))
+	whole, rest := new(big.Int).QuoRem(micro.Num(), micro.Denom(), new(big.Int))
+	twice.Mul(rest, big.NewInt(2))
+	switch c := twice.Cmp(micro.Denom()); {
+	case c > 0, c == 0 && whole.Bit(0) == 1:
+		whole.Add(whole, big.NewInt(1))
+	}
+	return domain.Amount(whole.Int64())
+}
