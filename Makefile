@@ -35,6 +35,9 @@ lint: $(BIN)/golangci-lint ## gofmt, go vet, golangci-lint
 	go vet ./...
 	$(BIN)/golangci-lint run ./...
 
+bench: build ## measure the engine on this machine, beside what the disk and an empty handler can do
+	@$(BIN)/iocredits bench
+
 generate: ## write the generated code anew
 	go generate ./...
 
@@ -44,4 +47,4 @@ clean: ## remove what make run and make build left (not a data directory of your
 $(BIN)/golangci-lint:
 	GOBIN=$(CURDIR)/$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 
-.PHONY: help run test build race fuzz lint generate clean
+.PHONY: help run test build race fuzz lint bench generate clean

@@ -6,9 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -70,49 +67,4 @@ func writeFile(path string, content []byte) (err error) {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
-}
-
-// devClock is the system's clock, moved ahead by a person. Its offset only
-// grows and survives a restart, because the log has times of it.
-type devClock struct {
-	path string
-
-	mu     sync.RWMutex
-	offset time.Duration
-}
-
-func openDevClock(path string) (*devClock, error) {
-	c := &devClock{path: path}
-	content, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return c, nil
-	}
-	if err == nil {
-		c.offset, err = time.ParseDuration(strings.TrimSpace(string(content)))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("dev clock: %w", err)
-	}
-	return c, nil
-}
-
-// Now is the engine's time.
-func (c *devClock) Now() time.Time {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return time.Now().Add(c.offset)
-}
-
-// Advance moves the clock, and remembers it first. MUST: by >= 0.
-func (c *devClock) Advance(by time.Duration) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if by < 0 || c.offset+by < c.offset {
-		return fmt.Errorf("dev clock can't move by %s", by)
-	}
-	if err := writeFile(c.path, []byte((c.offset + by).String()+"\n")); err != nil {
-		return fmt.Errorf("dev clock: %w", err)
-	}
-	c.offset += by
-	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"iocredits/httpapi"
 )
 
 // devRoles are the keys of a dev engine, in the order in which they are shown.
@@ -66,6 +68,33 @@ func roleOf(name string) (role, account string) {
 		return role, account
 	}
 	return strings.TrimRight(name, "2"), ""
+}
+
+// devRoleUse says what a key is for.
+func devRoleUse(name string) string {
+	role, account := roleOf(name)
+	switch {
+	case strings.HasSuffix(name, "2") && account == "":
+		return "a second person of role " + role + ", for four eyes"
+	case account != "":
+		return "the customer of account " + account
+	}
+	return map[string]string{
+		"service": "the deployment API: checks, deductions, reservations, refunds",
+		"bd":      "grants: incentives", "finance": "approves adjustments, freezes, sets policy",
+		"support": "refunds, asks for adjustments, reads events",
+		"auditor": "reads everything, changes nothing", "admin": "policy, and the /dev routes",
+	}[role]
+}
+
+// specs are the keys as the API takes them. Each acts under its own name.
+func (k devKeys) specs() []httpapi.KeySpec {
+	specs := make([]httpapi.KeySpec, 0, len(devRoles))
+	for _, name := range devRoles {
+		role, account := roleOf(name)
+		specs = append(specs, httpapi.KeySpec{ID: name, Role: httpapi.Role(role), Account: account, Actor: name, SHA256: httpapi.HashKey(k[name])})
+	}
+	return specs
 }
 
 // newKey makes a key that nobody can guess: 192 random bits.

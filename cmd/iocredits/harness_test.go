@@ -29,8 +29,16 @@ type engine struct {
 	stop func() error
 }
 
-// serve runs Main in this process and waits until it is ready.
+// serve runs a dev engine in this process and waits until it is ready.
 func serve(t *testing.T, data string, args ...string) *engine {
+	t.Helper()
+	e := serveArgs(t, append([]string{"serve", "--dev", "--data", data, "--addr", "127.0.0.1:0"}, args...)...)
+	e.readKeys(data)
+	return e
+}
+
+// serveArgs runs any serve in this process.
+func serveArgs(t *testing.T, args ...string) *engine {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out, lines := io.Pipe()
@@ -38,7 +46,7 @@ func serve(t *testing.T, data string, args ...string) *engine {
 	log := &safeBuffer{}
 	go func() {
 		m := &Main{Stdin: strings.NewReader(""), Stdout: lines, Stderr: log}
-		err := m.Run(ctx, append([]string{"serve", "--dev", "--data", data, "--addr", "127.0.0.1:0"}, args...))
+		err := m.Run(ctx, args)
 		_ = lines.CloseWithError(errors.Join(io.EOF, err))
 		done <- err
 	}()
@@ -60,7 +68,6 @@ func serve(t *testing.T, data string, args ...string) *engine {
 			t.Logf("log of %s:\n%s", e.url, log)
 		}
 	})
-	e.readKeys(data)
 	return e
 }
 
@@ -116,7 +123,7 @@ func (e *engine) call(as, method, path, key, body string) (answer, error) {
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	response, err := client.Do(request)
+	response, err := httpClient.Do(request)
 	if err != nil {
 		return answer{}, err
 	}
@@ -132,8 +139,8 @@ func (e *engine) call(as, method, path, key, body string) (answer, error) {
 	return a, err
 }
 
-// client keeps no connection that a killed engine might leave half dead for long.
-var client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+// httpClient keeps no connection that a killed engine might leave half dead for long.
+var httpClient = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
 // must is call for what has to succeed.
 func (e *engine) must(as, method, path, key, body string) map[string]any {

@@ -116,7 +116,8 @@ var mayImport = map[string]string{
 
 	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/reactor eventstore/transparency " +
 		"projections projections/audit " +
-		"httpapi/client httpapi/console httpapi/spherepay",
+		"httpapi/api httpapi/client httpapi/console httpapi/spherepay",
+	"httpapi/api":       "",
 	"httpapi/client":    "",
 	"httpapi/spherepay": "domain",
 	"httpapi/console":   "domain/... httpapi projections",

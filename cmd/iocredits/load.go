@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"iocredits/domain"
+	"iocredits/httpapi/client"
 )
 
 type loadCmd struct {
@@ -126,6 +128,9 @@ type loader struct {
 	// name stands in every key, meter and reference.
 	name               string
 	batch, connections int
+
+	mu       sync.Mutex
+	position client.Position
 }
 
 func newLoader(t trace, p prices, account string) (*loader, error) {
@@ -149,12 +154,12 @@ func newLoader(t trace, p prices, account string) (*loader, error) {
 // count is the number of readings: one a request and kind.
 func (l *loader) count() int { return len(l.trace.Rows) * int(kinds) }
 
-func (l *loader) line(i int) batchLine {
+func (l *loader) line(i int) client.BatchLine {
 	row, k := i/int(kinds), kind(i%int(kinds))
-	return batchLine{
+	return client.BatchLine{
 		Account: l.account, Key: fmt.Sprintf("%s-%d-%s", l.name, row, k),
-		Meter: fmt.Sprintf("%s-%s", l.name, k), Service: string(domain.ServiceInference),
-		Quantity: fmt.Sprint(l.trace.Rows[row][k]), UnitPrice: l.rates[k].String(), Reference: l.name,
+		Meter: new(fmt.Sprintf("%s-%s", l.name, k)), Service: client.Service(domain.ServiceInference),
+		Quantity: new(fmt.Sprint(l.trace.Rows[row][k])), UnitPrice: new(l.rates[k].String()), Reference: &l.name,
 	}
 }
 
@@ -163,7 +168,7 @@ func (l *loader) send(ctx context.Context, done func(int)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(l.connections)
 	for from := 0; from < l.count() && ctx.Err() == nil; from += l.batch {
-		lines := make([]batchLine, min(l.batch, l.count()-from))
+		lines := make([]client.BatchLine, min(l.batch, l.count()-from))
 		for i := range lines {
 			lines[i] = l.line(from + i)
 		}
@@ -185,21 +190,26 @@ const (
 )
 
 // sendBatch sends lines until each is taken, or one is refused for good.
-func (l *loader) sendBatch(ctx context.Context, lines []batchLine) error {
+func (l *loader) sendBatch(ctx context.Context, lines []client.BatchLine) error {
 	for try := 1; ; try++ {
 		answers, err := l.api.deductBatch(ctx, lines)
 		if err != nil {
 			return err
 		}
-		var again []batchLine
+		var again []client.BatchLine
 		code := ""
 		for i, a := range answers {
-			switch a.Code {
-			case "":
+			if a.Position != nil {
+				l.reach(*a.Position)
+			}
+			if a.Code == nil {
+				continue
+			}
+			switch code = *a.Code; code {
 			case string(domain.CodeOverloaded), string(domain.CodeUnavailable), string(domain.CodeConflict):
-				again, code = append(again, lines[i]), a.Code
+				again = append(again, lines[i])
 			default:
-				return fmt.Errorf("reading %s of account %s was refused: %s", lines[i].Key, l.account, a.Code)
+				return fmt.Errorf("reading %s of account %s was refused: %s: %s", lines[i].Key, l.account, code, detailOf(a))
 			}
 		}
 		if len(again) == 0 {
@@ -226,7 +236,24 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
+func detailOf(a client.BatchAnswer) string {
+	if a.Detail == nil {
+		return "no detail"
+	}
+	return *a.Detail
+}
+
+// reach remembers how far in the log this load has come.
+func (l *loader) reach(position client.Position) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.position = max(l.position, position)
+}
+
 // charged adds up what the account's history says about this load.
 func (l *loader) charged(ctx context.Context) (domain.Amount, error) {
-	return l.api.charged(ctx, l.account, l.name)
+	l.mu.Lock()
+	position := l.position
+	l.mu.Unlock()
+	return l.api.charged(ctx, l.account, l.name, position)
 }

@@ -54,6 +54,9 @@ type cli struct {
 	Load    loadCmd    `cmd:"" help:"Charge an account for a trace of LLM requests, through the API."`
 	Rebuild rebuildCmd `cmd:"" help:"Rebuild the read models from the log; the engine must be stopped."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	Bench      benchCmd      `cmd:"" hidden:"" help:"Measure the engine on this machine."`
+	BenchEmpty benchEmptyCmd `cmd:"" hidden:"" help:"The yardstick that bench starts."`
 }
 
 // usageError is a mistake in how the program was called: one line, exit code 2.

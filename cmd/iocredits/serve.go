@@ -7,9 +7,15 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"iocredits/eventstore/keyring"
+	"iocredits/httpapi"
 )
 
 type serveCmd struct {
@@ -83,6 +89,79 @@ func (c *serveCmd) Run(ctx context.Context, m *Main) (err error) {
 	}
 	defer func() { _ = listener.Close() }()
 	return c.serve(ctx, m, dir, listener)
+}
+
+// serve wires the engine, runs it until ctx ends, and lets it finish.
+func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener net.Listener) (err error) {
+	logger := c.logger(m.Stderr)
+	clock, dev, err := c.openDev(dir)
+	if err != nil {
+		return err
+	}
+	keys, err := c.readKeys(dev)
+	if err != nil {
+		return err
+	}
+	s, err := c.open(ctx, dir, clock, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	server, err := httpapi.New(httpapi.Options{
+		Ledger: s.ledger, Views: s.views, Store: s.store, Codec: s.codec, Sealer: keyring.NewSealer(s.keyring, c.MaxAccounts),
+		Keys: keys, Clock: clock, Logger: logger, Metrics: s.metrics, TopUpURL: c.TopUpURL,
+		RequestTimeout: c.RequestTimeout, ShutdownTimeout: c.ShutdownTimeout,
+		Dev: dev.api(s.reactor),
+	})
+	if err != nil {
+		return fmt.Errorf("http: %w", err)
+	}
+	return s.run(ctx, c.ShutdownTimeout, func(ctx context.Context) error {
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return server.Serve(ctx, listener) })
+		group.Go(func() error { return c.announce(ctx, m, s, dev, "http://"+listener.Addr().String()) })
+		return group.Wait()
+	})
+}
+
+// announce waits until the read models have what was in the log at the start,
+// and says so. Log or read models that are damaged before that end the program.
+func (c *serveCmd) announce(ctx context.Context, m *Main, s *services, dev *devMode, url string) error {
+	head, err := s.store.Head(ctx)
+	if err == nil {
+		err = s.views.WaitThrough(ctx, head)
+	}
+	if err == nil && c.Samples != "" {
+		err = loadSamples(ctx, c.Samples, url, dev.keys)
+	}
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // told to stop before it was ready: no failure
+	}
+	if err != nil {
+		return err
+	}
+	if dev != nil {
+		dev.print(m.Stdout, c.Data, url)
+	}
+	_, err = fmt.Fprintf(m.Stdout, "%s%s\n", readyLine, url)
+	return err
+}
+
+// readKeys gives the keys that the API takes.
+func (c *serveCmd) readKeys(dev *devMode) (*httpapi.Keys, error) {
+	if dev != nil {
+		return httpapi.NewKeys(dev.keys.specs())
+	}
+	f, err := os.Open(c.Keys)
+	if err != nil {
+		return nil, usagef("--keys: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	keys, err := httpapi.ParseKeys(f)
+	if err != nil {
+		return nil, usagef("--keys %s: %w", c.Keys, err)
+	}
+	return keys, nil
 }
 
 func listen(ctx context.Context, addr string) (net.Listener, error) {

@@ -45,6 +45,7 @@ type answer struct {
 	replayed bool
 	balance  account.Balance
 	revision int64
+	at       time.Time
 	policy   account.Policy
 	err      error
 }
@@ -63,11 +64,15 @@ func (a *answer) fill(g *group, b *book) {
 	if t.err = a.err; t.err != nil {
 		return
 	}
+	head := Mark{Revision: a.revision, Position: b.position, RecordedAt: a.at}
+	if at := a.revision - g.expected - 1; at >= 0 && at < int64(len(g.facts)) {
+		head.Position = g.facts[at].Position
+	}
 	if t.req.Do == nil {
-		t.view = View{Balance: a.balance, Policy: a.policy, Revision: a.revision, Position: b.position}
+		t.view = View{Balance: a.balance, Policy: a.policy, Mark: head}
 		return
 	}
-	t.result = Result{Balance: a.balance, Revision: a.revision, Position: b.position}
+	t.result = Result{Balance: a.balance, Head: head, Revision: head.Revision, Position: head.Position}
 	t.result.Replayed = a.replayed
 	t.result.Facts = a.stored
 	if a.stored == nil {
@@ -106,17 +111,33 @@ func (w *worker) decideOne(ctx context.Context, g *group, t *task) answer {
 	if t.req.Do != nil {
 		a.err = w.findReplay(ctx, g, &a)
 		if a.err == nil && !a.replayed {
+			a.err = w.checkRevision(t.req.OnlyAt)
+		}
+		if a.err == nil && !a.replayed {
 			a.from = len(g.facts)
 			a.err = w.accept(ctx, g, t.req)
 			a.to = len(g.facts)
 		}
 	}
 	s := w.book.state
-	a.balance, a.policy, a.revision = s.Balance(), s.Policy, s.Revision
+	a.balance, a.policy, a.revision, a.at = s.Balance(), s.Policy, s.Revision, w.book.recordedAt
 	if a.err == nil && t.req.Inspect != nil {
-		t.req.Inspect(s)
+		facts := a.stored
+		if facts == nil {
+			facts = g.facts[a.from:a.to:a.to]
+		}
+		t.req.Inspect(s, facts)
 	}
 	return a
+}
+
+// checkRevision is for callers that decided on what they read.
+func (w *worker) checkRevision(onlyAt *int64) error {
+	if at := w.book.state.Revision; onlyAt != nil && *onlyAt != at {
+		return domain.Refuse(domain.CodePreconditionFailed, "the account is at revision %d, not at %d", at, *onlyAt).
+			With("revision", strconv.FormatInt(at, 10))
+	}
+	return nil
 }
 
 // findReplay looks for the command among those that were accepted before, for

@@ -177,7 +177,7 @@ func TestInspectSeesTheAnswersState(t *testing.T) {
 	r.do("a", "1", purchase("p", 10))
 	var left domain.Amount
 	req := command("a", "2", account.Reserve{Reservation: "r", Amount: 3 * credit, Service: domain.ServiceVM})
-	req.Inspect = func(s *account.State) { left = s.Reservations["r"].Left() }
+	req.Inspect = func(s *account.State, _ []eventstore.Fact) { left = s.Reservations["r"].Left() }
 	_, err := r.Execute(context.Background(), req)
 	require.NoError(t, err)
 	require.Equal(t, 3*credit, left)

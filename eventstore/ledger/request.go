@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"time"
 
 	"iocredits/domain"
 	"iocredits/domain/account"
@@ -23,12 +24,18 @@ type Request struct {
 	// Fingerprint binds CommandID to what was asked. A replay needs the same one.
 	Fingerprint string
 
+	// OnlyAt, if set, is the revision that the account MUST be at when the command
+	// is decided; else it is refused with `precondition-failed`. A replay is one
+	// whatever has happened since.
+	OnlyAt *int64
+
 	// Inspect, if set, sees the account's state at the answer: after this
-	// command, or as it is today for a replay. It runs on the account's worker:
-	// it MUST be quick, MUST NOT change the state and MUST copy what it keeps.
-	// It may be called more than once if an append has to be decided again; the
-	// last call counts. It is not called for refusals.
-	Inspect func(*account.State)
+	// command, or as it is today for a replay; and the command's events, whose
+	// positions may not be known yet. It runs on the account's worker: it MUST be
+	// quick, MUST NOT change anything and MUST copy what it keeps. It may be
+	// called more than once if an append has to be decided again; the last call
+	// counts. It is not called for refusals.
+	Inspect func(*account.State, []eventstore.Fact)
 }
 
 // Result is the answer to an accepted command.
@@ -43,10 +50,20 @@ type Result struct {
 	// is none. Revision is NoStream and Position 0 for an account without events.
 	Revision int64
 	Position eventstore.Position
-	// Balance is the account's at the answer: today's for a replay.
+	// Balance is the account's at the answer: today's for a replay. Head says
+	// which events it counts.
 	Balance account.Balance
+	Head    Mark
 	// Replayed: the command was accepted before, and these are its events.
 	Replayed bool
+}
+
+// Mark is a place in an account's stream. Position is at or after that of the
+// event at Revision; RecordedAt is zero for an account without events.
+type Mark struct {
+	Revision   int64
+	Position   eventstore.Position
+	RecordedAt time.Time
 }
 
 // Outcome is one line of a batch.
@@ -57,10 +74,9 @@ type Outcome struct {
 
 // View is the state of an account as the write side has it.
 type View struct {
-	Balance  account.Balance
-	Policy   account.Policy
-	Revision int64
-	Position eventstore.Position
+	Balance account.Balance
+	Policy  account.Policy
+	Mark
 }
 
 // Names tells which event of an account claimed a name. It is a read model of

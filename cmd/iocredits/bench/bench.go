@@ -72,7 +72,7 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	}
 	figures = append(figures, measured...)
 	rate(figures)
-	if err := print(out, figures); err != nil {
+	if err := printTable(out, figures); err != nil {
 		return err
 	}
 	if o.JSON == "" {
@@ -99,7 +99,7 @@ func rate(figures []Figure) {
 	}
 }
 
-func print(out io.Writer, figures []Figure) error {
+func printTable(out io.Writer, figures []Figure) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "scenario\tper second\tlow - high\tp50\tp99\tp99.9\tratio\tto")
 	for _, f := range figures {

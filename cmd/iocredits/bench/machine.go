@@ -45,8 +45,8 @@ func measureSync(ctx context.Context, o Options) (Figure, error) {
 	return summarize(rawSync, "", samples), ctx.Err()
 }
 
-// ServeEmpty is the yardstick: echo, one JSON answer, nothing else. It prints
-// its address on the first line.
+// ServeEmpty is the yardstick: echo, one JSON answer, nothing else. printed is
+// told the address once it listens.
 func ServeEmpty(ctx context.Context, addr string, printed func(addr string)) error {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -82,15 +82,18 @@ func measureEmpty(ctx context.Context, o Options) ([]Figure, error) {
 	post := &request{method: http.MethodPost, path: "/empty", contentType: "application/json", idempotency: "0123456789abcdef",
 		body: []byte(`{"amount":"0.000001","service":"inference","reference":"request"}`)}
 	var figures []Figure
-	for name, r := range map[string]*request{emptyGet: get, emptyPut: post} {
+	for _, s := range []struct {
+		name string
+		*request
+	}{{emptyGet, get}, {emptyPut, post}} {
 		samples, err := repeat(ctx, o, load{
 			addr: server.addr, connections: o.Connections, duration: o.Duration, want: http.StatusOK,
-			next: func(int, int) *request { return r },
+			next: func(int, int) *request { return s.request },
 		}, nil)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
-		figures = append(figures, summarize(name, "", samples))
+		figures = append(figures, summarize(s.name, "", samples))
 	}
 	return figures, nil
 }
@@ -124,7 +127,10 @@ type process struct {
 	addr string
 }
 
-// start runs the binary and waits for the line that names its address.
+// ready begins the line that names a server's address.
+const ready = "ready on http://"
+
+// start runs the binary and waits until it is ready.
 func start(ctx context.Context, binary string, args ...string) (*process, error) {
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Stderr = os.Stderr
@@ -137,13 +143,13 @@ func start(ctx context.Context, binary string, args ...string) (*process, error)
 	}
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
-		if _, addr, found := strings.Cut(lines.Text(), "http://"); found {
+		if addr, found := strings.CutPrefix(lines.Text(), ready); found {
 			go func() { // keep the pipe empty
 				for lines.Scan() {
 					continue
 				}
 			}()
-			return &process{cmd: cmd, addr: strings.TrimRight(strings.Fields(addr)[0], "/")}, nil
+			return &process{cmd: cmd, addr: strings.TrimSpace(addr)}, nil
 		}
 	}
 	_ = cmd.Process.Kill()

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"iocredits/eventstore/reactor"
+	"iocredits/httpapi"
+)
+
+// devMode is what --dev adds to an engine; nil without it.
+type devMode struct {
+	keys  devKeys
+	clock *devClock
+}
+
+// openDev gives the engine's clock, and the dev mode if it is asked for.
+func (c *serveCmd) openDev(dir dataDir) (clock func() time.Time, dev *devMode, err error) {
+	if !c.Dev {
+		return time.Now, nil, nil
+	}
+	dev = &devMode{}
+	if dev.keys, err = openDevKeys(dir.devKeys()); err != nil {
+		return nil, nil, err
+	}
+	if dev.clock, err = openDevClock(dir.devClock()); err != nil {
+		return nil, nil, err
+	}
+	return dev.clock.Now, dev, nil
+}
+
+// api is the part of it that has routes.
+func (d *devMode) api(r *reactor.Reactor) *httpapi.Dev {
+	if d == nil {
+		return nil
+	}
+	return &httpapi.Dev{Advance: func(ctx context.Context, by time.Duration) error {
+		if err := d.clock.Advance(by); err != nil {
+			return err
+		}
+		return r.RunDue(ctx)
+	}}
+}
+
+// print tells a developer where the engine is and what to try.
+func (d *devMode) print(out io.Writer, data, url string) {
+	fmt.Fprintf(out, "iocredits %s for development, data in %s\n\nkeys, also in %s\n", versionText(), data, dataDir(data).devKeys())
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, name := range devRoles {
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", name, d.keys[name], devRoleUse(name))
+	}
+	_ = w.Flush() // a terminal that is gone is no reason to stop
+	fmt.Fprintf(out, "\ntry\n  curl -H 'x-api-key: %s' %s/v1/accounts/demo-1/balance\nread\n  %s/docs\n\n", d.keys["customer:demo-1"], url, url)
+}
+
+// devClock is the system's clock, moved ahead by a person. Its offset only
+// grows and survives a restart, because the log has times of it.
+type devClock struct {
+	path string
+
+	mu     sync.RWMutex
+	offset time.Duration
+}
+
+func openDevClock(path string) (*devClock, error) {
+	c := &devClock{path: path}
+	content, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return c, nil
+	}
+	if err == nil {
+		c.offset, err = time.ParseDuration(strings.TrimSpace(string(content)))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("dev clock: %w", err)
+	}
+	return c, nil
+}
+
+// Now is the engine's time.
+func (c *devClock) Now() time.Time {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return time.Now().Add(c.offset)
+}
+
+// Advance moves the clock, and remembers it first. MUST: by >= 0.
+func (c *devClock) Advance(by time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if by < 0 || c.offset+by < c.offset {
+		return fmt.Errorf("dev clock can't move by %s", by)
+	}
+	if err := writeFile(c.path, []byte((c.offset+by).String()+"\n")); err != nil {
+		return fmt.Errorf("dev clock: %w", err)
+	}
+	c.offset += by
+	return nil
+}

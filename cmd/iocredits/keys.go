@@ -1,0 +1,92 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+
+	"go.yaml.in/yaml/v3"
+
+	"iocredits/domain"
+	"iocredits/httpapi"
+)
+
+type keysCmd struct {
+	Create keysCreateCmd `cmd:"" help:"Make an API key. It is printed once and kept nowhere."`
+}
+
+type keysCreateCmd struct {
+	Role    string `help:"customer, service, bd, finance, support, auditor or admin." enum:"customer,service,bd,finance,support,auditor,admin" required:"" placeholder:"ROLE"`
+	Actor   string `help:"Who acts with it, as every event will say; must not be a personal name." required:"" placeholder:"ID"`
+	Account string `help:"The one account of a customer." placeholder:"ID"`
+	ID      string `help:"Name of the key in logs and events; made up if not given." placeholder:"ID"`
+	Append  string `help:"Add the entry to this file instead of printing it." placeholder:"FILE"`
+}
+
+// roleCustomer is the one role that is bound to an account.
+const roleCustomer = string(httpapi.RoleCustomer)
+
+func (c *keysCreateCmd) check() error {
+	if c.ID == "" {
+		var b [4]byte
+		_, _ = rand.Read(b[:]) // never fails: it ends the process instead
+		c.ID = "key-" + hex.EncodeToString(b[:])
+	}
+	switch {
+	case c.Role == roleCustomer && c.Account == "":
+		return usagef("--role customer needs --account: which one is it for?")
+	case c.Role != roleCustomer && c.Account != "":
+		return usagef("--account is for --role customer; a key of role %s is for all accounts", c.Role)
+	}
+	ids := []struct{ flag, value string }{{"actor", c.Actor}, {"id", c.ID}}
+	if c.Role == roleCustomer {
+		ids = append(ids, struct{ flag, value string }{"account", c.Account})
+	}
+	for _, id := range ids {
+		if err := domain.CheckID("--"+id.flag, id.value); err != nil {
+			return &usageError{err}
+		}
+	}
+	return nil
+}
+
+// keyEntry is one key in the file of --keys: its digest, never the key.
+type keyEntry struct {
+	ID      string `yaml:"id"`
+	Role    string `yaml:"role"`
+	Account string `yaml:"account,omitempty"`
+	Actor   string `yaml:"actor"`
+	SHA256  string `yaml:"sha256"`
+}
+
+// Run prints the key and its entry for the file of --keys.
+func (c *keysCreateCmd) Run(m *Main) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	key := newKey()
+	entry, err := yaml.Marshal([]keyEntry{{c.ID, c.Role, c.Account, c.Actor, httpapi.HashKey(key)}})
+	if err != nil {
+		return fmt.Errorf("encode entry: %w", err)
+	}
+	if c.Append != "" {
+		if err := appendFile(c.Append, entry); err != nil {
+			return fmt.Errorf("add key: %w", err)
+		}
+		_, err = fmt.Fprintf(m.Stdout, "%s\n", key)
+		return err
+	}
+	_, err = fmt.Fprintf(m.Stdout, "The key, shown this once:\n\n%s\n\nIts entry for the file of serve --keys:\n\n%s", key, entry)
+	return err
+}
+
+func appendFile(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Sync(), f.Close())
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"iocredits/httpapi"
+)
+
+func TestKeysCreatePrintsTheKeyOnce(t *testing.T) {
+	out, _, err := run(t, "keys", "create", "--role", "customer", "--actor", "customer-7", "--account", "demo-7", "--id", "k7")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(out, "once:\n\n")
+	require.True(t, found, out)
+	key, entry, found := strings.Cut(rest, "\n\nIts entry for the file of serve --keys:\n\n")
+	require.True(t, found, out)
+	require.Equal(t, "- id: k7\n  role: customer\n  account: demo-7\n  actor: customer-7\n  sha256: "+httpapi.HashKey(key)+"\n", entry)
+	_, err = httpapi.ParseKeys(strings.NewReader(entry))
+	require.NoError(t, err)
+
+	for _, wrong := range [][]string{
+		{"--role", "customer", "--actor", "a"}, {"--role", "service", "--actor", "a", "--account", "x"},
+		{"--role", "service", "--actor", "a b"}, {"--role", "service"}, {"--role", "service", "--actor", "a", "--id", "/"},
+	} {
+		_, _, err := run(t, append([]string{"keys", "create"}, wrong...)...)
+		var usage *usageError
+		require.ErrorAs(t, err, &usage, "%v", wrong)
+	}
+}
+
+// TestServeWithKeysOfAFile: production has the keys of its file and no dev routes.
+func TestServeWithKeysOfAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys.yaml")
+	keys := devKeys{}
+	for _, role := range []string{"service", "admin"} {
+		out, _, err := run(t, "keys", "create", "--role", role, "--actor", "machine-"+role, "--append", file)
+		require.NoError(t, err)
+		keys[role] = strings.TrimSpace(out)
+	}
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NotContains(t, string(content), keys["service"])
+
+	e := serveArgs(t, "serve", "--data", t.TempDir(), "--addr", "127.0.0.1:0", "--keys", file)
+	e.keys = keys
+	require.Equal(t, "0", e.balance("a"))
+	for _, path := range []string{"/dev/clock", "/dev/accounts/a/purchases"} {
+		a, err := e.call("admin", http.MethodPost, path, "k", `{"amount":"1","advance":"1h"}`)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusNotFound, a.Status)
+	}
+	require.NoError(t, e.stop())
+
+	for text, want := range map[string]string{"": "keys", "- id: x\n": "key 1 (x)", "nonsense": "keys"} {
+		bad := filepath.Join(t.TempDir(), "keys.yaml")
+		require.NoError(t, os.WriteFile(bad, []byte(text), 0o600))
+		_, _, err := run(t, "serve", "--data", t.TempDir(), "--addr", "127.0.0.1:0", "--keys", bad)
+		var usage *usageError
+		require.ErrorAs(t, err, &usage)
+		require.ErrorContains(t, err, want)
+	}
+}

@@ -1,0 +1,265 @@
+package reactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+	"iocredits/eventstore/ledger"
+)
+
+// Deadlines is the read model of what will be due. It lags behind the log, and
+// Through says how far it reaches.
+type Deadlines interface {
+	// NextDue is the time of the earliest deadline; false if there is none.
+	NextDue(ctx context.Context) (next time.Time, found bool, err error)
+	// DueAccounts lists at most limit accounts with a deadline at or before now,
+	// the longest due first, without those that skip names.
+	DueAccounts(ctx context.Context, now time.Time, limit int, skip func(account string) bool) ([]string, error)
+	// Changed gets a value after deadlines were added.
+	Changed() <-chan struct{}
+	Through() eventstore.Position
+	// WaitThrough returns once Through() >= position, or with an error.
+	WaitThrough(ctx context.Context, position eventstore.Position) error
+}
+
+// ticker sends ticks to the accounts that are due. It lists them, tries each in
+// a goroutine of its own, and lists again when a try ends, so that an account
+// that is stuck holds one place and nothing else.
+//
+//	due -> under way -> (gone, once the read model has seen it)
+//	           |  ^
+//	   failed  v  | after a pause that doubles
+//	         resting
+type ticker struct {
+	opts Options
+	// ended gets a value when a try has ended.
+	ended chan struct{}
+	tries sync.WaitGroup
+
+	mu sync.Mutex
+	// accounts under way or resting; all others are free to be tried.
+	accounts map[string]*attempt
+	underWay int
+}
+
+// attempt is an account that must not be tried now. Its times are the process's,
+// not the engine's: a jump of the clock neither skips a pause nor stretches it.
+type attempt struct {
+	running  bool
+	failures int
+	rest     time.Time
+}
+
+func newTicker(opts Options) *ticker {
+	return &ticker{opts: opts, ended: make(chan struct{}, 1), accounts: map[string]*attempt{}}
+}
+
+// errUnchanged: the read model says due and the account says not, though the
+// read model has all of its events. Trying at once would never end.
+var errUnchanged = errors.New("the read model of deadlines disagrees with the account, which has nothing due")
+
+func (t *ticker) run(ctx context.Context) {
+	defer t.tries.Wait()
+	failures := 0
+	for ctx.Err() == nil {
+		room := t.room()
+		if room == 0 {
+			sleep(ctx, t.opts.Recheck, nil, t.ended)
+			continue
+		}
+		wait, err := t.dispatch(ctx, room)
+		switch {
+		case err == nil && t.crowded():
+			failures = 0
+			sleep(ctx, t.opts.FirstPause, nil, nil)
+		case err == nil:
+			failures = 0
+			sleep(ctx, wait, t.opts.Deadlines.Changed(), t.ended)
+		case ctx.Err() == nil:
+			failures++
+			wait = t.opts.pause(failures)
+			t.opts.Logger.Warn("deadlines can't be read", "error", err, "retry_in", wait)
+			sleep(ctx, wait, nil, nil)
+		}
+	}
+}
+
+// room is how many more accounts may be tried. Where very many rest, trouble is
+// general (a full disk): then one at a time finds out whether it has passed.
+func (t *ticker) room() int {
+	if t.crowded() {
+		return 1
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.opts.Parallel - t.underWay
+}
+
+func (t *ticker) crowded() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.accounts)-t.underWay >= t.opts.Parallel
+}
+
+// dispatch begins tries at no more than room accounts that are due, and tells
+// how long nothing else can become due.
+func (t *ticker) dispatch(ctx context.Context, room int) (wait time.Duration, err error) {
+	now := t.opts.now()
+	through := t.opts.Deadlines.Through() // before the list, which has at least this much
+	due, err := t.opts.Deadlines.DueAccounts(ctx, now, room, t.busy)
+	if err != nil {
+		return 0, err
+	}
+	next, found, err := t.opts.Deadlines.NextDue(ctx)
+	if err != nil {
+		return 0, err
+	}
+	wait = t.opts.Recheck
+	if found && next.After(now) { // what is due already is under way, rests, or has no room
+		wait = min(wait, next.Sub(now)+time.Microsecond)
+	}
+	if len(due) < room {
+		wait = min(wait, t.forget(due))
+	}
+	for _, name := range due {
+		t.begin(ctx, name, through)
+	}
+	return wait, nil
+}
+
+func (t *ticker) busy(name string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a := t.accounts[name]
+	return a != nil && (a.running || time.Now().Before(a.rest))
+}
+
+// forget drops accounts that rested and are not among all that are due: a
+// command was there first. It gives the time until the next has rested.
+func (t *ticker) forget(due []string) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	wait := t.opts.MaxPause
+	for name, a := range t.accounts {
+		left := time.Until(a.rest)
+		switch {
+		case a.running || slices.Contains(due, name):
+		case left <= 0:
+			delete(t.accounts, name)
+		default:
+			wait = min(wait, left)
+		}
+	}
+	return wait
+}
+
+func (t *ticker) begin(ctx context.Context, name string, listed eventstore.Position) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a := t.accounts[name]
+	if a == nil {
+		a = &attempt{}
+		t.accounts[name] = a
+	}
+	a.running = true
+	t.underWay++
+	t.tries.Go(func() { t.end(ctx, name, t.opts.tick(ctx, name, listed)) })
+}
+
+// end frees the account, or lets it rest after a failure.
+func (t *ticker) end(ctx context.Context, name string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.underWay--
+	a := t.accounts[name]
+	if err == nil {
+		delete(t.accounts, name)
+	} else {
+		a.running = false
+		a.failures++
+		pause := t.opts.pause(a.failures)
+		a.rest = time.Now().Add(pause)
+		if ctx.Err() == nil {
+			t.opts.Logger.Warn("deadlines of an account not applied", "account", name, "error", err, "failures", a.failures, "retry_in", pause)
+		}
+	}
+	select {
+	case t.ended <- struct{}{}:
+	default:
+	}
+}
+
+// tick lets an account apply what is due, and waits until the read model has
+// seen it. listed is a position that the read model had when it called the
+// account due.
+func (o *Options) tick(ctx context.Context, name string, listed eventstore.Position) error {
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	result, err := o.Ledger.Execute(ctx, ledger.Request{Account: name, Do: account.Tick{}, Actor: "engine", Role: "engine"})
+	if err != nil {
+		return fmt.Errorf("tick: %w", err)
+	}
+	if len(result.Facts) == 0 && result.Position <= listed {
+		return errUnchanged
+	}
+	if err := o.Deadlines.WaitThrough(ctx, result.Position); err != nil {
+		return fmt.Errorf("wait for the read model: %w", err)
+	}
+	return nil
+}
+
+// tickAll is RunDue: lists until one has nothing that was not tried in vain.
+func tickAll(ctx context.Context, opts Options) error {
+	if err := opts.Deadlines.WaitThrough(ctx, opts.Ledger.AckedAny()); err != nil {
+		return fmt.Errorf("deadlines: wait for the read model: %w", err)
+	}
+	now := opts.now()
+	failed := map[string]bool{}
+	var failures []error
+	for {
+		through := opts.Deadlines.Through()
+		due, err := opts.Deadlines.DueAccounts(ctx, now, opts.Parallel, func(name string) bool { return failed[name] })
+		if err != nil {
+			return fmt.Errorf("deadlines: %w", err)
+		}
+		if len(due) == 0 {
+			return errors.Join(failures...)
+		}
+		for i, err := range opts.tickEach(ctx, due, through) {
+			if err != nil {
+				failed[due[i]] = true
+				failures = append(failures, fmt.Errorf("deadlines of account %s: %w", due[i], err))
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// tickEach ticks accounts side by side; one that fails stops no other.
+func (o *Options) tickEach(ctx context.Context, names []string, listed eventstore.Position) []error {
+	errs := make([]error, len(names))
+	var tries sync.WaitGroup
+	for i, name := range names {
+		tries.Go(func() { errs[i] = o.tick(ctx, name, listed) })
+	}
+	tries.Wait()
+	return errs
+}
+
+// now is the time as the ledger stamps it: to the microsecond. A deadline a
+// nanosecond later is not due for an account before the next one.
+func (o *Options) now() time.Time { return o.Clock().UTC().Truncate(time.Microsecond) }
+
+// pause doubles with each failure, up to MaxPause.
+func (o *Options) pause(failures int) time.Duration {
+	const doublings = 16 // enough for any sensible maximum, and no overflow
+	return min(o.FirstPause<<min(failures-1, doublings), o.MaxPause)
+}

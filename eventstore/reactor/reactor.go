@@ -1,0 +1,94 @@
+package reactor
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"iocredits/eventstore"
+	"iocredits/eventstore/ledger"
+)
+
+// Ledger is the write side, as the reactor uses it.
+type Ledger interface {
+	Execute(ctx context.Context, req ledger.Request) (ledger.Result, error)
+	// AckedAny is the last position that was acknowledged.
+	AckedAny() eventstore.Position
+}
+
+// Options of a Reactor. Ledger, Deadlines and Clock are required; the zero value
+// of everything else is a good default.
+type Options struct {
+	Ledger    Ledger
+	Deadlines Deadlines
+	// Clock is the engine's time. It may jump, ahead and back.
+	Clock  func() time.Time
+	Logger *slog.Logger
+
+	// Recheck bounds how long the reactor sleeps: after a jump of the clock
+	// nothing is late by more than this.
+	Recheck time.Duration
+	// Timeout bounds one try at one account.
+	Timeout time.Duration
+	// Parallel bounds the accounts that are tried at once.
+	Parallel int
+	// FirstPause follows the first failure of an account, and doubles with each
+	// further one up to MaxPause.
+	FirstPause, MaxPause time.Duration
+}
+
+func (o *Options) defaults() {
+	set := func(v *time.Duration, to time.Duration) {
+		if *v == 0 {
+			*v = to
+		}
+	}
+	set(&o.Recheck, time.Second)
+	set(&o.Timeout, 10*time.Second)
+	set(&o.FirstPause, 100*time.Millisecond)
+	set(&o.MaxPause, time.Minute)
+	if o.Parallel == 0 {
+		o.Parallel = 128
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+}
+
+// Reactor does what has become due. Safe for concurrent use; several engines may
+// each run one, at the price of some work done twice.
+type Reactor struct {
+	opts Options
+}
+
+// New makes a reactor that does nothing before Run or RunDue.
+func New(opts Options) *Reactor {
+	opts.defaults()
+	return &Reactor{opts: opts}
+}
+
+// Run does what becomes due until ctx ends, and returns when all tries that it
+// began have ended. It doesn't fail: what goes wrong is logged and tried again.
+func (r *Reactor) Run(ctx context.Context) {
+	newTicker(r.opts).run(ctx)
+}
+
+// RunDue does everything that is due now, of all that was acknowledged before
+// the call, and returns when nothing of it is left. Each account is tried at
+// once, whatever happened to it before. Errors: ctx's; those of the accounts
+// that could not be ticked, joined, after all others were.
+func (r *Reactor) RunDue(ctx context.Context) error {
+	return tickAll(ctx, r.opts)
+}
+
+// sleep waits for d, or for news on any channel, or for ctx's end.
+func sleep(ctx context.Context, d time.Duration, changed, ended <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-changed:
+	case <-ended:
+	case <-ctx.Done():
+	}
+}

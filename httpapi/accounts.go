@@ -1,0 +1,72 @@
+package httpapi
+
+import (
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+	"iocredits/httpapi/api"
+)
+
+// FreezeAccount is POST …/freeze.
+func (h handlers) FreezeAccount(c echo.Context, name api.Account, _ api.FreezeAccountParams) error {
+	return callOf(c).freezing(name, func(reason domain.Sealed) account.Action { return account.Freeze{Reason: reason} })
+}
+
+// UnfreezeAccount is POST …/unfreeze.
+func (h handlers) UnfreezeAccount(c echo.Context, name api.Account, _ api.UnfreezeAccountParams) error {
+	return callOf(c).freezing(name, func(reason domain.Sealed) account.Action { return account.Unfreeze{Reason: reason} })
+}
+
+func (k *call) freezing(name string, action func(reason domain.Sealed) account.Action) error {
+	var request api.ReasonRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	reason, err := k.seal("reason", name, request.Reason)
+	if err != nil {
+		return err
+	}
+	result, err := k.execute(order{do: action(reason), body: request})
+	if err != nil {
+		return err
+	}
+	return k.answer(statusOK, result, nil)
+}
+
+// SetPolicy is PUT …/policy. What is left out stays as it is.
+func (h handlers) SetPolicy(c echo.Context, _ api.Account, _ api.SetPolicyParams) error {
+	k := callOf(c)
+	var request api.PolicyRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	set := account.SetPolicy{GraceMinutes: request.GraceMinutes}
+	var err error
+	if set.Allowance, err = optionalMoneyOf("allowance", request.Allowance); err != nil {
+		return err
+	}
+	if set.LowBalanceAt, err = optionalMoneyOf("low_balance_at", request.LowBalanceAt); err != nil {
+		return err
+	}
+	if set.TwoApproversFrom, err = optionalMoneyOf("two_approvers_from", request.TwoApproversFrom); err != nil {
+		return err
+	}
+	var policy account.Policy
+	result, err := k.execute(order{do: set, body: request, inspect: func(s *account.State, _ []eventstore.Fact) {
+		policy = s.Policy
+	}})
+	if err != nil {
+		return err
+	}
+	return k.answer(statusOK, result, func(d *document) error {
+		d.object("policy")
+		d.money("allowance", policy.Allowance)
+		d.number("grace_minutes", int64(policy.GraceMinutes))
+		d.money("low_balance_at", policy.LowBalanceAt)
+		d.money("two_approvers_from", policy.TwoApproversFrom)
+		d.close()
+		return nil
+	})
+}

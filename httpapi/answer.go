@@ -1,0 +1,148 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+	"iocredits/eventstore/ledger"
+	"iocredits/projections"
+)
+
+// answer writes the answer to a command; object adds what it made or changed.
+func (k *call) answer(status int, result ledger.Result, object func(*document) error) error {
+	d := newDocument()
+	d.open()
+	d.number("revision", result.Revision)
+	d.number("position", int64(result.Position))
+	d.array("transactions")
+	if err := k.appendTransactions(d, result); err != nil {
+		return err
+	}
+	d.end()
+	d.object("balance")
+	d.balance(k.account, &result.Balance, result.Head)
+	d.close()
+	if object != nil {
+		if err := object(d); err != nil {
+			return err
+		}
+	}
+	d.close()
+	if result.Replayed {
+		k.Response().Header()[replayedHeader] = replayedValue
+	}
+	k.send(status, jsonType, d)
+	return nil
+}
+
+var replayedValue = []string{"true"}
+
+// appendTransactions gives the entries of a command's events. Those of a replay
+// come from the history, which knows the balances of then.
+func (k *call) appendTransactions(d *document, result ledger.Result) error {
+	if result.Replayed {
+		if err := k.server.waitFor(k.ctx, result.Position); err != nil {
+			return err
+		}
+	}
+	for i := range result.Facts {
+		fact := &result.Facts[i]
+		if result.Replayed {
+			t, found, err := k.server.opts.Views.Transaction(k.ctx, k.account, fact.Revision)
+			if err != nil {
+				return err
+			}
+			if !found {
+				continue
+			}
+			if err := k.server.appendTransaction(k.ctx, d, &t); err != nil {
+				return err
+			}
+			continue
+		}
+		t, shows := projections.TransactionOf(*fact, result.Balances[i])
+		if !shows {
+			continue
+		}
+		if err := k.server.appendTransaction(k.ctx, d, &t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendTransaction writes an entry of the history with its text opened.
+func (s *Server) appendTransaction(ctx context.Context, d *document, t *projections.Transaction) error {
+	description, err := s.openText(ctx, t.Account, t.Description)
+	if err != nil {
+		return err
+	}
+	d.open()
+	d.text("transaction_id", t.ID.String())
+	d.text("account", t.Account)
+	d.text("service", string(t.Service))
+	d.text("type", string(t.Type))
+	d.money("amount", t.Amount)
+	d.money("held", t.Held)
+	d.money("balance_after", t.BalanceAfter)
+	d.time("recorded_at", t.RecordedAt)
+	d.time("effective_at", t.EffectiveAt)
+	d.text("reference", t.Reference)
+	d.text("description", description)
+	d.text("actor", t.Actor)
+	d.array("lots")
+	for _, u := range t.Lots {
+		d.open()
+		d.number("lot", u.Lot)
+		d.text("class", string(u.Class))
+		d.money("amount", u.Amount)
+		d.close()
+	}
+	d.end()
+	d.nullable("related_transaction", idText(t.Related))
+	d.number("revision", t.Revision)
+	d.number("position", int64(t.Position))
+	d.close()
+	return nil
+}
+
+// balance writes the members of a balance.
+func (d *document) balance(name string, b *account.Balance, at ledger.Mark) {
+	d.text("account", name)
+	d.money("balance", b.Balance)
+	d.money("available", b.Available)
+	d.money("reserved", b.Reserved)
+	d.money("withdrawing", b.Withdrawing)
+	d.money("promotional", b.Promotional)
+	d.money("purchased", b.Purchased)
+	d.money("withdrawable", b.Withdrawable)
+	d.money("debt", b.Debt)
+	d.money("allowance", b.Allowance)
+	d.money("spendable", b.Spendable)
+	d.flag("frozen", b.Frozen)
+	d.number("revision", at.Revision)
+	d.number("position", int64(at.Position))
+	d.time("recorded_at", at.RecordedAt)
+}
+
+func idText(id uuid.UUID) string {
+	if id == uuid.Nil {
+		return ""
+	}
+	return id.String()
+}
+
+// firstOf finds the command's first event of a type, past the deadlines that
+// came due with it.
+func firstOf[E domain.Event](facts []eventstore.Fact) (event E, fact *eventstore.Fact) {
+	for i := range facts {
+		if e, ok := facts[i].Body.(E); ok {
+			return e, &facts[i]
+		}
+	}
+	return event, nil
+}

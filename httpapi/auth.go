@@ -1,0 +1,100 @@
+package httpapi
+
+import (
+	"slices"
+	"strings"
+
+	"iocredits/domain"
+)
+
+// readers of an account are everyone but strangers; a customer, only of the own.
+var readers = Roles()
+
+// access is the table route -> roles, as api.md has it. A route with no role is
+// open to everyone, key or not. A route without a row can't be served.
+var access = map[string][]Role{
+	"GET /credits/check": {RoleCustomer, RoleService},
+
+	"GET /v1/accounts/{account}/balance":                       readers,
+	"GET /v1/accounts/{account}/transactions":                  readers,
+	"GET /v1/accounts/{account}/transactions/{transaction_id}": readers,
+	"GET /v1/accounts/{account}/events":                        {RoleAuditor, RoleSupport, RoleAdmin},
+
+	"POST /v1/accounts/{account}/incentives":                            {RoleService, RoleBD},
+	"POST /v1/accounts/{account}/deductions":                            {RoleService},
+	"POST /v1/deductions/batch":                                         {RoleService},
+	"POST /v1/accounts/{account}/meters/{meter}/readings":               {RoleService},
+	"POST /v1/accounts/{account}/refunds":                               {RoleService, RoleSupport},
+	"POST /v1/accounts/{account}/reservations":                          {RoleService},
+	"POST /v1/accounts/{account}/reservations/{reservation_id}/capture": {RoleService},
+	"POST /v1/accounts/{account}/reservations/{reservation_id}/release": {RoleService},
+	"POST /v1/accounts/{account}/adjustments":                           {RoleSupport},
+	"POST /v1/accounts/{account}/adjustments/{adjustment_id}/approve":   {RoleFinance},
+	"POST /v1/accounts/{account}/freeze":                                {RoleFinance, RoleAdmin},
+	"POST /v1/accounts/{account}/unfreeze":                              {RoleFinance, RoleAdmin},
+	"PUT /v1/accounts/{account}/policy":                                 {RoleFinance, RoleAdmin},
+
+	"POST /dev/clock":                        {RoleAdmin},
+	"POST /dev/accounts/{account}/purchases": {RoleAdmin},
+
+	"GET /healthz":      {},
+	"GET /readyz":       {},
+	"GET /metrics":      {},
+	"GET /openapi.json": {},
+	"GET /docs":         {},
+	"GET /docs/{page}":  {},
+}
+
+// roleSet is a set of roles, one bit each in the order of Roles.
+type roleSet uint16
+
+func setOf(roles []Role) (set roleSet) {
+	for _, r := range roles {
+		set |= bitOf(r)
+	}
+	return set
+}
+
+func bitOf(r Role) roleSet { return 1 << slices.Index(Roles(), r) }
+
+// authenticate finds the key and checks its role.
+func (k *call) authenticate() error {
+	if k.route.everyone {
+		return nil
+	}
+	given := k.givenKey()
+	if given == "" {
+		return domain.Refuse(domain.CodeUnauthenticated, "send an API key as x-api-key, or as Authorization: Bearer")
+	}
+	key := k.server.opts.Keys.find(given)
+	if key == nil {
+		return domain.Refuse(domain.CodeUnauthenticated, "nobody has this API key")
+	}
+	k.key = key
+	if k.route.roles&key.bit == 0 {
+		return domain.Refuse(domain.CodeRoleNotAllowed, "role %s may not do this", key.Role).With("role", string(key.Role))
+	}
+	return nil
+}
+
+func (k *call) givenKey() string {
+	header := k.Request().Header
+	if key := header["X-Api-Key"]; len(key) == 1 {
+		return key[0]
+	}
+	if authorization := header["Authorization"]; len(authorization) == 1 {
+		scheme, key, _ := strings.Cut(authorization[0], " ")
+		if strings.EqualFold(scheme, "Bearer") {
+			return strings.TrimSpace(key)
+		}
+	}
+	return ""
+}
+
+// mayEnter keeps a customer to the own account.
+func (k *call) mayEnter(account string) error {
+	if k.key != nil && k.key.Role == RoleCustomer && k.key.Account != account {
+		return domain.Refuse(domain.CodeAccountNotAllowed, "the key is for another account")
+	}
+	return nil
+}

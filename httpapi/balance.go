@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore/ledger"
+	"iocredits/httpapi/api"
+)
+
+func (h handlers) GetBalance(c echo.Context, name api.Account, params api.GetBalanceParams) error {
+	k := callOf(c)
+	if params.Consistency != nil {
+		return k.strongBalance(name, params)
+	}
+	if err := k.await(name, params.MinPosition); err != nil {
+		return err
+	}
+	b, err := h.opts.Views.Balance(k.ctx, name)
+	if err != nil {
+		return err
+	}
+	at := ledger.Mark{Revision: b.Revision, Position: b.Position, RecordedAt: b.RecordedAt}
+	return k.sendBalance(name, params.IfNoneMatch, &b.Balance, at, h.lag())
+}
+
+// strongBalance asks the write side: everything acknowledged, by any engine, is
+// in it.
+func (k *call) strongBalance(name string, params api.GetBalanceParams) error {
+	if !params.Consistency.Valid() {
+		return domain.Refuse(domain.CodeFieldInvalid, "consistency is strong, or left out").With("field", "consistency")
+	}
+	view, err := k.server.opts.Ledger.Read(k.ctx, name)
+	if err != nil {
+		return err
+	}
+	return k.sendBalance(name, params.IfNoneMatch, &view.Balance, view.Mark, 0)
+}
+
+func (k *call) sendBalance(name string, known *string, b *account.Balance, at ledger.Mark, lag int64) error {
+	etag := etagOf(at.Revision)
+	k.Response().Header()["Etag"] = []string{etag}
+	if known != nil && matches(*known, etag) {
+		k.Response().WriteHeader(statusNotModified)
+		return nil
+	}
+	d := newDocument()
+	d.open()
+	d.balance(name, b, at)
+	d.number("lag", lag)
+	d.close()
+	k.send(statusOK, jsonType, d)
+	return nil
+}
+
+// matches reads If-None-Match: a list of tags, weak or not, or *.
+func matches(known, etag string) bool {
+	for tag := range strings.SplitSeq(known, ",") {
+		tag = strings.TrimSpace(tag)
+		if tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,52 @@
+package httpapi
+
+import (
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/httpapi/api"
+)
+
+// CheckCredits answers whether a deduction of the amount would be taken now.
+func (h handlers) CheckCredits(c echo.Context, params api.CheckCreditsParams) error {
+	k := callOf(c)
+	amount, err := domain.ParseAmount("amount", params.Amount)
+	if err != nil {
+		return err
+	}
+	if amount == 0 {
+		return domain.Refuse(domain.CodeAmountInvalid, "amount 0 is not above zero").With("field", "amount").With("value", "0")
+	}
+	name := k.key.Account
+	if params.Account != nil {
+		name = *params.Account
+	}
+	if err := domain.CheckID("account", name); err != nil {
+		return err
+	}
+	if err := k.mayEnter(name); err != nil {
+		return err
+	}
+	if err := k.await(name, params.MinPosition); err != nil {
+		return err
+	}
+	b, err := h.opts.Views.Balance(k.ctx, name)
+	if err != nil {
+		return err
+	}
+	d := newDocument()
+	d.open()
+	d.flag("sufficient", amount <= b.Spendable && !b.Frozen)
+	d.money("required", amount)
+	d.money("available", b.Available)
+	d.money("allowance", b.Allowance)
+	d.money("spendable", b.Spendable)
+	d.money("shortfall", max(0, amount-b.Spendable))
+	d.flag("frozen", b.Frozen)
+	d.number("revision", b.Revision)
+	d.number("position", int64(b.Position))
+	d.number("lag", h.lag())
+	d.close()
+	k.send(statusOK, jsonType, d)
+	return nil
+}

@@ -1,0 +1,204 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"iocredits/domain"
+	"iocredits/httpapi/api"
+)
+
+// Bounds of what comes in.
+const (
+	maxBodyBytes      = 1 << 20
+	maxTextBytes      = 2_000
+	maxReferenceBytes = 128
+)
+
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// decode reads the body strictly: unknown fields, names given twice, data after
+// the object and invalid UTF-8 are refused. No body is an empty object.
+func (k *call) decode(into any) error {
+	buffer, _ := bodies.Get().(*bytes.Buffer)
+	buffer.Reset()
+	defer func() {
+		if buffer.Cap() <= maxPooled {
+			bodies.Put(buffer)
+		}
+	}()
+	if err := readBody(buffer, k.Request().Body, k.Request().ContentLength, maxBodyBytes); err != nil {
+		return err
+	}
+	return decodeObject(buffer.Bytes(), into)
+}
+
+func readBody(into *bytes.Buffer, body io.Reader, length, limit int64) error {
+	if length > limit {
+		return tooLargeBody(limit)
+	}
+	if length > 0 {
+		into.Grow(int(length) + bytes.MinRead)
+	}
+	n, err := into.ReadFrom(io.LimitReader(body, limit+1))
+	if n > limit {
+		return tooLargeBody(limit)
+	}
+	if err != nil {
+		return domain.Refuse(domain.CodeBodyInvalid, "the body broke off")
+	}
+	return nil
+}
+
+func tooLargeBody(limit int64) error {
+	return domain.Refuse(domain.CodeBodyTooLarge, "the body is larger than %d bytes", limit)
+}
+
+func decodeObject(body []byte, into any) error {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return nil
+	}
+	if body[0] != '{' {
+		return domain.Refuse(domain.CodeBodyInvalid, "the body is not a JSON object")
+	}
+	if err := json.Unmarshal(body, into, json.RejectUnknownMembers(true)); err != nil {
+		return bodyRefusal(err, body)
+	}
+	return nil
+}
+
+// bodyRefusal says what is wrong with a body, and where.
+func bodyRefusal(err error, body []byte) error {
+	var semantic *json.SemanticError
+	if errors.As(err, &semantic) && !errors.Is(err, jsontext.ErrDuplicateName) {
+		field := fieldOf(semantic.JSONPointer)
+		switch {
+		case errors.Is(err, json.ErrUnknownName):
+			return domain.Refuse(domain.CodeFieldUnknown, "field %q is unknown", field).With("field", field)
+		case semantic.GoType == reflect.TypeFor[time.Time]():
+			return domain.Refuse(domain.CodeTimeInvalid, "%s is not a time like 2026-01-31T12:00:00Z", field).With("field", field)
+		}
+		return domain.Refuse(domain.CodeFieldInvalid, "%s is of another kind than it has to be", field).With("field", field)
+	}
+	var syntactic *jsontext.SyntacticError
+	if !errors.As(err, &syntactic) {
+		return domain.Refuse(domain.CodeBodyInvalid, "the body is not JSON")
+	}
+	field := fieldOf(syntactic.JSONPointer)
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		return domain.Refuse(domain.CodeBodyInvalid, "field %q is there twice", field).With("field", field)
+	}
+	// Some languages write these where a figure should be. It isn't JSON, but
+	// what is wrong is the figure.
+	rest := body[min(int(syntactic.ByteOffset), len(body)):]
+	for _, word := range []string{"NaN", "Infinity", "-Infinity", "Inf", "-Inf"} {
+		if bytes.HasPrefix(rest, []byte(word)) && field != "" {
+			return domain.Refuse(domain.CodeAmountInvalid, "%s %s is not an amount", field, word).With("field", field).With("value", word)
+		}
+	}
+	return domain.Refuse(domain.CodeBodyInvalid, "the body is not JSON at byte %d", syntactic.ByteOffset)
+}
+
+// fieldOf names the place, cut short: the input chose it.
+func fieldOf(p jsontext.Pointer) string {
+	return clip(strings.TrimPrefix(string(p), "/"))
+}
+
+// clip keeps hostile input from filling answers.
+func clip(text string) string {
+	const limit = 64
+	if len(text) > limit {
+		text = text[:limit] + "…"
+	}
+	return strings.ToValidUTF8(text, "")
+}
+
+// valueOf gives what an optional field holds, or the zero value.
+func valueOf[T any](p *T) T {
+	if p == nil {
+		var none T
+		return none
+	}
+	return *p
+}
+
+// checkReference accepts the caller's own name for a thing: any printable text.
+func checkReference(field, text string) error {
+	if len(text) > maxReferenceBytes {
+		return domain.Refuse(domain.CodeFieldInvalid, "%s is %d bytes long; at most %d are allowed", field, len(text), maxReferenceBytes).With("field", field)
+	}
+	return checkPrintable(field, text, false)
+}
+
+// checkText accepts free text, line breaks included.
+func checkText(field, text string) error {
+	if len(text) > maxTextBytes {
+		return domain.Refuse(domain.CodeFieldInvalid, "%s is %d bytes long; at most %d are allowed", field, len(text), maxTextBytes).With("field", field)
+	}
+	return checkPrintable(field, text, true)
+}
+
+func checkPrintable(field, text string, lines bool) error {
+	for _, r := range text {
+		if r == utf8.RuneError || unicode.IsControl(r) && (!lines || r != '\n' && r != '\r' && r != '\t') {
+			return domain.Refuse(domain.CodeFieldInvalid, "%s has control characters", field).With("field", field)
+		}
+	}
+	return nil
+}
+
+// parseTransactionID reads an id that a client names; one that isn't ours names
+// nothing.
+func parseTransactionID(field, text string) (domain.TransactionID, error) {
+	if err := domain.CheckID(field, text); err != nil {
+		return uuid.Nil, err
+	}
+	id, err := uuid.Parse(text)
+	if err != nil || id.String() != text {
+		return uuid.Nil, domain.Refuse(domain.CodeUnknownTransaction, "the account has no transaction %s", clip(text)).
+			With("field", field).With("value", clip(text))
+	}
+	return id, nil
+}
+
+// timeOf checks an optional time and makes it canonical: UTC, in place.
+func timeOf(field string, t *time.Time) (time.Time, error) {
+	if t == nil {
+		return time.Time{}, nil
+	}
+	*t = t.UTC()
+	if t.Year() < 1970 || t.Year() > 9999 {
+		return time.Time{}, domain.Refuse(domain.CodeTimeInvalid, "%s is outside of the years 1970 to 9999", field).With("field", field)
+	}
+	return *t, nil
+}
+
+// moneyOf parses an amount and makes it canonical, in place.
+func moneyOf(field string, f *api.Figure) (domain.Amount, error) {
+	amount, err := domain.ParseAmount(field, string(*f))
+	if err == nil {
+		*f = api.Figure(amount.String())
+	}
+	return amount, err
+}
+
+// optionalMoneyOf is moneyOf where nothing may be given.
+func optionalMoneyOf(field string, f *api.Figure) (*domain.Amount, error) {
+	if f == nil {
+		return nil, nil
+	}
+	amount, err := moneyOf(field, f)
+	return &amount, err
+}

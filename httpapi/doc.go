@@ -1,0 +1,16 @@
+// Package httpapi is the HTTP API: routes, keys and roles, problems, idempotency.
+// It turns a request into a command or a query, and the answer into JSON. It has
+// no rule of money and keeps no state of accounts.
+//
+// The contract is openapi.yaml; package api, generated from it, has the
+// interface that the handlers implement. To follow a request:
+//
+//	route.go      which handler; keys and roles (auth.go), ids, query, timeout
+//	deductions.go a feature: shape of the request -> command
+//	execute.go    seal, fingerprint, ledger.Execute
+//	answer.go     events -> transactions, balance, object
+//	problem.go    or a refusal: the only file with status numbers
+//
+// A feature is one file with the feature's name. To add one: its paths in
+// openapi.yaml, go generate, its methods on handlers, its rows in auth.go.
+package httpapi

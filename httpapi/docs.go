@@ -1,0 +1,187 @@
+package httpapi
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/extension"
+
+	"iocredits/domain"
+)
+
+//go:embed docs/*.md docs/*.html
+var docFiles embed.FS
+
+// pages are the documentation, rendered once.
+type pages struct {
+	byName map[string][]byte
+}
+
+// link is an entry of the menu.
+type link struct{ Name, Title string }
+
+// Pages that are made here and not of a Markdown file.
+const (
+	pageIndex     = "api"
+	pageProblems  = "problems"
+	pageAccess    = "access"
+	docsMediaType = "text/html; charset=utf-8"
+)
+
+func renderPages(c *contract) (*pages, error) {
+	layout, err := template.New("").ParseFS(docFiles, "docs/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("docs: %w", err)
+	}
+	texts, err := readTexts()
+	if err != nil {
+		return nil, err
+	}
+	menu := []link{{pageIndex, "API"}, {pageProblems, "Problems"}, {pageAccess, "Roles"}}
+	for _, t := range texts {
+		menu = append(menu, t.link)
+	}
+	p := &pages{byName: map[string][]byte{}}
+	render := func(name, title, part string, data any) error {
+		var out bytes.Buffer
+		err := layout.ExecuteTemplate(&out, part, map[string]any{"Title": title, "Menu": menu, "Current": name, "Data": data})
+		p.byName[name] = out.Bytes()
+		return err
+	}
+	intro, err := toHTML([]byte(c.document.Info.Description))
+	if err != nil {
+		return nil, err
+	}
+	if err := render(pageIndex, "The API", "api.html", map[string]any{"Intro": intro, "Sections": sectionsOf(c)}); err != nil {
+		return nil, fmt.Errorf("docs: %w", err)
+	}
+	if err := render(pageProblems, "Problems", "problems.html", problemRows()); err != nil {
+		return nil, fmt.Errorf("docs: %w", err)
+	}
+	if err := render(pageAccess, "Who may do what", "access.html", accessTable()); err != nil {
+		return nil, fmt.Errorf("docs: %w", err)
+	}
+	for _, t := range texts {
+		if err := render(t.Name, t.Title, "text.html", t.html); err != nil {
+			return nil, fmt.Errorf("docs: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// text is a Markdown page.
+type text struct {
+	link
+	html template.HTML
+}
+
+// readTexts reads docs/*.md; the first line of each is its title.
+func readTexts() ([]text, error) {
+	names, err := fs.Glob(docFiles, "docs/*.md")
+	if err != nil {
+		return nil, err
+	}
+	var all []text
+	for _, name := range names {
+		source, err := docFiles.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		title, _, _ := strings.Cut(string(source), "\n")
+		html, err := toHTML(source)
+		if err != nil {
+			return nil, fmt.Errorf("docs: %s: %w", name, err)
+		}
+		page := strings.TrimSuffix(strings.TrimPrefix(name, "docs/"), ".md")
+		all = append(all, text{link{page, strings.TrimPrefix(title, "# ")}, html})
+	}
+	return all, nil
+}
+
+// toHTML renders Markdown that is ours: it came with the program.
+func toHTML(source []byte) (template.HTML, error) {
+	var out bytes.Buffer
+	err := goldmark.New(goldmark.WithExtensions(extension.Table)).Convert(source, &out)
+	return template.HTML(out.String()), err //nolint:gosec // embedded text, no input
+}
+
+// problemRow of the page: problems in the order of their status and code.
+type problemEntry struct {
+	Code   domain.Code
+	Status int
+	Title  string
+}
+
+func problemRows() []problemEntry {
+	var rows []problemEntry
+	for code, row := range problems {
+		rows = append(rows, problemEntry{code, row.Status, row.Title})
+	}
+	slices.SortFunc(rows, func(a, b problemEntry) int {
+		if a.Status != b.Status {
+			return a.Status - b.Status
+		}
+		return strings.Compare(string(a.Code), string(b.Code))
+	})
+	return rows
+}
+
+// accessRow is one route of the table of roles.
+type accessRow struct {
+	Route   string
+	Allowed []bool
+	Open    bool
+}
+
+type accessPage struct {
+	Roles []Role
+	Rows  []accessRow
+}
+
+func accessTable() accessPage {
+	page := accessPage{Roles: Roles()}
+	for name, allowed := range access {
+		row := accessRow{Route: name, Open: len(allowed) == 0}
+		for _, role := range Roles() {
+			row.Allowed = append(row.Allowed, slices.Contains(allowed, role))
+		}
+		page.Rows = append(page.Rows, row)
+	}
+	slices.SortFunc(page.Rows, func(a, b accessRow) int {
+		return strings.Compare(pathFirst(a.Route), pathFirst(b.Route))
+	})
+	return page
+}
+
+func pathFirst(route string) string {
+	method, path, _ := strings.Cut(route, " ")
+	return path + " " + method
+}
+
+// GetDocs is GET /docs.
+func (h handlers) GetDocs(c echo.Context) error { return h.page(callOf(c), pageIndex) }
+
+// GetDocsPage is GET /docs/{page}.
+func (h handlers) GetDocsPage(c echo.Context, name string) error { return h.page(callOf(c), name) }
+
+func (h handlers) page(k *call, name string) error {
+	content, found := h.docs.byName[name]
+	if !found {
+		return domain.Refuse(domain.CodeUnknownRoute, "there is no page of this name")
+	}
+	header := k.Response().Header()
+	header["Content-Security-Policy"] = []string{"default-src 'none'; style-src 'unsafe-inline'"}
+	return k.Blob(statusOK, docsMediaType, content)
+}
+
+// GetOpenAPI is GET /openapi.json.
+func (h handlers) GetOpenAPI(c echo.Context) error {
+	return c.Blob(statusOK, "application/json", h.spec.json)
+}

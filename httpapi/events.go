@@ -1,0 +1,187 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+	"iocredits/httpapi/api"
+)
+
+// ListEvents is GET …/events: the log itself, not a read model. With balances it
+// is an independent replay: they are added up from the events alone.
+func (h handlers) ListEvents(c echo.Context, name api.Account, params api.ListEventsParams) error {
+	k := callOf(c)
+	r := replay{server: h.Server, account: name, stream: eventstore.AccountStream(name)}
+	if params.With != nil {
+		if !params.With.Valid() {
+			return domain.Refuse(domain.CodeFieldInvalid, "with is balance, or left out").With("field", "with")
+		}
+		r.balances = true
+	}
+	limit, err := limitOf(params.Limit)
+	if err != nil {
+		return err
+	}
+	if err := r.begin(k.ctx, params); err != nil {
+		return err
+	}
+	d := newDocument()
+	d.open()
+	d.array("items")
+	more, err := r.page(k.ctx, d, limit)
+	if err != nil {
+		return err
+	}
+	d.end()
+	if more {
+		d.text("next_cursor", r.cursor())
+	} else {
+		d.null("next_cursor")
+	}
+	d.close()
+	k.send(statusOK, jsonType, d)
+	return nil
+}
+
+// replay walks an account's stream forwards.
+type replay struct {
+	server   *Server
+	account  string
+	stream   string
+	balances bool
+	// next is the revision that comes next, balance the sum of all before it.
+	next    int64
+	balance domain.Amount
+}
+
+// begin finds the place of the page. Refusal: unknown-account.
+func (r *replay) begin(ctx context.Context, params api.ListEventsParams) error {
+	exists := false
+	for _, err := range r.server.opts.Store.ReadStream(ctx, r.stream, 0, eventstore.Forwards, 1) {
+		if err != nil {
+			return err
+		}
+		exists = true
+	}
+	if !exists {
+		return domain.Refuse(domain.CodeUnknownAccount, "nothing has happened to account %s yet", r.account).With("account", r.account)
+	}
+	if params.Cursor != nil {
+		return r.resume(*params.Cursor)
+	}
+	from := valueOf(params.From)
+	if from < 0 {
+		return domain.Refuse(domain.CodeFieldInvalid, "from is below zero").With("field", "from")
+	}
+	if !r.balances {
+		r.next = from
+		return nil
+	}
+	for e, err := range r.server.opts.Store.ReadStream(ctx, r.stream, 0, eventstore.Forwards, int(from)) {
+		if err != nil {
+			return err
+		}
+		if err := r.fold(e); err != nil {
+			return err
+		}
+	}
+	r.next = from
+	return nil
+}
+
+// fold adds one event's effect.
+func (r *replay) fold(e eventstore.Recorded) error {
+	f, err := r.server.opts.Codec.Open(e)
+	if err != nil {
+		return err
+	}
+	var change account.Figures
+	change.Apply(f.Body, f.Revision)
+	r.balance += change.Available() + change.Held()
+	return nil
+}
+
+// page writes up to limit events; true if there are more.
+func (r *replay) page(ctx context.Context, d *document, limit int) (more bool, err error) {
+	count := 0
+	for e, err := range r.server.opts.Store.ReadStream(ctx, r.stream, r.next, eventstore.Forwards, limit+1) {
+		if err != nil {
+			return false, err
+		}
+		if count == limit {
+			return true, nil
+		}
+		count++
+		meta, err := eventstore.DecodeMetadata(e.Metadata)
+		if err != nil {
+			return false, err
+		}
+		if r.balances {
+			if err := r.fold(e); err != nil {
+				return false, err
+			}
+		}
+		r.write(d, e, meta)
+		r.next = e.Revision + 1
+	}
+	return false, nil
+}
+
+func (r *replay) write(d *document, e eventstore.Recorded, meta eventstore.Metadata) {
+	d.open()
+	d.number("revision", e.Revision)
+	d.number("position", int64(e.Position))
+	d.text("id", e.ID.String())
+	d.text("type", e.Type)
+	d.time("recorded_at", meta.RecordedAt)
+	d.text("actor", meta.Actor)
+	d.raw("data", e.Data)
+	d.raw("metadata", e.Metadata)
+	d.text("hash", eventstore.ChainHash(e.Stream, e.Revision, e.Event, meta.Previous).String())
+	d.text("previous_hash", meta.Previous.String())
+	if r.balances {
+		d.money("balance_after", r.balance)
+	}
+	d.close()
+}
+
+// A cursor carries the balance along, so that a page costs what is on it:
+//
+//	base64url( revision:8 balance:8 filter:8 )
+const eventCursorBytes = 24
+
+func (r *replay) filter() [8]byte {
+	text := "events|" + r.stream
+	if r.balances {
+		text += "|balance"
+	}
+	digest := sha256.Sum256([]byte(text))
+	return [8]byte(digest[:])
+}
+
+func (r *replay) cursor() string {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, eventCursorBytes), uint64(r.next))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.balance))
+	filter := r.filter()
+	return base64.RawURLEncoding.EncodeToString(append(b, filter[:]...))
+}
+
+func (r *replay) resume(text string) error {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(b) != eventCursorBytes || [8]byte(b[16:]) != r.filter() {
+		return domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").With("field", "cursor")
+	}
+	r.next = int64(binary.BigEndian.Uint64(b))
+	r.balance = domain.Amount(binary.BigEndian.Uint64(b[8:]))
+	if r.next < 0 {
+		return domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").With("field", "cursor")
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/go-json-experiment/json"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+	"iocredits/eventstore/ledger"
+)
+
+// order is what a request asks to be done.
+type order struct {
+	do account.Action
+	// body is the request in canonical form, with figures and times parsed and
+	// written again: it binds the Idempotency-Key, so that only what the request
+	// means counts and not how it is spelt.
+	body any
+	// inspect sees the account at the answer, for the object in it. It MUST copy
+	// what it keeps.
+	inspect func(*account.State, []eventstore.Fact)
+}
+
+// execute sends an order to the ledger as the key's actor.
+func (k *call) execute(o order) (ledger.Result, error) {
+	onlyAt, err := k.onlyAt()
+	if err != nil {
+		return ledger.Result{}, err
+	}
+	request := k.request(k.account, k.commandID, o)
+	request.OnlyAt = onlyAt
+	if k.commandID != "" {
+		body, err := canonical(o.body)
+		if err != nil {
+			return ledger.Result{}, err
+		}
+		url := k.Request().URL
+		request.Fingerprint, err = k.server.opts.Sealer.Fingerprint(k.ctx, k.account, k.Request().Method, url.Path, k.key.Actor, body)
+		if err != nil {
+			return ledger.Result{}, err
+		}
+	}
+	return k.server.opts.Ledger.Execute(k.ctx, request)
+}
+
+func (k *call) request(account, commandID string, o order) ledger.Request {
+	return ledger.Request{
+		Account: account, Do: o.do, Actor: k.key.Actor, Role: string(k.key.Role), Key: k.key.ID,
+		RequestID: k.requestID, CommandID: commandID, Inspect: o.inspect,
+	}
+}
+
+// canonicalBody is a request that writes its canonical form faster than
+// reflection does: those that come by the thousand.
+type canonicalBody interface{ appendCanonical([]byte) []byte }
+
+func canonical(body any) ([]byte, error) {
+	if fast, ok := body.(canonicalBody); ok {
+		return fast.appendCanonical(make([]byte, 0, 256)), nil
+	}
+	return json.Marshal(body, json.Deterministic(true))
+}
+
+// seal encrypts a free text of the account before it enters a command.
+func (k *call) seal(field, account string, text *string) (domain.Sealed, error) {
+	if text == nil {
+		return "", nil
+	}
+	if err := checkText(field, *text); err != nil {
+		return "", err
+	}
+	return k.server.opts.Sealer.Seal(k.ctx, account, *text)
+}
+
+func (s *Server) openText(ctx context.Context, account string, sealed domain.Sealed) (string, error) {
+	return s.opts.Sealer.Open(ctx, account, sealed)
+}

@@ -1,0 +1,78 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/projections"
+)
+
+// GetHealth is GET /healthz: the process answers.
+func (h handlers) GetHealth(c echo.Context) error {
+	d := newDocument()
+	d.open()
+	d.text("status", "ok")
+	d.close()
+	callOf(c).send(statusOK, jsonType, d)
+	return nil
+}
+
+// probe is the account that readiness asks the write side about. It never has
+// an event.
+const probe = "readiness.probe"
+
+// GetReadiness is GET /readyz.
+func (h handlers) GetReadiness(c echo.Context) error {
+	k := callOf(c)
+	status, reason := h.readiness(k.ctx)
+	d := newDocument()
+	d.open()
+	code := statusOK
+	if reason == "" {
+		d.text("status", "ready")
+	} else {
+		code = statusNotReady
+		d.text("status", "not-ready")
+		d.text("reason", reason)
+	}
+	d.number("through", int64(status.Through))
+	d.number("head", int64(status.Head))
+	d.number("lag", int64(status.Lag()))
+	d.close()
+	k.send(code, jsonType, d)
+	return nil
+}
+
+// readiness gives the reason why the engine isn't ready, or "".
+func (s *Server) readiness(ctx context.Context) (projections.Status, string) {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.ReadPatience)
+	defer cancel()
+	status, err := s.opts.Views.Status(ctx)
+	switch {
+	case err != nil:
+		return status, "the log does not answer"
+	case errors.Is(status.Err, projections.ErrStopped):
+		return status, "the read models have stopped at an event that they can't apply"
+	case status.Through < s.goal:
+		return status, "the read models are catching up with the log of before the start"
+	case status.Lag() > s.opts.MaxLag:
+		return status, fmt.Sprintf("the read models are %d positions behind", status.Lag())
+	}
+	if _, err := s.opts.Ledger.Read(ctx, probe); err != nil {
+		if refusal, ok := domain.AsError(err); ok {
+			return status, "the write side refuses: " + string(refusal.Code)
+		}
+		return status, "the write side does not answer"
+	}
+	return status, ""
+}
+
+// GetMetrics is GET /metrics.
+func (h handlers) GetMetrics(c echo.Context) error {
+	h.opts.Metrics.handler().ServeHTTP(c.Response(), c.Request())
+	return nil
+}

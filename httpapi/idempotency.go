@@ -1,0 +1,86 @@
+package httpapi
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"iocredits/domain"
+)
+
+const (
+	idempotencyHeader = "Idempotency-Key"
+	replayedHeader    = "Idempotency-Replayed"
+	maxIdempotencyKey = 255
+)
+
+// checkIdempotencyKey takes the header where the contract has one.
+func (k *call) checkIdempotencyKey() error {
+	if !k.route.keyed {
+		return nil
+	}
+	given := k.Request().Header[idempotencyHeader]
+	if len(given) == 0 {
+		if k.route.needsKey {
+			return domain.Refuse(domain.CodeIdempotencyKeyMissing, "send an Idempotency-Key, and the same one when you try again")
+		}
+		return nil
+	}
+	if len(given) > 1 {
+		return domain.Refuse(domain.CodeFieldInvalid, "there are %d Idempotency-Keys", len(given)).With("field", idempotencyHeader)
+	}
+	k.commandID = given[0]
+	return checkKey(idempotencyHeader, given[0])
+}
+
+// checkKey accepts 1 to 255 printable ASCII characters.
+func checkKey(field, key string) error {
+	if len(key) == 0 || len(key) > maxIdempotencyKey {
+		return domain.Refuse(domain.CodeFieldInvalid, "%s has %d characters; 1 to %d are allowed", field, len(key), maxIdempotencyKey).With("field", field)
+	}
+	for i := range len(key) {
+		if key[i] < ' ' || key[i] > '~' {
+			return domain.Refuse(domain.CodeFieldInvalid, "%s has characters that aren't printable ASCII", field).With("field", field)
+		}
+	}
+	return nil
+}
+
+// onlyAt reads If-Match: the revision that the account has to be at; nil: any.
+func (k *call) onlyAt() (*int64, error) {
+	given := k.Request().Header["If-Match"]
+	if len(given) == 0 || given[0] == "*" {
+		return nil, nil
+	}
+	text := strings.TrimSuffix(strings.TrimPrefix(given[0], `"`), `"`)
+	revision, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || len(given) > 1 || etagOf(revision) != given[0] {
+		return nil, domain.Refuse(domain.CodeFieldInvalid, "If-Match is no ETag of a balance").With("field", "If-Match")
+	}
+	return &revision, nil
+}
+
+func etagOf(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
+
+// requestIDs makes ids that don't repeat, over restarts neither.
+type requestIDs struct {
+	boot string
+	next *atomic.Uint64
+}
+
+func newRequestIDs() requestIDs {
+	var b [6]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the process instead
+	return requestIDs{boot: hex.EncodeToString(b[:]) + "-", next: new(atomic.Uint64)}
+}
+
+// requestID takes the client's, if it is one, so that traces meet.
+func (s *Server) requestID(r *http.Request) string {
+	if given := r.Header["X-Request-Id"]; len(given) == 1 && domain.CheckID("X-Request-Id", given[0]) == nil {
+		return given[0]
+	}
+	return s.requestIDs.boot + strconv.FormatUint(s.requestIDs.next.Add(1), 36)
+}

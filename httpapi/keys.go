@@ -1,0 +1,125 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"iocredits/domain"
+)
+
+// Role says what a key may do. The table in auth.go gives each route its roles.
+type Role string
+
+// The roles of api.md.
+const (
+	RoleCustomer Role = "customer"
+	RoleService  Role = "service"
+	RoleBD       Role = "bd"
+	RoleFinance  Role = "finance"
+	RoleSupport  Role = "support"
+	RoleAuditor  Role = "auditor"
+	RoleAdmin    Role = "admin"
+)
+
+// Roles lists every role.
+func Roles() []Role {
+	return []Role{RoleCustomer, RoleService, RoleBD, RoleFinance, RoleSupport, RoleAuditor, RoleAdmin}
+}
+
+// KeySpec is one entry of the keys file. The key itself is in no file: only its
+// SHA-256 is, and a key has enough chance in it that no hash can be turned back.
+type KeySpec struct {
+	// ID names the key in metadata and logs.
+	ID   string `yaml:"id"`
+	Role Role   `yaml:"role"`
+	// Account is the customer's own; empty for every other role.
+	Account string `yaml:"account"`
+	// Actor is the person or machine that is written into events; not personal.
+	Actor string `yaml:"actor"`
+	// SHA256 of the key, in hex.
+	SHA256 string `yaml:"sha256"`
+}
+
+// Keys are the API keys that are accepted. Immutable.
+type Keys struct {
+	byHash map[[sha256.Size]byte]*identity
+}
+
+// identity is who a key stands for.
+type identity struct {
+	KeySpec
+	bit roleSet
+}
+
+// HashKey gives the SHA256 of KeySpec for a key.
+func HashKey(key string) string {
+	digest := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(digest[:])
+}
+
+// ParseKeys reads the YAML of a keys file: a list of KeySpec.
+func ParseKeys(r io.Reader) (*Keys, error) {
+	decoder := yaml.NewDecoder(r)
+	decoder.KnownFields(true)
+	var specs []KeySpec
+	if err := decoder.Decode(&specs); err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	return NewKeys(specs)
+}
+
+// NewKeys checks the entries and makes them usable.
+func NewKeys(specs []KeySpec) (*Keys, error) {
+	keys := &Keys{byHash: make(map[[sha256.Size]byte]*identity, len(specs))}
+	ids := make(map[string]bool, len(specs))
+	for i := range specs {
+		spec := specs[i]
+		hash, err := spec.check()
+		if err != nil {
+			return nil, fmt.Errorf("key %d (%s): %w", i+1, spec.ID, err)
+		}
+		if keys.byHash[hash] != nil || ids[spec.ID] {
+			return nil, fmt.Errorf("key %d (%s): its id or its sha256 is there twice", i+1, spec.ID)
+		}
+		ids[spec.ID], keys.byHash[hash] = true, &identity{KeySpec: spec, bit: bitOf(spec.Role)}
+	}
+	if len(specs) == 0 {
+		return nil, fmt.Errorf("keys: there is none, so nobody could use the engine")
+	}
+	return keys, nil
+}
+
+func (k *KeySpec) check() (hash [sha256.Size]byte, err error) {
+	if err := domain.CheckID("id", k.ID); err != nil {
+		return hash, err
+	}
+	if err := domain.CheckID("actor", k.Actor); err != nil {
+		return hash, err
+	}
+	if !slices.Contains(Roles(), k.Role) {
+		return hash, fmt.Errorf("role %q is none of %v", k.Role, Roles())
+	}
+	if k.Role == RoleCustomer {
+		if err := domain.CheckID("account", k.Account); err != nil {
+			return hash, err
+		}
+	} else if k.Account != "" {
+		return hash, fmt.Errorf("account belongs to role customer only, not to %s", k.Role)
+	}
+	if len(k.SHA256) != hex.EncodedLen(len(hash)) {
+		return hash, fmt.Errorf("sha256 has %d characters, not %d", len(k.SHA256), hex.EncodedLen(len(hash)))
+	}
+	if _, err := hex.Decode(hash[:], []byte(k.SHA256)); err != nil {
+		return hash, fmt.Errorf("sha256: %w", err)
+	}
+	return hash, nil
+}
+
+// find looks a key up by its hash: how long that takes says nothing about any
+// key, because nobody can choose how a hash begins.
+func (k *Keys) find(key string) *identity { return k.byHash[sha256.Sum256([]byte(key))] }

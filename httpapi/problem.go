@@ -1,0 +1,161 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/eventstore"
+	"iocredits/projections"
+)
+
+// Statuses of answers that aren't problems. No other file has status numbers.
+const (
+	statusOK          = http.StatusOK
+	statusCreated     = http.StatusCreated
+	statusNotModified = http.StatusNotModified
+	statusNotReady    = http.StatusServiceUnavailable
+)
+
+// problemRow is what a code means in HTTP.
+type problemRow struct {
+	Status int
+	Title  string
+}
+
+// problems is the table code -> status, title. A test fails if a code of the
+// domain has no row.
+var problems = map[domain.Code]problemRow{
+	domain.CodeBodyInvalid:           {http.StatusBadRequest, "The body can't be read"},
+	domain.CodeFieldUnknown:          {http.StatusBadRequest, "A field is unknown"},
+	domain.CodeIdempotencyKeyMissing: {http.StatusBadRequest, "The Idempotency-Key is missing"},
+	domain.CodeUnauthenticated:       {http.StatusUnauthorized, "A valid API key is needed"},
+	domain.CodeInsufficientCredits:   {http.StatusPaymentRequired, "Not enough credits"},
+	domain.CodeAccountFrozen:         {http.StatusForbidden, "The account is frozen"},
+	domain.CodeAccountNotAllowed:     {http.StatusForbidden, "The key is not for this account"},
+	domain.CodeRoleNotAllowed:        {http.StatusForbidden, "The key's role may not do this"},
+	domain.CodeSelfApproval:          {http.StatusForbidden, "Somebody else has to approve"},
+	domain.CodeUnknownAccount:        {http.StatusNotFound, "No such account"},
+	domain.CodeUnknownAdjustment:     {http.StatusNotFound, "No such adjustment"},
+	domain.CodeUnknownPurchase:       {http.StatusNotFound, "No such purchase"},
+	domain.CodeUnknownReservation:    {http.StatusNotFound, "No such reservation"},
+	domain.CodeUnknownRoute:          {http.StatusNotFound, "No such page"},
+	domain.CodeUnknownTransaction:    {http.StatusNotFound, "No such transaction"},
+	domain.CodeMethodNotAllowed:      {http.StatusMethodNotAllowed, "The method is not allowed here"},
+	domain.CodeConflict:              {http.StatusConflict, "The account was changed at the same time"},
+	domain.CodeDuplicateID:           {http.StatusConflict, "The id is taken"},
+	domain.CodeReservationClosed:     {http.StatusConflict, "The reservation is closed"},
+	domain.CodeWrongStatus:           {http.StatusConflict, "The status doesn't allow this"},
+	domain.CodePreconditionFailed:    {http.StatusPreconditionFailed, "The account has moved on"},
+	domain.CodeBodyTooLarge:          {http.StatusRequestEntityTooLarge, "The body is too large"},
+	domain.CodeAmountInvalid:         {http.StatusUnprocessableEntity, "The amount is invalid"},
+	domain.CodeAmountTooLarge:        {http.StatusUnprocessableEntity, "The amount is too large"},
+	domain.CodeCaptureExceeds:        {http.StatusUnprocessableEntity, "The reservation holds less"},
+	domain.CodeFieldInvalid:          {http.StatusUnprocessableEntity, "A field is invalid"},
+	domain.CodeIDInvalid:             {http.StatusUnprocessableEntity, "The id is invalid"},
+	domain.CodeIdempotencyKeyReused:  {http.StatusUnprocessableEntity, "The Idempotency-Key belongs to another request"},
+	domain.CodeLimitExceeded:         {http.StatusUnprocessableEntity, "The account has too many of these"},
+	domain.CodeNotADeduction:         {http.StatusUnprocessableEntity, "The transaction is no deduction"},
+	domain.CodeQuantityInvalid:       {http.StatusUnprocessableEntity, "The quantity is invalid"},
+	domain.CodeRateInvalid:           {http.StatusUnprocessableEntity, "The unit price is invalid"},
+	domain.CodeRefundExceeds:         {http.StatusUnprocessableEntity, "The deduction has less left"},
+	domain.CodeTimeInvalid:           {http.StatusUnprocessableEntity, "The time is invalid"},
+	domain.CodeInternal:              {http.StatusInternalServerError, "A fault of the engine"},
+	domain.CodeOverloaded:            {http.StatusServiceUnavailable, "Too much at once"},
+	domain.CodeReadBehind:            {http.StatusServiceUnavailable, "The read models are behind"},
+	domain.CodeRequestTimeout:        {http.StatusServiceUnavailable, "It took too long"},
+	domain.CodeUnavailable:           {http.StatusServiceUnavailable, "The engine can't do this now"},
+}
+
+// retryAfterSeconds is what every 503 advises.
+const retryAfterSeconds = "1"
+
+// refusalOf makes a refusal of any error. fault is true where the error is ours
+// and its text is for the log alone.
+func refusalOf(err error) (refusal *domain.Error, fault bool) {
+	if refusal, ok := domain.AsError(err); ok {
+		return refusal, refusal.Code == domain.CodeInternal
+	}
+	var binding *echo.HTTPError
+	switch {
+	case errors.As(err, &binding):
+		return bindingRefusal(binding), false
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return domain.Refuse(domain.CodeRequestTimeout, "the answer did not come in time; try again with the same Idempotency-Key to learn the outcome"), false
+	case errors.Is(err, eventstore.ErrUnavailable), errors.Is(err, eventstore.ErrClosed):
+		return domain.Refuse(domain.CodeUnavailable, "the log can't be reached now; try again later"), false
+	case errors.Is(err, projections.ErrStopped), errors.Is(err, projections.ErrClosed):
+		return domain.Refuse(domain.CodeUnavailable, "the read models have stopped; an operator has to look"), false
+	}
+	return domain.Refuse(domain.CodeInternal, "the engine failed to do this; the log has more under the request's id"), true
+}
+
+// bindingRefusal restates what echo and the generated parameter code refuse.
+func bindingRefusal(e *echo.HTTPError) *domain.Error {
+	switch e.Code {
+	case http.StatusNotFound:
+		return domain.Refuse(domain.CodeUnknownRoute, "there is no such page")
+	case http.StatusMethodNotAllowed:
+		return domain.Refuse(domain.CodeMethodNotAllowed, "this page takes other methods")
+	}
+	text, _ := e.Message.(string)
+	for _, form := range []string{"Invalid format for parameter ", "Query argument "} {
+		if rest, ok := strings.CutPrefix(text, form); ok {
+			field, _, _ := strings.Cut(strings.TrimSuffix(strings.Fields(rest)[0], ":"), " ")
+			return domain.Refuse(domain.CodeFieldInvalid, "parameter %s is missing or of another form", field).With("field", field)
+		}
+	}
+	return domain.Refuse(domain.CodeFieldInvalid, "a parameter is missing or of another form")
+}
+
+// writeProblem answers with RFC 9457. A fault's text goes to the log only.
+func (s *Server) writeProblem(k *call, err error) {
+	refusal, fault := refusalOf(err)
+	if fault {
+		s.opts.Logger.Error("request failed", "request_id", k.requestID, "route", k.routeName(), "error", err)
+	}
+	row, known := problems[refusal.Code]
+	if !known {
+		row = problems[domain.CodeInternal]
+	}
+	header := k.Response().Header()
+	switch row.Status {
+	case http.StatusServiceUnavailable:
+		header["Retry-After"] = []string{retryAfterSeconds}
+	case http.StatusUnauthorized:
+		header["Www-Authenticate"] = []string{`Bearer realm="iocredits"`}
+	}
+	k.send(row.Status, problemType, s.appendProblem(k, refusal, row))
+}
+
+// reservedMembers are those of RFC 9457 and ours; a figure of that name gets
+// another one.
+var reservedMembers = map[string]string{"status": "current_status", "type": "current_type", "title": "current_title"}
+
+func (s *Server) appendProblem(k *call, refusal *domain.Error, row problemRow) *document {
+	d := newDocument()
+	d.open()
+	d.text("type", "/docs/problems#"+string(refusal.Code))
+	d.text("title", row.Title)
+	d.number("status", int64(row.Status))
+	d.text("detail", refusal.Detail)
+	d.text("instance", k.Request().URL.EscapedPath())
+	d.text("code", string(refusal.Code))
+	d.text("request_id", k.requestID)
+	for _, f := range refusal.Fields {
+		name := f.Name
+		if other, reserved := reservedMembers[name]; reserved {
+			name = other
+		}
+		d.text(name, f.Value)
+	}
+	if refusal.Code == domain.CodeInsufficientCredits && s.opts.TopUpURL != "" {
+		d.text("top_up_url", s.opts.TopUpURL)
+	}
+	d.close()
+	return d
+}

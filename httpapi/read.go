@@ -1,0 +1,80 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"iocredits/domain"
+	"iocredits/eventstore"
+)
+
+// Reads (design.md §3). A read waits until the read models have what it must
+// not miss, at most ReadPatience:
+//
+//   - what this engine acknowledged for the account: so everybody reads their
+//     own writes. If the wait is in vain, the answer says by how much it may be
+//     late, in lag: late figures are better than none.
+//   - min_position, which the caller asked for: in vain, that is a read-behind
+//     problem, because the caller said that anything less is no answer.
+//
+// consistency=strong asks the write side and waits for nothing.
+
+// await waits for the account's acknowledged events and for minPosition.
+func (k *call) await(account string, minPosition *int64) error {
+	views := k.server.opts.Views
+	through := views.Through()
+	acked := k.server.opts.Ledger.Acked(account)
+	least := eventstore.Position(0)
+	if minPosition != nil {
+		if *minPosition < 0 {
+			return domain.Refuse(domain.CodeFieldInvalid, "min_position is below zero").With("field", "min_position")
+		}
+		least = eventstore.Position(*minPosition)
+	}
+	if through >= max(acked, least) {
+		return nil
+	}
+	err := k.server.waitFor(k.ctx, max(acked, least))
+	if err != nil && domain.IsCode(err, domain.CodeReadBehind) && views.Through() >= least {
+		return nil
+	}
+	return err
+}
+
+// waitFor waits until the read models reach a position. Refusal: read-behind.
+func (s *Server) waitFor(ctx context.Context, position eventstore.Position) error {
+	if s.opts.Views.Through() >= position {
+		return nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, s.opts.ReadPatience)
+	defer cancel()
+	err := s.opts.Views.WaitThrough(waiting, position)
+	if err == nil || ctx.Err() != nil {
+		return errors.Join(err, ctx.Err())
+	}
+	through := s.opts.Views.Through()
+	return domain.Refuse(domain.CodeReadBehind, "the read models are at position %d and not yet at %d", through, position).
+		With("through", strconv.FormatUint(uint64(through), 10))
+}
+
+// lag is how many positions of this engine's own the read models may lack. It
+// needs no question to the store, so that every answer can have it.
+func (s *Server) lag() int64 {
+	through, acked := s.opts.Views.Through(), s.opts.Ledger.AckedAny()
+	if acked <= through {
+		return 0
+	}
+	return int64(acked - through)
+}
+
+// lagGauge is the lag behind the log itself; -1 when the log can't tell.
+func (s *Server) lagGauge() float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), s.opts.ReadPatience)
+	defer cancel()
+	status, err := s.opts.Views.Status(ctx)
+	if err != nil {
+		return -1
+	}
+	return float64(status.Lag())
+}

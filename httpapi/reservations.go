@@ -1,0 +1,113 @@
+package httpapi
+
+import (
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+	"iocredits/httpapi/api"
+)
+
+// Reserve is POST …/reservations.
+func (h handlers) Reserve(c echo.Context, _ api.Account, _ api.ReserveParams) error {
+	k := callOf(c)
+	var request api.ReservationRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	if err := domain.CheckID("reservation_id", request.ReservationId); err != nil {
+		return err
+	}
+	amount, err := moneyOf("amount", &request.Amount)
+	if err != nil {
+		return err
+	}
+	service, err := domain.ParseService(string(request.Service))
+	if err != nil {
+		return err
+	}
+	if err := checkReference("reference", valueOf(request.Reference)); err != nil {
+		return err
+	}
+	expires, err := timeOf("expires_at", request.ExpiresAt)
+	if err != nil {
+		return err
+	}
+	return k.reservation(statusCreated, request.ReservationId, request, account.Reserve{
+		Reservation: request.ReservationId, Amount: amount, Service: service,
+		Reference: valueOf(request.Reference), ExpiresAt: expires,
+	})
+}
+
+// CaptureReservation is POST …/reservations/{id}/capture.
+func (h handlers) CaptureReservation(c echo.Context, _ api.Account, id api.ReservationID, _ api.CaptureReservationParams) error {
+	k := callOf(c)
+	var request api.CaptureRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	if err := domain.CheckID("reservation_id", id); err != nil {
+		return err
+	}
+	amount, err := moneyOf("amount", &request.Amount)
+	if err != nil {
+		return err
+	}
+	final := valueOf(request.Final)
+	return k.reservation(statusOK, id, api.CaptureRequest{Amount: request.Amount, Final: &final},
+		account.Capture{Reservation: id, Amount: amount, Final: final})
+}
+
+// ReleaseReservation is POST …/reservations/{id}/release.
+func (h handlers) ReleaseReservation(c echo.Context, name api.Account, id api.ReservationID, _ api.ReleaseReservationParams) error {
+	k := callOf(c)
+	var request api.ReasonRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	if err := domain.CheckID("reservation_id", id); err != nil {
+		return err
+	}
+	reason, err := k.seal("reason", name, request.Reason)
+	if err != nil {
+		return err
+	}
+	return k.reservation(statusOK, id, request, account.Release{Reservation: id, Reason: reason})
+}
+
+// reservation executes a command about a reservation and answers with it.
+func (k *call) reservation(status int, id string, body any, do account.Action) error {
+	var today account.Reservation
+	open := false
+	result, err := k.execute(order{do: do, body: body, inspect: func(s *account.State, _ []eventstore.Fact) {
+		today, open = s.Reservations[id]
+	}})
+	if err != nil {
+		return err
+	}
+	return k.answer(status, result, func(d *document) error {
+		d.reservation(id, today, open)
+		return nil
+	})
+}
+
+// reservation writes the object. Of a closed one no more is kept.
+func (d *document) reservation(id string, r account.Reservation, open bool) {
+	d.object("reservation")
+	d.text("id", id)
+	if !open {
+		d.text("status", "closed")
+		d.money("held", 0)
+		d.close()
+		return
+	}
+	d.text("status", "open")
+	d.money("held", r.Left())
+	d.text("service", string(r.Service))
+	d.optional("reference", r.Reference)
+	if !r.ExpiresAt.IsZero() {
+		d.time("expires_at", r.ExpiresAt)
+	}
+	d.close()
+}

@@ -1,0 +1,229 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/httpapi/api"
+)
+
+// handlers implement the contract, one file a feature.
+type handlers struct{ *Server }
+
+var _ api.ServerInterface = handlers{}
+
+// route is what is known of a route before any request comes.
+type route struct {
+	operation
+	metrics routeMetrics
+	// everyone: no key is needed. roles are those of auth.go otherwise.
+	everyone bool
+	roles    roleSet
+	// command is true where a change is asked for: the answer may take time.
+	timed bool
+}
+
+// call is one request on its way: echo's context with what the frame found out.
+type call struct {
+	echo.Context
+	server    *Server
+	route     *route
+	ctx       context.Context
+	key       *identity
+	account   string
+	requestID string
+	// commandID is the Idempotency-Key, checked; empty if none was given.
+	commandID string
+}
+
+// callOf gives what the frame made of the request.
+func callOf(c echo.Context) *call { return c.(*call) }
+
+func (k *call) routeName() string {
+	if k.route == nil {
+		return ""
+	}
+	return k.route.name
+}
+
+// router registers every route of the contract with its roles. Error: a route
+// without a row in auth.go, or a row without a route.
+func (s *Server) router() (*echo.Echo, error) {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		// Only what no route took comes here.
+		k := &call{Context: c, server: s, requestID: s.requestID(c.Request())}
+		c.Response().Header()["X-Request-Id"] = []string{k.requestID}
+		s.writeProblem(k, err)
+	}
+	r := &registrar{server: s, echo: e, seen: map[string]bool{}}
+	api.RegisterHandlers(r, handlers{s})
+	for name := range access {
+		if !r.seen[name] && r.err == nil {
+			r.err = fmt.Errorf("auth.go has a row for %s, which is no route", name)
+		}
+	}
+	return e, r.err
+}
+
+// registrar is the router that the generated code registers with.
+type registrar struct {
+	server *Server
+	echo   *echo.Echo
+	seen   map[string]bool
+	err    error
+}
+
+func (r *registrar) add(method, path string, h echo.HandlerFunc) *echo.Route {
+	operation, known := r.server.spec.operations[method+" "+path]
+	if !known {
+		r.err = fmt.Errorf("%s %s is not in the contract", method, path)
+		return nil
+	}
+	r.seen[operation.name] = true
+	if strings.HasPrefix(path, "/dev/") && r.server.opts.Dev == nil {
+		return nil
+	}
+	row, known := access[operation.name]
+	if !known {
+		r.err = fmt.Errorf("%s has no row in auth.go", operation.name)
+		return nil
+	}
+	rt := &route{
+		operation: operation, everyone: len(row) == 0, roles: setOf(row),
+		metrics: r.server.opts.Metrics.route(operation.name, statusOK, statusCreated),
+		timed:   method != http.MethodGet,
+	}
+	return r.echo.Add(method, path, r.server.endpoint(rt, h))
+}
+
+// endpoint is the frame around a handler: request id, key, role, account, query,
+// timeout, then the handler; problems, panics, figures and access log after it.
+func (s *Server) endpoint(rt *route, h echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		request := c.Request()
+		k := &call{Context: c, server: s, route: rt, requestID: s.requestID(request), ctx: request.Context()}
+		c.Response().Header()["X-Request-Id"] = []string{k.requestID}
+		if err := k.handle(h); err != nil {
+			if c.Response().Committed {
+				s.opts.Logger.Warn("answer broke off", "request_id", k.requestID, "route", rt.name, "error", err)
+			} else {
+				s.writeProblem(k, err)
+			}
+		}
+		took := time.Since(start)
+		rt.metrics.observe(c.Response().Status, took)
+		if s.opts.Logger.Enabled(k.ctx, slog.LevelDebug) {
+			s.logAccess(k, took)
+		}
+		return nil
+	}
+}
+
+func (k *call) handle(h echo.HandlerFunc) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if err := k.admit(); err != nil {
+		return err
+	}
+	if k.route.timed {
+		ctx, cancel := context.WithTimeout(k.ctx, k.server.opts.RequestTimeout)
+		defer cancel()
+		k.ctx = ctx
+	}
+	return h(k)
+}
+
+// admit checks in this order: key, role, account, query, Idempotency-Key.
+func (k *call) admit() error {
+	if err := k.authenticate(); err != nil {
+		return err
+	}
+	if account := k.Param("account"); account != "" {
+		if err := k.enter(account); err != nil {
+			return err
+		}
+	}
+	if query := k.Request().URL.RawQuery; query != "" {
+		if err := k.checkQuery(query); err != nil {
+			return err
+		}
+	}
+	return k.checkIdempotencyKey()
+}
+
+// enter checks the account in the path, and that the key may see it.
+func (k *call) enter(account string) error {
+	if k.Request().URL.RawPath != "" {
+		plain, err := url.PathUnescape(account)
+		if err != nil {
+			return domain.Refuse(domain.CodeIDInvalid, "account is not well escaped").With("field", "account")
+		}
+		account = plain
+	}
+	if err := domain.CheckID("account", account); err != nil {
+		return err
+	}
+	k.account = account
+	return k.mayEnter(account)
+}
+
+// checkQuery refuses parameters that the route doesn't know: one that is
+// misspelt would be a filter that doesn't filter.
+func (k *call) checkQuery(query string) error {
+	for part := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if name == "" || k.route.query[name] {
+			continue
+		}
+		if plain, err := url.QueryUnescape(name); err == nil && k.route.query[plain] {
+			continue
+		}
+		return domain.Refuse(domain.CodeFieldUnknown, "the route has no parameter of this name").With("field", clip(name))
+	}
+	return nil
+}
+
+// send writes an answer and frees its document.
+func (k *call) send(status int, contentType []string, d *document) {
+	response := k.Response()
+	header := response.Header()
+	header["Content-Type"] = contentType
+	header["Content-Length"] = []string{strconv.Itoa(len(d.b))}
+	response.WriteHeader(status)
+	_, _ = response.Write(d.b) // a client that has gone has no use for an error
+	d.free()
+}
+
+// Content types, made once.
+var (
+	jsonType    = []string{"application/json"}
+	problemType = []string{"application/problem+json"}
+)
+
+func (s *Server) logAccess(k *call, took time.Duration) {
+	request := k.Request()
+	key := ""
+	if k.key != nil {
+		key = k.key.ID
+	}
+	s.opts.Logger.LogAttrs(k.ctx, slog.LevelDebug, "request",
+		slog.String("request_id", k.requestID), slog.String("method", request.Method), slog.String("path", request.URL.Path),
+		slog.Int("status", k.Response().Status), slog.String("key", key), slog.Duration("took", took),
+		slog.Int64("bytes", k.Response().Size))
+}

@@ -1,0 +1,162 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"iocredits/eventstore"
+	"iocredits/eventstore/keyring"
+	"iocredits/eventstore/ledger"
+	"iocredits/projections"
+)
+
+// Options of a Server. Ledger, Views, Store, Codec, Sealer and Keys are
+// required; the zero value of everything else is a good default.
+type Options struct {
+	Ledger *ledger.Ledger
+	Views  *projections.Views
+	Store  eventstore.Store
+	Codec  *eventstore.Codec
+	Sealer *keyring.Sealer
+	Keys   *Keys
+	// Clock is the engine's, which development may have moved.
+	Clock   func() time.Time
+	Logger  *slog.Logger
+	Metrics *Metrics
+
+	// TopUpURL is where a customer who is short of credits is sent.
+	TopUpURL string
+	// RequestTimeout is the longest that a request may take; in a batch, that
+	// one group of lines may. ShutdownTimeout is how long Serve waits for
+	// requests under way when it ends.
+	RequestTimeout, ShutdownTimeout time.Duration
+	// ReadPatience is how long a read waits for the read models (design.md §3).
+	ReadPatience time.Duration
+	// MaxLag is how many positions the read models may be behind the log before
+	// the engine says that it isn't ready.
+	MaxLag uint64
+	// MaxBatchBytes bounds the bodies of all batches under way together.
+	MaxBatchBytes int64
+
+	// Dev opens the routes under /dev; nil in production.
+	Dev *Dev
+}
+
+// Dev is what only development may do.
+type Dev struct {
+	// Advance moves the engine's clock and runs all that became due before it
+	// returns.
+	Advance func(ctx context.Context, by time.Duration) error
+}
+
+func (o *Options) defaults() {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics()
+	}
+	if o.RequestTimeout == 0 {
+		o.RequestTimeout = 30 * time.Second
+	}
+	if o.ShutdownTimeout == 0 {
+		o.ShutdownTimeout = 30 * time.Second
+	}
+	if o.ReadPatience == 0 {
+		o.ReadPatience = time.Second
+	}
+	if o.MaxLag == 0 {
+		o.MaxLag = 100_000
+	}
+	if o.MaxBatchBytes == 0 {
+		o.MaxBatchBytes = 8 * maxBatchBytes
+	}
+}
+
+// Server is the HTTP API. It holds no state of accounts: it turns requests into
+// commands and queries, and what those answer into JSON.
+type Server struct {
+	opts Options
+	echo *echo.Echo
+	spec *contract
+	docs *pages
+
+	requestIDs requestIDs
+	// goal is the head of the log at the start: ready once the views passed it.
+	goal       eventstore.Position
+	batchBytes atomic.Int64
+}
+
+// headPatience bounds the only question that New asks of the store.
+const headPatience = 10 * time.Second
+
+// New makes a server. Error: the log's head can't be read, or the contract and
+// the table of roles don't match.
+func New(opts Options) (*Server, error) {
+	opts.defaults()
+	if opts.Ledger == nil || opts.Views == nil || opts.Store == nil || opts.Codec == nil || opts.Sealer == nil || opts.Keys == nil {
+		return nil, errors.New("httpapi: Ledger, Views, Store, Codec, Sealer and Keys are required")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), headPatience)
+	defer cancel()
+	head, err := opts.Store.Head(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the head of the log: %w", err)
+	}
+	s := &Server{opts: opts, goal: head, requestIDs: newRequestIDs()}
+	if s.spec, err = loadContract(); err != nil {
+		return nil, err
+	}
+	if s.docs, err = renderPages(s.spec); err != nil {
+		return nil, err
+	}
+	if s.echo, err = s.router(); err != nil {
+		return nil, err
+	}
+	opts.Metrics.watch(s.lagGauge, func() float64 { return float64(opts.Ledger.QueueDepth()) })
+	return s, nil
+}
+
+// Handler serves the API.
+func (s *Server) Handler() http.Handler { return s.echo }
+
+// Bounds of a connection. A body may come slowly, but its header may not.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10
+)
+
+// Serve answers requests on l until ctx ends; then it takes no new ones, and
+// returns when those that were accepted are answered, or with an error when
+// they weren't within ShutdownTimeout.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler: s.echo, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.ShutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(ending); err != nil {
+		return fmt.Errorf("requests under way did not end in time: %w", errors.Join(err, server.Close()))
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package httpapi
+
+import (
+	"encoding/csv"
+
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/httpapi/api"
+	"iocredits/projections"
+)
+
+const defaultLimit, maxLimit = 50, 1000
+
+// limitOf reads the size of a page.
+func limitOf(limit *int) (int, error) {
+	if limit == nil {
+		return defaultLimit, nil
+	}
+	if *limit < 1 || *limit > maxLimit {
+		return 0, domain.Refuse(domain.CodeFieldInvalid, "limit %d is not from 1 to %d", *limit, maxLimit).With("field", "limit")
+	}
+	return *limit, nil
+}
+
+// ListTransactions is GET …/transactions, as a page or as a file.
+func (h handlers) ListTransactions(c echo.Context, name api.Account, params api.ListTransactionsParams) error {
+	k := callOf(c)
+	q, err := queryOf(name, params)
+	if err != nil {
+		return err
+	}
+	if err := k.await(name, params.MinPosition); err != nil {
+		return err
+	}
+	if wantsCSV(k.Request().Header.Get("Accept")) {
+		return k.sendCSV(q)
+	}
+	// Read first: the list is then at least as new as what it is said to be.
+	at, err := h.opts.Views.Balance(k.ctx, name)
+	if err != nil {
+		return err
+	}
+	page, err := h.opts.Views.Transactions(k.ctx, q)
+	if err != nil {
+		return err
+	}
+	d := newDocument()
+	d.open()
+	d.array("items")
+	for i := range page.Items {
+		page.Items[i].Account = name
+		if err := h.appendTransaction(k.ctx, d, &page.Items[i]); err != nil {
+			return err
+		}
+	}
+	d.end()
+	d.nullable("next_cursor", page.Next)
+	d.number("revision", at.Revision)
+	d.number("position", int64(at.Position))
+	d.number("lag", h.lag())
+	d.close()
+	k.send(statusOK, jsonType, d)
+	return nil
+}
+
+func queryOf(name string, params api.ListTransactionsParams) (projections.Query, error) {
+	q := projections.Query{
+		Account: name, Type: account.EntryType(valueOf(params.Type)), Service: domain.Service(valueOf(params.Service)),
+		Reference: valueOf(params.Reference), Cursor: valueOf(params.Cursor),
+	}
+	if params.Type != nil && !params.Type.Valid() {
+		return q, domain.Refuse(domain.CodeFieldInvalid, "type %q is no type of a transaction", clip(string(*params.Type))).With("field", "type")
+	}
+	if params.Service != nil && !params.Service.Valid() {
+		return q, domain.Refuse(domain.CodeFieldInvalid, "service %q is none", clip(string(*params.Service))).With("field", "service")
+	}
+	var err error
+	if q.From, err = timeOf("from", params.From); err != nil {
+		return q, err
+	}
+	if q.To, err = timeOf("to", params.To); err != nil {
+		return q, err
+	}
+	q.Limit, err = limitOf(params.Limit)
+	return q, err
+}
+
+// GetTransaction is GET …/transactions/{id}. The revision is in the id, so the
+// look-up needs no index.
+func (h handlers) GetTransaction(c echo.Context, name api.Account, text api.TransactionID, params api.GetTransactionParams) error {
+	k := callOf(c)
+	id, err := parseTransactionID("transaction_id", text)
+	if err != nil {
+		return err
+	}
+	if err := k.await(name, params.MinPosition); err != nil {
+		return err
+	}
+	revision, ours := domain.RevisionOf(id)
+	t, found, err := h.opts.Views.Transaction(k.ctx, name, revision)
+	if err != nil {
+		return err
+	}
+	if !ours || !found || t.ID != id {
+		return domain.Refuse(domain.CodeUnknownTransaction, "the account has no transaction %s", id).With("field", "transaction_id").With("value", id.String())
+	}
+	d := newDocument()
+	if err := h.appendTransaction(k.ctx, d, &t); err != nil {
+		return err
+	}
+	k.send(statusOK, jsonType, d)
+	return nil
+}
+
+func wantsCSV(accept string) bool {
+	for part := range strings.SplitSeq(accept, ",") {
+		kind, _, _ := strings.Cut(part, ";")
+		switch strings.ToLower(strings.TrimSpace(kind)) {
+		case "text/csv":
+			return true
+		case "application/json", "*/*":
+			return false
+		}
+	}
+	return false
+}
+
+var csvHeader = []string{
+	"transaction_id", "account", "service", "type", "amount", "held", "balance_after", "recorded_at", "effective_at",
+	"reference", "description", "actor", "lots", "related_transaction", "revision", "position",
+}
+
+// sendCSV writes the whole selection, newest first, as it is read.
+func (k *call) sendCSV(q projections.Query) error {
+	response := k.Response()
+	response.Header()["Content-Type"] = []string{"text/csv; charset=utf-8"}
+	response.Header()["Content-Disposition"] = []string{`attachment; filename="transactions-` + q.Account + `.csv"`}
+	response.WriteHeader(statusOK)
+	w := csv.NewWriter(response)
+	if err := w.Write(csvHeader); err != nil {
+		return err
+	}
+	return k.writeCSV(w, q)
+}
+
+func (k *call) writeCSV(w *csv.Writer, q projections.Query) error {
+	for t, err := range k.server.opts.Views.Each(k.ctx, q) {
+		if err != nil {
+			return err
+		}
+		t.Account = q.Account
+		description, err := k.server.openText(k.ctx, t.Account, t.Description)
+		if err != nil {
+			return err
+		}
+		if err := w.Write([]string{
+			t.ID.String(), plainCell(t.Account), string(t.Service), string(t.Type),
+			t.Amount.String(), t.Held.String(), t.BalanceAfter.String(), timeText(t.RecordedAt), timeText(t.EffectiveAt),
+			plainCell(t.Reference), plainCell(description), plainCell(t.Actor), lotsText(t.Lots),
+			idText(t.Related), strconv.FormatInt(t.Revision, 10), strconv.FormatUint(uint64(t.Position), 10),
+		}); err != nil {
+			return err
+		}
+	}
+	w.Flush()
+	return w.Error()
+}
+
+// plainCell keeps a spreadsheet from running a text that somebody else chose:
+// what would begin a formula gets an apostrophe before it. Figures are ours and
+// stay figures, minus sign and all.
+func plainCell(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
+		return "'" + text
+	}
+	return text
+}
+
+func lotsText(lots []account.LotUse) string {
+	parts := make([]string, len(lots))
+	for i, u := range lots {
+		parts[i] = strconv.FormatInt(u.Lot, 10) + ":" + string(u.Class) + ":" + u.Amount.String()
+	}
+	return strings.Join(parts, " ")
+}
