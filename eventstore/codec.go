@@ -3,22 +3,12 @@ package eventstore
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"iocredits/domain"
 )
-
-// streamPrefix marks the streams that the ledger writes; projections skip all others.
-const streamPrefix = "account-"
-
-// AccountStream is the stream of an account.
-func AccountStream(account string) string { return streamPrefix + account }
-
-// AccountOf reads the account back; false if the stream isn't an account's.
-func AccountOf(stream string) (string, bool) { return strings.CutPrefix(stream, streamPrefix) }
 
 // Metadata is who, when and why of an event. All of it is under the hash chain.
 type Metadata struct {

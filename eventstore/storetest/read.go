@@ -144,7 +144,9 @@ func testSubscriptionEnds(t *testing.T, open Factory) {
 // An append of several events is seen whole or not at all, by readers of the
 // stream, of the log, and by subscribers.
 func testAtomic(t *testing.T, open Factory) {
-	s := fresh(t, open)
+	instance := open(t)
+	s := instance.Store
+	defer func() { _ = s.Close() }()
 	const size, appends = 5, 60
 	ctx, cancel := context.WithCancel(background(t))
 	defer cancel()
@@ -166,8 +168,9 @@ func testAtomic(t *testing.T, open Factory) {
 			if err != nil {
 				return
 			}
-			seen += len(batch)
-			whole(seen, "a subscriber")
+			if seen += len(batch); !instance.SplitsAppends {
+				whole(seen, "a subscriber")
+			}
 		}
 	})
 	for i := range int64(appends) {
