@@ -227,3 +227,22 @@ func verify(t *testing.T, source audit.Source, change func(*audit.Options)) (aud
 	require.Equal(t, len(found), summary.Findings)
 	return summary, found
 }
+
+// requests are n small deductions.
+func requests(acct string, n int) []ledger.Request {
+	reqs := make([]ledger.Request, n)
+	for i := range reqs {
+		reqs[i] = ledger.Request{
+			Account: acct, Actor: "tester", Role: "service",
+			Do: account.Deduct{Amount: 1, Service: domain.ServiceRay},
+		}
+	}
+	return reqs
+}
+
+func amount(t *testing.T, text string) domain.Amount {
+	t.Helper()
+	a, err := domain.ParseSignedAmount("amount", text)
+	require.NoError(t, err)
+	return a
+}
