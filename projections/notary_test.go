@@ -194,12 +194,12 @@ func TestReceipt(t *testing.T) {
 		require.NoError(t, err)
 		event = r
 	}
-	index, found, err := o.views.LeafIndex(bg, event.Position)
+	place, err := o.leafAt(event.Position)
 	require.NoError(t, err)
-	require.True(t, found)
-	hashes, err := o.views.Inclusion(bg, index, signed.Size)
+	require.True(t, place.found)
+	hashes, err := o.inclusion(place.index, signed.Size)
 	require.NoError(t, err)
-	receipt, err := transparency.NewReceipt(event, index, hashes, signed.Checkpoint)
+	receipt, err := transparency.NewReceipt(event, place.index, hashes, signed.Checkpoint)
 	require.NoError(t, err)
 	text, err := receipt.Encode()
 	require.NoError(t, err)

@@ -92,101 +92,99 @@ func readEdge(db pebble.Reader) (growing, error) {
 	return g, err
 }
 
-// TreeHead implements transparency.Tree.
-func (v *Views) TreeHead(ctx context.Context) (head transparency.Head, at eventstore.Position, err error) {
-	err = v.inTree(ctx, func(_ pebble.Reader, tree growing) error {
-		at = tree.position
-		head, err = tree.Head()
-		return err
-	})
-	return head, at, err
+// Tree is the tree of all account events as of one moment.
+type Tree struct {
+	db   pebble.Reader
+	edge growing
 }
 
-// HeadAt implements transparency.Tree.
-func (v *Views) HeadAt(ctx context.Context, size uint64) (head transparency.Head, err error) {
-	err = v.inTree(ctx, func(db pebble.Reader, tree growing) error {
-		if size > tree.Size() {
-			return beyondTree("size", size, tree.Size())
-		}
-		nodes, err := readNodes(db, compact.RangeNodes(0, size, nil))
-		if err != nil {
-			return err
-		}
-		then, err := transparency.RestoreGrowing(size, nodes)
-		if err != nil {
-			return err
-		}
-		head, err = then.Head()
-		return err
-	})
-	return head, err
+func readTree(db pebble.Reader) (Tree, error) {
+	edge, err := readEdge(db)
+	return Tree{db, edge}, err
+}
+
+// Size is the number of leaves.
+func (t Tree) Size() uint64 { return t.edge.Size() }
+
+// Head is the whole tree, and the position of its last event.
+func (t Tree) Head() (transparency.Head, eventstore.Position, error) {
+	head, err := t.edge.Head()
+	return head, t.edge.position, err
+}
+
+// HeadAt is the tree as it was at a size. Error: CodeFieldInvalid beyond it.
+func (t Tree) HeadAt(size uint64) (transparency.Head, error) {
+	if size > t.Size() {
+		return transparency.Head{}, beyondTree("size", size, t.Size())
+	}
+	nodes, err := readNodes(t.db, compact.RangeNodes(0, size, nil))
+	if err != nil {
+		return transparency.Head{}, err
+	}
+	then, err := transparency.RestoreGrowing(size, nodes)
+	if err != nil {
+		return transparency.Head{}, err
+	}
+	return then.Head()
 }
 
 // Inclusion proves that the leaf at index is in the tree of a size.
 // Error: CodeFieldInvalid for a size beyond the tree, or an index beyond size.
-func (v *Views) Inclusion(ctx context.Context, index, size uint64) (hashes []transparency.Node, err error) {
-	err = v.inTree(ctx, func(db pebble.Reader, tree growing) error {
-		if size > tree.Size() {
-			return beyondTree("size", size, tree.Size())
-		}
-		if index >= size {
-			return beyondTree("index", index, size)
-		}
-		nodes, err := proof.Inclusion(index, size)
-		if err != nil {
-			return err
-		}
-		hashes, err = prove(db, nodes)
-		return err
-	})
-	return hashes, err
+func (t Tree) Inclusion(index, size uint64) ([]transparency.Node, error) {
+	if size > t.Size() {
+		return nil, beyondTree("size", size, t.Size())
+	}
+	if index >= size {
+		return nil, beyondTree("index", index, size)
+	}
+	nodes, err := proof.Inclusion(index, size)
+	if err != nil {
+		return nil, err
+	}
+	return prove(t.db, nodes)
 }
 
 // Consistency proves that the tree of size from is a prefix of that of size to.
 // Error: CodeFieldInvalid unless 0 < from <= to <= the tree's size.
-func (v *Views) Consistency(ctx context.Context, from, to uint64) (hashes []transparency.Node, err error) {
-	err = v.inTree(ctx, func(db pebble.Reader, tree growing) error {
-		if to > tree.Size() {
-			return beyondTree("to", to, tree.Size())
-		}
-		if from > to || from == 0 {
-			return beyondTree("from", from, to)
-		}
-		nodes, err := proof.Consistency(from, to)
-		if err != nil {
-			return err
-		}
-		hashes, err = prove(db, nodes)
-		return err
-	})
-	return hashes, err
+func (t Tree) Consistency(from, to uint64) ([]transparency.Node, error) {
+	if to > t.Size() {
+		return nil, beyondTree("to", to, t.Size())
+	}
+	if from > to || from == 0 {
+		return nil, beyondTree("from", from, to)
+	}
+	nodes, err := proof.Consistency(from, to)
+	if err != nil {
+		return nil, err
+	}
+	return prove(t.db, nodes)
 }
 
 // LeafIndex is the place in the tree of the event at a position; false if there
-// is none, or the views don't have it yet.
-func (v *Views) LeafIndex(ctx context.Context, at eventstore.Position) (index uint64, found bool, err error) {
-	err = v.inTree(ctx, func(db pebble.Reader, tree growing) error {
-		var failed error
-		position := func(i int) eventstore.Position {
-			p, err := lookup(db, nodeKey(0, uint64(i)), func(value []byte) (eventstore.Position, error) {
-				if len(value) != len(transparency.Node{})+8 {
-					return 0, fmt.Errorf("leaf of %d bytes", len(value))
-				}
-				return eventstore.Position(binary.BigEndian.Uint64(value[len(transparency.Node{}):])), nil
-			})
-			failed = errors.Join(failed, err)
-			return p
-		}
-		// Leaves stand in the order of the log.
-		i := sort.Search(int(tree.Size()), func(i int) bool { return failed != nil || position(i) >= at })
-		index, found = uint64(i), failed == nil && i < int(tree.Size()) && position(i) == at
-		return failed
-	})
-	return index, found, err
+// is none.
+func (t Tree) LeafIndex(at eventstore.Position) (uint64, bool, error) {
+	var failed error
+	position := func(i int) eventstore.Position {
+		p, err := lookup(t.db, nodeKey(0, uint64(i)), decodeLeafPosition)
+		failed = errors.Join(failed, err)
+		return p
+	}
+	// Leaves stand in the order of the log.
+	i := sort.Search(int(t.Size()), func(i int) bool { return failed != nil || position(i) >= at })
+	found := failed == nil && i < int(t.Size()) && position(i) == at
+	return uint64(i), found, failed
 }
 
-// inTree reads tree and nodes as of one moment.
-func (v *Views) inTree(ctx context.Context, read func(pebble.Reader, growing) error) (err error) {
+func decodeLeafPosition(value []byte) (eventstore.Position, error) {
+	const hashed = len(transparency.Node{})
+	if len(value) != hashed+8 {
+		return 0, fmt.Errorf("leaf of %d bytes", len(value))
+	}
+	return eventstore.Position(binary.BigEndian.Uint64(value[hashed:])), nil
+}
+
+// InTree reads the tree as of one moment; it is valid until read returns.
+func (v *Views) InTree(ctx context.Context, read func(Tree) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -197,11 +195,32 @@ func (v *Views) inTree(ctx context.Context, read func(pebble.Reader, growing) er
 	defer leave()
 	db := g.db.NewSnapshot()
 	defer func() { err = errors.Join(err, db.Close()) }()
-	tree, err := readEdge(db)
+	tree, err := readTree(db)
 	if err != nil {
 		return err
 	}
-	return read(db, tree)
+	return read(tree)
+}
+
+// Tree is the tree of an image; it is valid as long as that is open.
+func (i *Image) Tree() (Tree, error) { return readTree(i.db) }
+
+// TreeHead implements transparency.Tree.
+func (v *Views) TreeHead(ctx context.Context) (head transparency.Head, at eventstore.Position, err error) {
+	err = v.InTree(ctx, func(t Tree) error {
+		head, at, err = t.Head()
+		return err
+	})
+	return head, at, err
+}
+
+// HeadAt implements transparency.Tree.
+func (v *Views) HeadAt(ctx context.Context, size uint64) (head transparency.Head, err error) {
+	err = v.InTree(ctx, func(t Tree) error {
+		head, err = t.HeadAt(size)
+		return err
+	})
+	return head, err
 }
 
 func prove(db pebble.Reader, nodes proof.Nodes) ([]transparency.Node, error) {

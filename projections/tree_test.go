@@ -18,6 +18,7 @@ import (
 	"iocredits/eventstore"
 	"iocredits/eventstore/ledger"
 	"iocredits/eventstore/transparency"
+	"iocredits/projections"
 )
 
 // countingStore counts the events that are read by stream.
@@ -107,13 +108,42 @@ func TestTree(t *testing.T) {
 		for range 50 {
 			r.checkProofs(rng, hashes, at)
 		}
-		_, err = r.views.Inclusion(bg, head.Size, head.Size)
+		_, err = r.inclusion(head.Size, head.Size)
 		require.True(t, domain.IsCode(err, domain.CodeFieldInvalid), "%v", err)
-		_, err = r.views.Consistency(bg, 1, head.Size+1)
+		_, err = r.consistency(1, head.Size+1)
 		require.True(t, domain.IsCode(err, domain.CodeFieldInvalid), "%v", err)
 		_, err = r.views.HeadAt(bg, head.Size+1)
 		require.True(t, domain.IsCode(err, domain.CodeFieldInvalid), "%v", err)
 	})
+}
+
+// prove asks the tree something as of one moment.
+func prove[T any](r *rig, ask func(projections.Tree) (T, error)) (answer T, err error) {
+	err = r.views.InTree(bg, func(t projections.Tree) error {
+		answer, err = ask(t)
+		return err
+	})
+	return answer, err
+}
+
+type leafPlace struct {
+	index uint64
+	found bool
+}
+
+func (r *rig) leafAt(at eventstore.Position) (leafPlace, error) {
+	return prove(r, func(t projections.Tree) (leafPlace, error) {
+		index, found, err := t.LeafIndex(at)
+		return leafPlace{index, found}, err
+	})
+}
+
+func (r *rig) inclusion(index, size uint64) ([]transparency.Node, error) {
+	return prove(r, func(t projections.Tree) ([]transparency.Node, error) { return t.Inclusion(index, size) })
+}
+
+func (r *rig) consistency(from, to uint64) ([]transparency.Node, error) {
+	return prove(r, func(t projections.Tree) ([]transparency.Node, error) { return t.Consistency(from, to) })
 }
 
 func (r *rig) checkProofs(rng *rand.Rand, hashes [][]byte, at []eventstore.Position) {
@@ -124,11 +154,12 @@ func (r *rig) checkProofs(rng *rand.Rand, hashes [][]byte, at []eventstore.Posit
 	require.Equal(r.t, plainRoot(hashes[:size]), head.Root[:], "size %d", size)
 
 	index := rng.IntN(size)
-	found, ok, err := r.views.LeafIndex(bg, at[index])
+	place, err := r.leafAt(at[index])
 	require.NoError(r.t, err)
-	require.True(r.t, ok)
+	require.True(r.t, place.found)
+	found := place.index
 	require.EqualValues(r.t, index, found)
-	proof, err := r.views.Inclusion(bg, found, uint64(size))
+	proof, err := r.inclusion(found, uint64(size))
 	require.NoError(r.t, err)
 	leaf := transparency.Node(hashes[index])
 	require.NoError(r.t, transparency.VerifyInclusion(leaf, found, proof, head))
@@ -138,7 +169,7 @@ func (r *rig) checkProofs(rng *rand.Rand, hashes [][]byte, at []eventstore.Posit
 	from := 1 + rng.IntN(size)
 	earlier, err := r.views.HeadAt(bg, uint64(from))
 	require.NoError(r.t, err)
-	steps, err := r.views.Consistency(bg, uint64(from), uint64(size))
+	steps, err := r.consistency(uint64(from), uint64(size))
 	require.NoError(r.t, err)
 	require.NoError(r.t, transparency.VerifyConsistency(earlier, head, steps))
 	earlier.Root[0] ^= 1
