@@ -46,6 +46,11 @@ func TestDeduct(t *testing.T) {
 			then:    events(&account.Deducted{Amount: 1, Service: vm, Lots: lots(promo(0, 1))}),
 			balance: "nothing",
 		},
+	})
+}
+
+func TestDeductRefused(t *testing.T) {
+	check(t, []row{
 		{
 			name:    "zero",
 			when:    spent(0),

@@ -24,6 +24,13 @@ func TestGrantIncentive(t *testing.T) {
 			balance: "balance 2, available 2, promotional 2, allowance 10, spendable 12",
 		},
 		{
+			name:    "is not withdrawable instead of what is held",
+			given:   given(bought("p", 5*credit), held("r", 5*credit)),
+			when:    granted(5 * credit),
+			then:    events(&account.IncentiveGranted{Amount: 5 * credit}),
+			balance: "balance 10, available 5, reserved 5, promotional 5, purchased 5, allowance 10, spendable 15",
+		},
+		{
 			name:    "to a frozen account",
 			given:   given(do(account.Freeze{})),
 			when:    granted(credit),

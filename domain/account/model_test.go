@@ -191,8 +191,8 @@ func (r *run) invariants(before account.Figures) {
 		{b.Balance == free+b.Reserved+b.Withdrawing-b.Debt, "the balance is all lots minus debt"},
 		{b.Balance == r.entries(), "the balance is what came in minus what went out"},
 		{b.Withdrawable <= max(0, b.Available) && b.Withdrawable <= f.FreePurchased, "withdrawable are unreserved purchased credits"},
-		// What promotional credits have paid of a chargeback is the one way: see
-		// the report on money.md, Chargeback.
+		// What promotional credits have paid of a chargeback is the one exception:
+		// as much may come back to the purchased lots that were spent or held.
 		{b.Purchased <= r.n.paid()+f.ChargebackDebt+r.n.promoForReversals, "promotional credits never become purchased ones"},
 	} {
 		if !rule.holds {

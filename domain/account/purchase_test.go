@@ -128,6 +128,11 @@ func TestReversePurchase(t *testing.T) {
 			),
 			balance: "balance -12, available -12, debt 12, frozen",
 		},
+	})
+}
+
+func TestReversePurchaseThatIsHeldOrGone(t *testing.T) {
+	check(t, []row{
 		{
 			name:  "reserved: the hold is untouched, even of its own lot",
 			given: given(bought("p", 10*credit), held("r", 8*credit)),
@@ -153,6 +158,11 @@ func TestReversePurchase(t *testing.T) {
 				takenBack("p", 2*credit, promo(1, 2*credit))),
 			balance: "nothing",
 		},
+	})
+}
+
+func TestReversePurchaseUnmatchedOrInParts(t *testing.T) {
+	check(t, []row{
 		{
 			name: "of an unknown purchase",
 			when: chargedBack("p"),

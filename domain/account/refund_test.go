@@ -64,6 +64,12 @@ func TestRefund(t *testing.T) {
 			then: events(&account.Refunded{Deduction: tx(1), Revision: 1, Amount: credit, Service: domain.ServiceRay,
 				Reference: "job", Reason: "also sealed", Lots: lots(promo(0, credit))}),
 		},
+	})
+}
+
+func TestRefundLater(t *testing.T) {
+	mixed := given(bought("p", 50*credit), granted(20*credit), spent(30*credit))
+	check(t, []row{
 		{
 			name: "after other spending goes to the same lots", given: append(mixed, spent(15*credit)),
 			when:    refunded(2, 15*credit),
@@ -134,33 +140,35 @@ func TestRefundOrderOfChecks(t *testing.T) {
 	})
 }
 
+// indebted has spent 12 credits of which 7 are debt; ofDebt is its refund.
+func indebted() []step { return given(bought("p", 5*credit), spent(12*credit)) }
+
+func ofDebt(change func(*account.Refunded)) *account.Refunded {
+	e := account.Refunded{Deduction: tx(1), Revision: 1, Service: vm}
+	change(&e)
+	return &e
+}
+
 func TestRefundOfDebt(t *testing.T) {
-	indebted := given(bought("p", 5*credit), spent(12*credit))
-	of := account.Refunded{Deduction: tx(1), Revision: 1, Service: vm}
-	with := func(change func(*account.Refunded)) *account.Refunded {
-		e := of
-		change(&e)
-		return &e
-	}
 	check(t, []row{
 		{
-			name: "while in debt, the debt ends first", given: indebted,
+			name: "while in debt, the debt ends first", given: indebted(),
 			when:    refunded(1, 3*credit),
-			then:    events(with(func(e *account.Refunded) { e.Amount, e.Debt = 3*credit, 3*credit })),
+			then:    events(ofDebt(func(e *account.Refunded) { e.Amount, e.Debt = 3*credit, 3*credit })),
 			balance: "balance -4, available -4, debt 4, allowance 10, spendable 6",
 		},
 		{
-			name: "while in debt, whole", given: indebted,
+			name: "while in debt, whole", given: indebted(),
 			when: refunded(1, 0),
-			then: events(with(func(e *account.Refunded) {
+			then: events(ofDebt(func(e *account.Refunded) {
 				e.Amount, e.Debt, e.Lots = 12*credit, 7*credit, lots(paid(0, 5*credit))
 			})),
 			balance: "balance 5, available 5, purchased 5, withdrawable 5, allowance 10, spendable 15",
 		},
 		{
-			name: "in parts: debt, then lots", given: append(indebted, refunded(1, 6*credit)),
+			name: "in parts: debt, then lots", given: append(indebted(), refunded(1, 6*credit)),
 			when: refunded(1, 4*credit),
-			then: events(with(func(e *account.Refunded) {
+			then: events(ofDebt(func(e *account.Refunded) {
 				e.Amount, e.Debt, e.Lots = 4*credit, credit, lots(paid(0, 3*credit))
 			})),
 		},
@@ -172,31 +180,36 @@ func TestRefundOfDebt(t *testing.T) {
 				&account.DebtRepaid{Debt: account.DebtSpending, Lots: lots(paid(0, 3*credit))}),
 			balance: "balance 1, available 1, purchased 1, withdrawable 1, allowance 10, spendable 11",
 		},
+	})
+}
+
+func TestRefundOfDebtThatWasPaid(t *testing.T) {
+	check(t, []row{
 		{
-			name: "that a purchase has paid is a purchased lot", given: append(indebted, bought("q", 10*credit)),
+			name: "that a purchase has paid is a purchased lot", given: append(indebted(), bought("q", 10*credit)),
 			when: refunded(1, 0),
-			then: events(with(func(e *account.Refunded) {
+			then: events(ofDebt(func(e *account.Refunded) {
 				e.Amount, e.Lots, e.Made, e.Class = 12*credit, lots(paid(0, 5*credit)), 7*credit, account.Purchased
 			})),
 			balance: "balance 15, available 15, purchased 15, withdrawable 15, allowance 10, spendable 25",
 		},
 		{
-			name: "that a grant has paid is a promotional lot", given: append(indebted, granted(10*credit)),
+			name: "that a grant has paid is a promotional lot", given: append(indebted(), granted(10*credit)),
 			when: refunded(1, 0),
-			then: events(with(func(e *account.Refunded) {
+			then: events(ofDebt(func(e *account.Refunded) {
 				e.Amount, e.Lots, e.Made, e.Class = 12*credit, lots(paid(0, 5*credit)), 7*credit, account.Promotional
 			})),
 			balance: "balance 15, available 15, promotional 10, purchased 5, withdrawable 5, allowance 10, spendable 25",
 		},
 		{
-			name: "that both have paid is a lot of each", given: append(indebted, granted(3*credit), bought("q", 10*credit)),
+			name: "that both have paid is a lot of each", given: append(indebted(), granted(3*credit), bought("q", 10*credit)),
 			when: refunded(1, 0),
 			then: events(
-				with(func(e *account.Refunded) {
+				ofDebt(func(e *account.Refunded) {
 					e.Amount, e.Lots, e.Made, e.Class = 9*credit, lots(paid(0, 5*credit)), 4*credit, account.Purchased
 					e.Part = account.Part{Index: 1, Count: 2}
 				}),
-				with(func(e *account.Refunded) {
+				ofDebt(func(e *account.Refunded) {
 					e.Amount, e.Made, e.Class = 3*credit, 3*credit, account.Promotional
 					e.Part = account.Part{Index: 2, Count: 2}
 				}),
@@ -205,35 +218,48 @@ func TestRefundOfDebt(t *testing.T) {
 		},
 		{
 			name:  "open, paid by a purchase and paid by a grant at once",
-			given: append(indebted, granted(2*credit), bought("q", 4*credit)),
+			given: append(indebted(), granted(2*credit), bought("q", 4*credit)),
 			when:  refunded(1, 7*credit),
 			then: events(
-				with(func(e *account.Refunded) {
+				ofDebt(func(e *account.Refunded) {
 					e.Amount, e.Debt, e.Made, e.Class = 5*credit, 1*credit, 4*credit, account.Purchased
 					e.Part = account.Part{Index: 1, Count: 2}
 				}),
-				with(func(e *account.Refunded) {
+				ofDebt(func(e *account.Refunded) {
 					e.Amount, e.Made, e.Class = 2*credit, 2*credit, account.Promotional
 					e.Part = account.Part{Index: 2, Count: 2}
 				}),
 			),
 			balance: "balance 6, available 6, promotional 2, purchased 4, withdrawable 4, allowance 10, spendable 16",
 		},
+	})
+}
+
+func TestRefundCountsWhatPurchasedLotsPaid(t *testing.T) {
+	check(t, []row{
 		{
 			name: "what purchased lots have paid comes back once",
-			given: append(indebted, bought("q", 7*credit), spent(4*credit), granted(4*credit),
+			given: append(indebted(), bought("q", 7*credit), spent(4*credit), granted(4*credit),
 				refunded(1, 7*credit)),
 			when: refunded(4, 4*credit),
 			then: events(&account.Refunded{Deduction: tx(4), Revision: 4, Service: vm,
 				Amount: 4 * credit, Made: 4 * credit, Class: account.Promotional}),
 		},
 		{
+			name: "what purchased lots have paid of a chargeback counts for nothing",
+			given: given(bought("p", 10*credit), bought("q", 3*credit), spent(15*credit), granted(2*credit),
+				chargedBack("q"), bought("s", 3*credit)),
+			when: refunded(2, 2*credit),
+			then: events(&account.Refunded{Deduction: tx(2), Revision: 2, Service: vm,
+				Amount: 2 * credit, Made: 2 * credit, Class: account.Promotional}),
+		},
+		{
 			name: "a purchased lot that is made pays chargeback debt",
-			given: append(indebted, bought("q", 7*credit),
+			given: append(indebted(), bought("q", 7*credit),
 				do(account.ReversePurchase{Purchase: "q", Kind: account.ReversalChargeback})),
 			when: refunded(1, 7*credit),
 			then: events(
-				with(func(e *account.Refunded) { e.Amount, e.Made, e.Class = 7*credit, 7*credit, account.Purchased }),
+				ofDebt(func(e *account.Refunded) { e.Amount, e.Made, e.Class = 7*credit, 7*credit, account.Purchased }),
 				&account.DebtRepaid{Debt: account.DebtChargeback, Lots: lots(paid(6, 7*credit))},
 			),
 			balance: "frozen",

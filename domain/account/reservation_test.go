@@ -82,10 +82,11 @@ func TestReserve(t *testing.T) {
 // TestReserveOrderOfChecks: each row breaks a check and every later one.
 func TestReserveOrderOfChecks(t *testing.T) {
 	full := given(manyReservations(10_000), do(account.Freeze{}))
+	some := given(manyReservations(1), do(account.Freeze{}))
 	check(t, []row{
-		{name: "amount zero", given: full, when: heldUntil(hour(-1), "0", 0), refused: "amount-invalid field=amount value=0"},
-		{name: "amount too large", given: full, when: heldUntil(hour(-1), "0", domain.MaxAmount+1), refused: "amount-too-large field=amount value=1000000000.000001 limit=1000000000"},
-		{name: "time", given: full, when: heldUntil(hour(-1), "0", credit), refused: "time-invalid field=expires_at value=2026-02-28T23:00:00Z"},
+		{name: "amount zero", given: some, when: heldUntil(hour(-1), "0", 0), refused: "amount-invalid field=amount value=0"},
+		{name: "amount too large", given: some, when: heldUntil(hour(-1), "0", domain.MaxAmount+1), refused: "amount-too-large field=amount value=1000000000.000001 limit=1000000000"},
+		{name: "time", given: some, when: heldUntil(hour(-1), "0", credit), refused: "time-invalid field=expires_at value=2026-02-28T23:00:00Z"},
 		{name: "duplicate", given: full, when: held("0", credit), refused: "duplicate-id field=reservation_id value=0"},
 		{name: "limit", given: full, when: held("new", credit), refused: "limit-exceeded limit=10000"},
 		{name: "frozen", given: given(do(account.Freeze{})), when: held("new", credit), refused: "account-frozen"},
@@ -154,6 +155,12 @@ func TestCapture(t *testing.T) {
 			when:  captured("r", credit),
 			then:  events(&account.Captured{Reservation: "r", Amount: credit, Service: domain.ServiceRay, Reference: "job", Lots: lots(promo(0, credit)), Closes: true}),
 		},
+	})
+}
+
+func TestCaptureLate(t *testing.T) {
+	mixed := given(bought("p", 50*credit), granted(20*credit), held("r", 30*credit))
+	check(t, []row{
 		{
 			name:  "after the lot's date",
 			given: given(grantedUntil(hour(1), 5*credit), held("r", 4*credit), doAt(hour(2), account.Tick{})),
@@ -267,6 +274,11 @@ func TestRelease(t *testing.T) {
 			when:  released("r"),
 			then:  events(&account.Released{Reservation: "r", Amount: credit, Service: vm, Cause: account.ReleaseAsked, Lots: lots(promo(0, credit)), Closes: true}),
 		},
+	})
+}
+
+func TestReleaseOfManyLotsAndOfNone(t *testing.T) {
+	check(t, []row{
 		{
 			name:  "of more than 500 lots",
 			given: given(manyLots(501), held("r", 501*credit)),
