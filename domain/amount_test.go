@@ -18,71 +18,76 @@ import (
 
 const valid = domain.Code("")
 
+const (
+	invalid = domain.CodeAmountInvalid
+	large   = domain.CodeAmountTooLarge
+)
+
+var amountTexts = []struct {
+	text string
+	want domain.Amount
+	code domain.Code
+}{
+	{"0", 0, valid},
+	{"0.0", 0, valid},
+	{"0.000000", 0, valid},
+	{"1", domain.Credit, valid},
+	{"12.5", 12_500_000, valid},
+	{"12.500000", 12_500_000, valid},
+	{"0.000001", domain.Micro, valid},
+	{"0.100000", 100_000, valid},
+	{"999999999.999999", domain.MaxAmount - 1, valid},
+	{"1000000000", domain.MaxAmount, valid},
+	{"1000000000.000000", domain.MaxAmount, valid},
+	{"1000000000.000001", 0, large},
+	{"1000000001", 0, large},
+	{"1000000000000000", 0, large},
+	{"9223372036854.775807", 0, large},
+	{"9223372036854.775808", 0, large},
+	{"18446744073709551617", 0, large},
+	{"18446744073710.551616", 0, large},
+	{strings.Repeat("9", 64), 0, large},
+	{strings.Repeat("9", 65), 0, large},
+	{strings.Repeat("9", 1<<20), 0, large},
+	{"", 0, invalid},
+	{"-1", 0, invalid},
+	{"-0", 0, invalid},
+	{"+1", 0, invalid},
+	{"1e400", 0, invalid},
+	{"1E2", 0, invalid},
+	{"1e-3", 0, invalid},
+	{"NaN", 0, invalid},
+	{"sNaN", 0, invalid},
+	{"Inf", 0, invalid},
+	{"Infinity", 0, invalid},
+	{"١٢", 0, invalid},
+	{"1٢", 0, invalid},
+	{"１２", 0, invalid},
+	{" 1", 0, invalid},
+	{"1 ", 0, invalid},
+	{"1 0", 0, invalid},
+	{"\t1", 0, invalid},
+	{"1\n", 0, invalid},
+	{"1\x00", 0, invalid},
+	{"01", 0, invalid},
+	{"00", 0, invalid},
+	{"00.5", 0, invalid},
+	{".5", 0, invalid},
+	{"5.", 0, invalid},
+	{".", 0, invalid},
+	{"1.2.3", 0, invalid},
+	{"1..2", 0, invalid},
+	{"1,5", 0, invalid},
+	{"1_000", 0, invalid},
+	{"0x10", 0, invalid},
+	{"$1", 0, invalid},
+	{"0.0000001", 0, invalid},
+	{"1.0000000", 0, invalid},
+	{"null", 0, invalid},
+}
+
 func TestParseAmount(t *testing.T) {
-	const invalid, large = domain.CodeAmountInvalid, domain.CodeAmountTooLarge
-	cases := []struct {
-		text string
-		want domain.Amount
-		code domain.Code
-	}{
-		{"0", 0, valid},
-		{"0.0", 0, valid},
-		{"0.000000", 0, valid},
-		{"1", domain.Credit, valid},
-		{"12.5", 12_500_000, valid},
-		{"12.500000", 12_500_000, valid},
-		{"0.000001", domain.Micro, valid},
-		{"0.100000", 100_000, valid},
-		{"999999999.999999", domain.MaxAmount - 1, valid},
-		{"1000000000", domain.MaxAmount, valid},
-		{"1000000000.000000", domain.MaxAmount, valid},
-		{"1000000000.000001", 0, large},
-		{"1000000001", 0, large},
-		{"1000000000000000", 0, large},
-		{"9223372036854.775807", 0, large},
-		{"9223372036854.775808", 0, large},
-		{"18446744073709551617", 0, large},
-		{"18446744073710.551616", 0, large},
-		{strings.Repeat("9", 64), 0, large},
-		{strings.Repeat("9", 65), 0, large},
-		{strings.Repeat("9", 1<<20), 0, large},
-		{"", 0, invalid},
-		{"-1", 0, invalid},
-		{"-0", 0, invalid},
-		{"+1", 0, invalid},
-		{"1e400", 0, invalid},
-		{"1E2", 0, invalid},
-		{"1e-3", 0, invalid},
-		{"NaN", 0, invalid},
-		{"sNaN", 0, invalid},
-		{"Inf", 0, invalid},
-		{"Infinity", 0, invalid},
-		{"١٢", 0, invalid},
-		{"1٢", 0, invalid},
-		{"１２", 0, invalid},
-		{" 1", 0, invalid},
-		{"1 ", 0, invalid},
-		{"1 0", 0, invalid},
-		{"\t1", 0, invalid},
-		{"1\n", 0, invalid},
-		{"1\x00", 0, invalid},
-		{"01", 0, invalid},
-		{"00", 0, invalid},
-		{"00.5", 0, invalid},
-		{".5", 0, invalid},
-		{"5.", 0, invalid},
-		{".", 0, invalid},
-		{"1.2.3", 0, invalid},
-		{"1..2", 0, invalid},
-		{"1,5", 0, invalid},
-		{"1_000", 0, invalid},
-		{"0x10", 0, invalid},
-		{"$1", 0, invalid},
-		{"0.0000001", 0, invalid},
-		{"1.0000000", 0, invalid},
-		{"null", 0, invalid},
-	}
-	for _, c := range cases {
+	for _, c := range amountTexts {
 		t.Run(fmt.Sprintf("%.40q", c.text), func(t *testing.T) {
 			got, err := domain.ParseAmount("amount", c.text)
 			checkRefusal(t, err, c.code)

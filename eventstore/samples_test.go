@@ -230,8 +230,9 @@ func newSamples() map[string]domain.Event {
 		}
 	}
 	return map[string]domain.Event{
-		"account-frozen":   &account.Frozen{Cause: account.FreezeDesk, Reason: sealed},
-		"account-unfrozen": &account.Unfrozen{Reason: sealed},
+		"account-forgotten": &account.Forgotten{Reason: "erasure request 2026-117"},
+		"account-frozen":    &account.Frozen{Cause: account.FreezeDesk, Reason: sealed},
+		"account-unfrozen":  &account.Unfrozen{Reason: sealed},
 		"adjusted": &account.Adjusted{Adjustment: "adj-2026-031", Amount: -31*credit - 500_000, Reason: sealed, Related: deduction,
 			ApprovedBy: "finance:olga", Lots: both, Debt: 1 * credit, Part: part},
 		"adjusted.up":            &account.Adjusted{Adjustment: "adj-2026-032", Amount: 5 * credit, ApprovedBy: "finance:olga"},

@@ -1,7 +1,7 @@
 package httpapi
 
 import (
-	"strings"
+	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -64,57 +64,41 @@ func (k *call) adjustment(status int, o order) error {
 	var today account.Adjustment
 	id, waits := "", false
 	o.inspect = func(s *account.State, facts []eventstore.Fact) {
-		id = adjustmentIn(facts)
+		id = objectIn(account.ObjectAdjustment, facts)
 		today, waits = s.Adjustments[id]
 	}
 	result, err := k.execute(o)
 	if err != nil {
 		return err
 	}
-	return k.answer(status, result, func(d *document) error {
-		if !waits {
-			d.object("adjustment")
-			d.text("id", id)
-			d.text("status", "in-effect")
-			d.close()
-			return nil
-		}
-		reason, err := k.server.openText(k.ctx, k.account, today.Reason)
-		if err != nil {
+	object := account.Object(&today)
+	if !waits {
+		if object, err = k.closedObject(account.ObjectAdjustment, id, result); err != nil {
 			return err
 		}
-		d.adjustment(id, today, reason)
-		return nil
+	}
+	return k.answer(status, result, func(d *document) error {
+		a, ok := object.(*account.Adjustment)
+		if !ok {
+			return fmt.Errorf("adjustment %s is a %T", id, object)
+		}
+		return k.appendAdjustment(d, id, a)
 	})
 }
 
-// adjustmentIn finds the id of the adjustment that the command was about.
-func adjustmentIn(facts []eventstore.Fact) string {
-	for i := range facts {
-		switch e := facts[i].Body.(type) {
-		case *account.AdjustmentRequested:
-			return e.Adjustment
-		case *account.AdjustmentApproved:
-			return e.Adjustment
-		case *account.Adjusted:
-			return e.Adjustment
-		}
+func (k *call) appendAdjustment(d *document, id string, a *account.Adjustment) error {
+	reason, err := k.server.openText(k.ctx, k.account, a.Reason)
+	if err != nil {
+		return err
 	}
-	return ""
-}
-
-// adjustment writes one that waits for approval.
-func (d *document) adjustment(id string, a account.Adjustment, reason string) {
 	d.object("adjustment")
 	d.text("id", id)
-	if len(a.ApprovedBy) == 0 {
-		d.text("status", "requested")
-	} else {
-		d.text("status", "approved-once")
-	}
+	d.text("status", a.Status())
 	d.money("amount", a.Amount)
-	d.optional("reason", reason)
+	d.text("reason", reason)
+	d.nullable("related_transaction", idText(a.Related))
 	d.text("requested_by", a.RequestedBy)
-	d.optional("approved_by", strings.Join(a.ApprovedBy, ", "))
+	d.texts("approved_by", a.ApprovedBy)
 	d.close()
+	return nil
 }

@@ -39,7 +39,7 @@ func (h handlers) DeductBatch(c echo.Context) error {
 		return domain.Refuse(domain.CodeOverloaded, "too many batches are under way; try again")
 	}
 	var body bytes.Buffer
-	if err := readBody(&body, k.Request().Body, k.Request().ContentLength, maxBatchBytes); err != nil {
+	if err := k.readBody(&body, maxBatchBytes); err != nil {
 		return err
 	}
 	response := k.Response()
@@ -162,6 +162,7 @@ func (b *batch) execute() error {
 		}
 		accepted(d, line.key, &outcome.Result)
 	}
+	b.writeSoon()
 	_, err := b.Response().Write(d.b)
 	d.free()
 	if err != nil {

@@ -38,9 +38,6 @@ func loadContract() (*contract, error) {
 		return nil, fmt.Errorf("read openapi.yaml: %w", err)
 	}
 	c := &contract{document: document, operations: map[string]operation{}}
-	if c.json, err = document.MarshalJSON(); err != nil {
-		return nil, fmt.Errorf("write openapi.json: %w", err)
-	}
 	for path, item := range document.Paths.Map() {
 		for method, op := range item.Operations() {
 			o := operation{name: method + " " + path, query: map[string]bool{}}
@@ -50,7 +47,12 @@ func loadContract() (*contract, error) {
 				}
 			}
 			c.operations[method+" "+pathParameter.ReplaceAllString(path, ":$1")] = o
+			// Who may call it is said once, in auth.go; readers of the contract see it too.
+			op.Extensions = map[string]any{"x-roles": access[o.name]}
 		}
+	}
+	if c.json, err = document.MarshalJSON(); err != nil {
+		return nil, fmt.Errorf("write openapi.json: %w", err)
 	}
 	return c, nil
 }

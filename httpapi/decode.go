@@ -38,19 +38,26 @@ func (k *call) decode(into any) error {
 			bodies.Put(buffer)
 		}
 	}()
-	if err := readBody(buffer, k.Request().Body, k.Request().ContentLength, maxBodyBytes); err != nil {
+	if err := k.readBody(buffer, maxBodyBytes); err != nil {
 		return err
 	}
 	return decodeObject(buffer.Bytes(), into)
 }
 
-func readBody(into *bytes.Buffer, body io.Reader, length, limit int64) error {
+// readBody reads all of a body that may have limit bytes, and takes no longer
+// than a request may.
+func (k *call) readBody(into *bytes.Buffer, limit int64) error {
+	body, length := k.Request().Body, k.Request().ContentLength
+	if length == 0 {
+		return nil
+	}
 	if length > limit {
 		return tooLargeBody(limit)
 	}
 	if length > 0 {
 		into.Grow(int(length) + bytes.MinRead)
 	}
+	defer k.readSoon()()
 	n, err := into.ReadFrom(io.LimitReader(body, limit+1))
 	if n > limit {
 		return tooLargeBody(limit)

@@ -102,6 +102,8 @@ func chargeOf(fact *eventstore.Fact) (amount domain.Amount, service domain.Servi
 		return e.Amount, e.Service, e.Reference, true
 	case *account.UsageMetered:
 		return e.Amount, e.Service, e.Reference, true
+	case *account.Captured:
+		return e.Amount, e.Service, e.Reference, true
 	}
 	return 0, "", "", false
 }

@@ -79,6 +79,15 @@ func (d *document) text(name, value string) {
 	d.b, _ = jsontext.AppendQuote(d.b, value)
 }
 
+func (d *document) texts(name string, values []string) {
+	d.array(name)
+	for _, value := range values {
+		d.comma()
+		d.b, _ = jsontext.AppendQuote(d.b, value)
+	}
+	d.end()
+}
+
 // optional leaves the member out if there is no text.
 func (d *document) optional(name, value string) {
 	if value != "" {

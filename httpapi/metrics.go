@@ -41,15 +41,21 @@ var (
 func NewMetrics() *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	counter := func(name, help string) prometheus.Counter {
-		return m.add(prometheus.NewCounter(prometheus.CounterOpts{Name: "iocredits_" + name, Help: help})).(prometheus.Counter)
+		return added(m, prometheus.NewCounter(prometheus.CounterOpts{Name: "iocredits_" + name, Help: help}))
 	}
 	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
-		return m.add(prometheus.NewHistogram(prometheus.HistogramOpts{Name: "iocredits_" + name, Help: help, Buckets: buckets})).(prometheus.Histogram)
+		return added(m, prometheus.NewHistogram(prometheus.HistogramOpts{Name: "iocredits_" + name, Help: help, Buckets: buckets}))
 	}
-	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "iocredits_http_requests_total", Help: "Requests answered."}, []string{"route", "status"})
-	m.latency = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "iocredits_http_request_seconds", Help: "Time to answer a request.", Buckets: secondsBuckets}, []string{"route"})
-	m.commands = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "iocredits_commands_total", Help: "Commands by outcome: accepted, replayed, failed, or a refusal's code."}, []string{"outcome"})
-	m.registry.MustRegister(m.requests, m.latency, m.commands, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.requests = added(m, prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "iocredits_http_requests_total", Help: "Requests answered.",
+	}, []string{"route", "status"}))
+	m.latency = added(m, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "iocredits_http_request_seconds", Help: "Time to answer a request.", Buckets: secondsBuckets,
+	}, []string{"route"}))
+	m.commands = added(m, prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "iocredits_commands_total", Help: "Commands by outcome: accepted, replayed, failed, or a refusal's code.",
+	}, []string{"outcome"}))
 	m.appendSeconds = histogram("append_seconds", "Time to make an account's group of commands durable.", secondsBuckets)
 	m.appendCommands = histogram("append_commands", "Commands answered by one append.", groupBuckets)
 	m.appendEvents = counter("append_events_total", "Events appended.")
@@ -61,19 +67,21 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-func (m *Metrics) add(c prometheus.Collector) prometheus.Collector {
+// added registers a collector and gives it back.
+func added[C prometheus.Collector](m *Metrics, c C) C {
 	m.registry.MustRegister(c)
 	return c
 }
 
 // watch adds the gauges of a running engine. One engine has one Metrics.
 func (m *Metrics) watch(lag, queue func() float64) {
-	m.add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "iocredits_projection_lag_positions", Help: "Positions that the read models are behind the log.",
-	}, lag))
-	m.add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "iocredits_queue_depth", Help: "Commands and strong reads under way.",
-	}, queue))
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "iocredits_projection_lag_positions", Help: "Positions that the read models are behind the log; -1: the log doesn't answer.",
+		}, lag),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "iocredits_queue_depth", Help: "Commands and strong reads under way.",
+		}, queue))
 }
 
 // OnCommand fits ledger.Options.

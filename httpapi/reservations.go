@@ -79,14 +79,17 @@ func (h handlers) ReleaseReservation(c echo.Context, name api.Account, id api.Re
 // reservation executes a command about a reservation and answers with it.
 func (k *call) reservation(status int, id string, body any, do account.Action) error {
 	var today account.Reservation
+	var refunded domain.Amount
 	open := false
-	result, err := k.execute(order{do: do, body: body, inspect: func(s *account.State, _ []eventstore.Fact) {
+	result, err := k.execute(order{do: do, body: body, inspect: func(s *account.State, facts []eventstore.Fact) {
 		today, open = s.Reservations[id]
+		refunded = refundedOf(s, facts)
 	}})
 	if err != nil {
 		return err
 	}
 	return k.answer(status, result, func(d *document) error {
+		d.deduction(result.Facts, refunded) // of a capture
 		d.reservation(id, today, open)
 		return nil
 	})

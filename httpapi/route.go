@@ -29,7 +29,8 @@ type route struct {
 	// everyone: no key is needed. roles are those of auth.go otherwise.
 	everyone bool
 	roles    roleSet
-	// command is true where a change is asked for: the answer may take time.
+	// timed routes have RequestTimeout: all but reads, which are short, or files
+	// that take as long as they are.
 	timed bool
 }
 
@@ -46,8 +47,11 @@ type call struct {
 	commandID string
 }
 
-// callOf gives what the frame made of the request.
-func callOf(c echo.Context) *call { return c.(*call) }
+// callOf gives what the frame made of the request. Only endpoint calls handlers.
+func callOf(c echo.Context) *call {
+	k, _ := c.(*call)
+	return k
+}
 
 func (k *call) routeName() string {
 	if k.route == nil {
@@ -197,6 +201,23 @@ func (k *call) checkQuery(query string) error {
 		return domain.Refuse(domain.CodeFieldUnknown, "the route has no parameter of this name").With("field", clip(name))
 	}
 	return nil
+}
+
+// A peer that stalls would hold a body's memory, or a view, for ever: it has
+// RequestTimeout for a body to come, and for each piece of a long answer to go.
+// A writer that knows no deadlines is none of a network.
+
+// readSoon bounds what is read until the returned function is called. It MUST be
+// called: the server reads on in the background, and takes a passed deadline
+// for a peer that has gone.
+func (k *call) readSoon() (done func()) {
+	connection := http.NewResponseController(k.Response())
+	_ = connection.SetReadDeadline(time.Now().Add(k.server.opts.RequestTimeout))
+	return func() { _ = connection.SetReadDeadline(time.Time{}) }
+}
+
+func (k *call) writeSoon() {
+	_ = http.NewResponseController(k.Response()).SetWriteDeadline(time.Now().Add(k.server.opts.RequestTimeout))
 }
 
 // send writes an answer and frees its document.

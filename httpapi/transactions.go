@@ -149,9 +149,13 @@ func (k *call) sendCSV(q projections.Query) error {
 }
 
 func (k *call) writeCSV(w *csv.Writer, q projections.Query) error {
+	rows := 0
 	for t, err := range k.server.opts.Views.Each(k.ctx, q) {
 		if err != nil {
 			return err
+		}
+		if rows++; rows%1000 == 1 {
+			k.writeSoon()
 		}
 		t.Account = q.Account
 		description, err := k.server.openText(k.ctx, t.Account, t.Description)

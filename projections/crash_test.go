@@ -19,7 +19,7 @@ import (
 // rebuilt. What is there afterwards is what a rebuild of the log up to the
 // checkpoint gives, byte for byte; followed to the end, what a whole one gives.
 func TestCrash(t *testing.T) {
-	seeded(t, 6, func(t *testing.T, rng *rand.Rand) {
+	seeded(t, 4, func(t *testing.T, rng *rand.Rand) {
 		fs := vfs.NewCrashableMem()
 		r := newRig(t, fs, func(o *projections.Options) { o.MemTableBytes = 32 << 10 })
 		r.follow()

@@ -1,7 +1,7 @@
-// Package projections are the read models: balances, histories, the names that
-// were ever claimed, and the deadlines to come. They follow the log, all in one
-// database with one checkpoint, written together: a reader never sees a history
-// that its balance doesn't agree with.
+// Package projections are the read models: balances, histories, objects, the
+// names that were ever claimed, and the deadlines to come. They follow the log,
+// all in one database with one checkpoint, written together: a reader never sees
+// a history that its balance doesn't agree with.
 //
 // A read model never writes an event and never sends a command. It can be
 // deleted at any time and is built again from the log, byte for byte the same.

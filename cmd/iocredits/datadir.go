@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -37,6 +38,10 @@ func (d dataDir) open() (lock io.Closer, err error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	lock, err = vfs.Default.Lock(filepath.Join(dir, "LOCK"))
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("data directory %s is in use by another process (%w)", d, err)
 	}

@@ -133,7 +133,7 @@ func (e *engine) call(as, method, path, key, body string) (answer, error) {
 		return answer{}, err
 	}
 	a := answer{Status: response.StatusCode, Header: response.Header, Text: string(text)}
-	if strings.Contains(response.Header.Get("Content-Type"), "json") {
+	if strings.Contains(response.Header.Get("Content-Type"), "json") && !strings.Contains(response.Header.Get("Content-Type"), "ndjson") {
 		err = json.Unmarshal(text, &a.Body)
 	}
 	return a, err

@@ -98,6 +98,21 @@ func TestClockRunsWhatIsDueBeforeItAnswers(t *testing.T) {
 	require.Equal(t, "10", e.balance("held"))
 }
 
+// TestDeadlinePassesByItself: nobody moves the clock and nobody touches the account.
+func TestDeadlinePassesByItself(t *testing.T) {
+	e := serve(t, t.TempDir())
+	e.fund("a", "10")
+	soon := time.Now().Add(300 * time.Millisecond).UTC().Format(time.RFC3339Nano)
+	e.must("service", http.MethodPost, "/v1/accounts/a/reservations", "hold",
+		`{"reservation_id":"r","amount":"4","service":"ray","reference":"r","expires_at":"`+soon+`"}`)
+	require.Eventually(t, func() bool {
+		return strings.Contains(e.text("auditor", "/v1/accounts/a/events"), "reservation-released")
+	},
+		patience, 10*time.Millisecond)
+	require.Equal(t, "10", e.must("service", http.MethodGet, "/v1/accounts/a/balance", "", "")["available"])
+	require.Equal(t, 1, strings.Count(e.text("auditor", "/v1/accounts/a/events"), "reservation-released"))
+}
+
 func TestRestartKeepsEverything(t *testing.T) {
 	data := t.TempDir()
 	e := serve(t, data, "--samples", repoRoot+"/testdata/samples")

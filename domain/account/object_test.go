@@ -52,8 +52,7 @@ func TestAdjustmentObjectInParts(t *testing.T) {
 	}
 	want := `{"status":"approved","amount":"-501","requested_by":"ann","approved_by":["bob"]}`
 	if got := stored(t, h.object(account.ObjectAdjustment, "a")); got != want {
-		t.Errorf("it is %s
-want %s", got, want)
+		t.Errorf("it is %s\nwant %s", got, want)
 	}
 }
 

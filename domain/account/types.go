@@ -12,6 +12,7 @@ func EventTypes() []domain.EventType {
 		current[Captured](),
 		current[DebtRepaid](),
 		current[Deducted](),
+		current[Forgotten](),
 		current[Frozen](),
 		current[IncentiveGranted](),
 		current[LotExpired](),

@@ -50,6 +50,7 @@
 //	adjusted                expenses:corrections         lots; the other way round if it takes
 //	adjustment-requested    -                            -
 //	adjustment-approved     -                            -
+//	account-forgotten       -                            -
 //	account-frozen          -                            -
 //	account-unfrozen        -                            -
 //	policy-set              -                            -

@@ -14,6 +14,7 @@ type rule func(*entry, domain.Event) error
 // rules has every event type that was ever written; the table in doc.go says the
 // same for people, and a test holds the three together.
 var rules = map[string]rule{
+	"account-forgotten":    nothing,
 	"account-frozen":       nothing,
 	"account-unfrozen":     nothing,
 	"adjusted":             closing(Corrections),

@@ -151,7 +151,7 @@ func TestAFailedAppendDiscardsAllThatRestsOnIt(t *testing.T) {
 	}
 	require.Zero(t, r.balance("a"))
 	fail = false
-	r.refused(domain.CodeInsufficientCredits, command("a", "2", deduct(4)))
+	_ = r.refused(domain.CodeInsufficientCredits, command("a", "2", deduct(4)))
 }
 
 func TestOverloadIsRefusedAtOnceAndPasses(t *testing.T) {
@@ -176,10 +176,10 @@ func TestOverloadIsRefusedAtOnceAndPasses(t *testing.T) {
 		send("a", fmt.Sprint(i))
 	}
 	waitFor(t, func() bool { return r.QueueDepth() == 5 })
-	r.refused(domain.CodeOverloaded, command("a", "account full", deduct(1)))
+	_ = r.refused(domain.CodeOverloaded, command("a", "account full", deduct(1)))
 	send("b", "b1")
 	<-g.taken
-	r.refused(domain.CodeOverloaded, command("c", "engine full", deduct(1)))
+	_ = r.refused(domain.CodeOverloaded, command("c", "engine full", deduct(1)))
 	close(g.open)
 	wg.Wait()
 	close(errs)

@@ -200,3 +200,35 @@ func TestUnknownAccountReadsAsZeros(t *testing.T) {
 	require.Equal(t, eventstore.NoStream, view.Revision)
 	require.Zero(t, view.Balance.Balance)
 }
+
+func TestOnlyAtIsCheckedWhereTheCommandIsDecided(t *testing.T) {
+	r := newRig(t, nil)
+	head := r.do("a", "1", purchase("p", 10)).Head
+	require.EqualValues(t, 0, head.Revision)
+	at := func(key string, revision int64) ledger.Request {
+		req := command("a", key, deduct(1))
+		req.OnlyAt = &revision
+		return req
+	}
+	_, err := r.Execute(context.Background(), at("2", 0))
+	require.NoError(t, err)
+	_ = r.refused(domain.CodePreconditionFailed, at("3", 0))
+	replayed, err := r.Execute(context.Background(), at("2", 0))
+	require.NoError(t, err)
+	require.True(t, replayed.Replayed, "a repeat is one whatever has happened since")
+}
+
+func TestHeadIsWhatTheBalanceCounts(t *testing.T) {
+	r := newRig(t, nil)
+	first := r.do("a", "1", purchase("p", 10))
+	r.clock.move(time.Hour)
+	second := r.do("a", "2", deduct(4))
+	again := r.do("a", "1", purchase("p", 10))
+	require.Equal(t, first.Position, again.Position)
+	require.Equal(t, second.Head, again.Head)
+	require.Equal(t, 6*credit, again.Balance.Balance)
+	require.Equal(t, r.clock.Now(), again.Head.RecordedAt)
+	view, err := r.Read(context.Background(), "a")
+	require.NoError(t, err)
+	require.Equal(t, second.Head, view.Mark)
+}

@@ -248,13 +248,11 @@ func (m *model) apply(f eventstore.Fact) {
 	for _, use := range effect.Taken {
 		move(use, -1)
 	}
-	for _, deadline := range effect.Deadlines {
-		name := due{account: name, hold: string(deadline.Kind) + "/" + deadline.ID}
-		if deadline.At.IsZero() {
-			delete(m.at, name)
-		} else {
-			m.at[name] = deadline.At
-		}
+	switch e := f.Body.(type) {
+	case *account.Reserved:
+		m.at[due{account: name, hold: e.Reservation}] = e.ExpiresAt
+	case *account.Released:
+		delete(m.at, due{account: name, hold: e.Reservation})
 	}
 }
 

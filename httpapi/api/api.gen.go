@@ -15,17 +15,14 @@ import (
 
 // Defines values for AdjustmentStatus.
 const (
-	ApprovedOnce AdjustmentStatus = "approved-once"
-	InEffect     AdjustmentStatus = "in-effect"
-	Requested    AdjustmentStatus = "requested"
+	Approved  AdjustmentStatus = "approved"
+	Requested AdjustmentStatus = "requested"
 )
 
 // Valid indicates whether the value is a known member of the AdjustmentStatus enum.
 func (e AdjustmentStatus) Valid() bool {
 	switch e {
-	case ApprovedOnce:
-		return true
-	case InEffect:
+	case Approved:
 		return true
 	case Requested:
 		return true
@@ -285,15 +282,20 @@ type Adjustment struct {
 	// Amount Credits, canonical.
 	//
 	// Example: 12.5
-	Amount      *Money           `json:"amount,omitempty"`
-	ApprovedBy  *string          `json:"approved_by,omitempty"`
-	Id          string           `json:"id"`
-	Reason      *string          `json:"reason,omitempty"`
-	RequestedBy *string          `json:"requested_by,omitempty"`
-	Status      AdjustmentStatus `json:"status"`
+	Amount Money `json:"amount"`
+
+	// ApprovedBy One, or two where the policy asks for two.
+	ApprovedBy         []string `json:"approved_by"`
+	Id                 string   `json:"id"`
+	Reason             string   `json:"reason"`
+	RelatedTransaction *string  `json:"related_transaction"`
+	RequestedBy        string   `json:"requested_by"`
+
+	// Status In effect once it is approved.
+	Status AdjustmentStatus `json:"status"`
 }
 
-// AdjustmentStatus defines model for Adjustment.Status.
+// AdjustmentStatus In effect once it is approved.
 type AdjustmentStatus string
 
 // AdjustmentAnswer defines model for AdjustmentAnswer.
@@ -932,6 +934,9 @@ type ReservationStatus string
 // ReservationAnswer defines model for ReservationAnswer.
 type ReservationAnswer struct {
 	Balance Balance `json:"balance"`
+
+	// Deduction What a capture spent.
+	Deduction *Deduction `json:"deduction,omitempty"`
 
 	// Position Place in the whole log.
 	Position    Position    `json:"position"`

@@ -19,17 +19,14 @@ import (
 
 // Defines values for AdjustmentStatus.
 const (
-	ApprovedOnce AdjustmentStatus = "approved-once"
-	InEffect     AdjustmentStatus = "in-effect"
-	Requested    AdjustmentStatus = "requested"
+	Approved  AdjustmentStatus = "approved"
+	Requested AdjustmentStatus = "requested"
 )
 
 // Valid indicates whether the value is a known member of the AdjustmentStatus enum.
 func (e AdjustmentStatus) Valid() bool {
 	switch e {
-	case ApprovedOnce:
-		return true
-	case InEffect:
+	case Approved:
 		return true
 	case Requested:
 		return true
@@ -289,15 +286,20 @@ type Adjustment struct {
 	// Amount Credits, canonical.
 	//
 	// Example: 12.5
-	Amount      *Money           `json:"amount,omitempty"`
-	ApprovedBy  *string          `json:"approved_by,omitempty"`
-	Id          string           `json:"id"`
-	Reason      *string          `json:"reason,omitempty"`
-	RequestedBy *string          `json:"requested_by,omitempty"`
-	Status      AdjustmentStatus `json:"status"`
+	Amount Money `json:"amount"`
+
+	// ApprovedBy One, or two where the policy asks for two.
+	ApprovedBy         []string `json:"approved_by"`
+	Id                 string   `json:"id"`
+	Reason             string   `json:"reason"`
+	RelatedTransaction *string  `json:"related_transaction"`
+	RequestedBy        string   `json:"requested_by"`
+
+	// Status In effect once it is approved.
+	Status AdjustmentStatus `json:"status"`
 }
 
-// AdjustmentStatus defines model for Adjustment.Status.
+// AdjustmentStatus In effect once it is approved.
 type AdjustmentStatus string
 
 // AdjustmentAnswer defines model for AdjustmentAnswer.
@@ -936,6 +938,9 @@ type ReservationStatus string
 // ReservationAnswer defines model for ReservationAnswer.
 type ReservationAnswer struct {
 	Balance Balance `json:"balance"`
+
+	// Deduction What a capture spent.
+	Deduction *Deduction `json:"deduction,omitempty"`
 
 	// Position Place in the whole log.
 	Position    Position    `json:"position"`
@@ -1753,7 +1758,7 @@ type ClientInterface interface {
 
 	// ApproveAdjustmentWithBody Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1762,7 +1767,7 @@ type ClientInterface interface {
 
 	// ApproveAdjustment Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2201,7 +2206,7 @@ func (c *Client) RequestAdjustment(ctx context.Context, account Account, params 
 
 // ApproveAdjustmentWithBody Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2220,7 +2225,7 @@ func (c *Client) ApproveAdjustmentWithBody(ctx context.Context, account Account,
 
 // ApproveAdjustment Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4504,7 +4509,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveAdjustmentWithBodyWithResponse Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4513,7 +4518,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveAdjustmentWithResponse Approve a correction
 	//
-	// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4748,6 +4753,8 @@ type CheckCreditsResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Check
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -4763,6 +4770,11 @@ type CheckCreditsResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r CheckCreditsResponse) GetJSON200() *Check {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CheckCreditsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -5505,6 +5517,8 @@ type GetBalanceResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Balance
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -5522,6 +5536,11 @@ type GetBalanceResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetBalanceResponse) GetJSON200() *Balance {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetBalanceResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -5701,6 +5720,8 @@ type ListEventsResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *EventList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -5718,6 +5739,11 @@ type ListEventsResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r ListEventsResponse) GetJSON200() *EventList {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListEventsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -6707,6 +6733,8 @@ type ListTransactionsResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *TransactionList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -6722,6 +6750,11 @@ type ListTransactionsResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r ListTransactionsResponse) GetJSON200() *TransactionList {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListTransactionsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -6783,6 +6816,8 @@ type GetTransactionResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Transaction
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -6800,6 +6835,11 @@ type GetTransactionResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetTransactionResponse) GetJSON200() *Transaction {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetTransactionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -6975,6 +7015,8 @@ type DeductBatchResponse503Headers struct {
 type DeductBatchResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -6985,6 +7027,11 @@ type DeductBatchResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeductBatchResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeductBatchResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -7220,7 +7267,7 @@ func (c *ClientWithResponses) RequestAdjustmentWithResponse(ctx context.Context,
 
 // ApproveAdjustmentWithBodyWithResponse Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7235,7 +7282,7 @@ func (c *ClientWithResponses) ApproveAdjustmentWithBodyWithResponse(ctx context.
 
 // ApproveAdjustmentWithResponse Approve a correction
 //
-// Nobody approves what they asked for. `adjustment.status` says whether a second approval is needed.
+// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7635,6 +7682,13 @@ func ParseCheckCreditsResponse(rsp *http.Response) (*CheckCreditsResponse, error
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthenticated
@@ -8259,6 +8313,13 @@ func ParseGetBalanceResponse(rsp *http.Response) (*GetBalanceResponse, error) {
 	case rsp.StatusCode == 304:
 		break // No content-type
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthenticated
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8447,6 +8508,13 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthenticated
@@ -9397,6 +9465,13 @@ func ParseListTransactionsResponse(rsp *http.Response) (*ListTransactionsRespons
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthenticated
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -9466,6 +9541,13 @@ func ParseGetTransactionResponse(rsp *http.Response) (*GetTransactionResponse, e
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthenticated
@@ -9639,6 +9721,13 @@ func ParseDeductBatchResponse(rsp *http.Response) (*DeductBatchResponse, error) 
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthenticated
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

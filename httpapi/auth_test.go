@@ -1,0 +1,106 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"iocredits/httpapi"
+)
+
+// allowed is api.md's table of roles, written down once more: the server's own
+// table must not be what it is tested with.
+var allowed = map[string]string{
+	"GET /credits/check":                                                "customer service",
+	"GET /v1/accounts/{account}/balance":                                "customer service bd finance support auditor admin",
+	"GET /v1/accounts/{account}/transactions":                           "customer service bd finance support auditor admin",
+	"GET /v1/accounts/{account}/transactions/{transaction_id}":          "customer service bd finance support auditor admin",
+	"GET /v1/accounts/{account}/events":                                 "auditor support admin",
+	"POST /v1/accounts/{account}/incentives":                            "service bd",
+	"POST /v1/accounts/{account}/deductions":                            "service",
+	"POST /v1/deductions/batch":                                         "service",
+	"POST /v1/accounts/{account}/meters/{meter}/readings":               "service",
+	"POST /v1/accounts/{account}/refunds":                               "service support",
+	"POST /v1/accounts/{account}/reservations":                          "service",
+	"POST /v1/accounts/{account}/reservations/{reservation_id}/capture": "service",
+	"POST /v1/accounts/{account}/reservations/{reservation_id}/release": "service",
+	"POST /v1/accounts/{account}/adjustments":                           "support",
+	"POST /v1/accounts/{account}/adjustments/{adjustment_id}/approve":   "finance",
+	"POST /v1/accounts/{account}/freeze":                                "finance admin",
+	"POST /v1/accounts/{account}/unfreeze":                              "finance admin",
+	"PUT /v1/accounts/{account}/policy":                                 "finance admin",
+	"POST /dev/clock":                                                   "admin",
+	"POST /dev/accounts/{account}/purchases":                            "admin",
+	"GET /healthz":                                                      "", "GET /readyz": "", "GET /metrics": "", "GET /openapi.json": "", "GET /docs": "", "GET /docs/{page}": "",
+}
+
+// TestRoles tries every key at every route.
+func TestRoles(t *testing.T) {
+	r := newRig(t, nil)
+	fill := strings.NewReplacer("{account}", "demo-1", "{transaction_id}", "x", "{meter}", "m", "{reservation_id}", "x", "{adjustment_id}", "x", "{page}", "clients")
+	for _, operation := range theContract().operations() {
+		roleList, listed := allowed[operation]
+		require.True(t, listed, "%s is not in the test's table", operation)
+		method, path, _ := strings.Cut(operation, " ")
+		c := call{method: method, path: fill.Replace(path), key: "k", wrong: true}
+		if roleList == "" {
+			require.Less(t, r.do(c).Status, 400, operation)
+			continue
+		}
+		require.Equal(t, "unauthenticated", r.refused(401, "unauthenticated", c).Body["code"])
+		c.as = "nobody's key"
+		require.NotEmpty(t, r.refused(401, "unauthenticated", c).Header.Get("Www-Authenticate"))
+		for _, key := range roles {
+			role, account, _ := strings.Cut(key, ":")
+			c.as = key
+			got := r.do(c)
+			switch {
+			case !strings.Contains(" "+roleList+" ", " "+strings.TrimRight(role, "2")+" "):
+				require.Equal(t, "role-not-allowed", got.Body["code"], "%s as %s", operation, key)
+				require.Equal(t, 403, got.Status)
+			case account == "demo-2" && strings.Contains(path, "{account}"):
+				require.Equal(t, "account-not-allowed", got.Body["code"], "%s as %s", operation, key)
+				require.Equal(t, 403, got.Status)
+			default:
+				require.NotContains(t, []int{401, 403}, got.Status, "%s as %s: %s", operation, key, got.Text)
+			}
+		}
+	}
+}
+
+func TestKeyForms(t *testing.T) {
+	r := newRig(t, nil)
+	const path = "/v1/accounts/demo-1/balance"
+	for header, status := range map[string]int{
+		"Bearer service": 200, "bearer service": 200, "Basic service": 401, "Bearer": 401, "service": 401, "Bearer nobody": 401,
+	} {
+		got := r.do(call{method: "GET", path: path, header: http.Header{"Authorization": {header}}})
+		require.Equal(t, status, got.Status, header)
+	}
+	r.refused(403, "account-not-allowed", get("customer:demo-1", "/credits/check?amount=1&account=demo-2"))
+	r.must(get("customer:demo-1", "/credits/check?amount=1&account=demo-1"))
+}
+
+func TestKeysFile(t *testing.T) {
+	hash := httpapi.HashKey("secret")
+	const good = "- {id: a, role: service, actor: machine, sha256: HASH}\n"
+	_, err := httpapi.ParseKeys(strings.NewReader(strings.ReplaceAll(good, "HASH", hash)))
+	require.NoError(t, err)
+	for name, text := range map[string]string{
+		"empty":            "[]",
+		"unknown field":    "- {id: a, role: service, actor: m, sha256: HASH, colour: red}",
+		"unknown role":     "- {id: a, role: boss, actor: m, sha256: HASH}",
+		"no actor":         "- {id: a, role: service, sha256: HASH}",
+		"no account":       "- {id: a, role: customer, actor: m, sha256: HASH}",
+		"account too much": "- {id: a, role: service, account: x, actor: m, sha256: HASH}",
+		"short hash":       "- {id: a, role: service, actor: m, sha256: abcd}",
+		"no hex":           "- {id: a, role: service, actor: m, sha256: " + strings.Repeat("z", 64) + "}",
+		"hash twice":       good + "- {id: b, role: service, actor: m, sha256: HASH}",
+		"id twice":         good + "- {id: a, role: service, actor: m, sha256: " + httpapi.HashKey("other") + "}",
+	} {
+		_, err := httpapi.ParseKeys(strings.NewReader(strings.ReplaceAll(text, "HASH", hash)))
+		require.Error(t, err, name)
+	}
+}

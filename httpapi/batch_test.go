@@ -1,0 +1,136 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"iocredits/httpapi/api"
+)
+
+func (r *rig) batch(body string) []api.BatchAnswer {
+	r.t.Helper()
+	got := r.do(call{as: "service", method: "POST", path: "/v1/deductions/batch", body: body, header: http.Header{"Content-Type": {"application/x-ndjson"}}})
+	require.Equal(r.t, 200, got.Status, got.Text)
+	require.Equal(r.t, "application/x-ndjson", got.Header.Get("Content-Type"))
+	schema := theContract().doc.Components.Schemas["BatchAnswer"].Value
+	var answers []api.BatchAnswer
+	lines := bufio.NewScanner(strings.NewReader(got.Text))
+	for lines.Scan() {
+		var anything any
+		require.NoError(r.t, json.Unmarshal(lines.Bytes(), &anything))
+		require.NoError(r.t, schema.VisitJSON(anything), lines.Text())
+		var a api.BatchAnswer
+		require.NoError(r.t, json.Unmarshal(lines.Bytes(), &a))
+		answers = append(answers, a)
+	}
+	return answers
+}
+
+func TestBatchLinesStandAlone(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	lines := []struct {
+		line   string
+		status int
+		code   string
+	}{
+		{`{"account":"demo-1","key":"a","amount":"1","service":"vm","reference":"x"}`, 201, ""},
+		{`{"account":"demo-1","key":"b","amount":"NaN","service":"vm"}`, 422, "amount-invalid"},
+		{`{"account":"demo-1","key":"c","amount":"100","service":"vm"}`, 402, "insufficient-credits"},
+		{`{"account":"demo-2","key":"a","amount":"1","service":"vm"}`, 402, "insufficient-credits"},
+		{``, 0, ""},
+		{`{"account":"demo-1","key":"d","meter":"m","service":"inference","quantity":"3","unit_price":"0.0000005","reference":"y"}`, 201, ""},
+		{`{"account":"demo-1","key":"a","amount":1.000000,"service":"vm","reference":"x"}`, 201, ""},
+		{`{"account":"demo-1","key":"a","amount":"2","service":"vm","reference":"x"}`, 422, "idempotency-key-reused"},
+		{`{"account":"demo-1","key":"e","amount":"1","service":"vm","colour":"red"}`, 400, "field-unknown"},
+		{`{"account":"demo 1","key":"f","amount":"1","service":"vm"}`, 422, "id-invalid"},
+		{`{"account":"demo-1","amount":"1","service":"vm"}`, 422, "field-invalid"},
+		{`{"account":"demo-1","key":"g","amount":"1","meter":"m","service":"vm","quantity":"1","unit_price":"1"}`, 422, "field-invalid"},
+		{`{"account":"demo-1","key":"h","amount":"1","quantity":"1","service":"vm"}`, 422, "field-invalid"},
+		{`null`, 400, "body-invalid"},
+		{`{"account":"demo-1","key":"i","amount":"2","service":"vm"}`, 201, ""},
+		{`{"account":"demo-1","key":"j","amount":"1","serv`, 400, "body-invalid"},
+	}
+	var body []string
+	for _, l := range lines {
+		body = append(body, l.line)
+	}
+	answers := r.batch(strings.Join(body, "\n"))
+	at := 0
+	for _, l := range lines {
+		if l.line == "" {
+			continue
+		}
+		a := answers[at]
+		at++
+		require.Equal(t, l.status, a.Status, l.line)
+		if l.code != "" {
+			require.Equal(t, l.code, *a.Code, l.line)
+			continue
+		}
+		require.Nil(t, a.Code)
+		id := r.must(get("auditor", "/v1/accounts/demo-1/transactions/"+*a.TransactionId)).Body
+		require.EqualValues(t, *a.Revision, id["revision"])
+		require.EqualValues(t, *a.Position, id["position"])
+	}
+	require.Len(t, answers, at)
+	require.Equal(t, "a", answers[0].Key)
+	require.True(t, *answers[5].Replayed)
+	require.Equal(t, answers[0].TransactionId, answers[5].TransactionId)
+	require.Equal(t, "6.999998", r.balance("demo-1")["balance"])
+}
+
+// A line and the single route are one request: whichever came first.
+func TestBatchSharesKeysWithSingleRequests(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	single := r.must(post("service", "/v1/accounts/demo-1/deductions", "a", `{"amount":"1","service":"vm","description":"one"}`))
+	line := r.batch(`{"account":"demo-1","key":"a","amount":1,"service":"vm","description":"one"}`)[0]
+	require.True(t, *line.Replayed)
+	require.EqualValues(t, single.Body["revision"], *line.Revision)
+
+	line = r.batch(`{"account":"demo-1","key":"m","meter":"m","service":"vm","quantity":"2","unit_price":"0.5","final":true}`)[0]
+	again := r.must(post("service", "/v1/accounts/demo-1/meters/m/readings", "m", `{"service":"vm","quantity":2.0,"unit_price":0.50,"final":true}`))
+	require.Equal(t, "true", again.Header.Get("Idempotency-Replayed"))
+	require.Equal(t, *line.TransactionId, again.Body["deduction"].(map[string]any)["id"])
+	require.Equal(t, map[string]any{"id": "m", "status": "closed", "charged": "1"}, again.Body["meter"])
+}
+
+func TestALargeBatch(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100000")
+	r.fund("demo-2", "100000")
+	const many = 6_000 // more than two groups
+	var body strings.Builder
+	for i := range many {
+		fmt.Fprintf(&body, `{"account":"demo-%d","key":"k%d","amount":"0.000001","service":"inference"}`+"\n", 1+i%2, i)
+	}
+	answers := r.batch(body.String())
+	require.Len(t, answers, many)
+	last := map[int]int64{}
+	for i, a := range answers {
+		require.Equal(t, fmt.Sprint("k", i), a.Key, "answers come in the order of their lines")
+		require.Equal(t, 201, a.Status)
+		require.Greater(t, *a.Revision, last[i%2], "lines of one account are decided in order")
+		last[i%2] = *a.Revision
+	}
+	require.Equal(t, "99999.997", r.balance("demo-1")["balance"])
+	for _, a := range r.batch(body.String()) {
+		require.True(t, *a.Replayed)
+	}
+	require.Equal(t, "99999.997", r.balance("demo-2")["balance"])
+}
+
+func TestTooManyBatches(t *testing.T) {
+	r := newRig(t, func(p *parts) { p.server.MaxBatchBytes = 100 })
+	body := strings.Repeat(" ", 101)
+	c := call{as: "service", method: "POST", path: "/v1/deductions/batch", body: body, header: http.Header{"Content-Type": {"application/x-ndjson"}}}
+	require.NotEmpty(t, r.refused(503, "overloaded", c).Header.Get("Retry-After"))
+	require.Len(t, r.batch(`{"account":"demo-1","key":"a","amount":"1","service":"vm"}`), 1, "the room is free again")
+}

@@ -1,0 +1,176 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestReplay(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	c := post("service", "/v1/accounts/demo-1/deductions", "k-1", `{"amount":"4","service":"vm","description":"VM"}`)
+	first := r.must(c)
+	require.Empty(t, first.Header.Get("Idempotency-Replayed"))
+	r.must(post("service", "/v1/accounts/demo-1/deductions", "k-2", `{"amount":"1","service":"vm"}`))
+	r.must(post("service", "/v1/accounts/demo-1/refunds", "k-3",
+		fmt.Sprintf(`{"transaction_id":%q,"amount":"3"}`, first.Body["deduction"].(map[string]any)["id"])))
+
+	// Spelling is not meaning.
+	for _, body := range []string{c.body, `{ "service" : "vm", "description":"\u0056M", "amount" : 4.000000 }`} {
+		again := r.do(call{as: c.as, method: c.method, path: c.path, key: c.key, body: body})
+		require.Equal(t, first.Status, again.Status)
+		require.Equal(t, "true", again.Header.Get("Idempotency-Replayed"))
+		for _, same := range []string{"revision", "position", "transactions"} {
+			require.Equal(t, first.Body[same], again.Body[same], same)
+		}
+		require.Equal(t, "8", again.Body["balance"].(map[string]any)["balance"], "the balance is today's")
+		require.Equal(t, "3", again.Body["deduction"].(map[string]any)["refunded"], "the object is today's")
+	}
+}
+
+// Each field of a request counts, and so do path, method and actor.
+func TestReusedKey(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	deductions, refunds := "/v1/accounts/demo-1/deductions", "/v1/accounts/demo-1/refunds"
+	first := r.must(post("service", deductions, "k", `{"amount":"4","service":"vm","reference":"a","description":"b","effective_at":"2026-03-01T10:00:00Z"}`))
+	for _, body := range []string{
+		`{"amount":"5","service":"vm","reference":"a","description":"b","effective_at":"2026-03-01T10:00:00Z"}`,
+		`{"amount":"4","service":"ray","reference":"a","description":"b","effective_at":"2026-03-01T10:00:00Z"}`,
+		`{"amount":"4","service":"vm","reference":"A","description":"b","effective_at":"2026-03-01T10:00:00Z"}`,
+		`{"amount":"4","service":"vm","reference":"a","description":"B","effective_at":"2026-03-01T10:00:00Z"}`,
+		`{"amount":"4","service":"vm","reference":"a","description":"b","effective_at":"2026-03-01T10:00:01Z"}`,
+		`{"amount":"4","service":"vm","description":"b","effective_at":"2026-03-01T10:00:00Z"}`,
+	} {
+		r.refused(422, "idempotency-key-reused", post("service", deductions, "k", body))
+	}
+	same := r.must(post("service", deductions, "k", `{"amount":"4","service":"vm","reference":"a","description":"b","effective_at":"2026-03-01T12:00:00+02:00"}`))
+	require.Equal(t, "true", same.Header.Get("Idempotency-Replayed"), "one instant in another zone")
+	r.refused(422, "idempotency-key-reused", post("service", "/v1/accounts/demo-1/meters/m/readings", "k", `{"service":"vm","quantity":"4","unit_price":"1"}`))
+
+	id := first.Body["deduction"].(map[string]any)["id"]
+	refund := fmt.Sprintf(`{"transaction_id":%q,"amount":"1"}`, id)
+	r.must(post("service", refunds, "r", refund))
+	r.refused(422, "idempotency-key-reused", post("support", refunds, "r", refund))
+
+	reading := func(meter, body string) call {
+		return post("service", "/v1/accounts/demo-1/meters/"+meter+"/readings", "m", body)
+	}
+	r.must(reading("m", `{"service":"vm","quantity":"4","unit_price":"0.1","reference":"x"}`))
+	require.Equal(t, "true", r.must(reading("m", `{"service":"vm","quantity":4.0,"unit_price":0.10,"reference":"x","final":false}`)).Header.Get("Idempotency-Replayed"))
+	for _, body := range []string{
+		`{"service":"vm","quantity":"4","unit_price":"0.1","reference":"x","final":true}`,
+		`{"service":"vm","quantity":"4","unit_price":"0.2","reference":"x"}`,
+		`{"service":"vm","quantity":"5","unit_price":"0.1","reference":"x"}`,
+	} {
+		r.refused(422, "idempotency-key-reused", reading("m", body))
+	}
+	r.refused(422, "idempotency-key-reused", reading("n", `{"service":"vm","quantity":"4","unit_price":"0.1","reference":"x"}`))
+	// Another account is another scope.
+	r.fund("demo-2", "10")
+	require.Empty(t, r.must(post("service", "/v1/accounts/demo-2/deductions", "k", `{"amount":"5","service":"vm"}`)).Header.Get("Idempotency-Replayed"))
+}
+
+func TestARefusalBindsNoKey(t *testing.T) {
+	r := newRig(t, nil)
+	c := post("service", "/v1/accounts/demo-1/deductions", "k", `{"amount":"4","service":"vm"}`)
+	r.refused(402, "insufficient-credits", c)
+	r.fund("demo-1", "10")
+	require.Empty(t, r.must(c).Header.Get("Idempotency-Replayed"))
+}
+
+func TestKeyIsNeeded(t *testing.T) {
+	r := newRig(t, nil)
+	for _, operation := range theContract().operations() {
+		method, path, _ := strings.Cut(operation, " ")
+		parameter := theContract().doc.Paths.Value(path).GetOperation(method).Parameters.GetByInAndName("header", "Idempotency-Key")
+		if parameter == nil || !parameter.Required {
+			continue
+		}
+		as, _, _ := strings.Cut(allowed[operation], " ")
+		path = strings.NewReplacer("{account}", "demo-1", "{meter}", "m", "{reservation_id}", "x", "{adjustment_id}", "x").Replace(path)
+		r.refused(400, "idempotency-key-missing", call{as: as, method: method, path: path, body: "{}", wrong: true})
+		for _, key := range []string{strings.Repeat("k", 256), "schlüssel"} {
+			c := call{as: as, method: method, path: path, key: key, body: "{}", wrong: true}
+			require.Equal(t, "Idempotency-Key", r.refused(422, "field-invalid", c).Body["field"])
+		}
+	}
+	two := call{as: "service", method: "POST", path: "/v1/accounts/demo-1/deductions", body: `{"amount":"1","service":"vm"}`, wrong: true,
+		header: http.Header{"Idempotency-Key": {"a", "b"}}}
+	r.refused(422, "field-invalid", two)
+}
+
+// A thousand identical requests at once have one effect, and one answer says so.
+func TestAThousandAtOnce(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1000")
+	const many = 1000
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	fresh := 0
+	ids := map[any]int{}
+	for range many {
+		group.Go(func() {
+			response, err := r.http.Client().Do(r.request(post("service", "/v1/accounts/demo-1/deductions", "same", `{"amount":"1","service":"vm"}`)))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			got, err := readAnswer(response)
+			if err != nil || got.Status != 201 {
+				t.Errorf("%v %d %s", err, got.Status, got.Text)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			ids[got.Body["deduction"].(map[string]any)["id"]]++
+			if got.Header.Get("Idempotency-Replayed") == "" {
+				fresh++
+			}
+		})
+	}
+	group.Wait()
+	require.Equal(t, 1, fresh)
+	require.Len(t, ids, 1)
+	require.Equal(t, "999", r.balance("demo-1")["balance"])
+}
+
+// Ids that the server makes are the first request's, however often it is sent.
+func TestServerMadeIDsAreStable(t *testing.T) {
+	r := newRig(t, nil)
+	for _, c := range []struct {
+		call
+		object string
+	}{
+		{post("support", "/v1/accounts/demo-1/adjustments", "a", `{"amount":"1"}`), "adjustment"},
+		{post("admin", "/dev/accounts/demo-1/purchases", "p", `{"amount":"1"}`), "purchase"},
+	} {
+		first, again := r.must(c.call), r.must(c.call)
+		require.Equal(t, first.Body[c.object], again.Body[c.object])
+		require.Equal(t, "true", again.Header.Get("Idempotency-Replayed"))
+	}
+	require.Equal(t, "1", r.balance("demo-1")["balance"])
+}
+
+func TestIfMatch(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	etag := r.do(get("service", "/v1/accounts/demo-1/balance")).Header.Get("Etag")
+	deduct := func(key, tag string) call {
+		c := post("service", "/v1/accounts/demo-1/deductions", key, `{"amount":"1","service":"vm"}`)
+		c.header = http.Header{"If-Match": {tag}}
+		return c
+	}
+	r.must(deduct("a", etag))
+	require.Equal(t, "true", r.must(deduct("a", etag)).Header.Get("Idempotency-Replayed"), "a repeat is one whatever happened since")
+	r.refused(412, "precondition-failed", deduct("b", etag))
+	r.must(deduct("c", "*"))
+	for _, wrong := range []string{"5", `"x"`, `W/"1"`, `"01"`} {
+		r.refused(422, "field-invalid", deduct("d", wrong))
+	}
+}

@@ -1,0 +1,183 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// moneyField is a place where an amount comes in.
+type moneyField struct{ as, method, path, field, body string }
+
+var moneyFields = []moneyField{
+	{"service", "POST", "/v1/accounts/demo-1/deductions", "amount", `{"service":"vm","amount":%s}`},
+	{"service", "POST", "/v1/accounts/demo-1/refunds", "amount", `{"transaction_id":"00000000-0000-8000-8000-000000000000","amount":%s}`},
+	{"service", "POST", "/v1/accounts/demo-1/reservations", "amount", `{"service":"vm","reservation_id":"r","amount":%s}`},
+	{"service", "POST", "/v1/accounts/demo-1/reservations/r/capture", "amount", `{"amount":%s}`},
+	{"bd", "POST", "/v1/accounts/demo-1/incentives", "amount", `{"amount":%s}`},
+	{"support", "POST", "/v1/accounts/demo-1/adjustments", "amount", `{"amount":%s}`},
+	{"finance", "PUT", "/v1/accounts/demo-1/policy", "allowance", `{"allowance":%s}`},
+	{"finance", "PUT", "/v1/accounts/demo-1/policy", "low_balance_at", `{"low_balance_at":%s}`},
+	{"admin", "POST", "/dev/accounts/demo-1/purchases", "amount", `{"amount":%s}`},
+}
+
+func TestBadAmounts(t *testing.T) {
+	r := newRig(t, nil)
+	bad := []struct{ value, code string }{
+		{`"-1"`, "amount-invalid"}, {`-1`, "amount-invalid"}, {`"0.0000001"`, "amount-invalid"}, {`0.0000001`, "amount-invalid"},
+		{`"1e400"`, "amount-invalid"}, {`1e400`, "amount-invalid"}, {`1e2`, "amount-invalid"},
+		{`"NaN"`, "amount-invalid"}, {`NaN`, "amount-invalid"}, {`"Inf"`, "amount-invalid"}, {`Infinity`, "amount-invalid"}, {`-Infinity`, "amount-invalid"},
+		{`"١٢"`, "amount-invalid"}, {`" 1"`, "amount-invalid"}, {`"1 "`, "amount-invalid"}, {`"1 0"`, "amount-invalid"}, {`""`, "amount-invalid"},
+		{`"+1"`, "amount-invalid"}, {`"1."`, "amount-invalid"}, {`"0x10"`, "amount-invalid"}, {`"1,5"`, "amount-invalid"},
+		{`true`, "amount-invalid"}, {`{}`, "amount-invalid"}, {`[1]`, "amount-invalid"},
+		{`"1000000000000000"`, "amount-too-large"}, {`1000000000000000`, "amount-too-large"}, {`"1000000000.000001"`, "amount-too-large"},
+		{`"` + strings.Repeat("9", 500) + `"`, "amount-too-large"},
+	}
+	for _, f := range moneyFields {
+		for _, b := range bad {
+			signed := strings.Contains(f.path, "adjustments")
+			if signed && strings.HasPrefix(strings.Trim(b.value, `"`), "-1") {
+				continue
+			}
+			got := r.refused(422, b.code, call{as: f.as, method: f.method, path: f.path, key: "k", body: fmt.Sprintf(f.body, b.value), wrong: true})
+			require.Equal(t, f.field, got.Body["field"], "%s %s", f.path, b.value)
+			require.Contains(t, got.Body["detail"], f.field)
+		}
+		if f.method == http.MethodPost {
+			zero := call{as: f.as, method: f.method, path: f.path, key: "k", body: fmt.Sprintf(f.body, `"0"`), wrong: true}
+			require.Equal(t, f.field, r.refused(422, "amount-invalid", zero).Body["field"])
+		}
+	}
+	for _, value := range []string{"0", "-1", "1e400", "NaN", "Inf", "%D9%A1", "+1", "1%20", ""} {
+		got := r.refused(422, "amount-invalid", call{as: "customer:demo-1", method: "GET", path: "/credits/check?amount=" + value, wrong: true})
+		require.Equal(t, "amount", got.Body["field"])
+	}
+	r.refused(422, "amount-too-large", call{as: "customer:demo-1", method: "GET", path: "/credits/check?amount=1000000000000000", wrong: true})
+	require.Equal(t, -1.0, r.balance("demo-1")["revision"], "nothing of all that left an event")
+}
+
+func TestBadReadings(t *testing.T) {
+	r := newRig(t, nil)
+	reading := func(body string) call {
+		return call{as: "service", method: "POST", path: "/v1/accounts/demo-1/meters/m/readings", key: "k", body: body, wrong: true}
+	}
+	for body, want := range map[string][2]string{
+		`{"service":"vm","quantity":"1.0000001","unit_price":"1"}`:         {"quantity-invalid", "quantity"},
+		`{"service":"vm","quantity":"-1","unit_price":"1"}`:                {"quantity-invalid", "quantity"},
+		`{"service":"vm","quantity":"1","unit_price":"0.0000000000001"}`:   {"rate-invalid", "unit_price"},
+		`{"service":"vm","quantity":"1","unit_price":1e-3}`:                {"rate-invalid", "unit_price"},
+		`{"service":"vm","quantity":"1"}`:                                  {"rate-invalid", "unit_price"},
+		`{"service":"vm","unit_price":"1"}`:                                {"quantity-invalid", "quantity"},
+		`{"service":"vm","quantity":"1000000000000","unit_price":"1"}`:     {"amount-too-large", "quantity"},
+		`{"service":"vm","quantity":"1000000000","unit_price":"1000"}`:     {"amount-too-large", "quantity"},
+		`{"service":"credits","quantity":"1","unit_price":"1"}`:            {"field-invalid", "service"},
+		`{"quantity":"1","unit_price":"1"}`:                                {"field-invalid", "service"},
+		`{"service":"vm","quantity":"1","unit_price":"1","final":"maybe"}`: {"field-invalid", "final"},
+	} {
+		require.Equal(t, want[1], r.refused(422, want[0], reading(body)).Body["field"], body)
+	}
+}
+
+func TestBadBodies(t *testing.T) {
+	r := newRig(t, nil)
+	deduct := func(body string) call {
+		return call{as: "service", method: "POST", path: "/v1/accounts/demo-1/deductions", key: "k", body: body, wrong: true}
+	}
+	long := strings.Repeat("x", 129)
+	for _, c := range []struct {
+		status            int
+		code, field, body string
+	}{
+		{400, "field-unknown", "amout", `{"service":"vm","amount":"1","amout":"1"}`},
+		{400, "field-unknown", "Amount", `{"service":"vm","amount":"1","Amount":"1"}`},
+		{400, "body-invalid", "amount", `{"service":"vm","amount":"1","amount":"2"}`},
+		{400, "body-invalid", "", `{"service":"vm","amount":"1"} {}`},
+		{400, "body-invalid", "", `{"service":"vm","amount":"1"`},
+		{400, "body-invalid", "", `["amount"]`},
+		{400, "body-invalid", "", `null`},
+		{400, "body-invalid", "", "{\"service\":\"vm\",\"amount\":\"1\",\"reference\":\"\xff\"}"},
+		{400, "body-invalid", "", `amount=1`},
+		{422, "field-invalid", "service", `{"service":"mainframe","amount":"1"}`},
+		{422, "field-invalid", "service", `{"service":7,"amount":"1"}`},
+		{422, "field-invalid", "reference", `{"service":"vm","amount":"1","reference":"` + long + `"}`},
+		{422, "field-invalid", "reference", `{"service":"vm","amount":"1","reference":"a\u0000b"}`},
+		{422, "field-invalid", "description", `{"service":"vm","amount":"1","description":"` + strings.Repeat("x", 2001) + `"}`},
+		{422, "time-invalid", "effective_at", `{"service":"vm","amount":"1","effective_at":"yesterday"}`},
+		{422, "time-invalid", "effective_at", `{"service":"vm","amount":"1","effective_at":"0001-01-01T00:00:00Z"}`},
+		{422, "time-invalid", "effective_at", `{"service":"vm","amount":"1","effective_at":"9999-12-31T23:59:59-10:00"}`},
+		{422, "time-invalid", "effective_at", `{"service":"vm","amount":"1","effective_at":"2099-01-01T00:00:00Z"}`},
+		{422, "amount-invalid", "amount", ``},
+	} {
+		got := r.refused(c.status, c.code, deduct(c.body))
+		if c.field != "" {
+			require.Equal(t, c.field, got.Body["field"], c.body)
+		}
+	}
+}
+
+func TestBodyLimit(t *testing.T) {
+	r := newRig(t, nil)
+	body := `{"service":"vm","amount":"1","description":"` + strings.Repeat("x", 1<<20) + `"}`
+	c := call{as: "service", method: "POST", path: "/v1/accounts/demo-1/deductions", key: "k", body: body, wrong: true}
+	r.refused(413, "body-too-large", c)
+
+	// A body whose length nobody announced is counted as it comes.
+	request := r.request(c)
+	request.ContentLength, request.Body = -1, readerOnly{strings.NewReader(body)}
+	response, err := r.http.Client().Do(request)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	require.Equal(t, 413, response.StatusCode)
+
+	batch := call{as: "service", method: "POST", path: "/v1/deductions/batch", body: strings.Repeat("\n", 32<<20+1), wrong: true,
+		header: http.Header{"Content-Type": {"application/x-ndjson"}}}
+	r.refused(413, "body-too-large", batch)
+}
+
+// readerOnly hides how much there is to read.
+type readerOnly struct{ *strings.Reader }
+
+func (readerOnly) Close() error { return nil }
+
+func TestBadIDs(t *testing.T) {
+	r := newRig(t, nil)
+	for _, id := range []string{strings.Repeat("a", 129), "a%2Fb", "a%20b", "%C3%A9", "a%00b", "a%0Ab", "..%2F..", "a'b"} {
+		for _, path := range []string{"/v1/accounts/" + id + "/balance", "/v1/accounts/" + id + "/transactions"} {
+			require.Equal(t, "account", r.refused(422, "id-invalid", call{as: "service", method: "GET", path: path, wrong: true}).Body["field"], id)
+		}
+		for _, path := range []string{"/v1/accounts/demo-1/meters/" + id + "/readings", "/v1/accounts/demo-1/reservations/" + id + "/release"} {
+			body := ""
+			if strings.HasSuffix(path, "readings") {
+				body = `{"service":"vm","quantity":"1","unit_price":"1"}`
+			}
+			r.refused(422, "id-invalid", call{as: "service", method: "POST", path: path, key: "k", body: body, wrong: true})
+		}
+	}
+	r.refused(422, "id-invalid", call{as: "service", method: "POST", path: "/v1/accounts/demo-1/reservations", key: "k", wrong: true,
+		body: `{"reservation_id":"a b","amount":"1","service":"vm"}`})
+	r.refused(422, "id-invalid", call{as: "service", method: "GET", path: "/credits/check?amount=1&account=a%20b", wrong: true})
+	r.refused(422, "id-invalid", call{as: "service", method: "GET", path: "/credits/check?amount=1", wrong: true})
+	escaped := r.do(call{as: "service", method: "GET", path: "/v1/accounts/a%40b:c._-/balance", wrong: true}) // the validator doesn't unescape
+	require.Equal(t, "a@b:c._-", escaped.Body["account"])
+}
+
+func TestBadQueries(t *testing.T) {
+	r := newRig(t, nil)
+	const path = "/v1/accounts/demo-1/transactions?"
+	for query, field := range map[string]string{
+		"limit=0": "limit", "limit=1001": "limit", "limit=many": "limit", "type=gift": "type", "service=mainframe": "service",
+		"from=yesterday": "from", "to=2026-13-01T00:00:00Z": "to", "cursor=abc": "cursor", "min_position=-1": "min_position",
+	} {
+		require.Equal(t, field, r.refused(422, "field-invalid", call{as: "service", method: "GET", path: path + query, wrong: true}).Body["field"], query)
+	}
+	r.refused(400, "field-unknown", call{as: "service", method: "GET", path: path + "typ=refund", wrong: true})
+	r.refused(422, "field-invalid", call{as: "service", method: "GET", path: "/v1/accounts/demo-1/balance?consistency=weak", wrong: true})
+	r.fund("demo-1", "1")
+	for query, field := range map[string]string{"from=-1": "from", "with=hashes": "with", "cursor=abc": "cursor", "limit=0": "limit"} {
+		require.Equal(t, field, r.refused(422, "field-invalid", call{as: "auditor", method: "GET", path: "/v1/accounts/demo-1/events?" + query, wrong: true}).Body["field"], query)
+	}
+	r.refused(422, "field-invalid", call{as: "admin", method: "POST", path: "/dev/clock", body: `{"advance":"-5m"}`})
+}

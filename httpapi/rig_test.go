@@ -1,0 +1,346 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/stretchr/testify/require"
+
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+	"iocredits/eventstore/keyring"
+	"iocredits/eventstore/ledger"
+	"iocredits/eventstore/pebblestore"
+	"iocredits/httpapi"
+	"iocredits/projections"
+)
+
+var codec = eventstore.NewCodec(account.EventTypes()...)
+
+// rig is a whole engine in this process, with every store in memory. Whatever
+// goes through do is held against openapi.yaml.
+type rig struct {
+	t      testing.TB
+	store  *pebblestore.Store
+	views  *projections.Views
+	ledger *ledger.Ledger
+	sealer *keyring.Sealer
+	clock  *clock
+	server *httpapi.Server
+	http   *httptest.Server
+	log    *buffer
+}
+
+// parts are what a test may change of an engine before it starts.
+type parts struct {
+	ledger ledger.Options
+	server httpapi.Options
+	// stillViews: the read models don't move until followLog.
+	stillViews bool
+	// before runs on the ledger before there is a server.
+	before func(*ledger.Ledger)
+}
+
+func newRig(t testing.TB, change func(*parts)) *rig {
+	t.Helper()
+	r := &rig{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, log: &buffer{}}
+	logger := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	quiet := slog.New(slog.DiscardHandler)
+	var err error
+	r.store, err = pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: quiet})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = r.store.Close() })
+	r.views, err = projections.Open(t.Context(), "views", projections.Options{FS: vfs.NewMem(), Store: r.store, Codec: codec, Logger: quiet})
+	require.NoError(t, err)
+	keys, err := keyring.Open(t.TempDir(), keyring.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = keys.Close() })
+	r.sealer = keyring.NewSealer(keys, 0)
+
+	p := &parts{
+		ledger: ledger.Options{Store: r.store, Snapshots: r.store, Codec: codec, Names: r.views, Clock: r.clock.Now, Logger: quiet},
+		server: httpapi.Options{
+			Views: r.views, Store: r.store, Codec: codec, Sealer: r.sealer, Keys: testKeys(t), Clock: r.clock.Now, Logger: logger,
+			TopUpURL: "/manage-funds", Dev: &httpapi.Dev{Advance: r.advance},
+		},
+	}
+	if change != nil {
+		change(p)
+	}
+	r.ledger = ledger.New(p.ledger)
+	p.server.Ledger = r.ledger
+	t.Cleanup(func() { _ = r.views.Close() })
+	t.Cleanup(func() { _ = r.ledger.Close(context.Background()) })
+	if !p.stillViews {
+		r.followLog()
+	}
+	if p.before != nil {
+		p.before(r.ledger)
+	}
+	r.server, err = httpapi.New(p.server)
+	require.NoError(t, err)
+	r.http = httptest.NewServer(r.server.Handler())
+	t.Cleanup(r.http.Close)
+	transport := r.http.Client().Transport.(*http.Transport)
+	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = 64, 64
+	return r
+}
+
+// followLog lets the read models run.
+func (r *rig) followLog() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.views.Run(ctx)
+	}()
+	r.t.Cleanup(func() { cancel(); <-done })
+}
+
+func (r *rig) advance(_ context.Context, by time.Duration) error {
+	r.clock.move(by)
+	return nil
+}
+
+// roles are the keys of a test engine: the key of a role is its name.
+var roles = []string{
+	"customer:demo-1", "customer:demo-2", "service", "bd", "finance", "finance2", "support", "auditor", "admin",
+}
+
+func testKeys(t testing.TB) *httpapi.Keys {
+	t.Helper()
+	var specs []httpapi.KeySpec
+	for _, name := range roles {
+		role, acct, _ := strings.Cut(name, ":")
+		id := strings.ReplaceAll(name, ":", ".")
+		specs = append(specs, httpapi.KeySpec{
+			ID: "key." + id, Role: httpapi.Role(strings.TrimRight(role, "2")), Account: acct, Actor: "actor." + id, SHA256: httpapi.HashKey(name),
+		})
+	}
+	keys, err := httpapi.NewKeys(specs)
+	require.NoError(t, err)
+	return keys
+}
+
+// call is a request of a test.
+type call struct {
+	as, method, path, key, body string
+	header                      http.Header
+	// wrong: the request is not one that the contract allows.
+	wrong bool
+}
+
+// answer is an HTTP answer, decoded.
+type answer struct {
+	Status int
+	Header http.Header
+	Text   string
+	Body   map[string]any
+}
+
+func (r *rig) request(c call) *http.Request {
+	r.t.Helper()
+	request, err := http.NewRequestWithContext(r.t.Context(), c.method, r.http.URL+c.path, strings.NewReader(c.body))
+	require.NoError(r.t, err)
+	for name, values := range c.header {
+		request.Header[name] = values
+	}
+	if c.as != "" {
+		request.Header.Set("X-Api-Key", c.as)
+	}
+	if c.key != "" {
+		request.Header.Set("Idempotency-Key", c.key)
+	}
+	if c.body != "" && request.Header.Get("Content-Type") == "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	return request
+}
+
+// do sends a request, and holds it and its answer against the contract.
+func (r *rig) do(c call) answer {
+	r.t.Helper()
+	request := r.request(c)
+	response, err := r.http.Client().Do(request)
+	require.NoError(r.t, err)
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(r.t, err)
+	a := answer{Status: response.StatusCode, Header: response.Header, Text: string(text)}
+	if strings.Contains(response.Header.Get("Content-Type"), "json") && !strings.Contains(response.Header.Get("Content-Type"), "ndjson") {
+		require.NoError(r.t, json.Unmarshal(text, &a.Body), "%s", text)
+	}
+	require.NotEmpty(r.t, a.Header.Get("X-Request-Id"))
+	theContract().check(r.t, request, c, a)
+	return a
+}
+
+// must is do for what has to succeed.
+func (r *rig) must(c call) answer {
+	r.t.Helper()
+	a := r.do(c)
+	require.Equal(r.t, 2, a.Status/100, "%s %s: %d %s", c.method, c.path, a.Status, a.Text)
+	return a
+}
+
+// refused is do for what has to be refused with a code.
+func (r *rig) refused(status int, code string, c call) answer {
+	r.t.Helper()
+	a := r.do(c)
+	require.Equal(r.t, code, a.Body["code"], "%d %s", a.Status, a.Text)
+	require.Equal(r.t, status, a.Status)
+	require.Equal(r.t, "application/problem+json", a.Header.Get("Content-Type"))
+	require.EqualValues(r.t, status, a.Body["status"])
+	return a
+}
+
+func (r *rig) fund(acct, amount string) {
+	r.t.Helper()
+	r.must(call{as: "admin", method: "POST", path: "/dev/accounts/" + acct + "/purchases", body: fmt.Sprintf(`{"amount":%q}`, amount)})
+}
+
+func (r *rig) balance(acct string) map[string]any {
+	r.t.Helper()
+	return r.must(call{as: "service", method: "GET", path: "/v1/accounts/" + acct + "/balance"}).Body
+}
+
+func post(as, path, key, body string) call {
+	return call{as: as, method: "POST", path: path, key: key, body: body}
+}
+
+func get(as, path string) call { return call{as: as, method: "GET", path: path} }
+
+// contractCheck validates traffic against openapi.yaml.
+type contractCheck struct {
+	doc    *openapi3.T
+	router routers.Router
+}
+
+var theContract = sync.OnceValue(func() *contractCheck {
+	for _, kind := range []string{"application/x-ndjson", "text/html", "text/csv"} {
+		openapi3filter.RegisterBodyDecoder(kind, func(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
+			text, err := io.ReadAll(body)
+			return string(text), err
+		})
+	}
+	text, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		panic(err)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(text)
+	if err == nil {
+		err = doc.Validate(context.Background())
+	}
+	if err != nil {
+		panic(err)
+	}
+	router, err := gorillamux.NewRouter(doc)
+	if err != nil {
+		panic(err)
+	}
+	return &contractCheck{doc, router}
+})
+
+func (c *contractCheck) check(t testing.TB, request *http.Request, sent call, got answer) {
+	t.Helper()
+	copied := request.Clone(context.Background())
+	copied.Body = io.NopCloser(strings.NewReader(sent.body))
+	copied.URL.Scheme, copied.URL.Host = "", ""
+	route, params, err := c.router.FindRoute(copied)
+	if err != nil {
+		require.Contains(t, []int{404, 405}, got.Status, "%s %s is not in the contract", request.Method, sent.path)
+		return
+	}
+	in := &openapi3filter.RequestValidationInput{
+		Request: copied, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true},
+	}
+	if !sent.wrong && got.Status != 401 && got.Status != 403 {
+		require.NoError(t, openapi3filter.ValidateRequest(context.Background(), in), "%s %s", request.Method, sent.path)
+	}
+	if got.Status == 500 || got.Body["code"] == "unknown-route" {
+		return // a fault is no part of the contract, nor is a route that isn't there
+	}
+	require.NoError(t, openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: in, Status: got.Status, Header: got.Header,
+		Body: io.NopCloser(bytes.NewReader([]byte(got.Text))), Options: in.Options,
+	}), "%s %s: %s", request.Method, sent.path, got.Text)
+}
+
+// operations lists the contract as "METHOD path".
+func (c *contractCheck) operations() []string {
+	var all []string
+	for path, item := range c.doc.Paths.Map() {
+		for method := range item.Operations() {
+			all = append(all, method+" "+path)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) move(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(by)
+}
+
+// buffer is a log that may be read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+var errBroken = errors.New("broken")
+
+// readAnswer decodes an answer outside of the test's goroutine.
+func readAnswer(response *http.Response) (answer, error) {
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	a := answer{Status: response.StatusCode, Header: response.Header, Text: string(text)}
+	if err != nil {
+		return a, err
+	}
+	return a, json.Unmarshal(text, &a.Body)
+}

@@ -1,0 +1,172 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/require"
+
+	"iocredits/httpapi/api"
+)
+
+// step is a request of the tour; into is what its answer must be exactly: no
+// member that the contract doesn't have.
+type step struct {
+	call
+	status int
+	into   any
+}
+
+// TestEveryRoute goes through every operation of the contract once, with success.
+func TestEveryRoute(t *testing.T) {
+	r := newRig(t, nil)
+	const a = "/v1/accounts/demo-1"
+	id := func(answer map[string]any, object string) string {
+		return answer[object].(map[string]any)["id"].(string)
+	}
+	var covered []string
+	run := func(s step) map[string]any {
+		t.Helper()
+		got := r.do(s.call)
+		require.Equal(t, s.status, got.Status, "%s %s: %s", s.method, s.path, got.Text)
+		if s.into != nil {
+			require.NoError(t, json.Unmarshal([]byte(got.Text), s.into, json.RejectUnknownMembers(true)), got.Text)
+		}
+		request := r.request(s.call)
+		request.URL.Scheme, request.URL.Host = "", ""
+		route, _, err := theContract().router.FindRoute(request)
+		require.NoError(t, err)
+		covered = append(covered, s.method+" "+route.Path)
+		return got.Body
+	}
+
+	run(step{post("admin", "/dev/accounts/demo-1/purchases", "", `{"amount":"250"}`), 201, &api.DevPurchaseAnswer{}})
+	run(step{post("bd", a+"/incentives", "i", `{"amount":25,"campaign":"welcome","expires_at":"2099-12-31T00:00:00Z"}`), 201, &api.IncentiveAnswer{}})
+	deducted := run(step{post("service", a+"/deductions", "d", `{"amount":"18.40","service":"ray","reference":"ray-7","description":"Ray cluster, 2 h"}`), 201, &api.DeductionAnswer{}})
+	require.Equal(t, "18.4", deducted["deduction"].(map[string]any)["amount"])
+	run(step{post("service", a+"/meters/m-1/readings", "m", `{"service":"inference","quantity":1374,"unit_price":"0.00000013","reference":"run-7"}`), 201, &api.ReadingAnswer{}})
+	refunded := run(step{post("support", a+"/refunds", "r", `{"transaction_id":"`+id(deducted, "deduction")+`","amount":"7.2","reason":"ended early"}`), 201, &api.RefundAnswer{}})
+	require.Equal(t, "7.2", refunded["refund"].(map[string]any)["refunded"])
+	run(step{post("service", a+"/reservations", "h1", `{"reservation_id":"k8s","amount":"40","service":"kubernetes","expires_at":"2099-12-31T00:00:00Z"}`), 201, &api.ReservationAnswer{}})
+	captured := run(step{post("service", a+"/reservations/k8s/capture", "h2", `{"amount":"12"}`), 200, &api.ReservationAnswer{}})
+	require.Equal(t, "28", captured["reservation"].(map[string]any)["held"])
+	run(step{post("support", a+"/refunds", "r2", `{"transaction_id":"`+id(captured, "deduction")+`"}`), 201, &api.RefundAnswer{}})
+	released := run(step{post("service", a+"/reservations/k8s/release", "h3", ""), 200, &api.ReservationAnswer{}})
+	require.Equal(t, "closed", released["reservation"].(map[string]any)["status"])
+	asked := run(step{post("support", a+"/adjustments", "a1", `{"amount":"-3.5","reason":"charged twice","related_transaction":"`+id(deducted, "deduction")+`"}`), 201, &api.AdjustmentAnswer{}})
+	run(step{post("finance", a+"/adjustments/"+id(asked, "adjustment")+"/approve", "a2", `{}`), 200, &api.AdjustmentAnswer{}})
+	run(step{post("finance", a+"/freeze", "", `{"reason":"under review"}`), 200, &api.CommandAnswer{}})
+	run(step{post("admin", a+"/unfreeze", "u", ``), 200, &api.CommandAnswer{}})
+	run(step{call{as: "finance", method: "PUT", path: a + "/policy", body: `{"allowance":"25","grace_minutes":10}`}, 200, &api.PolicyAnswer{}})
+	run(step{call{as: "service", method: "POST", path: "/v1/deductions/batch", header: http.Header{"Content-Type": {"application/x-ndjson"}},
+		body: `{"account":"demo-1","key":"b-1","amount":"0.25","service":"inference"}` + "\n"}, 200, &api.BatchAnswer{}})
+	run(step{post("admin", "/dev/clock", "", `{"advance":"5m"}`), 200, &api.ClockAnswer{}})
+
+	run(step{get("customer:demo-1", "/credits/check?amount=1.5"), 200, &api.Check{}})
+	run(step{get("customer:demo-1", a+"/balance"), 200, &api.Balance{}})
+	run(step{get("customer:demo-1", a+"/transactions?limit=3"), 200, &api.TransactionList{}})
+	run(step{get("support", a+"/transactions/"+id(deducted, "deduction")), 200, &api.Transaction{}})
+	run(step{get("auditor", a+"/events?with=balance"), 200, &api.EventList{}})
+	for _, open := range []string{"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/clients"} {
+		run(step{get("", open), 200, nil})
+	}
+	slices.Sort(covered)
+	require.Equal(t, theContract().operations(), slices.Compact(covered))
+}
+
+func TestCommandAnswer(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	got := r.must(post("service", "/v1/accounts/demo-1/deductions", "k", `{"amount":4,"service":"vm","reference":"vm-31","description":"VM, 3 h"}`))
+	entries := got.Body["transactions"].([]any)
+	require.Len(t, entries, 1)
+	entry := entries[0].(map[string]any)
+	require.Equal(t, map[string]any{
+		"transaction_id": got.Body["deduction"].(map[string]any)["id"],
+		"account":        "demo-1", "service": "vm", "type": "deduction", "amount": "-4", "held": "0", "balance_after": "6",
+		"recorded_at": "2026-03-01T12:00:00Z", "effective_at": "2026-03-01T12:00:00Z", "reference": "vm-31", "description": "VM, 3 h",
+		"actor": "actor.service", "lots": []any{map[string]any{"lot": 0.0, "class": "purchased", "amount": "4"}},
+		"related_transaction": nil, "revision": 1.0, "position": got.Body["position"],
+	}, entry)
+	balance := got.Body["balance"].(map[string]any)
+	require.Equal(t, "6", balance["balance"])
+	require.Equal(t, "16", balance["spendable"], "the allowance of an account that has paid")
+	require.Equal(t, 1.0, balance["revision"])
+
+	// The history has the same entry.
+	require.Equal(t, entry, r.must(get("auditor", "/v1/accounts/demo-1/transactions/"+entry["transaction_id"].(string))).Body)
+	r.refused(404, "unknown-transaction", get("auditor", "/v1/accounts/demo-2/transactions/"+entry["transaction_id"].(string)))
+	r.refused(404, "unknown-transaction", get("auditor", "/v1/accounts/demo-1/transactions/nonsense"))
+}
+
+func TestAnAccountNeverSeen(t *testing.T) {
+	r := newRig(t, nil)
+	b := r.balance("nobody")
+	require.Equal(t, "0", b["balance"])
+	require.Equal(t, -1.0, b["revision"])
+	require.Nil(t, b["recorded_at"])
+	require.Empty(t, r.must(get("service", "/v1/accounts/nobody/transactions")).Body["items"])
+	r.refused(404, "unknown-account", get("auditor", "/v1/accounts/nobody/events"))
+}
+
+func TestDeadlinesComeWithTheCommand(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	r.must(post("bd", "/v1/accounts/demo-1/incentives", "i", `{"amount":"5","expires_at":"2026-03-01T13:00:00Z"}`))
+	r.clock.move(2 * 3600e9)
+	got := r.must(post("service", "/v1/accounts/demo-1/deductions", "d", `{"amount":"1","service":"vm"}`))
+	entries := got.Body["transactions"].([]any)
+	require.Len(t, entries, 2, "the expiry that was due, and the deduction")
+	require.Equal(t, "expiry", entries[0].(map[string]any)["type"])
+	require.Equal(t, entries[1].(map[string]any)["transaction_id"], got.Body["deduction"].(map[string]any)["id"])
+}
+
+func TestAdjustmentNeedsOtherPeople(t *testing.T) {
+	r := newRig(t, nil)
+	const path = "/v1/accounts/demo-1/adjustments"
+	asked := r.must(post("support", path, "a", `{"amount":"1000","reason":"goodwill"}`)).Body
+	require.Equal(t, "requested", asked["adjustment"].(map[string]any)["status"])
+	require.Equal(t, "goodwill", asked["adjustment"].(map[string]any)["reason"])
+	approve := path + "/" + asked["adjustment"].(map[string]any)["id"].(string) + "/approve"
+	object := func(body map[string]any) map[string]any { return body["adjustment"].(map[string]any) }
+	once := r.must(post("finance", approve, "b", "")).Body
+	require.Equal(t, "requested", object(once)["status"])
+	require.Equal(t, []any{"actor.finance"}, object(once)["approved_by"])
+	r.refused(403, "self-approval", post("finance", approve, "c", ""))
+	twice := r.must(post("finance2", approve, "d", "")).Body
+	require.Equal(t, "approved", object(twice)["status"])
+	require.Equal(t, []any{"actor.finance", "actor.finance2"}, object(twice)["approved_by"])
+	require.Equal(t, "goodwill", object(twice)["reason"])
+	require.Equal(t, object(twice), object(r.must(post("support", path, "a", `{"amount":"1000","reason":"goodwill"}`)).Body), "the object of a replay is today's")
+	require.Equal(t, "1000", twice["balance"].(map[string]any)["promotional"])
+	wrong := r.refused(409, "wrong-status", post("finance2", approve, "e", ""))
+	require.Equal(t, "approved", wrong.Body["current_status"], "a figure must not take the place of RFC 9457's status")
+	r.refused(404, "unknown-adjustment", post("finance", path+"/none/approve", "f", ""))
+}
+
+func TestNotFoundAndMethods(t *testing.T) {
+	r := newRig(t, nil)
+	r.refused(404, "unknown-route", call{method: "GET", path: "/nothing", wrong: true})
+	r.refused(405, "method-not-allowed", call{method: "DELETE", path: "/healthz", wrong: true})
+	r.refused(404, "unknown-route", get("", "/docs/nothing"))
+	production := newRig(t, func(p *parts) { p.server.Dev = nil })
+	for _, path := range []string{"/dev/clock", "/dev/accounts/demo-1/purchases"} {
+		require.Equal(t, 404, production.do(call{as: "admin", method: "POST", path: path, body: `{}`, wrong: true}).Status)
+	}
+}
+
+func TestDocs(t *testing.T) {
+	r := newRig(t, nil)
+	index := r.must(get("", "/docs")).Text
+	for _, operation := range theContract().operations() {
+		_, path, _ := strings.Cut(operation, " ")
+		require.Contains(t, index, path)
+	}
+	require.Contains(t, r.must(get("", "/docs/problems")).Text, `id="insufficient-credits"`)
+	require.Contains(t, r.must(get("", "/docs/access")).Text, "/v1/deductions/batch")
+	require.Contains(t, r.must(get("", "/docs/operators")).Text, "<table>")
+	require.Contains(t, r.must(get("", "/openapi.json")).Text, `"x-roles":["customer","service"]`)
+}
