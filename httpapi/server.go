@@ -15,6 +15,7 @@ import (
 	"iocredits/eventstore"
 	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
+	"iocredits/eventstore/transparency"
 	"iocredits/projections"
 )
 
@@ -46,8 +47,19 @@ type Options struct {
 	// MaxBatchBytes bounds the bodies of all batches under way together.
 	MaxBatchBytes int64
 
+	// Audit signs and proves; nil where nothing is signed.
+	Audit *Audit
+
 	// Dev opens the routes under /dev; nil in production.
 	Dev *Dev
+}
+
+// Audit is what the proofs of /v1/audit rest on.
+type Audit struct {
+	Notary      *transparency.Notary
+	Checkpoints *transparency.File
+	// PublicKey is the signer's, as people pass it on.
+	PublicKey string
 }
 
 // Dev is what only development may do.

@@ -25,6 +25,8 @@ type serveCmd struct {
 	Dev     bool   `help:"For development: keys of its own, a clock that can be moved, purchases without payment. Loopback only."`
 	Samples string `help:"With --dev: put the samples of this folder in, once." placeholder:"DIR"`
 
+	Signer string `help:"Private key that signs checkpoints of the log, made by keys create-signer; without it nothing is signed." placeholder:"FILE"`
+
 	TopUpURL string `help:"Where a customer who is short of credits is sent." default:"/manage-funds" placeholder:"URL"`
 
 	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
@@ -102,13 +104,22 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener net
 	if err != nil {
 		return err
 	}
+	signer, err := c.openSigner(dir)
+	if err != nil {
+		return err
+	}
 	s, err := c.open(ctx, dir, clock, logger)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.openNotary(dir, signer, clock, logger); err != nil {
+		return err
+	}
+	sealer := keyring.NewSealer(s.keyring, c.MaxAccounts)
+	s.control = newControl(dir, s, sealer, logger)
 	server, err := httpapi.New(httpapi.Options{
-		Ledger: s.ledger, Views: s.views, Store: s.store, Codec: s.codec, Sealer: keyring.NewSealer(s.keyring, c.MaxAccounts),
+		Ledger: s.ledger, Views: s.views, Store: s.store, Codec: s.codec, Sealer: sealer, Audit: s.audit(signer),
 		Keys: keys, Clock: clock, Logger: logger, Metrics: s.metrics, TopUpURL: c.TopUpURL,
 		RequestTimeout: c.RequestTimeout, ShutdownTimeout: c.ShutdownTimeout,
 		Dev: dev.api(s.reactor),

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -237,4 +239,34 @@ func TestSumsPassAnInt64(t *testing.T) {
 	require.Equal(t, journal.Sum{}, back.Open())
 	require.Error(t, back.UnmarshalBinary(stored[1:]))
 	require.Error(t, back.UnmarshalBinary(append([]byte{200}, stored[1:]...)))
+}
+
+// TestSamplesBalance: whatever was ever written can be booked.
+func TestSamplesBalance(t *testing.T) {
+	codec := map[string]domain.EventType{}
+	for _, typ := range account.EventTypes() {
+		codec[typ.Name] = typ
+	}
+	files, err := filepath.Glob("../../testdata/events/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		name, _, _ := strings.Cut(filepath.Base(file), ".")
+		typ, known := codec[name]
+		require.True(t, known, file)
+		event := typ.New()
+		require.NoError(t, json.Unmarshal(data, event), file)
+		if typ.Upcast != nil {
+			event = typ.Upcast(event)
+		}
+		postings, err := journal.Of(event, 7)
+		require.NoError(t, err, file)
+		var sum domain.Amount
+		for _, p := range postings {
+			sum += p.Amount
+		}
+		require.Zero(t, sum, file)
+	}
 }
