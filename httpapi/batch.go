@@ -92,7 +92,7 @@ func (b *batch) read(text []byte) batchLine {
 	}
 	request, err := b.requestOf(&line)
 	if err != nil {
-		return batchLine{key: line.Key, err: err}
+		return batchLine{key: clip(line.Key), err: err}
 	}
 	b.requests = append(b.requests, request)
 	return batchLine{key: line.Key, request: len(b.requests) - 1}

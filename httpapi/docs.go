@@ -59,7 +59,7 @@ func renderPages(c *contract) (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := render(pageIndex, "The API", "api.html", map[string]any{"Intro": intro, "Sections": sectionsOf(c)}); err != nil {
+	if err := render(pageIndex, "The API", "api.html", map[string]any{"Intro": intro, "Sections": sectionsOf(c), "Objects": objectsOf(c)}); err != nil {
 		return nil, fmt.Errorf("docs: %w", err)
 	}
 	if err := render(pageProblems, "Problems", "problems.html", problemRows()); err != nil {

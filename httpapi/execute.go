@@ -2,12 +2,14 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 
 	"github.com/go-json-experiment/json"
 
 	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
+	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
 )
 
@@ -74,6 +76,17 @@ func (k *call) seal(field, account string, text *string) (domain.Sealed, error) 
 	return k.server.opts.Sealer.Seal(k.ctx, account, *text)
 }
 
+// unreadable stands for a text that this keyring can't open.
+const unreadable = "[unreadable]"
+
+// openText opens a free text for an answer. One that can't be opened, because
+// the keyring is an older one, is said to be so: the figures beside it are right,
+// and nobody is helped by not seeing them.
 func (s *Server) openText(ctx context.Context, account string, sealed domain.Sealed) (string, error) {
-	return s.opts.Sealer.Open(ctx, account, sealed)
+	text, err := s.opts.Sealer.Open(ctx, account, sealed)
+	if errors.Is(err, keyring.ErrDamaged) || errors.Is(err, keyring.ErrKeyMissing) {
+		s.opts.Logger.Error("a text can't be opened", "account", account, "error", err)
+		return unreadable, nil
+	}
+	return text, err
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,7 +15,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"iocredits/domain"
+	"iocredits/domain/account"
 	"iocredits/eventstore"
+	"iocredits/eventstore/ledger"
 )
 
 func TestReadYourWrites(t *testing.T) {
@@ -223,4 +227,30 @@ func TestSealedText(t *testing.T) {
 	require.NoError(t, r.sealer.Destroy(t.Context(), "demo-1"))
 	require.Contains(t, r.must(list).Text, "[erased]")
 	require.Equal(t, "9", r.balance("demo-1")["balance"])
+}
+
+// A text that doesn't open hides no figure; a file that breaks off is cut, so
+// that it can't pass for a whole one.
+func TestTextsThatDoNotOpen(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	_, err := r.ledger.Execute(t.Context(), ledger.Request{
+		Account: "demo-1", Actor: "test", Do: account.Deduct{Amount: domain.Credit, Service: domain.ServiceVM, Description: "s1.1.AAAA"},
+	})
+	require.NoError(t, err)
+	list := get("support", "/v1/accounts/demo-1/transactions")
+	entry := r.must(list).Body["items"].([]any)[0].(map[string]any)
+	require.Equal(t, "[unreadable]", entry["description"])
+	require.Equal(t, "-1", entry["amount"])
+
+	r.sealer.Forget("demo-1")
+	require.NoError(t, r.keys.Close())
+	r.refused(500, "internal", list)
+	list.header = http.Header{"Accept": {"text/csv"}}
+	response, err := r.http.Client().Do(r.request(list))
+	if err == nil {
+		_, err = io.ReadAll(response.Body)
+		_ = response.Body.Close()
+	}
+	require.Error(t, err)
 }

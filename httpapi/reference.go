@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"cmp"
+	"fmt"
 	"html/template"
 	"maps"
 	"slices"
@@ -21,18 +22,70 @@ type reference struct {
 	ID, Method, Path, Summary string
 	About                     template.HTML
 	Roles                     []Role
-	NeedsKey                  bool
 	Inputs                    []input
 	Example                   string
 	Answers                   []answerRow
 }
 
 type input struct {
-	Name, In, Kind, About string
-	Required              bool
+	Name, In string
+	Kind     kind
+	About    template.HTML
+	Required bool
 }
 
-type answerRow struct{ Status, About, Kind string }
+type answerRow struct {
+	Status string
+	Kind   kind
+	About  template.HTML
+}
+
+// object is a schema: one with members, or a plain one of a kind.
+type object struct {
+	Name    string
+	Kind    kind
+	About   template.HTML
+	Members []input
+}
+
+// about renders a description of the contract.
+func about(text string) template.HTML {
+	html, err := toHTML([]byte(text))
+	if err != nil {
+		return template.HTML(template.HTMLEscapeString(text)) //nolint:gosec // escaped
+	}
+	return html
+}
+
+// objectsOf lists the schemas, for the links of kinds.
+func objectsOf(c *contract) []object {
+	var all []object
+	schemas := c.document.Components.Schemas
+	for _, name := range slices.Sorted(maps.Keys(schemas)) {
+		o := object{Name: name, About: about(schemas[name].Value.Description)}
+		for _, part := range append(openapi3.SchemaRefs{schemas[name]}, schemas[name].Value.AllOf...) {
+			o.Members = append(o.Members, membersOf(part.Value)...)
+		}
+		if len(o.Members) == 0 {
+			o.Kind = kindOf(&openapi3.SchemaRef{Value: schemas[name].Value})
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
+func membersOf(s *openapi3.Schema) []input {
+	var all []input
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+		p := s.Properties[name]
+		text := p.Value.Description
+		if p.Ref != "" {
+			text = "" // that of the kind, which is a link away
+		}
+		all = append(all, input{name, "body", kindOf(p), about(text), slices.Contains(s.Required, name)})
+	}
+	return all
+}
 
 func sectionsOf(c *contract) []section {
 	var sections []section
@@ -52,14 +105,13 @@ func sectionsOf(c *contract) []section {
 }
 
 func referenceOf(method, path string, item *openapi3.PathItem, op *openapi3.Operation) reference {
-	about, _ := toHTML([]byte(op.Description))
 	r := reference{
-		ID: op.OperationID, Method: method, Path: path, Summary: op.Summary, About: about,
+		ID: op.OperationID, Method: method, Path: path, Summary: op.Summary, About: about(op.Description),
 		Roles: access[method+" "+path],
 	}
 	for _, list := range []openapi3.Parameters{item.Parameters, op.Parameters} {
 		for _, p := range list {
-			r.Inputs = append(r.Inputs, input{p.Value.Name, p.Value.In, kindOf(p.Value.Schema), p.Value.Description, p.Value.Required})
+			r.Inputs = append(r.Inputs, input{p.Value.Name, p.Value.In, kindOf(p.Value.Schema), about(p.Value.Description), p.Value.Required})
 		}
 	}
 	if op.RequestBody != nil {
@@ -69,7 +121,7 @@ func referenceOf(method, path string, item *openapi3.PathItem, op *openapi3.Oper
 	}
 	for _, status := range slices.Sorted(maps.Keys(op.Responses.Map())) {
 		answer := op.Responses.Value(status).Value
-		row := answerRow{Status: status, About: valueOf(answer.Description)}
+		row := answerRow{Status: status, About: about(valueOf(answer.Description))}
 		for _, content := range answer.Content {
 			row.Kind = kindOf(content.Schema)
 		}
@@ -79,11 +131,7 @@ func referenceOf(method, path string, item *openapi3.PathItem, op *openapi3.Oper
 }
 
 func (r *reference) addBody(content *openapi3.MediaType) {
-	schema := content.Schema.Value
-	for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
-		p := schema.Properties[name]
-		r.Inputs = append(r.Inputs, input{name, "body", kindOf(p), p.Value.Description, slices.Contains(schema.Required, name)})
-	}
+	r.Inputs = append(r.Inputs, membersOf(content.Schema.Value)...)
 	slices.SortStableFunc(r.Inputs, func(a, b input) int { return cmp.Compare(rank(a), rank(b)) })
 	switch example := content.Example.(type) {
 	case string:
@@ -103,18 +151,36 @@ func rank(i input) int {
 	return place
 }
 
-func kindOf(s *openapi3.SchemaRef) string {
+// kind is what a value is: a schema to follow, or a plain type.
+type kind struct{ Text, Schema string }
+
+func kindOf(s *openapi3.SchemaRef) kind {
 	if s == nil {
-		return ""
+		return kind{}
 	}
 	if name, named := strings.CutPrefix(s.Ref, "#/components/schemas/"); named {
-		return name
+		return kind{name, name}
 	}
-	if s.Value.Format != "" {
-		return s.Value.Format
+	switch {
+	case len(s.Value.AllOf) == 1:
+		return kindOf(s.Value.AllOf[0])
+	case s.Value.Items != nil:
+		of := kindOf(s.Value.Items)
+		return kind{"list of " + of.Text, of.Schema}
+	case len(s.Value.Enum) > 0:
+		return kind{Text: enumText(s.Value.Enum)}
+	case s.Value.Format != "":
+		return kind{Text: s.Value.Format}
+	case s.Value.Type != nil && len(*s.Value.Type) > 0:
+		return kind{Text: (*s.Value.Type)[0]}
 	}
-	if types := s.Value.Type; types != nil && len(*types) > 0 {
-		return (*types)[0]
+	return kind{}
+}
+
+func enumText(values []any) string {
+	texts := make([]string, len(values))
+	for i, value := range values {
+		texts[i] = fmt.Sprint(value)
 	}
-	return ""
+	return strings.Join(texts, " | ")
 }

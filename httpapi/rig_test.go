@@ -43,6 +43,7 @@ type rig struct {
 	views  *projections.Views
 	ledger *ledger.Ledger
 	sealer *keyring.Sealer
+	keys   *keyring.FileKeys
 	clock  *clock
 	server *httpapi.Server
 	http   *httptest.Server
@@ -70,10 +71,10 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 	t.Cleanup(func() { _ = r.store.Close() })
 	r.views, err = projections.Open(t.Context(), "views", projections.Options{FS: vfs.NewMem(), Store: r.store, Codec: codec, Logger: quiet})
 	require.NoError(t, err)
-	keys, err := keyring.Open(t.TempDir(), keyring.Options{})
+	r.keys, err = keyring.Open(t.TempDir(), keyring.Options{})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = keys.Close() })
-	r.sealer = keyring.NewSealer(keys, 0)
+	t.Cleanup(func() { _ = r.keys.Close() })
+	r.sealer = keyring.NewSealer(r.keys, 0)
 
 	p := &parts{
 		ledger: ledger.Options{Store: r.store, Snapshots: r.store, Codec: codec, Names: r.views, Clock: r.clock.Now, Logger: quiet},

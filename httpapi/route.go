@@ -120,17 +120,22 @@ func (s *Server) endpoint(rt *route, h echo.HandlerFunc) echo.HandlerFunc {
 		request := c.Request()
 		k := &call{Context: c, server: s, route: rt, requestID: s.requestID(request), ctx: request.Context()}
 		c.Response().Header()["X-Request-Id"] = []string{k.requestID}
-		if err := k.handle(h); err != nil {
-			if c.Response().Committed {
-				s.opts.Logger.Warn("answer broke off", "request_id", k.requestID, "route", rt.name, "error", err)
-			} else {
-				s.writeProblem(k, err)
-			}
+		err := k.handle(h)
+		broken := err != nil && c.Response().Committed
+		switch {
+		case broken:
+			s.opts.Logger.Error("answer broke off", "request_id", k.requestID, "route", rt.name, "error", err)
+		case err != nil:
+			s.writeProblem(k, err)
 		}
 		took := time.Since(start)
 		rt.metrics.observe(c.Response().Status, took)
 		if s.opts.Logger.Enabled(k.ctx, slog.LevelDebug) {
 			s.logAccess(k, took)
+		}
+		if broken {
+			// Half a file must not look like a whole one: the connection is cut.
+			panic(http.ErrAbortHandler)
 		}
 		return nil
 	}
@@ -225,6 +230,7 @@ func (k *call) send(status int, contentType []string, d *document) {
 	response := k.Response()
 	header := response.Header()
 	header["Content-Type"] = contentType
+	header["Cache-Control"] = noCache
 	header["Content-Length"] = []string{strconv.Itoa(len(d.b))}
 	response.WriteHeader(status)
 	_, _ = response.Write(d.b) // a client that has gone has no use for an error
@@ -235,6 +241,8 @@ func (k *call) send(status int, contentType []string, d *document) {
 var (
 	jsonType    = []string{"application/json"}
 	problemType = []string{"application/problem+json"}
+	// Answers are somebody's own, and old ones are wrong ones.
+	noCache = []string{"private, no-cache"}
 )
 
 func (s *Server) logAccess(k *call, took time.Duration) {

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -164,6 +165,10 @@ func TestDocs(t *testing.T) {
 	for _, operation := range theContract().operations() {
 		_, path, _ := strings.Cut(operation, " ")
 		require.Contains(t, index, path)
+	}
+	// Every link inside the page has its place.
+	for _, link := range regexp.MustCompile(`href="#([^"]+)"`).FindAllStringSubmatch(index, -1) {
+		require.Contains(t, index, `id="`+link[1]+`"`)
 	}
 	require.Contains(t, r.must(get("", "/docs/problems")).Text, `id="insufficient-credits"`)
 	require.Contains(t, r.must(get("", "/docs/access")).Text, "/v1/deductions/batch")
