@@ -34,6 +34,15 @@ var access = map[string][]Role{
 	"POST /v1/accounts/{account}/unfreeze":                              {RoleFinance, RoleAdmin},
 	"PUT /v1/accounts/{account}/policy":                                 {RoleFinance, RoleAdmin},
 
+	"POST /v1/accounts/{account}/forget": {RoleAdmin},
+
+	"GET /v1/audit/checkpoint":         {RoleAuditor},
+	"GET /v1/audit/proofs/inclusion":   {RoleAuditor},
+	"GET /v1/audit/proofs/consistency": {RoleAuditor},
+	"GET /v1/audit/trial-balance":      {RoleAuditor},
+	"GET /v1/audit/journal":            {RoleAuditor},
+	"GET /v1/audit/verify/{account}":   {RoleAuditor},
+
 	"POST /dev/clock":                        {RoleAdmin},
 	"POST /dev/accounts/{account}/purchases": {RoleAdmin},
 

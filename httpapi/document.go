@@ -88,6 +88,12 @@ func (d *document) texts(name string, values []string) {
 	d.end()
 }
 
+// string writes an element of an array.
+func (d *document) string(value string) {
+	d.comma()
+	d.b, _ = jsontext.AppendQuote(d.b, value)
+}
+
 // optional leaves the member out if there is no text.
 func (d *document) optional(name, value string) {
 	if value != "" {

@@ -3,12 +3,29 @@ package httpapi
 import (
 	"context"
 
+	"github.com/labstack/echo/v4"
+
 	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
 	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
+	"iocredits/httpapi/api"
 )
+
+// ForgetAccount is POST …/forget.
+func (h handlers) ForgetAccount(c echo.Context, name api.Account) error {
+	k := callOf(c)
+	var request api.ForgetRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	result, err := Forget(k.ctx, h.opts.Ledger, h.opts.Sealer, k.request(name, "", order{}), request.Reason)
+	if err != nil {
+		return err
+	}
+	return k.answer(statusOK, result, nil)
+}
 
 // Forget destroys the key under which an account's free text is sealed, then
 // leaves the event that says so: the event is never ahead of the truth. If it is

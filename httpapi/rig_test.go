@@ -23,6 +23,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/note"
 
 	"iocredits/domain/account"
 	"iocredits/eventstore"
@@ -48,6 +49,8 @@ type rig struct {
 	server *httpapi.Server
 	http   *httptest.Server
 	log    *buffer
+	// verifier is of what the engine signs.
+	verifier note.Verifier
 }
 
 // parts are what a test may change of an engine before it starts.
@@ -80,7 +83,7 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 		ledger: ledger.Options{Store: r.store, Snapshots: r.store, Codec: codec, Names: r.views, Clock: r.clock.Now, Logger: quiet},
 		server: httpapi.Options{
 			Views: r.views, Store: r.store, Codec: codec, Sealer: r.sealer, Keys: testKeys(t), Clock: r.clock.Now, Logger: logger,
-			TopUpURL: "/manage-funds", Dev: &httpapi.Dev{Advance: r.advance},
+			TopUpURL: "/manage-funds", Dev: &httpapi.Dev{Advance: r.advance}, Audit: r.newAudit(quiet),
 		},
 	}
 	if change != nil {

@@ -15,11 +15,11 @@ import (
 	"iocredits/eventstore"
 )
 
-// Image is the database of views that nobody runs: a copy of a live engine's, or
+// Image is the views' database as of one moment: a live engine's, a copy of it, or
 // a stopped one's. It is only ever read: an auditor holds it against the log.
 type Image struct {
-	db       *pebble.DB
-	free     func()
+	db       pebble.Reader
+	end      func() error
 	position eventstore.Position
 	format   string
 }
@@ -42,13 +42,33 @@ func OpenImage(dir string, fs vfs.FS, logger *slog.Logger) (*Image, bool, error)
 		cache.Unref()
 		return nil, false, fmt.Errorf("open read models %s: %w", dir, err)
 	}
-	i := &Image{db: db, free: cache.Unref}
+	i, err := newImage(db, func() error {
+		defer cache.Unref()
+		return db.Close()
+	})
+	return i, err == nil, err
+}
+
+func newImage(db pebble.Reader, end func() error) (*Image, error) {
 	c, err := readCheckpoint(db)
 	if err != nil {
-		return nil, false, errors.Join(err, i.Close())
+		return nil, errors.Join(err, end())
 	}
-	i.position, i.format = c.Position, c.Format
-	return i, true, nil
+	return &Image{db: db, end: end, position: c.Position, format: c.Format}, nil
+}
+
+// Image gives the views as of this moment, to be closed soon: it holds up a
+// rebuild that would replace them.
+func (v *Views) Image() (*Image, error) {
+	g, leave, err := v.enter()
+	if err != nil {
+		return nil, err
+	}
+	db := g.db.NewSnapshot()
+	return newImage(db, func() error {
+		defer leave()
+		return db.Close()
+	})
 }
 
 // Position is that of the last event in the views.
@@ -58,10 +78,7 @@ func (i *Image) Position() eventstore.Position { return i.position }
 func (i *Image) Format() string { return i.format }
 
 // Close closes the image.
-func (i *Image) Close() error {
-	defer i.free()
-	return i.db.Close()
-}
+func (i *Image) Close() error { return i.end() }
 
 // Row is one entry of the views, as bytes.
 type Row struct{ Key, Value []byte }
