@@ -32,6 +32,9 @@ const (
 	CodeUnknownTransaction    Code = "unknown-transaction"
 	CodeUnknownAdjustment     Code = "unknown-adjustment"
 	CodeUnknownPurchase       Code = "unknown-purchase"
+	CodeUnknownPayment        Code = "unknown-payment"
+	CodeUnknownCreditRequest  Code = "unknown-credit-request"
+	CodeUnknownDeployment     Code = "unknown-deployment"
 	CodeUnknownRoute          Code = "unknown-route"
 	CodeMethodNotAllowed      Code = "method-not-allowed"
 	CodeReservationClosed     Code = "reservation-closed"
@@ -42,6 +45,7 @@ const (
 	CodeRefundExceeds         Code = "refund-exceeds-deduction"
 	CodeCaptureExceeds        Code = "capture-exceeds-reservation"
 	CodeNotADeduction         Code = "not-a-deduction"
+	CodePaymentMethod         Code = "payment-method-unsupported"
 	CodeLimitExceeded         Code = "limit-exceeded"
 	CodeIdempotencyKeyMissing Code = "idempotency-key-missing"
 	CodeIdempotencyKeyReused  Code = "idempotency-key-reused"
@@ -59,7 +63,8 @@ func Codes() []Code {
 		CodeFieldInvalid, CodeFieldUnknown, CodeBodyInvalid, CodeBodyTooLarge, CodeTimeInvalid,
 		CodeInsufficientCredits, CodeAccountFrozen, CodeSelfApproval, CodeRoleNotAllowed,
 		CodeAccountNotAllowed, CodeUnauthenticated, CodeUnknownAccount, CodeUnknownReservation,
-		CodeUnknownTransaction, CodeUnknownAdjustment, CodeUnknownPurchase, CodeUnknownRoute,
+		CodeUnknownTransaction, CodeUnknownAdjustment, CodeUnknownPurchase, CodeUnknownPayment,
+		CodeUnknownCreditRequest, CodeUnknownDeployment, CodePaymentMethod, CodeUnknownRoute,
 		CodeMethodNotAllowed, CodeReservationClosed, CodeDuplicateID, CodeWrongStatus, CodeConflict,
 		CodePreconditionFailed, CodeRefundExceeds, CodeCaptureExceeds, CodeNotADeduction,
 		CodeLimitExceeded, CodeIdempotencyKeyMissing, CodeIdempotencyKeyReused, CodeOverloaded,

@@ -1,6 +1,10 @@
 package domain
 
-import "github.com/ericlagergren/decimal"
+import (
+	"strings"
+
+	"github.com/ericlagergren/decimal"
+)
 
 const (
 	rateDecimals     = 12
@@ -97,15 +101,62 @@ func (a Accrual) Add(rate Rate, quantity Quantity) (Accrual, Amount, error) {
 	return Accrual{Charged: total, Carry: carry}, total - a.Charged, nil
 }
 
+// Cost is what units cost at this rate for every per units, rounded half-even
+// to a micro-credit: an hourly price for 90 minutes is Cost(90, 60).
+// MUST: units >= 0, per > 0. Error: CodeAmountTooLarge above MaxBalance.
+func (r Rate) Cost(units, per int64) (Amount, error) {
+	price, err := parseExact(r.String())
+	if err != nil {
+		return 0, err
+	}
+	cost := decimal.WithContext(exact)
+	exact.Mul(cost, price, decimal.New(units, 0))
+	return quotient(cost, per)
+}
+
+// Share is a x numerator / denominator, rounded half-even to a micro-credit.
+// MUST: none of them is negative, denominator > 0. Error: CodeAmountTooLarge
+// above MaxBalance.
+func (a Amount) Share(numerator, denominator int64) (Amount, error) {
+	product := decimal.WithContext(exact)
+	exact.Mul(product, decimal.New(int64(a), amountDecimals), decimal.New(numerator, 0))
+	return quotient(product, denominator)
+}
+
+// quotient divides and rounds once. Quo alone rounds at 80 digits, and a second
+// rounding could then fall on the wrong side of a tie; so the whole
+// micro-credits are split off first and the remainder decides.
+func quotient(dividend *decimal.Big, divisor int64) (Amount, error) {
+	micros, by := decimal.WithContext(exact), decimal.New(divisor, 0)
+	exact.Mul(micros, dividend, decimal.New(int64(Credit), 0))
+	whole, rest := decimal.WithContext(exact), decimal.WithContext(exact)
+	exact.QuoInt(whole, micros, by)
+	exact.Mul(rest, whole, by)
+	exact.Sub(rest, micros, rest)
+	total, ok := whole.Int64()
+	if !ok || Amount(total) > MaxBalance {
+		return 0, Refuse(CodeAmountTooLarge, "the cost is above the limit of %s", MaxBalance).
+			With("limit", MaxBalance.String())
+	}
+	exact.Mul(rest, rest, decimal.New(2, 0))
+	if half := rest.Cmp(by); half > 0 || half == 0 && total%2 == 1 {
+		total++
+	}
+	return Amount(total), nil
+}
+
 // parseFigure checks a figure's grammar and bound, and strips trailing zeros.
 func parseFigure(field, text string, decimals int, code Code) (string, error) {
 	if !plainDecimal(text, decimals) {
 		return "", Refuse(code, "%s %q is not a figure: digits, optionally a point and up to %d decimals", field, clip(text), decimals).
 			With("field", field).With("value", clip(text))
 	}
-	big, err := parseExact(text)
-	if err != nil || big.Cmp(decimal.New(int64(MaxAmount), amountDecimals)) > 0 {
-		return "", tooLarge(field, text)
+	// Nine digits before the point are below MaxAmount whatever follows.
+	if point := strings.IndexByte(text, '.'); len(text) > 9 && (point < 0 || point > 9) {
+		big, err := parseExact(text)
+		if err != nil || big.Cmp(decimal.New(int64(MaxAmount), amountDecimals)) > 0 {
+			return "", tooLarge(field, text)
+		}
 	}
 	return trimZeros(text), nil
 }

@@ -41,6 +41,9 @@ func (h *Hash) UnmarshalText(text []byte) error {
 // byte can move from one part to its neighbour unseen.
 type chain struct{ buf []byte }
 
+// hashBuffer has room for nearly every event without an allocation.
+const hashBuffer = 1024
+
 func (c *chain) part(b []byte) {
 	c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(len(b)))
 	c.buf = append(c.buf, b...)
@@ -59,7 +62,8 @@ func (c *chain) text(s string) {
 // big-endian uint64. The metadata holds previous too, in hex, so that a single
 // record shows which history it claims.
 func ChainHash(stream string, revision int64, event Event, previous Hash) Hash {
-	c := chain{buf: make([]byte, 0, 160+len(stream)+len(event.Type)+len(event.Data)+len(event.Metadata))}
+	var onStack [hashBuffer]byte
+	c := chain{buf: onStack[:0]}
 	c.text(stream)
 	var number [8]byte
 	binary.BigEndian.PutUint64(number[:], uint64(revision))
@@ -76,7 +80,8 @@ func ChainHash(stream string, revision int64, event Event, previous Hash) Hash {
 // (design.md rule 10), so that the repeat of an append has the same ids and two
 // engines that decide apart never do.
 func EventID(stream string, revision int64, typ string, data, metadata []byte, previous Hash) domain.TransactionID {
-	c := chain{buf: make([]byte, 0, 128+len(stream)+len(typ)+len(data)+len(metadata))}
+	var onStack [hashBuffer]byte
+	c := chain{buf: onStack[:0]}
 	c.part(previous[:])
 	c.text(stream)
 	c.text(typ)

@@ -2,6 +2,7 @@ package eventstore_test
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -229,7 +230,7 @@ func newSamples() map[string]domain.Event {
 			panic(err)
 		}
 	}
-	return map[string]domain.Event{
+	samples := map[string]domain.Event{
 		"account-forgotten": &account.Forgotten{Reason: "erasure request 2026-117"},
 		"account-frozen":    &account.Frozen{Cause: account.FreezeDesk, Reason: sealed},
 		"account-unfrozen":  &account.Unfrozen{Reason: sealed},
@@ -266,4 +267,6 @@ func newSamples() map[string]domain.Event {
 			Amount: 625, Accrued: domain.Accrual{Charged: 625, Carry: 105_000_000_000}, Reference: "req-19", EffectiveAt: at("2026-03-01T09:30:00Z"),
 			Final: true, Lots: []account.LotUse{{Lot: 7, Class: account.Purchased, Amount: 600, ExpiresAt: year}}, Debt: 25, Part: account.Part{Index: 1, Count: 2}},
 	}
+	maps.Copy(samples, buyingSamples(at, both, back, part))
+	return samples
 }

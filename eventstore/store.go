@@ -115,6 +115,32 @@ type Store interface {
 	Close() error
 }
 
+// AsyncAppender is a store that takes an append without holding its caller.
+type AsyncAppender interface {
+	// AppendAsync is Append without a context: done is called once, when Append
+	// would have answered, perhaps before AppendAsync returns. It is called on a
+	// goroutine that other answers wait for: it MUST NOT block.
+	AppendAsync(stream string, expected int64, events []Event, done func(Appended, error))
+}
+
+// Async gives the store's own asynchronous appends, or makes them of Append with
+// a goroutine each. ctx bounds the latter.
+func Async(ctx context.Context, s Store) AsyncAppender {
+	if own, ok := s.(AsyncAppender); ok {
+		return own
+	}
+	return goroutines{ctx, s}
+}
+
+type goroutines struct {
+	ctx   context.Context
+	store Store
+}
+
+func (g goroutines) AppendAsync(stream string, expected int64, events []Event, done func(Appended, error)) {
+	go func() { done(g.store.Append(g.ctx, stream, expected, events)) }()
+}
+
 // MaxStreamName and MaxEventBytes bound what every store takes.
 const (
 	MaxStreamName = 1024

@@ -19,7 +19,7 @@ func (k *call) answer(status int, result ledger.Result, object func(*document) e
 	d.number("revision", result.Revision)
 	d.number("position", int64(result.Position))
 	d.array("transactions")
-	if err := k.appendTransactions(d, result); err != nil {
+	if err := k.appendTransactions(d, &result); err != nil {
 		return err
 	}
 	d.end()
@@ -41,30 +41,17 @@ func (k *call) answer(status int, result ledger.Result, object func(*document) e
 
 var replayedValue = []string{"true"}
 
-// appendTransactions gives the entries of a command's events. Those of a replay
-// come from the history, which knows the balances of then.
-func (k *call) appendTransactions(d *document, result ledger.Result) error {
+// appendTransactions gives the entries of a command's events.
+func (k *call) appendTransactions(d *document, result *ledger.Result) error {
+	balances := result.Balances
 	if result.Replayed {
-		if err := k.server.waitFor(k.ctx, result.Position); err != nil {
+		var err error
+		if balances, err = k.balancesAfter(result); err != nil {
 			return err
 		}
 	}
 	for i := range result.Facts {
-		fact := &result.Facts[i]
-		if result.Replayed {
-			t, found, err := k.server.opts.Views.Transaction(k.ctx, k.account, fact.Revision)
-			if err != nil {
-				return err
-			}
-			if !found {
-				continue
-			}
-			if err := k.server.appendTransaction(k.ctx, d, &t); err != nil {
-				return err
-			}
-			continue
-		}
-		t, shows := projections.TransactionOf(*fact, result.Balances[i])
+		t, shows := projections.TransactionOf(result.Facts[i], balances[i])
 		if !shows {
 			continue
 		}
@@ -73,6 +60,38 @@ func (k *call) appendTransactions(d *document, result ledger.Result) error {
 		}
 	}
 	return nil
+}
+
+// balancesAfter gives the balances of then for a replay: from the history, or,
+// while that is late, by adding up the account's events. So an answer that was
+// given once can always be given again, if slowly.
+func (k *call) balancesAfter(result *ledger.Result) ([]domain.Amount, error) {
+	balances := make([]domain.Amount, len(result.Facts))
+	err := k.server.waitFor(k.ctx, result.Position)
+	if err == nil {
+		for i := range result.Facts {
+			t, _, err := k.server.opts.Views.Transaction(k.ctx, k.account, result.Facts[i].Revision)
+			if err != nil {
+				return nil, err
+			}
+			balances[i] = t.BalanceAfter
+		}
+		return balances, nil
+	}
+	if !domain.IsCode(err, domain.CodeReadBehind) || len(result.Facts) == 0 {
+		return nil, err
+	}
+	r := replay{server: k.server, account: k.account, stream: result.Facts[0].Stream}
+	if err := r.foldTo(k.ctx, result.Facts[0].Revision); err != nil {
+		return nil, err
+	}
+	for i := range result.Facts {
+		if err := r.fold(result.Facts[i].Recorded); err != nil {
+			return nil, err
+		}
+		balances[i] = r.balance
+	}
+	return balances, nil
 }
 
 // appendTransaction writes an entry of the history with its text opened.

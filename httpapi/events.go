@@ -80,11 +80,16 @@ func (r *replay) begin(ctx context.Context, params api.ListEventsParams) error {
 	if from < 0 {
 		return domain.Refuse(domain.CodeFieldInvalid, "from is below zero").With("field", "from")
 	}
+	r.next = from
 	if !r.balances {
-		r.next = from
 		return nil
 	}
-	for e, err := range r.server.opts.Store.ReadStream(ctx, r.stream, 0, eventstore.Forwards, int(from)) {
+	return r.foldTo(ctx, from)
+}
+
+// foldTo adds up all events before a revision.
+func (r *replay) foldTo(ctx context.Context, revision int64) error {
+	for e, err := range r.server.opts.Store.ReadStream(ctx, r.stream, 0, eventstore.Forwards, int(revision)) {
 		if err != nil {
 			return err
 		}
@@ -92,7 +97,6 @@ func (r *replay) begin(ctx context.Context, params api.ListEventsParams) error {
 			return err
 		}
 	}
-	r.next = from
 	return nil
 }
 

@@ -52,13 +52,14 @@ func TestLateReadModels(t *testing.T) {
 	strong := r.must(get("service", "/v1/accounts/demo-1/balance?consistency=strong"))
 	require.Equal(t, "10", strong.Body["balance"])
 	require.Equal(t, funded.Body["balance"].(map[string]any)["recorded_at"], strong.Body["recorded_at"])
-	// A replay's transactions are in the history only.
-	r.refused(503, "read-behind", post("admin", "/dev/accounts/demo-1/purchases", "p", `{"amount":"10"}`))
+	// An answer that was given once is given again all the same.
+	repeat := post("admin", "/dev/accounts/demo-1/purchases", "p", `{"amount":"10"}`)
+	require.Equal(t, funded.Body["transactions"], r.must(repeat).Body["transactions"])
 
 	r.followLog()
 	require.NoError(t, r.views.WaitThrough(t.Context(), eventstore.Position(position)))
 	require.Equal(t, "10", r.must(behind).Body["balance"])
-	require.Equal(t, funded.Body["transactions"], r.must(post("admin", "/dev/accounts/demo-1/purchases", "p", `{"amount":"10"}`)).Body["transactions"])
+	require.Equal(t, funded.Body["transactions"], r.must(repeat).Body["transactions"])
 }
 
 func TestETag(t *testing.T) {

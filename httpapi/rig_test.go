@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,7 +42,7 @@ var codec = eventstore.NewCodec(account.EventTypes()...)
 // goes through do is held against openapi.yaml.
 type rig struct {
 	t      testing.TB
-	store  *pebblestore.Store
+	store  *faultyStore
 	views  *projections.Views
 	ledger *ledger.Ledger
 	sealer *keyring.Sealer
@@ -68,9 +70,9 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 	r := &rig{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, log: &buffer{}}
 	logger := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	quiet := slog.New(slog.DiscardHandler)
-	var err error
-	r.store, err = pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: quiet})
+	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: quiet})
 	require.NoError(t, err)
+	r.store = &faultyStore{Store: store}
 	t.Cleanup(func() { _ = r.store.Close() })
 	r.views, err = projections.Open(t.Context(), "views", projections.Options{FS: vfs.NewMem(), Store: r.store, Codec: codec, Logger: quiet})
 	require.NoError(t, err)
@@ -106,6 +108,32 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 	transport := r.http.Client().Transport.(*http.Transport)
 	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = 64, 64
 	return r
+}
+
+// faultyStore is a real store on a disk that can go wrong.
+type faultyStore struct {
+	*pebblestore.Store
+	// full: there is no room for another event. damaged: what is read to
+	// followers is no event.
+	full, damaged atomic.Bool
+}
+
+// AppendAsync is how the ledger appends.
+func (s *faultyStore) AppendAsync(stream string, expected int64, events []eventstore.Event, done func(eventstore.Appended, error)) {
+	if s.full.Load() {
+		done(eventstore.Appended{}, fmt.Errorf("%w: no room on the disk", eventstore.ErrUnavailable))
+		return
+	}
+	s.Store.AppendAsync(stream, expected, events, done)
+}
+
+func (s *faultyStore) Subscribe(ctx context.Context, after eventstore.Position) iter.Seq2[[]eventstore.Recorded, error] {
+	if s.damaged.Load() {
+		return func(yield func([]eventstore.Recorded, error) bool) {
+			yield(nil, &eventstore.CorruptError{Position: after + 1, Reason: "checksum"})
+		}
+	}
+	return s.Store.Subscribe(ctx, after)
 }
 
 // followLog lets the read models run.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"iocredits/domain/account"
 	"iocredits/eventstore/ledger"
 	"iocredits/httpapi"
+	"iocredits/projections"
 )
 
 func TestOverload(t *testing.T) {
@@ -100,6 +102,39 @@ func TestLagMakesUnready(t *testing.T) {
 	got := r.do(get("", "/readyz"))
 	require.Equal(t, 503, got.Status)
 	require.Contains(t, got.Body["reason"], "2 positions behind")
+}
+
+// A full disk refuses commands, not reads, and is over as soon as there is room.
+func TestFullDisk(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	deduct := post("service", "/v1/accounts/demo-1/deductions", "k", `{"amount":"1","service":"vm"}`)
+	r.store.full.Store(true)
+	require.NotEmpty(t, r.refused(503, "unavailable", deduct).Header.Get("Retry-After"))
+	require.Equal(t, "unavailable", *r.batch(`{"account":"demo-1","key":"b","amount":"1","service":"vm"}`)[0].Code)
+	require.Equal(t, "10", r.balance("demo-1")["balance"])
+	require.Equal(t, "10", r.must(get("service", "/v1/accounts/demo-1/balance?consistency=strong")).Body["balance"])
+	require.Equal(t, 200, r.do(get("", "/readyz")).Status)
+
+	r.store.full.Store(false)
+	require.Empty(t, r.must(deduct).Header.Get("Idempotency-Replayed"), "the refused command had no effect")
+	require.Equal(t, "9", r.balance("demo-1")["balance"])
+}
+
+// A damaged record stops the read models, and everybody can see it.
+func TestStoppedReadModels(t *testing.T) {
+	r := newRig(t, func(p *parts) { p.stillViews = true })
+	funded := r.must(post("admin", "/dev/accounts/demo-1/purchases", "p", `{"amount":"10"}`))
+	r.store.damaged.Store(true)
+	r.followLog()
+	require.ErrorIs(t, r.views.WaitThrough(t.Context(), 1), projections.ErrStopped)
+	got := r.do(get("", "/readyz"))
+	require.Equal(t, 503, got.Status)
+	require.Contains(t, got.Body["reason"], "stopped")
+	position := strconv.FormatFloat(funded.Body["position"].(float64), 'f', -1, 64)
+	r.refused(503, "read-behind", get("service", "/v1/accounts/demo-1/balance?min_position="+position))
+	require.Greater(t, r.balance("demo-1")["lag"], 0.0)
+	require.Equal(t, "10", r.must(get("service", "/v1/accounts/demo-1/balance?consistency=strong")).Body["balance"])
 }
 
 func TestRequestIDs(t *testing.T) {

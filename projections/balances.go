@@ -31,28 +31,36 @@ func newBalance() balanceRecord {
 	return balanceRecord{Figures: account.New().Figures, Revision: eventstore.NoStream}
 }
 
-func applyBalance(w *writer, s *step) error {
-	record, ok := w.balances[s.Account]
-	if !ok {
-		stored, err := w.get(balanceKey(s.Account))
-		if err != nil {
-			return err
-		}
-		record = new(newBalance())
-		if stored != nil {
-			if record, err = decodeBalance(stored); err != nil {
-				return fmt.Errorf("balance of %s: %w", s.Account, err)
-			}
-		}
-		w.balances[s.Account] = record
+// balanceCache has the balances that were changed lately, as they are written.
+// It belongs to the goroutine that applies.
+type balanceCache struct{ records map[string]*balanceRecord }
+
+// maxKnownBalances bounds the cache, at about 300 bytes each.
+const maxKnownBalances = 1 << 16
+
+func (c *balanceCache) get(name string) *balanceRecord { return c.records[name] }
+
+func (c *balanceCache) put(name string, r *balanceRecord) {
+	if c.records == nil || len(c.records) >= maxKnownBalances {
+		c.records = make(map[string]*balanceRecord)
 	}
-	record.apply(s.Fact)
+	c.records[name] = r
+}
+
+func (c *balanceCache) clear() { c.records = nil }
+
+func applyBalance(w *writer, s *step) error {
+	record, err := w.balance(s.Account)
+	if err != nil {
+		return err
+	}
+	record.apply(s.Fact, &s.Effect)
 	s.BalanceAfter = record.Figures.Available() + record.Figures.Held()
 	return nil
 }
 
-func (r *balanceRecord) apply(f eventstore.Fact) {
-	r.Figures.Apply(f.Body, f.Revision)
+func (r *balanceRecord) apply(f eventstore.Fact, effect *account.Effect) {
+	r.Figures.ApplyEffect(f.Body, effect)
 	r.Revision, r.Position, r.RecordedAt = f.Revision, f.Position, f.Meta.RecordedAt
 }
 
@@ -63,9 +71,33 @@ func (r balanceRecord) balance() Balance {
 	}
 }
 
+// balance gives an account's balance to change; it is written with the batch.
+func (w *writer) balance(name string) (*balanceRecord, error) {
+	if record := w.balances[name]; record != nil {
+		return record, nil
+	}
+	record := w.known.get(name)
+	if record == nil {
+		stored, err := w.get(balanceKey(name))
+		if err != nil {
+			return nil, err
+		}
+		record = new(newBalance())
+		if stored != nil {
+			if record, err = decodeBalance(stored); err != nil {
+				return nil, fmt.Errorf("balance of %s: %w", name, err)
+			}
+		}
+		w.known.put(name, record)
+	}
+	w.balances[name] = record
+	return record, nil
+}
+
 func (w *writer) flushBalances() error {
 	for name, record := range w.balances {
-		if err := w.append(balanceKey(name), appendBalance(nil, record)); err != nil {
+		w.scratch = appendBalance(w.scratch[:0], record)
+		if err := w.append(balanceKey(name), w.scratch); err != nil {
 			return err
 		}
 	}

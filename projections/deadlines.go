@@ -19,7 +19,7 @@ const lotDeadline = "lot"
 // applyDeadlines keeps the dates of lots that still have unreserved credits, and
 // all other deadlines as the events set them.
 func applyDeadlines(w *writer, s *step) error {
-	effect := account.EffectOf(s.Body, s.Revision)
+	effect := &s.Effect
 	if err := w.changeLot(s.Account, effect.Made, +1); err != nil {
 		return err
 	}

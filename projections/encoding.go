@@ -134,7 +134,7 @@ func decodeTransaction(value []byte) (Transaction, error) {
 
 // appendBalance writes
 //
-//	frozen:1 the figures' amounts, in the order below; the policy's figures;
+//	frozen:1 the figures' amounts and whole numbers, in the orders below;
 //	revision position:uvarint recorded
 func appendBalance(b []byte, r *balanceRecord) []byte {
 	f := &r.Figures
@@ -146,7 +146,9 @@ func appendBalance(b []byte, r *balanceRecord) []byte {
 	for _, a := range amountsOf(f) {
 		b = appendAmount(b, *a)
 	}
-	b = binary.AppendVarint(b, int64(f.Policy.GraceMinutes))
+	for _, n := range numbersOf(f) {
+		b = binary.AppendVarint(b, int64(*n))
+	}
 	b = binary.AppendVarint(b, r.Revision)
 	b = binary.AppendUvarint(b, uint64(r.Position))
 	return appendMoment(b, r.RecordedAt)
@@ -158,6 +160,15 @@ func amountsOf(f *account.Figures) [11]*domain.Amount {
 		&f.FreePromotional, &f.FreePurchased, &f.HeldPromotional, &f.HeldPurchased, &f.Withdrawing,
 		&f.SpendingDebt, &f.ChargebackDebt, &f.Paid,
 		&f.Policy.Allowance, &f.Policy.LowBalanceAt, &f.Policy.TwoApproversFrom,
+	}
+}
+
+// numbersOf is every whole number in the figures. A test fails if one is missing.
+func numbersOf(f *account.Figures) [9]*int {
+	p, least := &f.Policy, &f.Policy.MinimumMinutes
+	return [...]*int{
+		&p.GraceMinutes, &p.PurchaseFeeBasisPoints, &p.PurchasedLifeMonths,
+		&least.Ray, &least.CaaS, &least.VM, &least.Kubernetes, &least.Baremetal, &least.Inference,
 	}
 }
 
@@ -175,7 +186,9 @@ func decodeBalance(value []byte) (*balanceRecord, error) {
 	for _, a := range amountsOf(f) {
 		*a = in.amount()
 	}
-	f.Policy.GraceMinutes = int(in.varint())
+	for _, n := range numbersOf(f) {
+		*n = int(in.varint())
+	}
 	record.Revision = in.varint()
 	record.Position = eventstore.Position(in.uvarint())
 	record.RecordedAt = in.moment()

@@ -22,7 +22,7 @@ import (
 
 // format names what the views write. MUST change with any change of a key or a
 // value: views of another format are built again.
-const format = "4"
+const format = "5"
 
 // The keys of a generation. An account's name has no zero byte, so one account's
 // keys are never a prefix of another's.
@@ -73,8 +73,9 @@ type generation struct {
 	db     *pebble.DB
 	free   func()
 
-	// checkpoint belongs to the goroutine that follows the log.
+	// checkpoint and balances belong to the goroutine that follows the log.
 	checkpoint checkpoint
+	balances   balanceCache
 	// visible is held from the commit of a batch until its position is published,
 	// and by a swap, after which there is no commit. Readers see a batch as soon
 	// as it is committed: a swap to views that lack it would take it from them.

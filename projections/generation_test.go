@@ -30,7 +30,7 @@ func TestReplacedViewsNeitherMoveNorStopOthers(t *testing.T) {
 	rebuilt := make(chan error, 1)
 	go func() { rebuilt <- v.Rebuild(ctx, nil) }()
 	<-old.retired.Done()
-	late := newWriter(old.db)
+	late := newWriter(old)
 	require.NoError(t, late.append(balanceKey("a"), []byte("late")))
 	require.ErrorIs(t, v.show(old, late, 7, []byte("late")), context.Canceled)
 	require.False(t, v.stop(old, ErrClosed))

@@ -153,7 +153,7 @@ func (v *Views) apply(ctx context.Context, g *generation, d decoded) error {
 		return err
 	}
 	began := time.Now()
-	w := newWriter(g.db)
+	w := newWriter(g)
 	for i, f := range d.facts {
 		if err := w.apply(f, d.hashes[i]); err != nil {
 			return errors.Join(&applyError{position: f.Position, err: err}, w.discard())

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"iocredits/domain"
+	"iocredits/domain/account"
 	"iocredits/eventstore"
 )
 
@@ -89,7 +90,8 @@ func (v *Views) BalanceKnownAt(ctx context.Context, name string, knownAt time.Ti
 		if f.Meta.RecordedAt.After(knownAt) || f.Revision > last {
 			break
 		}
-		record.apply(f)
+		effect := account.EffectOf(f.Body, f.Revision)
+		record.apply(f, &effect)
 	}
 	return record.balance(), nil
 }

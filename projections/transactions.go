@@ -38,12 +38,19 @@ type Transaction struct {
 }
 
 // TransactionOf gives the entry of an event, the same for the history and for
-// the answer to the command that made it; false if the event shows none.
+// the answer to the command that made it; false if the event shows none. Where
+// RelatedRevision gives a place, the caller MUST find the id of the transaction
+// there, in the same answer or in the history, and put it in Related.
 func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, bool) {
-	entry, ok := account.EntryOf(f.Body)
+	effect := account.EffectOf(f.Body, f.Revision)
+	entry, ok := account.EntryWith(f.Body, &effect)
 	if !ok {
 		return Transaction{}, false
 	}
+	return transactionOf(&f, &entry, balanceAfter), true
+}
+
+func transactionOf(f *eventstore.Fact, entry *account.Entry, balanceAfter domain.Amount) Transaction {
 	name, _ := eventstore.AccountOf(f.Stream)
 	effective := entry.EffectiveAt
 	if effective.IsZero() {
@@ -59,19 +66,54 @@ func TransactionOf(f eventstore.Fact, balanceAfter domain.Amount) (Transaction, 
 		RecordedAt: f.Meta.RecordedAt.UTC(), EffectiveAt: effective.UTC(),
 		Reference: entry.Reference, Description: entry.Description, Actor: f.Meta.Actor,
 		Lots: entry.Lots, Related: entry.Related, Revision: f.Revision, Position: f.Position,
-	}, true
+	}
+}
+
+// RelatedRevision is the place of the transaction that an event's entry relates
+// to, where the event can't name it: both may be of one append.
+func RelatedRevision(f eventstore.Fact) (revision int64, known bool) {
+	entry, _ := account.EntryOf(f.Body)
+	if entry.RelatedRevision == nil {
+		return 0, false
+	}
+	return *entry.RelatedRevision, true
 }
 
 func applyTransaction(w *writer, s *step) error {
-	t, ok := TransactionOf(s.Fact, s.BalanceAfter)
+	entry, ok := account.EntryWith(s.Body, &s.Effect)
 	if !ok {
 		return nil
+	}
+	t := transactionOf(&s.Fact, &entry, s.BalanceAfter)
+	k := transactionKey(s.Account, s.Revision)
+	if at := entry.RelatedRevision; at != nil {
+		id, err := w.transactionID(transactionKey(s.Account, *at))
+		if err != nil {
+			return err
+		}
+		t.Related = id
+	}
+	if kind, _, _ := account.ObjectOf(s.Body); kind == account.ObjectDeployment {
+		w.payments[string(k)] = t.ID
 	}
 	if err := w.late(&t); err != nil {
 		return err
 	}
 	w.scratch = appendTransaction(w.scratch[:0], &t)
-	return w.append(transactionKey(s.Account, s.Revision), w.scratch)
+	return w.append(k, w.scratch)
+}
+
+// transactionID finds a transaction that is related to by its place: a payment
+// of a deployment, of this batch or an earlier one.
+func (w *writer) transactionID(k []byte) (domain.TransactionID, error) {
+	if id, known := w.payments[string(k)]; known {
+		return id, nil
+	}
+	t, err := lookup(w.db, k, decodeTransaction)
+	if err == nil && t.ID == uuid.Nil {
+		err = fmt.Errorf("no transaction at %x, to which a later one is related", k)
+	}
+	return t.ID, err
 }
 
 func transactionKey(name string, revision int64) []byte {

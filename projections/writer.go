@@ -6,6 +6,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"iocredits/domain"
+	"iocredits/domain/account"
 	"iocredits/domain/journal"
 	"iocredits/eventstore"
 )
@@ -16,6 +17,8 @@ type step struct {
 	Account string
 	// Hash is the event's chain hash.
 	Hash eventstore.Hash
+	// Effect is what the event does to money.
+	Effect account.Effect
 	// BalanceAfter is the account's balance once the event counts.
 	BalanceAfter domain.Amount
 }
@@ -32,28 +35,35 @@ type writer struct {
 	db    *pebble.DB
 	batch *pebble.Batch
 	// dirty has the value of each key set in this batch; nil: deleted.
-	dirty    map[string][]byte
+	dirty map[string][]byte
+	// known are balances of earlier batches, balances those that this one changes.
+	known    *balanceCache
 	balances map[string]*balanceRecord
 	books    map[string]*journal.Totals
 	// tree is nil until the batch has an account's event.
 	tree *growing
+	// payments of deployments in this batch, by key: refunds relate to them.
+	payments map[string]domain.TransactionID
+	// step is the event under way.
+	step step
 	// scratch is where values are put together; the batch copies them.
 	scratch []byte
 	// deadlines: something will be due that wasn't known before.
 	deadlines bool
 }
 
-func newWriter(db *pebble.DB) *writer {
+func newWriter(g *generation) *writer {
 	return &writer{
-		db: db, batch: db.NewBatch(), dirty: map[string][]byte{},
-		balances: map[string]*balanceRecord{}, books: map[string]*journal.Totals{},
+		db: g.db, batch: g.db.NewBatch(), dirty: map[string][]byte{}, books: map[string]*journal.Totals{},
+		known: &g.balances, balances: map[string]*balanceRecord{}, payments: map[string]domain.TransactionID{},
 	}
 }
 
 // apply puts one event through all views.
 func (w *writer) apply(f eventstore.Fact, hash eventstore.Hash) error {
 	name, _ := eventstore.AccountOf(f.Stream)
-	s := &step{Fact: f, Account: name, Hash: hash}
+	s := &w.step
+	s.Fact, s.Account, s.Hash, s.Effect = f, name, hash, account.EffectOf(f.Body, f.Revision)
 	for _, view := range views {
 		if err := view(w, s); err != nil {
 			return err
@@ -79,6 +89,9 @@ func (w *writer) delete(key []byte) { w.dirty[string(key)] = nil }
 // append writes a value that nobody reads within the batch.
 func (w *writer) append(key, value []byte) error { return w.batch.Set(key, value, nil) }
 
+// merge puts a value behind what the key has, without reading it.
+func (w *writer) merge(key, value []byte) error { return w.batch.Merge(key, value, nil) }
+
 // commit writes everything and the checkpoint as one batch. The order of keys
 // in a batch doesn't matter: each stands in it once.
 func (w *writer) commit(checkpoint []byte) error {
@@ -102,7 +115,11 @@ func (w *writer) commit(checkpoint []byte) error {
 	return errors.Join(w.batch.Commit(pebble.NoSync), w.batch.Close())
 }
 
-func (w *writer) discard() error { return w.batch.Close() }
+// discard takes with it what the batch has changed in balances.
+func (w *writer) discard() error {
+	w.known.clear()
+	return w.batch.Close()
+}
 
 // key joins a prefix, an account and what distinguishes the value.
 func key(prefix byte, account string, rest ...byte) []byte {

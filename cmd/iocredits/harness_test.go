@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +19,7 @@ import (
 )
 
 // patience bounds every wait of a test; nothing waits that long unless it is broken.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // engine is a running `serve`, in this process or in a child's.
 type engine struct {
@@ -50,7 +51,7 @@ func serveArgs(t *testing.T, args ...string) *engine {
 		_ = lines.CloseWithError(errors.Join(io.EOF, err))
 		done <- err
 	}()
-	e := &engine{t: t, url: waitReady(t, out, log)}
+	e := &engine{t: t}
 	e.stop = sync.OnceValue(func() error {
 		cancel()
 		select {
@@ -68,6 +69,7 @@ func serveArgs(t *testing.T, args ...string) *engine {
 			t.Logf("log of %s:\n%s", e.url, log)
 		}
 	})
+	e.url = waitReady(t, out, log)
 	return e
 }
 
@@ -90,7 +92,9 @@ func waitReady(t *testing.T, out io.Reader, log interface{ String() string }) st
 		require.NotEmpty(t, url, "serve ended before it was ready: %s", log)
 		return url
 	case <-time.After(patience):
-		t.Fatalf("serve is not ready: %s", log)
+		var stacks bytes.Buffer
+		_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
+		t.Fatalf("serve is not ready: %s\n%s", log, &stacks)
 		return ""
 	}
 }

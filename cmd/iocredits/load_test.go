@@ -40,11 +40,11 @@ func TestLoadChargesExactlyWhatATraceCosts(t *testing.T) {
 		{"azure", azureTrace, "19366 (38732 readings", "100"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			real := c.name == "azure"
-			if _, err := os.Stat(c.file); real && errors.Is(err, os.ErrNotExist) {
+			published := c.name == "azure"
+			if _, err := os.Stat(c.file); published && errors.Is(err, os.ErrNotExist) {
 				t.Skipf("SKIPPED: the real trace is not here: %s", c.file)
 			}
-			if real && testing.Short() {
+			if published && testing.Short() {
 				t.Skip("SKIPPED: the real trace, with -short")
 			}
 			e := serve(t, t.TempDir())
@@ -59,7 +59,7 @@ func TestLoadChargesExactlyWhatATraceCosts(t *testing.T) {
 			require.Equal(t, (from - charged).String(), e.balance(c.name), "right to the micro-credit")
 			t.Logf("%s requests: charged %s", printed["requests"], printed["charged"])
 
-			if real {
+			if published {
 				return
 			}
 			again := e.loadTrace(c.file, c.name)

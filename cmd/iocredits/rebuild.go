@@ -42,9 +42,6 @@ func (c *rebuildCmd) Run(ctx context.Context, m *Main) (err error) {
 	bar := newBar(m.Stderr, int(head), "events")
 	began := time.Now()
 	err = s.views.Rebuild(ctx, func(through, _ eventstore.Position) { _ = bar.Set(int(through)) })
-	if err == nil { // the old ones may have been behind, and the new are swapped in where those were
-		err = s.views.RunToEnd(ctx, nil)
-	}
 	_ = bar.Exit()
 	if err != nil {
 		return err

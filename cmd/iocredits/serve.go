@@ -146,7 +146,7 @@ func (c *serveCmd) announce(ctx context.Context, m *Main, s *services, dev *devM
 		err = loadSamples(ctx, c.Samples, url, dev.keys)
 	}
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // told to stop before it was ready: no failure
+		return nil // told to stop before it was ready: no failure
 	}
 	if err != nil {
 		return err

@@ -11,12 +11,19 @@ type DeadlineKind string
 
 // The kinds of deadlines, beside the dates of lots.
 const (
+	DeadlineGrace       DeadlineKind = "grace"
 	DeadlineReservation DeadlineKind = "reservation"
+	DeadlinePurchase    DeadlineKind = "purchase"
+	DeadlineDeployment  DeadlineKind = "deployment"
 )
 
-// deadlineRank orders what is due at one instant (money.md, Time).
+// deadlineRank orders what is due at one instant, after lots, which come first
+// of all (money.md, Time).
 var deadlineRank = map[DeadlineKind]int{
-	DeadlineReservation: 2, // after lots, which come first of all, and grace windows
+	DeadlineGrace:       1,
+	DeadlineReservation: 2,
+	DeadlinePurchase:    3,
+	DeadlineDeployment:  4,
 }
 
 // Deadline is an instant at which something of the account ends by itself. One
@@ -35,6 +42,13 @@ func (d *decision) applyDeadline(due Deadline) {
 	switch due.Kind {
 	case DeadlineReservation:
 		d.releaseAll(due.ID, ReleaseExpired, "")
+	case DeadlineGrace:
+		d.endGrace(due.ID)
+	case DeadlinePurchase:
+		received := d.now().OpenPurchases[due.ID].Received
+		d.endPurchase(due.ID, &PurchaseExpired{Purchase: due.ID, Received: received, EffectiveAt: d.clock})
+	case DeadlineDeployment:
+		d.completeDeployment(due.ID)
 	}
 }
 

@@ -57,7 +57,7 @@ func TestInflowPaysDebt(t *testing.T) {
 		{
 			name: "a change of policy is no inflow", given: owing(),
 			when:    do(account.SetPolicy{Allowance: ptr(5 * credit)}),
-			then:    events(&account.PolicySet{Policy: account.Policy{Allowance: 5 * credit, GraceMinutes: 5, TwoApproversFrom: 1000 * credit}}),
+			then:    events(&account.PolicySet{Policy: account.Policy{Allowance: 5 * credit, GraceMinutes: 5, TwoApproversFrom: 1000 * credit, MinimumMinutes: account.MinimumMinutes{VM: 60}}}),
 			balance: "balance -5, available -5, debt 5, allowance 5",
 		},
 		{

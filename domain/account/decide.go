@@ -21,7 +21,8 @@ type Command struct {
 	// NameTaken says that an event has claimed the name which Do asked about,
 	// though the state no longer knows it.
 	NameTaken bool
-	// Original is the deduction that Do refers to; empty: there is no such event.
+	// Original is the event that Do refers to, with its other parts; empty: there
+	// is no such event.
 	Original []Recorded
 }
 
@@ -48,6 +49,13 @@ type NameUser interface {
 // OriginalUser is an action that refers to an earlier event by its id.
 type OriginalUser interface {
 	OriginalID() domain.TransactionID
+}
+
+// ClaimUser is an action that refers to the event which claimed a name, where
+// the state has forgotten what it made. An action is this or an OriginalUser.
+type ClaimUser interface {
+	// ClaimFor is that name given the state; "" if there is no need.
+	ClaimFor(*State) string
 }
 
 // ClaimOf is the name that an event claims for ever, or "".
@@ -119,8 +127,14 @@ func (d *decision) now() *State {
 }
 
 // arrived follows every inflow (money.md, Debt): what came back past its date
-// expires at once, then debt is paid.
+// expires at once, then debt is paid, then what waits.
 func (d *decision) arrived() {
+	d.cameIn()
+	d.settleWaiting()
+}
+
+// cameIn is arrived without what waits, for decisions that have more to say first.
+func (d *decision) cameIn() {
 	d.expireLots(d.clock)
 	d.repayDebt()
 }
@@ -233,6 +247,13 @@ func (d *decision) inFuture(field string, at time.Time) error {
 }
 
 func timeRefusal(field string, at time.Time, why string) error {
-	text := at.UTC().Format(time.RFC3339Nano)
+	text := timeText(at)
 	return domain.Refuse(domain.CodeTimeInvalid, "%s %s %s", field, text, why).With("field", field).With("value", text)
+}
+
+func timeText(at time.Time) string {
+	if at.IsZero() {
+		return "none"
+	}
+	return at.UTC().Format(time.RFC3339Nano)
 }

@@ -14,6 +14,7 @@ type EntryType string
 // The types of the history.
 const (
 	EntryPurchase    EntryType = "purchase"
+	EntryGrant       EntryType = "grant"
 	EntryIncentive   EntryType = "incentive"
 	EntryDeduction   EntryType = "deduction"
 	EntryRefund      EntryType = "refund"
@@ -38,12 +39,26 @@ type Entry struct {
 	Description domain.Sealed
 	// EffectiveAt is when it counts; zero: when it was recorded.
 	EffectiveAt time.Time
-	// Related is the transaction that this one answers to; Nil: none.
+	// Related is the transaction that this one answers to; Nil: none, or one
+	// that is known by its revision alone.
 	Related uuid.UUID
+	// RelatedRevision is the place of that transaction, where a decision can't
+	// know the id: both may be of one append. The reader of the log finds the id.
+	RelatedRevision *int64
 }
 
 // EntryOf gives the history's entry of an event; false if it shows none.
 func EntryOf(event domain.Event) (Entry, bool) {
+	f, ours := event.(fact)
+	if !ours {
+		return Entry{}, false
+	}
+	effect := f.effect()
+	return EntryWith(event, &effect)
+}
+
+// EntryWith is EntryOf for who has the event's effect already.
+func EntryWith(event domain.Event, effect *Effect) (Entry, bool) {
 	f, ours := event.(fact)
 	if !ours {
 		return Entry{}, false
@@ -53,7 +68,7 @@ func EntryOf(event domain.Event) (Entry, bool) {
 		return Entry{}, false
 	}
 	var change Figures
-	change.add(f.effect())
+	change.add(effect)
 	entry.Held = change.Held()
 	entry.Amount = change.Available() + entry.Held
 	return entry, true

@@ -25,13 +25,19 @@ type Figures struct {
 
 // Apply adds an event's effect. revision is the event's own.
 func (f *Figures) Apply(event domain.Event, revision int64) {
-	f.add(EffectOf(event, revision))
+	effect := EffectOf(event, revision)
+	f.ApplyEffect(event, &effect)
+}
+
+// ApplyEffect is Apply for who has the event's effect already.
+func (f *Figures) ApplyEffect(event domain.Event, effect *Effect) {
+	f.add(effect)
 	if known, ours := event.(fact); ours {
 		known.figures(f)
 	}
 }
 
-func (f *Figures) add(e Effect) {
+func (f *Figures) add(e *Effect) {
 	f.free(e.Made, +1)
 	for _, u := range e.Given {
 		f.free(u, +1)

@@ -45,7 +45,7 @@ func (c Freeze) decide(d *decision) error {
 	return nil
 }
 
-// Unfreeze ends a freeze. Checks: wrong-status if it isn't frozen.
+// Unfreeze ends a freeze, and pays what waited for that. Checks: wrong-status if it isn't frozen.
 type Unfreeze struct{ Reason domain.Sealed }
 
 func (c Unfreeze) decide(d *decision) error {
@@ -53,5 +53,6 @@ func (c Unfreeze) decide(d *decision) error {
 		return domain.Refuse(domain.CodeWrongStatus, "the account isn't frozen").With("status", "active")
 	}
 	d.emit(&Unfrozen{Reason: c.Reason})
+	d.settleWaiting()
 	return nil
 }

@@ -64,7 +64,20 @@ func (h *history) command(s step) account.Command {
 	if user, ok := s.do.(account.OriginalUser); ok {
 		cmd.Original = h.original(user.OriginalID())
 	}
+	if user, ok := s.do.(account.ClaimUser); ok {
+		cmd.Original = h.claimant(user.ClaimFor(h.state))
+	}
 	return cmd
+}
+
+// claimant reads the first event that claimed a name.
+func (h *history) claimant(name string) []account.Recorded {
+	for i, e := range h.log {
+		if name != "" && account.ClaimOf(e) == name {
+			return []account.Recorded{{ID: tx(int64(i)), Revision: int64(i), Event: e}}
+		}
+	}
+	return nil
 }
 
 // original reads the parts of the movement that the event of this id opens.

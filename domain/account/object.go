@@ -13,7 +13,11 @@ type ObjectKind string
 
 // The kinds of objects.
 const (
-	ObjectAdjustment ObjectKind = "adjustment"
+	ObjectAdjustment    ObjectKind = "adjustment"
+	ObjectPurchase      ObjectKind = "purchase"
+	ObjectPayment       ObjectKind = "payment"
+	ObjectCreditRequest ObjectKind = "credit-request"
+	ObjectDeployment    ObjectKind = "deployment"
 )
 
 // Object is such a thing, folded from its own events alone. The state keeps the
@@ -38,6 +42,14 @@ func NewObject(kind ObjectKind) Object {
 	switch kind {
 	case ObjectAdjustment:
 		return new(Adjustment)
+	case ObjectPurchase:
+		return new(Purchase)
+	case ObjectPayment:
+		return new(Payment)
+	case ObjectCreditRequest:
+		return new(CreditRequest)
+	case ObjectDeployment:
+		return new(Deployment)
 	}
 	return nil
 }

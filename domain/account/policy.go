@@ -1,7 +1,10 @@
 package account
 
 import (
+	"maps"
+	"slices"
 	"strconv"
+	"time"
 
 	"iocredits/domain"
 )
@@ -16,6 +19,50 @@ type Policy struct {
 	LowBalanceAt domain.Amount `json:"low_balance_at"`
 	// TwoApproversFrom is the amount from which two people have to approve.
 	TwoApproversFrom domain.Amount `json:"two_approvers_from"`
+	// PurchaseFeeBasisPoints comes on top of a purchase: 200 is 2 %.
+	PurchaseFeeBasisPoints int `json:"purchase_fee_basis_points,omitzero"`
+	// PurchasedLifeMonths is how long purchased credits live; 0: for ever.
+	PurchasedLifeMonths int `json:"purchased_life_months,omitzero"`
+	// MinimumMinutes is what a deployment is charged at least.
+	MinimumMinutes MinimumMinutes `json:"minimum_minutes,omitzero"`
+}
+
+// MinimumMinutes has a figure for each service that can be deployed. It is no
+// map, so that policies and figures can be compared.
+type MinimumMinutes struct {
+	Ray        int `json:"ray,omitzero"`
+	CaaS       int `json:"caas,omitzero"`
+	VM         int `json:"vm,omitzero"`
+	Kubernetes int `json:"kubernetes,omitzero"`
+	Baremetal  int `json:"baremetal,omitzero"`
+	Inference  int `json:"inference,omitzero"`
+}
+
+// of is the figure of a service; a service that can't be charged for has none.
+func (m *MinimumMinutes) of(service domain.Service) *int {
+	switch service {
+	case domain.ServiceRay:
+		return &m.Ray
+	case domain.ServiceCaaS:
+		return &m.CaaS
+	case domain.ServiceVM:
+		return &m.VM
+	case domain.ServiceKubernetes:
+		return &m.Kubernetes
+	case domain.ServiceBaremetal:
+		return &m.Baremetal
+	case domain.ServiceInference:
+		return &m.Inference
+	}
+	return new(int)
+}
+
+// purchasedExpiry is when credits bought at an instant expire; zero: never.
+func (p *Policy) purchasedExpiry(at time.Time) time.Time {
+	if p.PurchasedLifeMonths == 0 {
+		return time.Time{}
+	}
+	return at.AddDate(0, p.PurchasedLifeMonths, 0)
 }
 
 // DefaultPolicy holds until an operator sets another (io-credits.md, row 7).
@@ -23,6 +70,8 @@ func DefaultPolicy() Policy {
 	return Policy{
 		Allowance: 10 * domain.Credit, GraceMinutes: 5, LowBalanceAt: 0,
 		TwoApproversFrom: 1000 * domain.Credit,
+		// The first hour of a VM is never given back (io-credits.md).
+		MinimumMinutes: MinimumMinutes{VM: 60},
 	}
 }
 
@@ -38,22 +87,68 @@ func (*PolicySet) EventName() string { return "policy-set" }
 
 func (e *PolicySet) figures(f *Figures) { f.Policy = e.Policy }
 
-// maxGraceMinutes is 30 days.
-const maxGraceMinutes = 30 * 24 * 60
+// The bounds of a policy's figures: 30 days, 100 %, 10 years, one year.
+const (
+	maxGraceMinutes   = 30 * 24 * 60
+	maxBasisPoints    = 10_000
+	maxLifeMonths     = 120
+	maxMinimumMinutes = maxHours * 60
+)
 
-// SetPolicy changes what is given and keeps the rest.
+// SetPolicy changes what is given and keeps the rest. More allowance may pay
+// what waits, so that is tried in the same append.
 //
 // Checks, in order: of each amount in turn amount-invalid, amount-too-large; then
-// field-invalid (grace_minutes).
+// field-invalid (the whole numbers, then minimum_minutes).
 type SetPolicy struct {
-	Allowance        *domain.Amount
-	GraceMinutes     *int
-	LowBalanceAt     *domain.Amount
-	TwoApproversFrom *domain.Amount
+	Allowance              *domain.Amount
+	GraceMinutes           *int
+	LowBalanceAt           *domain.Amount
+	TwoApproversFrom       *domain.Amount
+	PurchaseFeeBasisPoints *int
+	PurchasedLifeMonths    *int
+	// MinimumMinutes replaces the figures of the services that it names.
+	MinimumMinutes map[domain.Service]int
 }
 
 func (c SetPolicy) decide(d *decision) error {
 	policy := d.now().Policy
+	if err := c.setAmounts(&policy); err != nil {
+		return err
+	}
+	for _, set := range []struct {
+		field string
+		to    *int
+		of    *int
+		most  int
+	}{
+		{"grace_minutes", c.GraceMinutes, &policy.GraceMinutes, maxGraceMinutes},
+		{"purchase_fee_basis_points", c.PurchaseFeeBasisPoints, &policy.PurchaseFeeBasisPoints, maxBasisPoints},
+		{"purchased_life_months", c.PurchasedLifeMonths, &policy.PurchasedLifeMonths, maxLifeMonths},
+	} {
+		if set.to == nil {
+			continue
+		}
+		if err := between(set.field, *set.to, 0, set.most); err != nil {
+			return err
+		}
+		*set.of = *set.to
+	}
+	// In the order of their names: a map's own order must not choose the refusal.
+	for _, service := range slices.Sorted(maps.Keys(c.MinimumMinutes)) {
+		minutes := c.MinimumMinutes[service]
+		if err := between("minimum_minutes", minutes, 0, maxMinimumMinutes); err != nil {
+			return err
+		}
+		*policy.MinimumMinutes.of(service) = minutes
+	}
+	// Accepted: nothing below refuses.
+	d.emit(&PolicySet{Policy: policy})
+	d.settleWaiting()
+	return nil
+}
+
+func (c SetPolicy) setAmounts(policy *Policy) error {
 	for _, set := range []struct {
 		field string
 		to    *domain.Amount
@@ -75,14 +170,14 @@ func (c SetPolicy) decide(d *decision) error {
 		}
 		*set.of = *set.to
 	}
-	if c.GraceMinutes != nil {
-		if *c.GraceMinutes < 0 || *c.GraceMinutes > maxGraceMinutes {
-			return domain.Refuse(domain.CodeFieldInvalid, "grace_minutes %d is not between 0 and %d", *c.GraceMinutes, maxGraceMinutes).
-				With("field", "grace_minutes").With("value", strconv.Itoa(*c.GraceMinutes))
-		}
-		policy.GraceMinutes = *c.GraceMinutes
-	}
-	// Accepted: nothing below refuses.
-	d.emit(&PolicySet{Policy: policy})
 	return nil
+}
+
+// between checks a whole number that a person or a program chose.
+func between(field string, value, least, most int) error {
+	if value >= least && value <= most {
+		return nil
+	}
+	return domain.Refuse(domain.CodeFieldInvalid, "%s %d is not between %d and %d", field, value, least, most).
+		With("field", field).With("value", strconv.Itoa(value))
 }

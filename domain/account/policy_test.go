@@ -9,7 +9,7 @@ import (
 
 func TestSetPolicy(t *testing.T) {
 	changed := func(change func(*account.Policy)) []domain.Event {
-		p := account.Policy{Allowance: 10 * credit, GraceMinutes: 5, TwoApproversFrom: 1000 * credit}
+		p := account.Policy{Allowance: 10 * credit, GraceMinutes: 5, TwoApproversFrom: 1000 * credit, MinimumMinutes: account.MinimumMinutes{VM: 60}}
 		change(&p)
 		return events(&account.PolicySet{Policy: p})
 	}
@@ -24,12 +24,12 @@ func TestSetPolicy(t *testing.T) {
 		{
 			name: "everything",
 			when: do(account.SetPolicy{Allowance: ptr(1 * credit), GraceMinutes: ptr(2), LowBalanceAt: ptr(3 * credit), TwoApproversFrom: ptr(4 * credit)}),
-			then: events(&account.PolicySet{Policy: account.Policy{Allowance: 1 * credit, GraceMinutes: 2, LowBalanceAt: 3 * credit, TwoApproversFrom: 4 * credit}}),
+			then: events(&account.PolicySet{Policy: account.Policy{Allowance: 1 * credit, GraceMinutes: 2, LowBalanceAt: 3 * credit, TwoApproversFrom: 4 * credit, MinimumMinutes: account.MinimumMinutes{VM: 60}}}),
 		},
 		{
 			name: "to zero, and to the most",
 			when: do(account.SetPolicy{Allowance: ptr(0 * credit), GraceMinutes: ptr(43_200), LowBalanceAt: ptr(domain.MaxAmount), TwoApproversFrom: ptr(0 * credit)}),
-			then: events(&account.PolicySet{Policy: account.Policy{GraceMinutes: 43_200, LowBalanceAt: domain.MaxAmount}}),
+			then: events(&account.PolicySet{Policy: account.Policy{GraceMinutes: 43_200, LowBalanceAt: domain.MaxAmount, MinimumMinutes: account.MinimumMinutes{VM: 60}}}),
 		},
 		{
 			name:    "a larger allowance may be spent at once",

@@ -6,11 +6,89 @@ import (
 	"iocredits/domain"
 )
 
-// PurchaseSettled credits a payment that has arrived.
+// purchaseLife is how long a customer may take to pay (io-credits.md).
+const purchaseLife = 20 * time.Minute
+
+// minPurchase is the least that can be bought.
+const minPurchase = 1 * domain.Credit
+
+// maxOpenPurchases bounds what waits to be paid, and maxLinkAttempts how often
+// a link is tried for one purchase.
+const (
+	maxOpenPurchases = 100
+	maxLinkAttempts  = 20
+)
+
+// PurchaseStarted is a customer's wish to buy: nothing has been paid.
+type PurchaseStarted struct {
+	plain
+	Purchase string        `json:"purchase"`
+	Amount   domain.Amount `json:"amount"`
+	Fee      domain.Amount `json:"fee,omitzero"`
+	// ToPay = Amount + Fee, fixed now whatever the policy becomes.
+	ToPay     domain.Amount `json:"to_pay"`
+	StartedAt time.Time     `json:"started_at"`
+	ExpiresAt time.Time     `json:"expires_at"`
+}
+
+// EventName is the stored type.
+func (*PurchaseStarted) EventName() string { return "purchase-started" }
+
+func (e *PurchaseStarted) effect() Effect {
+	return Effect{Deadlines: []Deadline{{Kind: DeadlinePurchase, ID: e.Purchase, At: e.ExpiresAt}}}
+}
+
+func (e *PurchaseStarted) claim() string { return purchaseName(e.Purchase) }
+
+func (e *PurchaseStarted) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
+
+func (e *PurchaseStarted) evolve(s *State) { fold(s.OpenPurchases, e.Purchase, e) }
+
+// PurchaseExpired ends the time that a customer had to pay.
+type PurchaseExpired struct {
+	plain
+	Purchase string `json:"purchase"`
+	// Received came so far, and is in the queue of unmatched payments.
+	Received    domain.Amount `json:"received,omitzero"`
+	EffectiveAt time.Time     `json:"effective_at"`
+}
+
+// EventName is the stored type.
+func (*PurchaseExpired) EventName() string { return "purchase-expired" }
+
+func (e *PurchaseExpired) effect() Effect { return endOfPurchase(e.Purchase) }
+
+func (e *PurchaseExpired) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
+
+func (e *PurchaseExpired) evolve(s *State) { fold(s.OpenPurchases, e.Purchase, e) }
+
+// PurchaseFailed is a payment that the provider could not make.
+type PurchaseFailed struct {
+	plain
+	Purchase string `json:"purchase"`
+	Payment  string `json:"payment"`
+	// Why is the provider's code.
+	Why      string        `json:"why,omitempty"`
+	Received domain.Amount `json:"received,omitzero"`
+}
+
+// EventName is the stored type.
+func (*PurchaseFailed) EventName() string { return "purchase-failed" }
+
+func (e *PurchaseFailed) effect() Effect { return endOfPurchase(e.Purchase) }
+
+func (e *PurchaseFailed) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
+
+func (e *PurchaseFailed) evolve(s *State) { fold(s.OpenPurchases, e.Purchase, e) }
+
+// PurchaseSettled credits what was paid: everything above the fee.
 type PurchaseSettled struct {
 	plain
-	Purchase  string        `json:"purchase"`
-	Amount    domain.Amount `json:"amount"`
+	Purchase string        `json:"purchase"`
+	Amount   domain.Amount `json:"amount"`
+	// Received and Fee are zero for a purchase that was never to be paid: /dev.
+	Received  domain.Amount `json:"received,omitzero"`
+	Fee       domain.Amount `json:"fee,omitzero"`
 	ExpiresAt time.Time     `json:"expires_at,omitzero"`
 }
 
@@ -18,96 +96,238 @@ type PurchaseSettled struct {
 func (*PurchaseSettled) EventName() string { return "purchase-settled" }
 
 func (e *PurchaseSettled) effect() Effect {
-	return Effect{Made: LotUse{Class: Purchased, Amount: e.Amount, ExpiresAt: e.ExpiresAt}}
+	effect := endOfPurchase(e.Purchase)
+	effect.Made = LotUse{Class: Purchased, Amount: e.Amount, ExpiresAt: e.ExpiresAt}
+	return effect
 }
 
 func (e *PurchaseSettled) entry() Entry {
 	return Entry{Type: EntryPurchase, Service: domain.ServiceCredits, Reference: e.Purchase}
 }
 
+// claim counts for a purchase that was settled at once; else it was claimed before.
+func (e *PurchaseSettled) claim() string { return purchaseName(e.Purchase) }
+
+func (e *PurchaseSettled) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
+
 func (e *PurchaseSettled) figures(f *Figures) { f.Paid += e.Amount }
 
 func (e *PurchaseSettled) evolve(s *State) {
-	s.Purchases[e.Purchase] = Purchase{Lot: s.Revision, Amount: e.Amount, ExpiresAt: e.ExpiresAt}
+	payments := s.OpenPurchases[e.Purchase].Payments
+	fold(s.OpenPurchases, e.Purchase, e)
+	s.Purchases[e.Purchase] = SettledPurchase{Lot: s.Revision, Amount: e.Amount, Payments: payments}
 }
 
-// ReversalKind says how the provider took a payment back.
-type ReversalKind string
+// SettledPurchase is what the state keeps of credits that were paid for, for as
+// long as the provider may take the payment back.
+type SettledPurchase struct {
+	// Lot is the id of the credits that it made.
+	Lot    int64
+	Amount domain.Amount
+	// Reversed is what of Amount was taken back.
+	Reversed domain.Amount
+	// Payments that paid for it; none if it was settled without.
+	Payments []PurchasePayment
+}
 
-// How payments are taken back.
+// reversible is what the reversal of a payment takes; of the whole if no payment
+// is named. False if the payment is none of this purchase's.
+func (p SettledPurchase) reversible(payment string) (domain.Amount, bool) {
+	left := p.Amount - p.Reversed
+	if payment == "" || len(p.Payments) == 0 {
+		return left, true
+	}
+	for _, one := range p.Payments {
+		if one.Payment == payment {
+			return min(left, one.Amount), true
+		}
+	}
+	return 0, false
+}
+
+// PurchaseStatus is where a purchase stands, as api.md names it.
+type PurchaseStatus string
+
+// What becomes of a purchase. Failed and expired ones still settle if the
+// payment arrives all the same.
 const (
-	ReversalChargeback ReversalKind = "chargeback"
-	ReversalRefund     ReversalKind = "refund"
+	PurchaseIsAwaiting PurchaseStatus = "awaiting-payment"
+	PurchaseIsSettled  PurchaseStatus = "settled"
+	PurchaseIsFailed   PurchaseStatus = "failed"
+	PurchaseIsExpired  PurchaseStatus = "expired"
+	PurchaseIsReversed PurchaseStatus = "reversed"
 )
 
-// PurchaseReversed takes back the credits of a payment that was taken back.
-type PurchaseReversed struct {
-	plain
-	Purchase string       `json:"purchase"`
-	Kind     ReversalKind `json:"kind"`
-	// Amount is what this event takes: Lots and Debt together.
-	Amount domain.Amount `json:"amount"`
-	Lots   []LotUse      `json:"lots,omitempty"`
-	// Debt is what was spent already.
-	Debt   domain.Amount `json:"debt,omitzero"`
-	Reason domain.Sealed `json:"reason,omitempty"`
-	Part   Part          `json:"part,omitzero"`
+// Purchase is a customer's purchase. The state keeps those that are to be paid
+// and those that were paid in part; a late payment for a forgotten one is
+// understood from the event that started it.
+type Purchase struct {
+	State  PurchaseStatus `json:"status"`
+	Amount domain.Amount  `json:"amount"`
+	Fee    domain.Amount  `json:"fee,omitzero"`
+	ToPay  domain.Amount  `json:"to_pay"`
+	// Received is the sum of Payments.
+	Received domain.Amount `json:"received,omitzero"`
+	// Payments count towards the purchase: none that finance sent elsewhere.
+	Payments []PurchasePayment `json:"payments,omitempty"`
+	Credited domain.Amount     `json:"credited,omitzero"`
+	Reversed domain.Amount     `json:"reversed,omitzero"`
+	// Attempts is how many links were asked for, Links those that came to be.
+	Attempts int            `json:"attempts,omitzero"`
+	Links    []PurchaseLink `json:"links,omitempty"`
+	// FailedAttempt is the last attempt of which it is known that it made no link.
+	FailedAttempt int       `json:"failed_attempt,omitzero"`
+	StartedAt     time.Time `json:"started_at,omitzero"`
+	ExpiresAt     time.Time `json:"expires_at,omitzero"`
 }
 
-// EventName is the stored type.
-func (*PurchaseReversed) EventName() string { return "purchase-reversed" }
+// PurchasePayment is money that arrived for a purchase.
+type PurchasePayment struct {
+	Payment string        `json:"payment"`
+	Amount  domain.Amount `json:"amount"`
+}
 
-func (e *PurchaseReversed) effect() Effect { return Effect{Taken: e.Lots, ChargebackDebt: e.Debt} }
-
-func (e *PurchaseReversed) entry() Entry {
-	return Entry{
-		Type: EntryChargeback, Service: domain.ServiceCredits, Lots: e.Lots,
-		Reference: e.Purchase, Description: e.Reason,
+// Apply implements Object.
+func (p *Purchase) Apply(event domain.Event) {
+	switch e := event.(type) {
+	case *PurchaseStarted:
+		*p = Purchase{
+			State: PurchaseIsAwaiting, Amount: e.Amount, Fee: e.Fee, ToPay: e.ToPay,
+			StartedAt: e.StartedAt, ExpiresAt: e.ExpiresAt,
+		}
+	case *PurchaseLinkRequested:
+		p.Attempts = e.Attempt
+	case *PurchaseLinkMade:
+		p.Links = with(p.Links, PurchaseLink{Attempt: e.Attempt, Link: e.Link, URL: e.URL})
+	case *PurchaseLinkFailed:
+		p.FailedAttempt = e.Attempt
+	case *PaymentReceived:
+		p.receive(e)
+	case *PaymentDropped:
+		p.drop(e)
+	case *PurchaseExpired:
+		p.State = PurchaseIsExpired
+	case *PurchaseFailed:
+		p.State = PurchaseIsFailed
+	case *PurchaseSettled:
+		if p.State == "" {
+			p.Amount, p.ToPay = e.Amount, e.Amount
+		}
+		p.State, p.Credited = PurchaseIsSettled, e.Amount
+	case *PurchaseReversed:
+		if p.Reversed += e.Amount; p.Reversed >= p.Credited {
+			p.State = PurchaseIsReversed
+		}
 	}
 }
 
-func (e *PurchaseReversed) parts() Part { return e.Part }
-
-func (e *PurchaseReversed) figures(f *Figures) { f.Paid -= e.Amount }
-
-func (e *PurchaseReversed) evolve(s *State) {
-	p := s.Purchases[e.Purchase]
-	p.Reversed = true
-	s.Purchases[e.Purchase] = p
+// receive counts a payment. The state may have forgotten the purchase, which
+// then has ended: the event has what it needs.
+func (p *Purchase) receive(e *PaymentReceived) {
+	if p.State == "" {
+		p.State, p.ToPay, p.Fee, p.Amount = PurchaseIsExpired, e.ToPay, e.Fee, e.ToPay-e.Fee
+	}
+	p.Received += e.Amount
+	p.Payments = with(p.Payments, PurchasePayment{Payment: e.Payment, Amount: e.Amount})
 }
 
-// PaymentUnmatched records a fact from the provider that fits nowhere: people
-// have to look at it, but it is never refused (design.md rule 2).
-type PaymentUnmatched struct {
-	plain
-	Purchase string        `json:"purchase"`
-	Amount   domain.Amount `json:"amount,omitzero"`
-	// Kind is what arrived: payment, chargeback or refund.
-	Kind string `json:"kind"`
-	// Why is a code, not text for a customer.
-	Why string `json:"why"`
+func (p *Purchase) drop(e *PaymentDropped) {
+	p.Received -= e.Amount
+	var left []PurchasePayment
+	for _, payment := range p.Payments {
+		if payment.Payment != e.Payment {
+			left = append(left, payment)
+		}
+	}
+	p.Payments = left
 }
 
-// EventName is the stored type.
-func (*PaymentUnmatched) EventName() string { return "payment-unmatched" }
-
-// Purchase is a settled payment.
-type Purchase struct {
-	// Lot is the id of the credits that it made.
-	Lot       int64
-	Amount    domain.Amount
-	ExpiresAt time.Time
-	Reversed  bool
+// has tells whether a payment counts towards the purchase.
+func (p *Purchase) has(payment string) bool {
+	for _, one := range p.Payments {
+		if one.Payment == payment {
+			return true
+		}
+	}
+	return false
 }
 
-// RecordPurchase records a payment that has settled. It is a fact: what fits
-// nowhere becomes a PaymentUnmatched.
+// Status implements Object.
+func (p *Purchase) Status() string { return string(p.State) }
+
+// Open implements Object: to be paid, or ended with money in it.
+func (p *Purchase) Open() bool {
+	switch p.State {
+	case PurchaseIsAwaiting:
+		return true
+	case PurchaseIsExpired, PurchaseIsFailed:
+		return len(p.Payments) > 0
+	}
+	return false
+}
+
+// URL is where the customer pays: the newest link's; "" while there is none.
+func (p *Purchase) URL() string {
+	if len(p.Links) == 0 {
+		return ""
+	}
+	return p.Links[len(p.Links)-1].URL
+}
+
+func purchaseName(id string) string { return "purchase/" + id }
+
+func endOfPurchase(id string) Effect {
+	return Effect{Deadlines: []Deadline{{Kind: DeadlinePurchase, ID: id}}}
+}
+
+// StartPurchase begins a purchase. Frozen accounts may buy: it is how debt is paid.
 //
-// Checks: amount-invalid (a malformed call, not a fact).
+// Checks, in order: amount-invalid (with the minimum), amount-too-large;
+// duplicate-id; limit-exceeded (open purchases).
+type StartPurchase struct {
+	Purchase string
+	Amount   domain.Amount
+}
+
+// NameFor asks about the id: the state forgets purchases that ended.
+func (c StartPurchase) NameFor(*State) string { return purchaseName(c.Purchase) }
+
+func (c StartPurchase) decide(d *decision) error {
+	if c.Amount < minPurchase {
+		return domain.Refuse(domain.CodeAmountInvalid, "amount %s is below the minimum of %s", c.Amount, minPurchase).
+			With("field", "amount").With("value", c.Amount.String()).With("minimum", minPurchase.String())
+	}
+	if err := bounded(c.Amount); err != nil {
+		return err
+	}
+	if d.cmd.NameTaken {
+		return domain.Refuse(domain.CodeDuplicateID, "purchase %q exists already", c.Purchase).
+			With("field", "purchase_id").With("value", c.Purchase)
+	}
+	s := d.now()
+	if err := limit("purchases", len(s.OpenPurchases), maxOpenPurchases); err != nil {
+		return err
+	}
+	fee, err := c.Amount.Share(int64(s.Policy.PurchaseFeeBasisPoints), maxBasisPoints)
+	if err != nil {
+		return err
+	}
+	// Accepted: nothing below refuses.
+	d.emit(&PurchaseStarted{
+		Purchase: c.Purchase, Amount: c.Amount, Fee: fee, ToPay: c.Amount + fee,
+		StartedAt: d.cmd.At, ExpiresAt: d.cmd.At.Add(purchaseLife),
+	})
+	return nil
+}
+
+// RecordPurchase credits a purchase at once, without a payment: for /dev. What
+// fits nowhere becomes a PaymentUnmatched, as a fact of the provider would.
+//
+// Checks: amount-invalid, amount-too-large.
 type RecordPurchase struct {
 	Purchase string
 	Amount   domain.Amount
-	// ExpiresAt of the credits; zero: never.
+	// ExpiresAt of the credits; zero: as the policy says.
 	ExpiresAt time.Time
 }
 
@@ -116,71 +336,55 @@ func (c RecordPurchase) decide(d *decision) error {
 		return err
 	}
 	// Accepted: nothing below refuses.
-	unmatched := &PaymentUnmatched{Purchase: c.Purchase, Amount: c.Amount, Kind: "payment"}
-	if _, known := d.now().Purchases[c.Purchase]; known {
-		unmatched.Why = "purchase-settled-before"
+	s := d.now()
+	unmatched := &PaymentUnmatched{
+		Payment: c.Purchase, Purchase: c.Purchase, Amount: c.Amount, Kind: KindPayment, EffectiveAt: d.clock,
+	}
+	if _, settled := s.Purchases[c.Purchase]; settled {
+		unmatched.Why = WhySettledBefore
 		d.emit(unmatched)
 		return nil
 	}
 	if d.room(c.Amount) != nil {
-		unmatched.Why = "balance-limit"
+		unmatched.Why = WhyBalanceLimit
 		d.emit(unmatched)
 		return nil
 	}
-	d.emit(&PurchaseSettled{Purchase: c.Purchase, Amount: c.Amount, ExpiresAt: c.ExpiresAt})
+	expires := c.ExpiresAt
+	if expires.IsZero() {
+		expires = s.Policy.purchasedExpiry(d.cmd.At)
+	}
+	d.emit(&PurchaseSettled{Purchase: c.Purchase, Amount: c.Amount, ExpiresAt: expires})
 	d.arrived()
 	return nil
 }
 
-// ReversePurchase records that the provider took a payment back. It takes the
-// purchase's unreserved remainder, then other unreserved lots, purchased first;
-// the rest is debt, and debt freezes the account (money.md, Chargeback). Holds
-// stay untouched. It is a fact: never refused.
-type ReversePurchase struct {
-	Purchase string
-	Kind     ReversalKind
-	Reason   domain.Sealed
+// openPurchase finds a purchase that is still to be paid.
+func (d *decision) openPurchase(id string) (Purchase, error) {
+	p, open := d.now().OpenPurchases[id]
+	if open && p.State == PurchaseIsAwaiting {
+		return p, nil
+	}
+	if _, was := d.initial.OpenPurchases[id]; open || was || d.cmd.NameTaken {
+		return p, domain.Refuse(domain.CodeWrongStatus, "purchase %q is no longer to be paid", id).
+			With("field", "purchase_id").With("value", id)
+	}
+	return p, unknownPurchase(id)
 }
 
-func (c ReversePurchase) decide(d *decision) error {
-	s := d.now()
-	p, known := s.Purchases[c.Purchase]
-	if !known || p.Reversed {
-		why := "purchase-unknown"
-		if known {
-			why = "purchase-reversed-before"
-		}
-		d.emit(&PaymentUnmatched{Purchase: c.Purchase, Amount: p.Amount, Kind: string(c.Kind), Why: why})
-		return nil
-	}
-	uses, debt := reversalOrder(s.Lots, p).pick(p.Amount)
-	taken := spending{lots: split(uses), debt: debt}
-	for i, lots := range taken.lots {
-		d.emit(&PurchaseReversed{
-			Purchase: c.Purchase, Kind: c.Kind, Amount: taken.amount(i), Lots: lots,
-			Debt: taken.debtOf(i), Reason: c.Reason, Part: part(i, len(taken.lots)),
+func unknownPurchase(id string) error {
+	return domain.Refuse(domain.CodeUnknownPurchase, "the account has no purchase %q", id).
+		With("field", "purchase_id").With("value", id)
+}
+
+// endPurchase ends the time to pay; what came so far waits for people to look at.
+func (d *decision) endPurchase(id string, end domain.Event) {
+	p := d.now().OpenPurchases[id]
+	d.emit(end)
+	for _, payment := range p.Payments {
+		d.emit(&PaymentUnmatched{
+			Payment: payment.Payment, Purchase: id, Amount: payment.Amount,
+			Kind: KindPayment, Why: WhyUnderpaid, EffectiveAt: d.clock,
 		})
 	}
-	if debt > 0 && !s.Frozen {
-		d.emit(&Frozen{Cause: FreezeChargeback})
-	}
-	return nil
-}
-
-// reversalOrder puts the purchase's own lot first, then purchased, then promotional.
-func reversalOrder(all lots, p Purchase) lots {
-	ordered := make(lots, 0, len(all))
-	for _, l := range all {
-		if l.ID == p.Lot {
-			ordered = append(ordered, l)
-		}
-	}
-	for _, class := range []Class{Purchased, Promotional} {
-		for _, l := range all.of(class) {
-			if l.ID != p.Lot {
-				ordered = append(ordered, l)
-			}
-		}
-	}
-	return ordered
 }

@@ -21,6 +21,13 @@ func takenBack(id string, amount domain.Amount, from ...account.LotUse) *account
 	return &account.PurchaseReversed{Purchase: id, Kind: account.ReversalChargeback, Amount: amount, Lots: from}
 }
 
+// unmatched is a payment that fits nowhere, at hour 0.
+func unmatched(payment, purchase string, amount domain.Amount, why account.UnmatchedWhy) *account.PaymentUnmatched {
+	return &account.PaymentUnmatched{
+		Payment: payment, Purchase: purchase, Amount: amount, Kind: account.KindPayment, Why: why, EffectiveAt: hour(0),
+	}
+}
+
 func TestRecordPurchase(t *testing.T) {
 	check(t, []row{
 		{
@@ -41,14 +48,14 @@ func TestRecordPurchase(t *testing.T) {
 			name:    "twice is unmatched",
 			given:   given(bought("p", 5*credit)),
 			when:    bought("p", 6*credit),
-			then:    events(&account.PaymentUnmatched{Purchase: "p", Amount: 6 * credit, Kind: "payment", Why: "purchase-settled-before"}),
+			then:    events(unmatched("p", "p", 6*credit, account.WhySettledBefore)),
 			balance: "balance 5, available 5, purchased 5, withdrawable 5, allowance 10, spendable 15",
 		},
 		{
 			name:  "twice is unmatched after it was taken back, too",
 			given: given(bought("p", 5*credit), chargedBack("p")),
 			when:  bought("p", 5*credit),
-			then:  events(&account.PaymentUnmatched{Purchase: "p", Amount: 5 * credit, Kind: "payment", Why: "purchase-settled-before"}),
+			then:  events(unmatched("p", "p", 5*credit, account.WhySettledBefore)),
 		},
 		{
 			name:  "to the limit of an account",
@@ -60,13 +67,13 @@ func TestRecordPurchase(t *testing.T) {
 			name:  "past the limit of an account is unmatched",
 			given: given(facts(&account.IncentiveGranted{Amount: domain.MaxBalance - credit})),
 			when:  bought("p", credit+1),
-			then:  events(&account.PaymentUnmatched{Purchase: "p", Amount: credit + 1, Kind: "payment", Why: "balance-limit"}),
+			then:  events(unmatched("p", "p", credit+1, account.WhyBalanceLimit)),
 		},
 		{
 			name:  "what is reserved counts for the limit",
 			given: given(facts(&account.IncentiveGranted{Amount: domain.MaxBalance}), held("r", credit)),
 			when:  bought("p", 1),
-			then:  events(&account.PaymentUnmatched{Purchase: "p", Amount: 1, Kind: "payment", Why: "balance-limit"}),
+			then:  events(unmatched("p", "p", 1, account.WhyBalanceLimit)),
 		},
 		{
 			name:  "beyond the number of lots: a fact isn't refused",
@@ -166,13 +173,13 @@ func TestReversePurchaseUnmatchedOrInParts(t *testing.T) {
 		{
 			name: "of an unknown purchase",
 			when: chargedBack("p"),
-			then: events(&account.PaymentUnmatched{Purchase: "p", Kind: "chargeback", Why: "purchase-unknown"}),
+			then: events(&account.PaymentUnmatched{Payment: "reversal:p", Purchase: "p", Kind: "chargeback", Why: "purchase-unknown", EffectiveAt: hour(0)}),
 		},
 		{
 			name:  "twice",
 			given: given(bought("p", 5*credit), chargedBack("p")),
 			when:  do(account.ReversePurchase{Purchase: "p", Kind: account.ReversalRefund}),
-			then:  events(&account.PaymentUnmatched{Purchase: "p", Amount: 5 * credit, Kind: "refund", Why: "purchase-reversed-before"}),
+			then:  events(&account.PaymentUnmatched{Payment: "reversal:p", Purchase: "p", Amount: 5 * credit, Kind: "refund", Why: "purchase-reversed-before", EffectiveAt: hour(0)}),
 		},
 		{
 			name:  "from more than 500 lots",

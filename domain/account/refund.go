@@ -1,6 +1,8 @@
 package account
 
 import (
+	"time"
+
 	"github.com/google/uuid"
 
 	"iocredits/domain"
@@ -10,8 +12,9 @@ import (
 // that it made, then as a lot of its own (money.md, Refund).
 type Refunded struct {
 	plain
-	// Deduction is the transaction that is refunded, Revision its place.
-	Deduction uuid.UUID      `json:"deduction"`
+	// Deduction is the transaction that is refunded, Revision its place. A
+	// deployment that ends knows only the place of its payments.
+	Deduction uuid.UUID      `json:"deduction,omitzero"`
 	Revision  int64          `json:"deduction_revision"`
 	Amount    domain.Amount  `json:"amount"`
 	Service   domain.Service `json:"service"`
@@ -23,7 +26,9 @@ type Refunded struct {
 	// Made is a new lot of Class, for debt that was paid long ago.
 	Made  domain.Amount `json:"made,omitzero"`
 	Class Class         `json:"class,omitempty"`
-	Part  Part          `json:"part,omitzero"`
+	// EffectiveAt is set where a deadline gave it back.
+	EffectiveAt time.Time `json:"effective_at,omitzero"`
+	Part        Part      `json:"part,omitzero"`
 }
 
 // EventName is the stored type.
@@ -34,10 +39,14 @@ func (e *Refunded) effect() Effect {
 }
 
 func (e *Refunded) entry() Entry {
-	return Entry{
+	entry := Entry{
 		Type: EntryRefund, Service: e.Service, Lots: e.Lots,
-		Reference: e.Reference, Description: e.Reason, Related: e.Deduction,
+		Reference: e.Reference, Description: e.Reason, EffectiveAt: e.EffectiveAt, Related: e.Deduction,
 	}
+	if e.Deduction == uuid.Nil {
+		entry.RelatedRevision = new(e.Revision)
+	}
+	return entry
 }
 
 func (e *Refunded) parts() Part { return e.Part }

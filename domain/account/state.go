@@ -10,7 +10,7 @@ import (
 
 // FoldVersion names the fold that made a snapshot. MUST change whenever a
 // State folded from the same events would differ (design.md rule 16).
-const FoldVersion = "2"
+const FoldVersion = "3"
 
 // State is all that a decision needs, folded from the account's events. It
 // forgets what no rule asks for: spent lots, closed holds, deductions. So an
@@ -29,28 +29,45 @@ type State struct {
 	Due   []Deadline
 	DueAt map[string]time.Time
 
-	Purchases map[string]Purchase
+	// Purchases has all credits that were paid for, by the purchase's id or the
+	// creditedName of the payment; OpenPurchases what is yet to be paid.
+	Purchases     map[string]SettledPurchase
+	OpenPurchases map[string]Purchase
+	// Unmatched payments, by id.
+	Unmatched map[string]Payment
 	// Refunded is what came back of each deduction ever refunded, by revision.
 	Refunded map[int64]domain.Amount
 	// DebtPaidByPurchased is the counter of money.md, Refund: what purchased
 	// lots have paid of spending debt and have not got back.
 	DebtPaidByPurchased domain.Amount
 
-	Meters      map[string]domain.Accrual
-	Adjustments map[string]Adjustment
+	Meters         map[string]domain.Accrual
+	Adjustments    map[string]Adjustment
+	CreditRequests map[string]CreditRequest
+
+	Deployments map[string]Deployment
+	// Payments of open deployments, oldest first: what a refund gives back to.
+	Payments map[string][]DeploymentPayment
+	// Waiting are deployments that are short of credits, longest waiting first.
+	Waiting []string
 }
 
 // New is an account that nothing has happened to.
 func New() *State {
 	return &State{
-		Revision:     -1,
-		Figures:      Figures{Policy: DefaultPolicy()},
-		Reservations: map[string]Reservation{},
-		DueAt:        map[string]time.Time{},
-		Purchases:    map[string]Purchase{},
-		Refunded:     map[int64]domain.Amount{},
-		Meters:       map[string]domain.Accrual{},
-		Adjustments:  map[string]Adjustment{},
+		Revision:       -1,
+		Figures:        Figures{Policy: DefaultPolicy()},
+		Reservations:   map[string]Reservation{},
+		DueAt:          map[string]time.Time{},
+		Purchases:      map[string]SettledPurchase{},
+		OpenPurchases:  map[string]Purchase{},
+		Unmatched:      map[string]Payment{},
+		Refunded:       map[int64]domain.Amount{},
+		Meters:         map[string]domain.Accrual{},
+		Adjustments:    map[string]Adjustment{},
+		CreditRequests: map[string]CreditRequest{},
+		Deployments:    map[string]Deployment{},
+		Payments:       map[string][]DeploymentPayment{},
 	}
 }
 
@@ -64,7 +81,13 @@ func (s *State) Clone() *State {
 	c.Purchases = maps.Clone(s.Purchases)
 	c.Refunded = maps.Clone(s.Refunded)
 	c.Meters = maps.Clone(s.Meters)
+	c.OpenPurchases = maps.Clone(s.OpenPurchases)
+	c.Unmatched = maps.Clone(s.Unmatched)
 	c.Adjustments = maps.Clone(s.Adjustments)
+	c.CreditRequests = maps.Clone(s.CreditRequests)
+	c.Deployments = maps.Clone(s.Deployments)
+	c.Payments = maps.Clone(s.Payments)
+	c.Waiting = slices.Clone(s.Waiting)
 	return &c
 }
 
@@ -77,7 +100,7 @@ func Evolve(s *State, event domain.Event) {
 		return
 	}
 	effect := EffectOf(event, s.Revision)
-	s.Figures.add(effect)
+	s.Figures.add(&effect)
 	f.figures(&s.Figures)
 	s.Lots = s.Lots.give(effect.Made)
 	for _, u := range effect.Given {

@@ -10,22 +10,56 @@ func EventTypes() []domain.EventType {
 		current[AdjustmentRequested](),
 		current[Adjusted](),
 		current[Captured](),
+		current[CreditGranted](),
+		current[CreditRequestApproved](),
+		named(func() domain.Event { return &CreditRequestClosed{Status: CreditIsCancelled} }),
+		named(func() domain.Event { return &CreditRequestClosed{Status: CreditIsRejected} }),
+		current[CreditRequested](),
 		current[DebtRepaid](),
 		current[Deducted](),
+		named(func() domain.Event { return &DeploymentEnded{Status: DeploymentIsCancelled} }),
+		named(func() domain.Event { return &DeploymentEnded{Status: DeploymentIsCompleted} }),
+		named(func() domain.Event { return &DeploymentEnded{Status: DeploymentIsFailed} }),
+		named(func() domain.Event { return &DeploymentEnded{Status: DeploymentIsStopped} }),
+		current[DeploymentExtended](),
+		current[DeploymentPaid](),
+		current[DeploymentPaused](),
+		current[DeploymentPending](),
+		current[DeploymentRequested](),
+		current[DeploymentResumed](),
+		current[DeploymentUsageOpened](),
+		current[DeploymentUsed](),
 		current[Forgotten](),
 		current[Frozen](),
 		current[IncentiveGranted](),
 		current[LotExpired](),
+		current[PaymentAssigned](),
+		current[PaymentCredited](),
+		current[PaymentDropped](),
+		current[PaymentReceived](),
+		current[PaymentResolved](),
 		current[PaymentUnmatched](),
 		current[PolicySet](),
+		current[PurchaseExpired](),
+		current[PurchaseFailed](),
+		current[PurchaseLinkFailed](),
+		current[PurchaseLinkMade](),
+		current[PurchaseLinkRequested](),
 		current[PurchaseReversed](),
 		current[PurchaseSettled](),
+		current[PurchaseStarted](),
 		current[Refunded](),
 		current[Released](),
 		current[Reserved](),
 		current[Unfrozen](),
 		current[UsageMetered](),
 	}
+}
+
+// named describes one of several event types that share a Go type: the fresh
+// value knows its name.
+func named(fresh func() domain.Event) domain.EventType {
+	return domain.EventType{Name: fresh().EventName(), New: fresh}
 }
 
 // current describes an event type as it is written today.

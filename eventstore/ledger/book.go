@@ -161,14 +161,6 @@ func (w *worker) recall(ctx context.Context, b *book, through eventstore.Positio
 	return nil
 }
 
-// saveThenRun saves an idle book, then serves what arrived meanwhile. The caller
-// has set running and counted the work.
-func (w *worker) saveThenRun() {
-	defer w.ledger.work.Done()
-	w.save()
-	w.run()
-}
-
 // saveInBackground saves a book that left the shard: nobody else has it.
 func (w *worker) saveInBackground() {
 	if w.unsaved() < w.ledger.opts.IdleSnapshot {

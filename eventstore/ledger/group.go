@@ -24,6 +24,7 @@ type group struct {
 	balances []domain.Amount
 	names    []claim
 	bytes    int
+	began    time.Time
 	answers  []answer
 	// rest did not fit and is the next group.
 	rest []*task
@@ -90,7 +91,11 @@ func (a *answer) fill(g *group, b *book) {
 // decide takes tasks one after the other until the group is full. The book is
 // evolved as it goes, ahead of what is durable.
 func (w *worker) decide(ctx context.Context, tasks []*task) *group {
-	g := &group{expected: w.book.state.Revision}
+	g := &group{
+		expected: w.book.state.Revision, began: time.Now(), answers: make([]answer, 0, len(tasks)),
+		facts: make([]eventstore.Fact, 0, len(tasks)), events: make([]eventstore.Event, 0, len(tasks)),
+		balances: make([]domain.Amount, 0, len(tasks)), names: make([]claim, 0, len(tasks)),
+	}
 	for i, t := range tasks {
 		if len(g.events) >= w.ledger.opts.MaxGroupEvents || g.bytes >= w.ledger.opts.MaxGroupBytes {
 			g.rest = tasks[i:]
@@ -186,13 +191,11 @@ func (w *worker) accept(ctx context.Context, g *group, req Request) error {
 			cmd.NameTaken = taken
 		}
 	}
-	if user, ok := req.Do.(account.OriginalUser); ok {
-		original, err := w.original(ctx, g, user.OriginalID())
-		if err != nil {
-			return err
-		}
-		cmd.Original = original
+	original, err := w.referred(ctx, g, req.Do)
+	if err != nil {
+		return err
 	}
+	cmd.Original = original
 	events, err := w.safeDecide(cmd)
 	if err != nil {
 		return err
@@ -269,6 +272,38 @@ func (w *worker) encode(revision int64, meta eventstore.Metadata, body domain.Ev
 	}, nil
 }
 
+// referred reads the earlier event that an action refers to, if it does.
+func (w *worker) referred(ctx context.Context, g *group, do account.Action) ([]account.Recorded, error) {
+	if user, ok := do.(account.OriginalUser); ok {
+		return w.original(ctx, g, user.OriginalID())
+	}
+	user, ok := do.(account.ClaimUser)
+	if !ok {
+		return nil, nil
+	}
+	name := user.ClaimFor(w.book.state)
+	if name == "" {
+		return nil, nil
+	}
+	revision, found, err := w.find(ctx, name)
+	if err != nil || !found {
+		return nil, err
+	}
+	facts, err := w.factsAt(ctx, g, revision, 1)
+	if err != nil || len(facts) == 0 || account.ClaimOf(facts[0].Body) != name {
+		return nil, err
+	}
+	return recorded(facts), nil
+}
+
+func recorded(facts []eventstore.Fact) []account.Recorded {
+	all := make([]account.Recorded, len(facts))
+	for i, f := range facts {
+		all[i] = account.Recorded{ID: f.ID, Revision: f.Revision, Event: f.Body}
+	}
+	return all
+}
+
 // original reads the event with this id, and the parts that follow it. None: no
 // such event in this account.
 func (w *worker) original(ctx context.Context, g *group, id uuid.UUID) ([]account.Recorded, error) {
@@ -288,11 +323,7 @@ func (w *worker) original(ctx context.Context, g *group, id uuid.UUID) ([]accoun
 			return nil, err
 		}
 	}
-	recorded := make([]account.Recorded, len(facts))
-	for i, f := range facts {
-		recorded[i] = account.Recorded{ID: f.ID, Revision: f.Revision, Event: f.Body}
-	}
-	return recorded, nil
+	return recorded(facts), nil
 }
 
 // factsAt gives count events from revision on: those of this group from memory,

@@ -50,12 +50,12 @@ func TestNoGapBetweenWindowAndReadModel(t *testing.T) {
 
 func TestAFullWindowWaitsForTheReadModel(t *testing.T) {
 	r := newRig(t, func(o *ledger.Options) {
-		o.MaxRecentNames, o.NamesPatience = 10, time.Millisecond
+		o.MaxRecentNames, o.NamesPatience = 20, time.Millisecond // a purchase has two names
 	})
 	for i := range 10 {
 		r.do("a", fmt.Sprint(i), purchase(fmt.Sprint(i), 1))
 	}
-	r.refused(domain.CodeOverloaded, command("a", "one more", purchase("p", 1)))
+	_ = r.refused(domain.CodeOverloaded, command("a", "one more", purchase("p", 1)))
 	r.names.advance(r.AckedAny())
 	r.do("a", "one more", purchase("p", 1))
 	require.True(t, r.do("a", "3", purchase("3", 1)).Replayed)

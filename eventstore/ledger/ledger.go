@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -35,6 +34,9 @@ type Options struct {
 	// MaxGroupEvents and MaxGroupBytes bound one append. A command is never
 	// split, so a single large one may pass them.
 	MaxGroupEvents, MaxGroupBytes int
+	// Deciders is the number of goroutines that decide: enough that some may wait
+	// for a cold account to be read.
+	Deciders int
 	// MaxRecentNames bounds the window of names that Names has not reached yet.
 	MaxRecentNames int
 	// NamesPatience is how long commands wait for Names when that window is full.
@@ -58,6 +60,7 @@ func (o *Options) defaults() {
 	set(&o.MaxInFlight, 65_536)
 	set(&o.MaxGroupEvents, 2_000)
 	set(&o.MaxGroupBytes, 768<<10)
+	set(&o.Deciders, 16)
 	set(&o.MaxRecentNames, 65_536)
 	if o.NamesPatience == 0 {
 		o.NamesPatience = 5 * time.Second
@@ -76,7 +79,11 @@ func (o *Options) defaults() {
 // Ledger is the write side. Safe for concurrent use.
 type Ledger struct {
 	opts   Options
+	store  eventstore.AsyncAppender
 	shards [shardCount]shard
+
+	// runnable has the workers that have something to do, each once at most.
+	runnable chan *worker
 
 	inFlight atomic.Int64
 	acked    atomic.Uint64
@@ -95,13 +102,35 @@ type Ledger struct {
 // store is the truth, and several ledgers may write to one.
 func New(opts Options) *Ledger {
 	opts.defaults()
-	l := &Ledger{opts: opts}
+	l := &Ledger{opts: opts, runnable: make(chan *worker, 2*max(opts.MaxAccounts, shardCount))}
 	l.life, l.end = context.WithCancel(context.Background())
+	l.store = eventstore.Async(l.life, opts.Store)
 	for i := range l.shards {
 		l.shards[i].init()
 	}
+	for range opts.Deciders {
+		go l.runWorkers()
+	}
 	return l
 }
+
+// runWorkers lets workers take their turns until the ledger has closed. A few
+// goroutines do it for all accounts: a worker never waits for an append, and a
+// goroutine that lives long has a stack that needn't grow for each command.
+func (l *Ledger) runWorkers() {
+	for {
+		select {
+		case w := <-l.runnable:
+			w.turn()
+		case <-l.life.Done():
+			return
+		}
+	}
+}
+
+// schedule gives a worker its turn soon. The caller has set running, or is the
+// worker; so there is room.
+func (l *Ledger) schedule(w *worker) { l.runnable <- w }
 
 // Execute decides a command and makes its events durable, or refuses it.
 //
@@ -111,13 +140,15 @@ func New(opts Options) *Ledger {
 // the command is done as a whole or not at all, and trying again with the same
 // CommandID tells which.
 func (l *Ledger) Execute(ctx context.Context, req Request) (Result, error) {
-	t := &task{ctx: ctx, req: req, done: make(chan *task, 1)}
+	t := newTask(ctx, req)
 	if err := l.enqueue(t); err != nil {
 		return Result{}, err
 	}
 	select {
 	case <-t.done:
-		return t.result, t.err
+		result, err := t.result, t.err
+		t.free()
+		return result, err
 	case <-ctx.Done():
 		return Result{}, ctx.Err()
 	}
@@ -127,45 +158,42 @@ func (l *Ledger) Execute(ctx context.Context, req Request) (Result, error) {
 // order. Commands of one account are decided in the order given. When ctx ends,
 // lines without an answer carry its error.
 func (l *Ledger) ExecuteBatch(ctx context.Context, reqs []Request) []Outcome {
-	done := make(chan *task, len(reqs))
+	b := newBatch(len(reqs))
+	tasks := make([]task, len(reqs))
 	out := make([]Outcome, len(reqs))
-	waiting := 0
-	for i, req := range reqs {
-		t := &task{ctx: ctx, req: req, done: done, line: i}
+	for i := range reqs {
+		t := &tasks[i]
+		t.ctx, t.req, t.batch = ctx, reqs[i], b
 		if err := l.enqueue(t); err != nil {
-			out[i].Err = err
-			continue
+			t.err = err
+			t.answer()
 		}
-		out[i].Err = errPending
-		waiting++
 	}
-	for ; waiting > 0; waiting-- {
-		select {
-		case t := <-done:
-			out[t.line] = Outcome{Result: t.result, Err: t.err}
-		case <-ctx.Done():
-			for i := range out {
-				if errors.Is(out[i].Err, errPending) {
-					out[i].Err = ctx.Err()
-				}
-			}
-			return out
+	select {
+	case <-b.done:
+	case <-ctx.Done():
+	}
+	for i := range tasks {
+		if t := &tasks[i]; t.answered.Load() {
+			out[i] = Outcome{Result: t.result, Err: t.err}
+		} else {
+			out[i].Err = ctx.Err()
 		}
 	}
 	return out
 }
 
-var errPending = errors.New("pending")
-
 // Read gives the account's state as the write side has it, durable: a strong read.
 func (l *Ledger) Read(ctx context.Context, account string) (View, error) {
-	t := &task{ctx: ctx, req: Request{Account: account}, done: make(chan *task, 1)}
+	t := newTask(ctx, Request{Account: account})
 	if err := l.enqueue(t); err != nil {
 		return View{}, err
 	}
 	select {
 	case <-t.done:
-		return t.view, t.err
+		view, err := t.view, t.err
+		t.free()
+		return view, err
 	case <-ctx.Done():
 		return View{}, ctx.Err()
 	}
@@ -264,7 +292,7 @@ func (l *Ledger) enqueue(t *task) error {
 	w.running = true
 	s.mu.Unlock()
 	if start {
-		go w.run()
+		l.schedule(w)
 	}
 	return nil
 }
@@ -282,7 +310,7 @@ func (l *Ledger) finish(t *task) {
 	if t.req.Do != nil {
 		l.opts.OnCommand(outcomeOf(t))
 	}
-	t.done <- t
+	t.answer()
 	l.work.Done()
 }
 

@@ -52,7 +52,7 @@ func TestExecuteRecordsWhoWhenAndWhy(t *testing.T) {
 
 func TestRefusalLeavesNothing(t *testing.T) {
 	r := newRig(t, nil)
-	r.refused(domain.CodeInsufficientCredits, command("a", "k", deduct(1)))
+	_ = r.refused(domain.CodeInsufficientCredits, command("a", "k", deduct(1)))
 	require.Empty(t, r.facts("a"))
 
 	// It bound no key: the same key does something else now.
@@ -75,7 +75,7 @@ func TestReplayGivesTheFirstAnswer(t *testing.T) {
 			require.Equal(t, first.Facts[0].ID, again.Facts[0].ID)
 			require.Equal(t, []any{first.Revision, first.Position}, []any{again.Revision, again.Position})
 			require.Equal(t, 99*credit, again.Balance.Balance, "balance is today's")
-			r.refused(domain.CodeIdempotencyKeyReused, command("a", "k", purchase("p", 101)))
+			_ = r.refused(domain.CodeIdempotencyKeyReused, command("a", "k", purchase("p", 101)))
 			require.Len(t, r.facts("a"), 2)
 		})
 	}
@@ -152,7 +152,7 @@ func TestRefundReadsItsDeduction(t *testing.T) {
 		"another account's": other, "random": uuid.New(), "beyond the end": domain.NewTransactionID(99, [32]byte{}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			r.refused(domain.CodeUnknownTransaction, command("a", uuid.NewString(), account.Refund{Transaction: id}))
+			_ = r.refused(domain.CodeUnknownTransaction, command("a", uuid.NewString(), account.Refund{Transaction: id}))
 		})
 	}
 }
@@ -164,9 +164,9 @@ func TestANameIsTakenForEver(t *testing.T) {
 	r.do("a", "2", reserve)
 	r.do("a", "3", account.Release{Reservation: "r1"})
 	for _, lag := range []string{"read model behind", "read model there"} {
-		r.refused(domain.CodeDuplicateID, command("a", "4"+lag, reserve))
-		r.refused(domain.CodeReservationClosed, command("a", "5"+lag, account.Capture{Reservation: "r1", Amount: 1}))
-		r.refused(domain.CodeUnknownReservation, command("a", "6"+lag, account.Capture{Reservation: "r2", Amount: 1}))
+		_ = r.refused(domain.CodeDuplicateID, command("a", "4"+lag, reserve))
+		_ = r.refused(domain.CodeReservationClosed, command("a", "5"+lag, account.Capture{Reservation: "r1", Amount: 1}))
+		_ = r.refused(domain.CodeUnknownReservation, command("a", "6"+lag, account.Capture{Reservation: "r2", Amount: 1}))
 		r.names.advance(r.AckedAny())
 		r.restart()
 	}

@@ -86,9 +86,9 @@ func (l *Ledger) saveIdle(filter func(*worker) bool) {
 		s.mu.Lock()
 		for _, w := range s.workers {
 			if !w.running && w.unsaved() >= l.opts.IdleSnapshot && filter(w) {
-				w.running = true
+				w.running, w.saveNow = true, true
 				l.work.Add(1)
-				go w.saveThenRun()
+				l.schedule(w)
 			}
 		}
 		s.mu.Unlock()

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"container/list"
-	"context"
 	"errors"
 	"time"
 
@@ -10,108 +9,125 @@ import (
 	"iocredits/eventstore"
 )
 
-// task is a command or, without Do, a strong read, on its way.
-type task struct {
-	ctx  context.Context
-	req  Request
-	line int
-
-	result Result
-	view   View
-	err    error
-	// done has room for every task that is sent to it: a worker never blocks on
-	// a caller that has gone.
-	done chan *task
-}
-
-// worker runs the commands of one account, one group after the other. It exists
-// as long as its book is in memory; its goroutine only while there is work.
+// worker decides the commands of one account, one group after the other. It
+// exists as long as its book is in memory, and takes turns on the ledger's
+// goroutines while there is work.
 type worker struct {
 	ledger  *Ledger
 	shard   *shard
 	account string
 	stream  string
 
-	// Under shard.mu.
+	// Under shard.mu. running: it has its turn, waits for one, or has a group on
+	// the way to the disk; whoever sets it owns what follows.
 	queue   []*task
 	running bool
 	acked   eventstore.Position
 	used    time.Time
 	place   *list.Element
 
-	// book belongs to whoever set running; nil: not loaded, or discarded.
+	// book is nil until it is loaded, and once it was discarded.
 	book *book
+	// tasks are taken from the queue and not decided; attempt counts how often
+	// they were decided and met a conflict.
+	tasks   []*task
+	attempt int
+	// failed is a group whose append failed, and why.
+	failed *group
+	err    error
+	// saveNow asks for a snapshot; it counts as work under way.
+	saveNow bool
 }
 
 // maxAttempts bounds how often a group is decided again after a conflict
 // (design.md §3).
 const maxAttempts = 5
 
-// run serves the queue until it is empty.
-func (w *worker) run() {
+// turn does what there is to do until an append is on its way, or nothing is left.
+func (w *worker) turn() {
+	ctx := w.ledger.life
+	if w.failed != nil {
+		w.undo()
+	}
 	for {
-		tasks := w.take()
-		if tasks == nil {
+		w.saveIfDue()
+		if len(w.tasks) == 0 && !w.take() {
 			return
 		}
-		w.serve(tasks)
+		if err := w.ready(ctx); err != nil {
+			w.fail(w.tasks, err)
+			w.tasks = nil
+			continue
+		}
+		g := w.decide(ctx, w.tasks)
+		w.tasks = g.rest
+		if len(g.events) > 0 {
+			// From here on the worker belongs to appended.
+			w.ledger.store.AppendAsync(w.stream, g.expected, g.events, func(a eventstore.Appended, err error) { w.appended(g, a, err) })
+			return
+		}
+		// A group without events is durable as it is: it was decided on a durable book.
+		w.settle(g, eventstore.Appended{})
 	}
 }
 
-// take empties the queue, or ends the goroutine's time.
-func (w *worker) take() []*task {
+// take empties the queue, or ends the worker's time.
+func (w *worker) take() bool {
 	w.shard.mu.Lock()
 	defer w.shard.mu.Unlock()
-	if len(w.queue) == 0 {
-		w.running = false
-		return nil
-	}
-	tasks := w.queue
-	w.queue = nil
-	return tasks
+	w.tasks, w.queue, w.attempt = w.queue, nil, 1
+	w.running = len(w.tasks) > 0
+	return w.running
 }
 
-// serve answers tasks, in groups of one append each. A group whose append fails
-// takes the book with it: nothing decided on it may be used or answered.
-func (w *worker) serve(tasks []*task) {
-	ctx := w.ledger.life
-	attempt := 1
-	for len(tasks) > 0 {
-		if err := w.ready(ctx); err != nil {
-			w.fail(tasks, err)
+// appended ends an append. It runs on the store's goroutine: whatever takes
+// longer than answering is for a turn of its own.
+func (w *worker) appended(g *group, appended eventstore.Appended, err error) {
+	if err != nil {
+		w.failed, w.err = g, err
+		w.ledger.schedule(w)
+		return
+	}
+	w.ledger.opts.OnAppend(len(g.answers), len(g.events), g.bytes, time.Since(g.began))
+	w.settle(g, appended)
+	w.attempt = 1
+	if len(w.tasks) == 0 && !w.saveNow && w.unsaved() < w.ledger.opts.SnapshotEvery {
+		w.shard.mu.Lock()
+		idle := len(w.queue) == 0
+		w.running = !idle
+		w.shard.mu.Unlock()
+		if idle {
 			return
 		}
-		g := w.decide(ctx, tasks)
-		appended, err := w.append(ctx, g)
-		var conflict *eventstore.ConflictError
-		switch {
-		case err == nil:
-			w.settle(g, appended)
-			tasks, attempt = g.rest, 1
-			continue
-		case errors.As(err, &conflict) && attempt < maxAttempts:
-			attempt++
-			w.book = nil
-			continue
-		}
-		w.book = nil
-		w.fail(g.taken(), w.appendError(err))
-		tasks, attempt = g.rest, 1
 	}
+	w.ledger.schedule(w)
 }
 
-// append makes a group durable. A group without events is durable as it is: it
-// was decided on a durable book.
-func (w *worker) append(ctx context.Context, g *group) (eventstore.Appended, error) {
-	if len(g.events) == 0 {
-		return eventstore.Appended{}, nil
+// undo deals with a failed append. It takes the book with it: nothing that
+// was decided on it may be used or answered. After a conflict the same tasks are
+// decided again on what the stream has become.
+func (w *worker) undo() {
+	g, err := w.failed, w.err
+	w.failed, w.err, w.book = nil, nil, nil
+	var conflict *eventstore.ConflictError
+	if errors.As(err, &conflict) && w.attempt < maxAttempts {
+		w.attempt++
+		w.tasks = append(g.taken(), w.tasks...)
+		return
 	}
-	start := time.Now()
-	appended, err := w.ledger.opts.Store.Append(ctx, w.stream, g.expected, g.events)
-	if err == nil {
-		w.ledger.opts.OnAppend(len(g.answers), len(g.events), g.bytes, time.Since(start))
+	w.fail(g.taken(), w.appendError(err))
+	w.attempt = 1
+}
+
+// saveIfDue saves a snapshot of a durable book.
+func (w *worker) saveIfDue() {
+	if w.unsaved() >= w.ledger.opts.SnapshotEvery || w.saveNow {
+		w.save()
 	}
-	return appended, err
+	if w.saveNow {
+		w.saveNow = false
+		w.ledger.work.Done()
+	}
 }
 
 // settle answers a group that is durable.
@@ -127,12 +143,10 @@ func (w *worker) settle(g *group, appended eventstore.Appended) {
 		w.shard.mu.Unlock()
 		w.ledger.raiseAcked(w.book.position)
 	}
-	for _, a := range g.answers {
+	for i := range g.answers {
+		a := &g.answers[i]
 		a.fill(g, w.book)
 		w.ledger.finish(a.task)
-	}
-	if w.unsaved() >= w.ledger.opts.SnapshotEvery {
-		w.save()
 	}
 }
 

@@ -24,7 +24,8 @@ type pending struct {
 	state    atomic.Int32
 	appended eventstore.Appended
 	err      error
-	done     chan struct{}
+	// answered is called once appended and err are final.
+	answered func(*pending)
 }
 
 const (
@@ -56,33 +57,53 @@ const (
 
 // Append implements eventstore.Store.
 func (s *Store) Append(ctx context.Context, stream string, expected int64, events []eventstore.Event) (eventstore.Appended, error) {
-	p := &pending{stream: stream, expected: expected, events: events, done: make(chan struct{})}
-	if err := p.check(); err != nil {
+	if err := ctx.Err(); err != nil {
 		return eventstore.Appended{}, err
 	}
-	if err := s.enter(); err != nil {
-		return eventstore.Appended{}, err
-	}
-	defer s.leave()
-	if err := s.enqueue(ctx, p); err != nil {
+	done := make(chan struct{})
+	p := &pending{stream: stream, expected: expected, events: events, answered: func(*pending) { close(done) }}
+	if err := s.submit(p); err != nil {
 		return eventstore.Appended{}, err
 	}
 	select {
-	case <-p.done:
+	case <-done:
 		return p.appended, p.err
 	case <-ctx.Done():
 		if p.state.CompareAndSwap(waiting, abandoned) {
+			s.leave()
 			return eventstore.Appended{}, ctx.Err()
 		}
-		<-p.done // taken: its outcome is near, and worth knowing
+		<-done // taken: its outcome is near, and worth knowing
 		return p.appended, p.err
 	}
 }
 
-func (s *Store) enqueue(ctx context.Context, p *pending) error {
-	if err := ctx.Err(); err != nil {
+// AppendAsync implements eventstore.AsyncAppender.
+func (s *Store) AppendAsync(stream string, expected int64, events []eventstore.Event, done func(eventstore.Appended, error)) {
+	p := &pending{stream: stream, expected: expected, events: events}
+	p.answered = func(p *pending) { done(p.appended, p.err) }
+	if err := s.submit(p); err != nil {
+		done(eventstore.Appended{}, err)
+	}
+}
+
+// submit hands an append to the committer, who answers it, or refuses it. The
+// store stays open until the answer.
+func (s *Store) submit(p *pending) error {
+	if err := p.check(); err != nil {
 		return err
 	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	if err := s.enqueue(p); err != nil {
+		s.leave()
+		return err
+	}
+	return nil
+}
+
+func (s *Store) enqueue(p *pending) error {
 	if s.opts.ReadOnly {
 		return fmt.Errorf("%w: opened to read only", eventstore.ErrUnavailable)
 	}
@@ -200,11 +221,17 @@ func (s *Store) add(g *group, p *pending, next *eventstore.Position, written map
 	return true
 }
 
-// encode writes the record straight into the batch.
+// encode writes the record and its index entry straight into the batch.
 func (s *Store) encode(g *group, r *eventstore.Recorded, last bool) {
-	// Set fails only on a closed batch; this one is open until it is synced.
-	_ = g.batch.Set(eventKey(make([]byte, 0, 9), r.Position), appendRecord(make([]byte, 0, recordSize(r.Stream, &r.Event)), r, last), nil)
-	_ = g.batch.Set(streamKey(make([]byte, 0, 11+len(r.Stream)), r.Stream, r.Revision), binary.AppendUvarint(nil, uint64(r.Position)), nil)
+	// Finish fails only on a closed batch; this one is open until it is synced.
+	op := g.batch.SetDeferred(eventKeyLen, recordLen(r))
+	eventKey(op.Key[:0], r.Position)
+	appendRecord(op.Value[:0], r, last)
+	_ = op.Finish()
+	op = g.batch.SetDeferred(streamKeyLen(r.Stream), uvarintLen(uint64(r.Position)))
+	streamKey(op.Key[:0], r.Stream, r.Revision)
+	binary.AppendUvarint(op.Value[:0], uint64(r.Position))
+	_ = op.Finish()
 }
 
 // repeated answers an append that is not at the stream's end: the first answer
@@ -296,7 +323,8 @@ func (s *Store) settle() {
 			if g.err != nil {
 				p.appended, p.err = eventstore.Appended{}, errors.Join(p.err, g.err)
 			}
-			close(p.done)
+			p.answered(p)
+			s.leave()
 		}
 		_ = g.batch.Close()
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"math/bits"
 	"time"
 
 	"iocredits/eventstore"
@@ -23,6 +24,11 @@ const (
 	streamPrefix   = 's'
 	snapshotPrefix = 'p'
 )
+
+// eventKeyLen and streamKeyLen are the keys' lengths.
+const eventKeyLen = 9
+
+func streamKeyLen(stream string) int { return 11 + len(stream) }
 
 func eventKey(b []byte, position eventstore.Position) []byte {
 	return binary.BigEndian.AppendUint64(append(b, eventPrefix), uint64(position))
@@ -79,6 +85,18 @@ func appendRecord(b []byte, r *eventstore.Recorded, last bool) []byte {
 func appendPart[T ~string | ~[]byte](b []byte, part T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(part))), part...)
 }
+
+// recordLen is the exact length of appendRecord's result.
+func recordLen(r *eventstore.Recorded) int {
+	created := r.Created.UnixMicro()
+	return crcBytes + 1 + uvarintLen(uint64(r.Revision)) + uvarintLen(uint64(created)<<1^uint64(created>>63)) + idBytes +
+		partLen(len(r.Stream)) + partLen(len(r.Type)) + partLen(len(r.Data)) + len(r.Metadata)
+}
+
+func partLen(n int) int { return uvarintLen(uint64(n)) + n }
+
+// uvarintLen is how many bytes a uvarint takes: seven bits each.
+func uvarintLen(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
 
 // recordSize bounds the encoding of an event.
 func recordSize(stream string, e *eventstore.Event) int {

@@ -29,7 +29,9 @@ func FuzzDecodeRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, lastAgain, err := decodeRecord(r.Position, appendRecord(nil, &r, last))
+		encoded := appendRecord(nil, &r, last)
+		require.Len(t, encoded, recordLen(&r))
+		again, lastAgain, err := decodeRecord(r.Position, encoded)
 		require.NoError(t, err)
 		require.Equal(t, last, lastAgain)
 		require.Equal(t, r, again)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -31,33 +30,13 @@ type Deadlines interface {
 // ticker sends ticks to the accounts that are due. It lists them, tries each in
 // a goroutine of its own, and lists again when a try ends, so that an account
 // that is stuck holds one place and nothing else.
-//
-//	due -> under way -> (gone, once the read model has seen it)
-//	           |  ^
-//	   failed  v  | after a pause that doubles
-//	         resting
 type ticker struct {
-	opts Options
-	// ended gets a value when a try has ended.
-	ended chan struct{}
-	tries sync.WaitGroup
-
-	mu sync.Mutex
-	// accounts under way or resting; all others are free to be tried.
-	accounts map[string]*attempt
-	underWay int
-}
-
-// attempt is an account that must not be tried now. Its times are the process's,
-// not the engine's: a jump of the clock neither skips a pause nor stretches it.
-type attempt struct {
-	running  bool
-	failures int
-	rest     time.Time
+	opts  Options
+	tries *tries
 }
 
 func newTicker(opts Options) *ticker {
-	return &ticker{opts: opts, ended: make(chan struct{}, 1), accounts: map[string]*attempt{}}
+	return &ticker{opts: opts, tries: newTries(&opts, "deadlines of an account not applied", "account")}
 }
 
 // errUnchanged: the read model says due and the account says not, though the
@@ -65,22 +44,22 @@ func newTicker(opts Options) *ticker {
 var errUnchanged = errors.New("the read model of deadlines disagrees with the account, which has nothing due")
 
 func (t *ticker) run(ctx context.Context) {
-	defer t.tries.Wait()
+	defer t.tries.wait()
 	failures := 0
 	for ctx.Err() == nil {
-		room := t.room()
+		room := t.tries.room()
 		if room == 0 {
-			sleep(ctx, t.opts.Recheck, nil, t.ended)
+			sleep(ctx, t.opts.Recheck, nil, t.tries.ended)
 			continue
 		}
 		wait, err := t.dispatch(ctx, room)
 		switch {
-		case err == nil && t.crowded():
+		case err == nil && t.tries.crowded():
 			failures = 0
 			sleep(ctx, t.opts.FirstPause, nil, nil)
 		case err == nil:
 			failures = 0
-			sleep(ctx, wait, t.opts.Deadlines.Changed(), t.ended)
+			sleep(ctx, wait, t.opts.Deadlines.Changed(), t.tries.ended)
 		case ctx.Err() == nil:
 			failures++
 			wait = t.opts.pause(failures)
@@ -90,29 +69,12 @@ func (t *ticker) run(ctx context.Context) {
 	}
 }
 
-// room is how many more accounts may be tried. Where very many rest, trouble is
-// general (a full disk): then one at a time finds out whether it has passed.
-func (t *ticker) room() int {
-	if t.crowded() {
-		return 1
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.opts.Parallel - t.underWay
-}
-
-func (t *ticker) crowded() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.accounts)-t.underWay >= t.opts.Parallel
-}
-
 // dispatch begins tries at no more than room accounts that are due, and tells
 // how long nothing else can become due.
 func (t *ticker) dispatch(ctx context.Context, room int) (wait time.Duration, err error) {
 	now := t.opts.now()
 	through := t.opts.Deadlines.Through() // before the list, which has at least this much
-	due, err := t.opts.Deadlines.DueAccounts(ctx, now, room, t.busy)
+	due, err := t.opts.Deadlines.DueAccounts(ctx, now, room, t.tries.busy)
 	if err != nil {
 		return 0, err
 	}
@@ -125,74 +87,12 @@ func (t *ticker) dispatch(ctx context.Context, room int) (wait time.Duration, er
 		wait = min(wait, next.Sub(now)+time.Microsecond)
 	}
 	if len(due) < room {
-		wait = min(wait, t.forget(due))
+		wait = min(wait, t.tries.forget(due))
 	}
 	for _, name := range due {
-		t.begin(ctx, name, through)
+		t.tries.begin(ctx, name, func() error { return t.opts.tick(ctx, name, through) })
 	}
 	return wait, nil
-}
-
-func (t *ticker) busy(name string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	a := t.accounts[name]
-	return a != nil && (a.running || time.Now().Before(a.rest))
-}
-
-// forget drops accounts that rested and are not among all that are due: a
-// command was there first. It gives the time until the next has rested.
-func (t *ticker) forget(due []string) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	wait := t.opts.MaxPause
-	for name, a := range t.accounts {
-		left := time.Until(a.rest)
-		switch {
-		case a.running || slices.Contains(due, name):
-		case left <= 0:
-			delete(t.accounts, name)
-		default:
-			wait = min(wait, left)
-		}
-	}
-	return wait
-}
-
-func (t *ticker) begin(ctx context.Context, name string, listed eventstore.Position) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	a := t.accounts[name]
-	if a == nil {
-		a = &attempt{}
-		t.accounts[name] = a
-	}
-	a.running = true
-	t.underWay++
-	t.tries.Go(func() { t.end(ctx, name, t.opts.tick(ctx, name, listed)) })
-}
-
-// end frees the account, or lets it rest after a failure.
-func (t *ticker) end(ctx context.Context, name string, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.underWay--
-	a := t.accounts[name]
-	if err == nil {
-		delete(t.accounts, name)
-	} else {
-		a.running = false
-		a.failures++
-		pause := t.opts.pause(a.failures)
-		a.rest = time.Now().Add(pause)
-		if ctx.Err() == nil {
-			t.opts.Logger.Warn("deadlines of an account not applied", "account", name, "error", err, "failures", a.failures, "retry_in", pause)
-		}
-	}
-	select {
-	case t.ended <- struct{}{}:
-	default:
-	}
 }
 
 // tick lets an account apply what is due, and waits until the read model has

@@ -182,7 +182,7 @@ func (c *manualClock) move(by time.Duration) {
 type due struct {
 	account string
 	lot     int64
-	hold    string
+	thing   string
 }
 
 // model is the smallest read model of deadlines: it folds the log up to where
@@ -248,11 +248,12 @@ func (m *model) apply(f eventstore.Fact) {
 	for _, use := range effect.Taken {
 		move(use, -1)
 	}
-	switch e := f.Body.(type) {
-	case *account.Reserved:
-		m.at[due{account: name, hold: e.Reservation}] = e.ExpiresAt
-	case *account.Released:
-		delete(m.at, due{account: name, hold: e.Reservation})
+	for _, to := range effect.Deadlines {
+		thing := due{account: name, thing: string(to.Kind) + "/" + to.ID}
+		delete(m.at, thing)
+		if !to.At.IsZero() {
+			m.at[thing] = to.At
+		}
 	}
 }
 

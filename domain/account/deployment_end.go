@@ -1,0 +1,176 @@
+package account
+
+import (
+	"time"
+
+	"iocredits/domain"
+)
+
+// cancelWithin is how long after its start a deployment may be cancelled.
+const cancelWithin = time.Minute
+
+// StopDeployment ends a deployment early: the minutes used are charged, at least
+// the minimum of its service, and the rest comes back. Usage that is open is
+// charged if what came back covers it, and dropped if not.
+//
+// Checks, in order: field-invalid (used_minutes); unknown-deployment, or
+// wrong-status if it has ended or was never paid.
+type StopDeployment struct {
+	Deployment string
+	// UsedMinutes is the caller's fact; nil: the engine counts.
+	UsedMinutes *int
+}
+
+// NameFor asks about the id unless the deployment is open.
+func (c StopDeployment) NameFor(s *State) string { return deploymentNameIfClosed(s, c.Deployment) }
+
+func (c StopDeployment) decide(d *decision) error {
+	if err := checkMinutes(c.UsedMinutes); err != nil {
+		return err
+	}
+	x, err := d.runningDeployment(c.Deployment, DeploymentIsActive, DeploymentIsPaused)
+	if err != nil {
+		return err
+	}
+	// Accepted: nothing below refuses.
+	used := d.usedMinutes(x, c.UsedMinutes)
+	d.endDeployment(x, x.costOf(max(used, x.MinimumMinutes)), true, DeploymentEnded{
+		Status: DeploymentIsStopped, Deployment: c.Deployment, UsedMinutes: used,
+	})
+	return nil
+}
+
+// CancelDeployment ends a deployment before it was paid or within its first
+// minute: all comes back. Open usage is treated as by StopDeployment.
+//
+// Checks: unknown-deployment, or wrong-status if it is too late.
+type CancelDeployment struct{ Deployment string }
+
+// NameFor asks about the id unless the deployment is open.
+func (c CancelDeployment) NameFor(s *State) string { return deploymentNameIfClosed(s, c.Deployment) }
+
+func (c CancelDeployment) decide(d *decision) error {
+	x, err := d.openDeployment(c.Deployment)
+	if err != nil {
+		return err
+	}
+	if x.State != DeploymentIsPending && !d.clock.Before(x.StartedAt.Add(cancelWithin)) {
+		return domain.Refuse(domain.CodeWrongStatus, "deployment %q started more than a minute ago: stop it", c.Deployment).
+			With("status", x.Status())
+	}
+	// Accepted: nothing below refuses.
+	d.endDeployment(x, 0, true, DeploymentEnded{Status: DeploymentIsCancelled, Deployment: c.Deployment})
+	return nil
+}
+
+// FailDeployment ends a deployment by the provider's fault: only what was used
+// is charged, no minimum, and open usage is dropped.
+//
+// Checks: as StopDeployment, but one that was never paid fails too.
+type FailDeployment struct {
+	Deployment  string
+	UsedMinutes *int
+	Reason      domain.Sealed
+}
+
+// NameFor asks about the id unless the deployment is open.
+func (c FailDeployment) NameFor(s *State) string { return deploymentNameIfClosed(s, c.Deployment) }
+
+func (c FailDeployment) decide(d *decision) error {
+	if err := checkMinutes(c.UsedMinutes); err != nil {
+		return err
+	}
+	x, err := d.openDeployment(c.Deployment)
+	if err != nil {
+		return err
+	}
+	// Accepted: nothing below refuses.
+	event := DeploymentEnded{
+		Status: DeploymentIsFailed, Deployment: c.Deployment, Cause: CauseProvider, Reason: c.Reason,
+	}
+	if x.State != DeploymentIsPending {
+		event.UsedMinutes = d.usedMinutes(x, c.UsedMinutes)
+	}
+	d.endDeployment(x, x.costOf(event.UsedMinutes), false, event)
+	return nil
+}
+
+// endGrace fails a deployment that was not covered in time. Of one that ran, the
+// minutes used are charged as by StopDeployment; open usage is dropped.
+func (d *decision) endGrace(id string) {
+	x := d.now().Deployments[id]
+	event := DeploymentEnded{Status: DeploymentIsFailed, Deployment: id, Cause: CauseUnpaid}
+	charge := domain.Amount(0)
+	if x.State == DeploymentIsPaused {
+		event.Cause, event.UsedMinutes = CauseUsageUnpaid, x.minutesUsed(d.clock)
+		charge = x.costOf(max(event.UsedMinutes, x.MinimumMinutes))
+	}
+	d.endDeployment(x, charge, false, event)
+}
+
+// completeDeployment ends a deployment at the end of its time.
+func (d *decision) completeDeployment(id string) {
+	x := d.now().Deployments[id]
+	d.endDeployment(x, x.Paid, false, DeploymentEnded{
+		Status: DeploymentIsCompleted, Deployment: id, UsedMinutes: x.Hours * 60,
+	})
+}
+
+// endDeployment gives back what of its payments is not charged, charges open
+// usage if that is asked for and fits, and then ends it. What waits is paid
+// last, when all of this has counted.
+func (d *decision) endDeployment(x Deployment, charge domain.Amount, chargeOpen bool, event DeploymentEnded) {
+	event.Used, event.EndedAt, event.UsageDropped = charge, d.clock, x.UsageOpen
+	event.Refunded = d.refundDeployment(event.Deployment, x.Service, x.Paid-charge, event.Reason)
+	if event.Refunded > 0 {
+		d.cameIn()
+	}
+	if chargeOpen && x.UsageOpen > 0 && x.UsageOpen <= d.now().Spendable() {
+		d.chargeOpen(event.Deployment, x)
+		event.UsageDropped = 0
+	}
+	d.emit(&event)
+	if event.Refunded > 0 {
+		d.settleWaiting()
+	}
+}
+
+// refundDeployment gives back amount of a deployment's payments, the last one
+// first, and never more than support has left of them. It tells what it gave.
+func (d *decision) refundDeployment(id string, service domain.Service, amount domain.Amount, reason domain.Sealed) domain.Amount {
+	left := amount
+	payments := d.now().Payments[id]
+	for i := len(payments) - 1; i >= 0 && left > 0; i-- {
+		p := payments[i]
+		done := d.now().Refunded[p.Revision]
+		give := min(left, p.Amount-done)
+		if give <= 0 {
+			continue
+		}
+		event := Refunded{Revision: p.Revision, Service: service, Reference: id, Reason: reason}
+		if d.clock.Before(d.cmd.At) {
+			event.EffectiveAt = d.clock
+		}
+		d.giveBack(charge{amount: p.Amount, lots: p.Lots, debt: p.Debt}, done, give, event)
+		left -= give
+	}
+	return amount - left
+}
+
+// usedMinutes is the caller's figure, capped at what was booked, or the engine's.
+func (d *decision) usedMinutes(x Deployment, given *int) int {
+	if given == nil {
+		return x.minutesUsed(d.clock)
+	}
+	return min(*given, x.Hours*60)
+}
+
+func checkMinutes(given *int) error {
+	if given == nil {
+		return nil
+	}
+	return between("used_minutes", *given, 0, maxMinutesGiven)
+}
+
+// maxMinutesGiven is what no deployment reaches: a thousand years.
+const maxMinutesGiven = 1000 * 366 * 24 * 60

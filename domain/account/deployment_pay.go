@@ -1,0 +1,186 @@
+package account
+
+import (
+	"slices"
+	"time"
+
+	"iocredits/domain"
+)
+
+// maxHours is the most that can be booked at once (io-credits.md), and
+// maxDeployments bounds what is open in an account.
+const (
+	maxHours       = 8760
+	maxDeployments = 10_000
+)
+
+// StartDeployment books hours and pays for them up front, allowance included.
+// Short of credits it waits, for the grace window of the policy.
+//
+// Checks, in order: field-invalid (duration_hours); amount-invalid, amount-too-large
+// (what it costs); duplicate-id; limit-exceeded; account-frozen. Being short of
+// credits is no refusal.
+type StartDeployment struct {
+	Deployment  string
+	Service     domain.Service
+	HourlyPrice domain.Rate
+	Hours       int
+}
+
+// NameFor asks about the id unless it is open.
+func (c StartDeployment) NameFor(s *State) string { return deploymentNameIfClosed(s, c.Deployment) }
+
+func (c StartDeployment) decide(d *decision) error {
+	required, err := priceOf(c.HourlyPrice, c.Hours)
+	if err != nil {
+		return err
+	}
+	s := d.now()
+	if _, open := d.initial.Deployments[c.Deployment]; open || d.cmd.NameTaken {
+		return domain.Refuse(domain.CodeDuplicateID, "deployment %q exists already", c.Deployment).
+			With("field", "deployment_id").With("value", c.Deployment)
+	}
+	if err := limit("deployments", len(s.Deployments), maxDeployments); err != nil {
+		return err
+	}
+	if err := d.notFrozen(); err != nil {
+		return err
+	}
+	// Accepted: nothing below refuses.
+	policy := s.Policy
+	d.emit(&DeploymentRequested{
+		Deployment: c.Deployment, Service: c.Service, HourlyPrice: c.HourlyPrice, Hours: c.Hours,
+		MinimumMinutes: *policy.MinimumMinutes.of(c.Service), Required: required, RequestedAt: d.clock,
+	})
+	if spendable := d.now().Spendable(); required > spendable {
+		d.emit(&DeploymentPending{
+			Deployment: c.Deployment, Required: required, Spendable: spendable, Shortfall: required - spendable,
+			GraceEndsAt: d.clock.Add(time.Duration(policy.GraceMinutes) * time.Minute),
+		})
+		return nil
+	}
+	d.payDeployment(c.Deployment)
+	return nil
+}
+
+// priceOf is what hours cost: hourly price x hours, rounded half-even.
+func priceOf(price domain.Rate, hours int) (domain.Amount, error) {
+	if err := between("duration_hours", hours, 1, maxHours); err != nil {
+		return 0, err
+	}
+	cost, err := price.Cost(int64(hours), 1)
+	if err != nil {
+		return 0, err
+	}
+	return cost, positive(cost)
+}
+
+// payDeployment takes the price of a deployment, which is known to fit, and
+// starts it.
+func (d *decision) payDeployment(id string) {
+	s := d.now()
+	x := s.Deployments[id]
+	ends := d.clock.Add(time.Duration(x.Hours) * time.Hour)
+	uses, debt := s.Lots.pick(x.Required)
+	spent := spending{lots: split(uses), debt: debt}
+	for i, lots := range spent.lots {
+		d.emit(&DeploymentPaid{
+			Deployment: id, Amount: spent.amount(i), Service: x.Service, StartedAt: d.clock, EndsAt: ends,
+			Lots: lots, Debt: spent.debtOf(i), Part: part(i, len(spent.lots)),
+		})
+	}
+}
+
+// settleWaiting pays what waits, longest waiting first; one that doesn't fit is
+// passed over (money.md, Debt). Frozen accounts wait. What has come to its
+// deadline is the deadline's, even if that is this instant.
+func (d *decision) settleWaiting() {
+	for _, id := range slices.Clone(d.now().Waiting) {
+		s := d.now()
+		if s.Frozen {
+			return
+		}
+		x := s.Deployments[id]
+		if !x.GraceEndsAt.After(d.clock) || x.owed() > s.Spendable() {
+			continue
+		}
+		if x.State == DeploymentIsPending {
+			d.payDeployment(id)
+		} else {
+			d.resume(id, x)
+		}
+	}
+}
+
+// ExtendDeployment books more hours at the same price.
+//
+// Checks, in order: field-invalid (duration_hours); unknown-deployment, or
+// wrong-status unless it is active; amount-invalid, amount-too-large;
+// account-frozen; insufficient-credits, against spendable.
+type ExtendDeployment struct {
+	Deployment string
+	Hours      int
+}
+
+// NameFor asks about the id unless the deployment is open.
+func (c ExtendDeployment) NameFor(s *State) string { return deploymentNameIfClosed(s, c.Deployment) }
+
+func (c ExtendDeployment) decide(d *decision) error {
+	if err := between("duration_hours", c.Hours, 1, maxHours); err != nil {
+		return err
+	}
+	x, err := d.runningDeployment(c.Deployment, DeploymentIsActive)
+	if err != nil {
+		return err
+	}
+	price, err := priceOf(x.HourlyPrice, c.Hours)
+	if err != nil {
+		return err
+	}
+	if err := d.notFrozen(); err != nil {
+		return err
+	}
+	spent, err := d.spend(price)
+	if err != nil {
+		return err
+	}
+	// Accepted: nothing below refuses.
+	for i, lots := range spent.lots {
+		d.emit(&DeploymentExtended{
+			Deployment: c.Deployment, Amount: spent.amount(i), Service: x.Service, Hours: x.Hours + c.Hours, Added: c.Hours,
+			EndsAt: x.EndsAt.Add(time.Duration(c.Hours) * time.Hour),
+			Lots:   lots, Debt: spent.debtOf(i), Part: part(i, len(spent.lots)),
+		})
+	}
+	return nil
+}
+
+func deploymentNameIfClosed(s *State, id string) string {
+	if _, open := s.Deployments[id]; open {
+		return ""
+	}
+	return deploymentName(id)
+}
+
+// openDeployment finds a deployment that has not ended, not even just now.
+func (d *decision) openDeployment(id string) (Deployment, error) {
+	x, open := d.now().Deployments[id]
+	if open {
+		return x, nil
+	}
+	if _, was := d.initial.Deployments[id]; was || d.cmd.NameTaken {
+		return x, domain.Refuse(domain.CodeWrongStatus, "deployment %q has ended", id).
+			With("field", "deployment_id").With("value", id)
+	}
+	return x, domain.Refuse(domain.CodeUnknownDeployment, "the account has no deployment %q", id).
+		With("field", "deployment_id").With("value", id)
+}
+
+// runningDeployment finds one in one of the given statuses.
+func (d *decision) runningDeployment(id string, in ...DeploymentStatus) (Deployment, error) {
+	x, err := d.openDeployment(id)
+	if err == nil && !slices.Contains(in, x.State) {
+		err = domain.Refuse(domain.CodeWrongStatus, "deployment %q is %s", id, x.State).With("status", x.Status())
+	}
+	return x, err
+}

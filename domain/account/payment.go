@@ -1,0 +1,233 @@
+package account
+
+import (
+	"time"
+
+	"iocredits/domain"
+)
+
+// PaymentReceived is money that arrived for a purchase. It carries what the
+// purchase asks for, because the state may have forgotten that.
+type PaymentReceived struct {
+	plain
+	Payment  string `json:"payment"`
+	Purchase string `json:"purchase"`
+	// Link is the provider's id of the link that was paid.
+	Link   string        `json:"link,omitempty"`
+	Amount domain.Amount `json:"amount"`
+	// Received is all that has come for the purchase, this payment included.
+	Received domain.Amount `json:"received"`
+	ToPay    domain.Amount `json:"to_pay"`
+	Fee      domain.Amount `json:"fee,omitzero"`
+}
+
+// EventName is the stored type.
+func (*PaymentReceived) EventName() string { return "payment-received" }
+
+func (e *PaymentReceived) claim() string { return paymentName(e.Payment) }
+
+func (e *PaymentReceived) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
+
+func (e *PaymentReceived) evolve(s *State) { fold(s.OpenPurchases, e.Purchase, e) }
+
+// PaymentDropped ends that a payment counts towards its purchase: finance sent
+// it elsewhere, or the provider took it back before it was credited.
+type PaymentDropped struct {
+	plain
+	Payment  string        `json:"payment"`
+	Purchase string        `json:"purchase"`
+	Amount   domain.Amount `json:"amount"`
+	// Reversal: the provider took it back.
+	Reversal bool `json:"reversal,omitzero"`
+}
+
+// EventName is the stored type.
+func (*PaymentDropped) EventName() string { return "payment-dropped" }
+
+func (e *PaymentDropped) claim() string { return reversalNameIf(e.Reversal, e.Payment) }
+
+func (e *PaymentDropped) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
+
+func (e *PaymentDropped) evolve(s *State) { fold(s.OpenPurchases, e.Purchase, e) }
+
+func paymentName(id string) string { return "payment/" + id }
+
+// RecordPayment records money that arrived for a purchase. It settles once all
+// has come, after the purchase failed or expired too. What fits nowhere becomes
+// a PaymentUnmatched; a payment that was recorded before has no event.
+//
+// Checks: amount-invalid (a malformed call, not a fact).
+type RecordPayment struct {
+	// Payment is the provider's id of the payment: it counts once.
+	Payment  string
+	Purchase string
+	Link     string
+	Amount   domain.Amount
+}
+
+// NameFor asks whether the payment is known.
+func (c RecordPayment) NameFor(*State) string { return paymentName(c.Payment) }
+
+// ClaimFor asks for the start of a purchase that the state has forgotten.
+func (c RecordPayment) ClaimFor(s *State) string { return purchaseNameIfForgotten(s, c.Purchase) }
+
+func (c RecordPayment) decide(d *decision) error {
+	if c.Amount <= 0 {
+		return domain.Refuse(domain.CodeAmountInvalid, "amount %s is not above zero", c.Amount).
+			With("field", "amount").With("value", c.Amount.String())
+	}
+	if d.cmd.NameTaken {
+		return nil
+	}
+	p, why := d.payablePurchase(c.Purchase)
+	if why != "" {
+		d.unmatched(c, why)
+		return nil
+	}
+	total := p.Received + c.Amount
+	if total >= p.ToPay && d.room(total-p.Fee) != nil {
+		d.unmatched(c, WhyBalanceLimit)
+		return nil
+	}
+	d.emit(&PaymentReceived{
+		Payment: c.Payment, Purchase: c.Purchase, Link: c.Link, Amount: c.Amount,
+		Received: total, ToPay: p.ToPay, Fee: p.Fee,
+	})
+	switch {
+	case total >= p.ToPay:
+		d.settlePurchase(c.Purchase, p, total)
+	case p.State != PurchaseIsAwaiting:
+		d.unmatched(c, WhyUnderpaid)
+	}
+	return nil
+}
+
+// payablePurchase finds the purchase that a payment is for, or why there is none.
+func (d *decision) payablePurchase(id string) (Purchase, UnmatchedWhy) {
+	s := d.now()
+	if p, open := s.OpenPurchases[id]; open {
+		return p, ""
+	}
+	if settled, known := s.Purchases[id]; known {
+		if settled.Reversed == settled.Amount {
+			return Purchase{}, WhyReversedBefore
+		}
+		return Purchase{}, WhySettledBefore
+	}
+	// A deadline may have ended it just now.
+	if p, was := d.initial.OpenPurchases[id]; was {
+		p.State = PurchaseIsExpired
+		return p, ""
+	}
+	for _, claimed := range d.cmd.Original {
+		if start, ok := claimed.Event.(*PurchaseStarted); ok {
+			var p Purchase
+			p.Apply(start)
+			p.State = PurchaseIsExpired
+			return p, ""
+		}
+	}
+	return Purchase{}, WhyPurchaseUnknown
+}
+
+// settlePurchase credits all that came but the fee. What waited in the queue of
+// unmatched payments is part of it.
+func (d *decision) settlePurchase(id string, p Purchase, received domain.Amount) {
+	d.emit(&PurchaseSettled{
+		Purchase: id, Amount: received - p.Fee, Received: received, Fee: p.Fee,
+		ExpiresAt: d.now().Policy.purchasedExpiry(d.cmd.At),
+	})
+	for _, earlier := range p.Payments {
+		if d.now().Unmatched[earlier.Payment].State == PaymentIsUnmatched {
+			d.emit(&PaymentResolved{Payment: earlier.Payment, Outcome: PaymentIsMatched, Amount: earlier.Amount})
+		}
+	}
+	d.arrived()
+}
+
+func (d *decision) unmatched(c RecordPayment, why UnmatchedWhy) {
+	d.emit(&PaymentUnmatched{
+		Payment: c.Payment, Purchase: c.Purchase, Amount: c.Amount,
+		Kind: KindPayment, Why: why, EffectiveAt: d.cmd.At,
+	})
+}
+
+// RecordPaymentFailure records that the provider could not make a payment. It is
+// a fact, and has no event for a purchase that isn't to be paid any more, or
+// for a payment that did arrive: the provider's events come in any order.
+type RecordPaymentFailure struct {
+	Payment  string
+	Purchase string
+	Why      string
+}
+
+// NameFor asks whether the payment has arrived.
+func (c RecordPaymentFailure) NameFor(*State) string { return paymentName(c.Payment) }
+
+func (c RecordPaymentFailure) decide(d *decision) error {
+	p, open := d.now().OpenPurchases[c.Purchase]
+	if !open || p.State != PurchaseIsAwaiting || d.cmd.NameTaken {
+		return nil
+	}
+	d.endPurchase(c.Purchase, &PurchaseFailed{
+		Purchase: c.Purchase, Payment: c.Payment, Why: c.Why, Received: p.Received,
+	})
+	return nil
+}
+
+// UnmatchedKind is what arrived.
+type UnmatchedKind string
+
+// What may arrive and fit nowhere.
+const (
+	KindPayment    UnmatchedKind = "payment"
+	KindChargeback UnmatchedKind = "chargeback"
+	KindRefund     UnmatchedKind = "refund"
+)
+
+// UnmatchedWhy is why it fits nowhere: a code, not text for a customer.
+type UnmatchedWhy string
+
+// Why facts of the provider fit nowhere.
+const (
+	WhyPurchaseUnknown UnmatchedWhy = "purchase-unknown"
+	WhyUnderpaid       UnmatchedWhy = "underpaid"
+	WhySettledBefore   UnmatchedWhy = "purchase-settled-before"
+	WhyReversedBefore  UnmatchedWhy = "purchase-reversed-before"
+	WhyBalanceLimit    UnmatchedWhy = "balance-limit"
+	// WhyNotCredited: the purchase was paid, but not with this payment.
+	WhyNotCredited UnmatchedWhy = "payment-not-credited"
+)
+
+// PaymentUnmatched records a fact from the provider that fits nowhere: people
+// have to look at it, but it is never refused (design.md rule 2).
+type PaymentUnmatched struct {
+	plain
+	// Payment is its id in the queue: the provider's id of the payment, or
+	// reversalID of it.
+	Payment  string        `json:"payment,omitempty"`
+	Purchase string        `json:"purchase"`
+	Amount   domain.Amount `json:"amount,omitzero"`
+	Kind     UnmatchedKind `json:"kind"`
+	Why      UnmatchedWhy  `json:"why"`
+	// EffectiveAt is since when it waits.
+	EffectiveAt time.Time `json:"effective_at,omitzero"`
+}
+
+// EventName is the stored type.
+func (*PaymentUnmatched) EventName() string { return "payment-unmatched" }
+
+func (e *PaymentUnmatched) claim() string {
+	if e.Payment == "" {
+		return ""
+	}
+	return paymentName(e.Payment)
+}
+
+func (e *PaymentUnmatched) object() (ObjectKind, string) { return ObjectPayment, e.Payment }
+
+func (e *PaymentUnmatched) evolve(s *State) {
+	if e.Payment != "" {
+		fold(s.Unmatched, e.Payment, e)
+	}
+}

@@ -1,0 +1,249 @@
+package account_test
+
+import (
+	"testing"
+	"time"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+)
+
+// minute is an instant of a row, in minutes after hour 0.
+func minute(n int) time.Time { return hour(0).Add(time.Duration(n) * time.Minute) }
+
+func started(id string, amount domain.Amount) step {
+	return do(account.StartPurchase{Purchase: id, Amount: amount})
+}
+
+func payment(id, purchase string, amount domain.Amount) account.RecordPayment {
+	return account.RecordPayment{Payment: id, Purchase: purchase, Amount: amount}
+}
+
+// startedEvent is what started makes without a fee.
+func startedEvent(id string, amount domain.Amount) *account.PurchaseStarted {
+	return &account.PurchaseStarted{Purchase: id, Amount: amount, ToPay: amount, StartedAt: hour(0), ExpiresAt: minute(20)}
+}
+
+func received(id, purchase string, amount, sum, toPay domain.Amount) *account.PaymentReceived {
+	return &account.PaymentReceived{Payment: id, Purchase: purchase, Amount: amount, Received: sum, ToPay: toPay}
+}
+
+func settled(id string, amount, sum domain.Amount) *account.PurchaseSettled {
+	return &account.PurchaseSettled{Purchase: id, Amount: amount, Received: sum}
+}
+
+func TestStartPurchase(t *testing.T) {
+	var many []step
+	for i := range 100 {
+		many = append(many, started(string(rune('A'+i/26))+string(rune('a'+i%26)), credit))
+	}
+	check(t, []row{
+		{name: "waits for its payment for 20 minutes", when: started("p", 50*credit), then: events(startedEvent("p", 50*credit)), balance: "nothing"},
+		{
+			name:  "the fee of the policy is on top",
+			given: given(do(account.SetPolicy{PurchaseFeeBasisPoints: ptr(200)})),
+			when:  started("p", 25*credit+credit/4),
+			then: events(&account.PurchaseStarted{Purchase: "p", Amount: 25*credit + credit/4, Fee: 505_000, ToPay: 25*credit + credit/4 + 505_000,
+				StartedAt: hour(0), ExpiresAt: minute(20)}),
+		},
+		{
+			name: "a frozen account may buy", given: given(do(account.Freeze{})),
+			when: started("p", credit), then: events(startedEvent("p", credit)),
+		},
+		{name: "below the minimum", when: started("p", credit-1), refused: "amount-invalid field=amount value=0.999999 minimum=1"},
+		{name: "of nothing", when: started("p", 0), refused: "amount-invalid field=amount value=0 minimum=1"},
+		{
+			name: "of too much", when: started("p", domain.MaxAmount+1),
+			refused: "amount-too-large field=amount value=1000000000.000001 limit=1000000000",
+		},
+		{
+			name: "an id is used once, even of one that ended", given: given(started("p", credit), doAt(minute(20), account.Tick{})),
+			when: doAt(hour(1), account.StartPurchase{Purchase: "p", Amount: credit}), refused: "duplicate-id field=purchase_id value=p",
+		},
+		{
+			name: "an id of a purchase that was settled at once", given: given(bought("p", credit)),
+			when: started("p", credit), refused: "duplicate-id field=purchase_id value=p",
+		},
+		{name: "too many open", given: many, when: started("p", credit), refused: "limit-exceeded limit=100"},
+	})
+}
+
+func TestPurchaseLinks(t *testing.T) {
+	request := func(n int) step { return do(account.RequestLink{Purchase: "p", Attempt: n}) }
+	made := func(n int, link string) step {
+		return do(account.RecordLink{Purchase: "p", Attempt: n, Link: link, URL: "https://pay/" + link})
+	}
+	check(t, []row{
+		{
+			name: "an attempt is announced", given: given(started("p", credit)), when: request(1),
+			then: events(&account.PurchaseLinkRequested{Purchase: "p", Attempt: 1}),
+		},
+		{
+			name: "the same attempt again belongs to another engine", given: given(started("p", credit), request(1)), when: request(1),
+			refused: "conflict attempt=2",
+		},
+		{
+			name: "the next one has the next number", given: given(started("p", credit), request(1)), when: request(2),
+			then: events(&account.PurchaseLinkRequested{Purchase: "p", Attempt: 2}),
+		},
+		{name: "of an unknown purchase", when: request(1), refused: "unknown-purchase field=purchase_id value=p"},
+		{
+			name: "of one that has just expired", given: given(started("p", credit)),
+			when: doAt(minute(20), account.RequestLink{Purchase: "p", Attempt: 1}), refused: "wrong-status field=purchase_id value=p",
+		},
+		{
+			name: "of one that settled", given: given(started("p", credit), do(payment("x", "p", credit))), when: request(1),
+			refused: "wrong-status field=purchase_id value=p",
+		},
+		{
+			name: "a link is made", given: given(started("p", credit), request(1)), when: made(1, "l1"),
+			then: events(&account.PurchaseLinkMade{Purchase: "p", Attempt: 1, Link: "l1", URL: "https://pay/l1"}),
+		},
+		{name: "told twice", given: given(started("p", credit), request(1), made(1, "l1")), when: made(1, "l1")},
+		{name: "too late to matter", given: given(started("p", credit), request(1), do(payment("x", "p", credit))), when: made(1, "l1")},
+		{
+			name: "a failed attempt", given: given(started("p", credit), request(1)),
+			when: do(account.RecordLinkFailure{Purchase: "p", Attempt: 1, Why: "bankAccount/inactive"}),
+			then: events(&account.PurchaseLinkFailed{Purchase: "p", Attempt: 1, Why: "bankAccount/inactive"}),
+		},
+	})
+}
+
+func TestRecordPayment(t *testing.T) {
+	check(t, []row{
+		{
+			name: "all of it settles", given: given(started("p", 50*credit)), when: do(payment("x", "p", 50*credit)),
+			then:    events(received("x", "p", 50*credit, 50*credit, 50*credit), settled("p", 50*credit, 50*credit)),
+			balance: "balance 50, available 50, purchased 50, withdrawable 50, allowance 10, spendable 60",
+		},
+		{
+			name: "half of it credits nothing", given: given(started("p", 50*credit)), when: do(payment("x", "p", 25*credit)),
+			then: events(received("x", "p", 25*credit, 25*credit, 50*credit)), balance: "nothing",
+		},
+		{
+			name: "the other half settles", given: given(started("p", 50*credit), do(payment("x", "p", 25*credit))),
+			when:    do(payment("y", "p", 25*credit)),
+			then:    events(received("y", "p", 25*credit, 50*credit, 50*credit), settled("p", 50*credit, 50*credit)),
+			balance: "balance 50, available 50, purchased 50, withdrawable 50, allowance 10, spendable 60",
+		},
+		{
+			name: "what is above is credited too", given: given(started("p", 50*credit)), when: do(payment("x", "p", 100*credit)),
+			then: events(received("x", "p", 100*credit, 100*credit, 50*credit), settled("p", 100*credit, 100*credit)),
+		},
+		{
+			name: "the fee is never credited", given: given(do(account.SetPolicy{PurchaseFeeBasisPoints: ptr(200)}), started("p", 50*credit),
+				do(account.SetPolicy{PurchaseFeeBasisPoints: ptr(0)})),
+			when: do(payment("x", "p", 53*credit)),
+			then: events(
+				&account.PaymentReceived{Payment: "x", Purchase: "p", Amount: 53 * credit, Received: 53 * credit, ToPay: 51 * credit, Fee: credit},
+				&account.PurchaseSettled{Purchase: "p", Amount: 52 * credit, Received: 53 * credit, Fee: credit}),
+		},
+		{
+			name:  "purchased credits live as long as the policy says",
+			given: given(do(account.SetPolicy{PurchasedLifeMonths: ptr(12)}), started("p", credit)), when: do(payment("x", "p", credit)),
+			then: events(received("x", "p", credit, credit, credit),
+				&account.PurchaseSettled{Purchase: "p", Amount: credit, Received: credit, ExpiresAt: hour(0).AddDate(1, 0, 0)}),
+		},
+		{name: "twice changes nothing", given: given(started("p", credit), do(payment("x", "p", credit))), when: do(payment("x", "p", credit))},
+		{
+			name: "a second payment of a settled purchase is unmatched", given: given(started("p", credit), do(payment("x", "p", credit))),
+			when: do(payment("y", "p", credit)), then: events(unmatched("y", "p", credit, account.WhySettledBefore)),
+		},
+		{
+			name: "of a purchase that was taken back", given: given(bought("p", credit), chargedBack("p")),
+			when: do(payment("y", "p", credit)), then: events(unmatched("y", "p", credit, account.WhyReversedBefore)),
+		},
+		{
+			name: "of an unknown purchase", when: do(payment("x", "q", credit)),
+			then: events(unmatched("x", "q", credit, account.WhyPurchaseUnknown)),
+		},
+		{
+			name:  "past the limit of an account",
+			given: given(started("p", 2*credit), facts(&account.IncentiveGranted{Amount: domain.MaxBalance - credit})),
+			when:  do(payment("x", "p", 2*credit)), then: events(unmatched("x", "p", 2*credit, account.WhyBalanceLimit)),
+		},
+		{name: "of nothing is no payment", given: given(started("p", credit)), when: do(payment("x", "p", 0)), refused: "amount-invalid field=amount value=0"},
+		{
+			name: "pays debt first", given: given(bought("o", credit), spent(5*credit), started("p", 10*credit)), when: do(payment("x", "p", 10*credit)),
+			then: events(received("x", "p", 10*credit, 10*credit, 10*credit), settled("p", 10*credit, 10*credit),
+				&account.DebtRepaid{Debt: account.DebtSpending, Lots: lots(paid(4, 4*credit))}),
+			balance: "balance 6, available 6, purchased 6, withdrawable 6, allowance 10, spendable 16",
+		},
+	})
+}
+
+func expired(id string, so domain.Amount) *account.PurchaseExpired {
+	return &account.PurchaseExpired{Purchase: id, Received: so, EffectiveAt: minute(20)}
+}
+
+func TestPurchaseExpiresAndIsPaidLate(t *testing.T) {
+	late := func(id string, amount domain.Amount) step { return doAt(minute(30), payment(id, "p", amount)) }
+	underpaid := func(id string, amount domain.Amount, at time.Time) *account.PaymentUnmatched {
+		e := unmatched(id, "p", amount, account.WhyUnderpaid)
+		e.EffectiveAt = at
+		return e
+	}
+	half := given(started("p", 50*credit), do(payment("x", "p", 20*credit)))
+	gone := append(half[:2:2], doAt(minute(20), account.Tick{}))
+	check(t, []row{
+		{name: "not a moment before", given: given(started("p", credit)), when: doAt(minute(20).Add(-1), account.Tick{})},
+		{name: "unpaid", given: given(started("p", credit)), when: doAt(minute(20), account.Tick{}), then: events(expired("p", 0))},
+		{
+			name: "what came so far waits in the queue", given: half, when: doAt(minute(25), account.Tick{}),
+			then: events(expired("p", 20*credit), underpaid("x", 20*credit, minute(20))),
+		},
+		{
+			name: "at the very instant it is paid it has expired, and settles", given: given(started("p", credit)), when: doAt(minute(20), payment("x", "p", credit)),
+			then: events(expired("p", 0), received("x", "p", credit, credit, credit), settled("p", credit, credit)),
+		},
+		{
+			name: "paid late, long forgotten", given: given(started("p", credit), doAt(minute(20), account.Tick{})), when: late("x", credit),
+			then:    events(received("x", "p", credit, credit, credit), settled("p", credit, credit)),
+			balance: "balance 1, available 1, purchased 1, withdrawable 1, allowance 10, spendable 11",
+		},
+		{
+			name: "the rest comes late: it settles, and nothing waits any more", given: gone, when: late("y", 30*credit),
+			then: events(received("y", "p", 30*credit, 50*credit, 50*credit), settled("p", 50*credit, 50*credit),
+				&account.PaymentResolved{Payment: "x", Outcome: account.PaymentIsMatched, Amount: 20 * credit}),
+			balance: "balance 50, available 50, purchased 50, withdrawable 50, allowance 10, spendable 60",
+		},
+		{
+			name: "some more comes late, and waits too", given: gone, when: late("y", 10*credit),
+			then: events(received("y", "p", 10*credit, 30*credit, 50*credit), underpaid("y", 10*credit, minute(30))), balance: "nothing",
+		},
+		{
+			name: "part of a forgotten one, late", given: given(started("p", 50*credit), doAt(minute(20), account.Tick{})), when: late("y", 10*credit),
+			then: events(received("y", "p", 10*credit, 10*credit, 50*credit), underpaid("y", 10*credit, minute(30))),
+		},
+		{
+			name: "what finance has credited does not count any more", given: append(gone[:3:3], doAt(minute(21), account.ResolvePayment{Payment: "x"})),
+			when:    late("y", 30*credit),
+			then:    events(received("y", "p", 30*credit, 30*credit, 50*credit), underpaid("y", 30*credit, minute(30))),
+			balance: "balance 20, available 20, purchased 20, withdrawable 20, allowance 10, spendable 30",
+		},
+		{
+			name: "nor what finance has returned", given: append(gone[:3:3], doAt(minute(21), account.ResolvePayment{Payment: "x", Returned: true})),
+			when:    late("y", 50*credit),
+			then:    events(received("y", "p", 50*credit, 50*credit, 50*credit), settled("p", 50*credit, 50*credit)),
+			balance: "balance 50, available 50, purchased 50, withdrawable 50, allowance 10, spendable 60",
+		},
+	})
+}
+
+func TestPaymentFails(t *testing.T) {
+	failed := do(account.RecordPaymentFailure{Payment: "x", Purchase: "p", Why: "card-declined"})
+	check(t, []row{
+		{
+			name: "fails the purchase", given: given(started("p", credit)), when: failed,
+			then: events(&account.PurchaseFailed{Purchase: "p", Payment: "x", Why: "card-declined"}),
+		},
+		{name: "twice", given: given(started("p", credit), failed), when: failed},
+		{name: "of an unknown purchase", when: failed},
+		{name: "told after the payment has arrived", given: given(started("p", 2*credit), do(payment("x", "p", credit))), when: failed},
+		{
+			name: "paid all the same", given: given(started("p", credit), failed), when: do(payment("y", "p", credit)),
+			then: events(received("y", "p", credit, credit, credit), settled("p", credit, credit)),
+		},
+		{name: "it does not expire after that", given: given(started("p", credit), failed), when: doAt(hour(1), account.Tick{})},
+	})
+}

@@ -1,0 +1,220 @@
+package account
+
+import "iocredits/domain"
+
+// ReversalKind says how the provider took a payment back.
+type ReversalKind string
+
+// How payments are taken back.
+const (
+	ReversalChargeback ReversalKind = "chargeback"
+	ReversalRefund     ReversalKind = "refund"
+)
+
+// PurchaseReversed takes back the credits of a payment that was taken back.
+type PurchaseReversed struct {
+	plain
+	// Purchase is empty for a payment that finance had credited.
+	Purchase string       `json:"purchase,omitempty"`
+	Payment  string       `json:"payment,omitempty"`
+	Kind     ReversalKind `json:"kind"`
+	// Amount is what this event takes: Lots and Debt together.
+	Amount domain.Amount `json:"amount"`
+	Lots   []LotUse      `json:"lots,omitempty"`
+	// Debt is what was spent already.
+	Debt   domain.Amount `json:"debt,omitzero"`
+	Reason domain.Sealed `json:"reason,omitempty"`
+	Part   Part          `json:"part,omitzero"`
+}
+
+// EventName is the stored type.
+func (*PurchaseReversed) EventName() string { return "purchase-reversed" }
+
+func (e *PurchaseReversed) effect() Effect { return Effect{Taken: e.Lots, ChargebackDebt: e.Debt} }
+
+func (e *PurchaseReversed) entry() Entry {
+	reference := e.Purchase
+	if reference == "" {
+		reference = e.Payment
+	}
+	return Entry{
+		Type: EntryChargeback, Service: domain.ServiceCredits, Lots: e.Lots,
+		Reference: reference, Description: e.Reason,
+	}
+}
+
+func (e *PurchaseReversed) parts() Part { return e.Part }
+
+func (e *PurchaseReversed) claim() string {
+	return reversalNameIf(e.Payment != "" && e.Part.first(), e.Payment)
+}
+
+func (e *PurchaseReversed) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
+
+func (e *PurchaseReversed) figures(f *Figures) { f.Paid -= e.Amount }
+
+func (e *PurchaseReversed) evolve(s *State) {
+	name := e.Purchase
+	if name == "" {
+		name = creditedName(e.Payment)
+	}
+	p := s.Purchases[name]
+	p.Reversed += e.Amount
+	s.Purchases[name] = p
+}
+
+// reversalID is the id under which a reversal that fits nowhere waits.
+func reversalID(payment string) string { return "reversal:" + payment }
+
+// reversalNameIf is what the first event of a payment's reversal claims, so that
+// the provider may tell of it again.
+func reversalNameIf(reversal bool, payment string) string {
+	if !reversal {
+		return ""
+	}
+	return paymentName(reversalID(payment))
+}
+
+// ReversePurchase records that the provider took a payment back. A payment that
+// was not credited just no longer counts. A purchase gives back its unreserved
+// remainder, then other unreserved lots, purchased first; the rest is debt, and
+// debt freezes the account (money.md, Chargeback). Holds stay untouched. It is a
+// fact: never refused; what fits nowhere becomes a PaymentUnmatched, and what
+// was recorded before has no event.
+type ReversePurchase struct {
+	Purchase string
+	// Payment is the provider's id of the payment; empty if it isn't known.
+	Payment string
+	Kind    ReversalKind
+	// Amount is what the provider says; for people, if it fits nowhere.
+	Amount domain.Amount
+	Reason domain.Sealed
+}
+
+// NameFor asks whether the reversal is known.
+func (c ReversePurchase) NameFor(*State) string { return reversalNameIf(c.Payment != "", c.Payment) }
+
+func (c ReversePurchase) decide(d *decision) error {
+	if d.cmd.NameTaken || d.takeBackUncredited(c) {
+		return nil
+	}
+	s := d.now()
+	event := PurchaseReversed{Purchase: c.Purchase, Payment: c.Payment, Kind: c.Kind, Reason: c.Reason}
+	p, known := s.Purchases[c.Purchase]
+	if credited, ok := s.Purchases[creditedName(c.Payment)]; ok {
+		p, known, event.Purchase = credited, true, ""
+	}
+	amount, its := p.reversible(c.Payment)
+	switch {
+	case !known:
+		d.unmatchedReversal(c, c.Amount, WhyPurchaseUnknown)
+	case !its:
+		d.unmatchedReversal(c, c.Amount, WhyNotCredited)
+	case amount == 0:
+		d.unmatchedReversal(c, max(c.Amount, p.Amount), WhyReversedBefore)
+	default:
+		d.reverse(p, amount, event)
+	}
+	return nil
+}
+
+// takeBackUncredited deals with a payment that made no credits: one that waits
+// in the queue, or that came for a purchase which is still to be paid in full.
+func (d *decision) takeBackUncredited(c ReversePurchase) bool {
+	s := d.now()
+	waiting, waits := s.Unmatched[c.Payment]
+	waits = waits && waiting.State == PaymentIsUnmatched && waiting.Kind == KindPayment
+	purchase := c.Purchase
+	if waits {
+		purchase = waiting.Purchase
+	}
+	for _, payment := range s.OpenPurchases[purchase].Payments {
+		if payment.Payment == c.Payment {
+			d.emit(&PaymentDropped{Payment: c.Payment, Purchase: purchase, Amount: payment.Amount, Reversal: true})
+			if !waits {
+				return true
+			}
+		}
+	}
+	if waits {
+		d.emit(&PaymentResolved{Payment: c.Payment, Outcome: PaymentIsTakenBack, Amount: waiting.Amount})
+	}
+	return waits
+}
+
+func (d *decision) unmatchedReversal(c ReversePurchase, amount domain.Amount, why UnmatchedWhy) {
+	id := c.Payment
+	if id == "" {
+		id = c.Purchase
+	}
+	d.emit(&PaymentUnmatched{
+		Payment: reversalID(id), Purchase: c.Purchase, Amount: amount,
+		Kind: UnmatchedKind(c.Kind), Why: why, EffectiveAt: d.cmd.At,
+	})
+}
+
+// RecordChargeback is finance's word that a purchase was charged back.
+//
+// Checks: unknown-purchase; wrong-status if it is not settled.
+type RecordChargeback struct {
+	Purchase string
+	Reason   domain.Sealed
+}
+
+// NameFor asks about the id unless the purchase is settled.
+func (c RecordChargeback) NameFor(s *State) string {
+	if _, settled := s.Purchases[c.Purchase]; settled {
+		return ""
+	}
+	return purchaseName(c.Purchase)
+}
+
+func (c RecordChargeback) decide(d *decision) error {
+	p, settled := d.now().Purchases[c.Purchase]
+	left, _ := p.reversible("")
+	switch {
+	case settled && left == 0:
+		return domain.Refuse(domain.CodeWrongStatus, "purchase %q is reversed already", c.Purchase).
+			With("status", string(PurchaseIsReversed))
+	case !settled && d.cmd.NameTaken:
+		return domain.Refuse(domain.CodeWrongStatus, "purchase %q is not settled: there is nothing to take back", c.Purchase).
+			With("field", "purchase_id").With("value", c.Purchase)
+	case !settled:
+		return unknownPurchase(c.Purchase)
+	}
+	// Accepted: nothing below refuses.
+	d.reverse(p, left, PurchaseReversed{Purchase: c.Purchase, Kind: ReversalChargeback, Reason: c.Reason})
+	return nil
+}
+
+// reverse takes amount of a purchase's credits back, as far as they are there.
+func (d *decision) reverse(p SettledPurchase, amount domain.Amount, event PurchaseReversed) {
+	uses, debt := reversalOrder(d.now().Lots, p).pick(amount)
+	taken := spending{lots: split(uses), debt: debt}
+	for i, lots := range taken.lots {
+		e := event
+		e.Amount, e.Lots, e.Debt, e.Part = taken.amount(i), lots, taken.debtOf(i), part(i, len(taken.lots))
+		d.emit(&e)
+	}
+	if debt > 0 && !d.now().Frozen {
+		d.emit(&Frozen{Cause: FreezeChargeback})
+	}
+}
+
+// reversalOrder puts the purchase's own lot first, then purchased, then promotional.
+func reversalOrder(all lots, p SettledPurchase) lots {
+	ordered := make(lots, 0, len(all))
+	for _, l := range all {
+		if l.ID == p.Lot {
+			ordered = append(ordered, l)
+		}
+	}
+	for _, class := range []Class{Purchased, Promotional} {
+		for _, l := range all.of(class) {
+			if l.ID != p.Lot {
+				ordered = append(ordered, l)
+			}
+		}
+	}
+	return ordered
+}

@@ -1,0 +1,285 @@
+package account
+
+import (
+	"time"
+
+	"iocredits/domain"
+)
+
+// A payment that fits nowhere waits for finance, who send it to an account or
+// return it outside the system. It may belong to another account than the one
+// in whose stream it stands (a payment that named none stands in a reserved
+// account's): two streams, and no append spans two. So the decision is written
+// first, where the payment stands, and is final; then the account is credited,
+// which claims the payment's name there and so happens once however often it is
+// tried; then the payment is closed.
+
+// PaymentAssigned is finance's decision to credit another account.
+type PaymentAssigned struct {
+	plain
+	Payment string        `json:"payment"`
+	Account string        `json:"account"`
+	Amount  domain.Amount `json:"amount"`
+	Note    domain.Sealed `json:"note,omitempty"`
+}
+
+// EventName is the stored type.
+func (*PaymentAssigned) EventName() string { return "payment-assigned" }
+
+func (e *PaymentAssigned) object() (ObjectKind, string) { return ObjectPayment, e.Payment }
+
+func (e *PaymentAssigned) evolve(s *State) { fold(s.Unmatched, e.Payment, e) }
+
+// PaymentCredited is purchased credits from a payment that fitted nowhere.
+type PaymentCredited struct {
+	plain
+	Payment string `json:"payment"`
+	// From is the account in whose stream the payment stood; empty: this one.
+	From      string        `json:"from,omitempty"`
+	Amount    domain.Amount `json:"amount"`
+	Note      domain.Sealed `json:"note,omitempty"`
+	ExpiresAt time.Time     `json:"expires_at,omitzero"`
+}
+
+// EventName is the stored type.
+func (*PaymentCredited) EventName() string { return "payment-credited" }
+
+func (e *PaymentCredited) effect() Effect {
+	return Effect{Made: LotUse{Class: Purchased, Amount: e.Amount, ExpiresAt: e.ExpiresAt}}
+}
+
+func (e *PaymentCredited) entry() Entry {
+	return Entry{Type: EntryPurchase, Service: domain.ServiceCredits, Reference: e.Payment, Description: e.Note}
+}
+
+func (e *PaymentCredited) claim() string { return creditedName(e.Payment) }
+
+func (e *PaymentCredited) figures(f *Figures) { f.Paid += e.Amount }
+
+func (e *PaymentCredited) evolve(s *State) {
+	s.Purchases[creditedName(e.Payment)] = SettledPurchase{Lot: s.Revision, Amount: e.Amount}
+}
+
+// creditedName can be no purchase's id, which have no slash.
+func creditedName(payment string) string { return "credited/" + payment }
+
+// PaymentResolved ends that a payment waits.
+type PaymentResolved struct {
+	plain
+	Payment string        `json:"payment"`
+	Outcome PaymentStatus `json:"outcome"`
+	Amount  domain.Amount `json:"amount,omitzero"`
+	// Account was credited; empty: this one, or none.
+	Account string        `json:"account,omitempty"`
+	Note    domain.Sealed `json:"note,omitempty"`
+}
+
+// EventName is the stored type.
+func (*PaymentResolved) EventName() string { return "payment-resolved" }
+
+func (e *PaymentResolved) claim() string {
+	return reversalNameIf(e.Outcome == PaymentIsTakenBack, e.Payment)
+}
+
+func (e *PaymentResolved) object() (ObjectKind, string) { return ObjectPayment, e.Payment }
+
+func (e *PaymentResolved) evolve(s *State) { fold(s.Unmatched, e.Payment, e) }
+
+// PaymentStatus is where a payment that fitted nowhere stands.
+type PaymentStatus string
+
+// What becomes of a payment that fitted nowhere.
+const (
+	PaymentIsUnmatched PaymentStatus = "unmatched"
+	// PaymentIsAssigned: decided, and not yet credited.
+	PaymentIsAssigned PaymentStatus = "assigned"
+	PaymentIsCredited PaymentStatus = "credited"
+	PaymentIsReturned PaymentStatus = "returned"
+	// PaymentIsMatched: its purchase settled after all.
+	PaymentIsMatched PaymentStatus = "matched"
+	// PaymentIsTakenBack: by the provider.
+	PaymentIsTakenBack PaymentStatus = "taken-back"
+)
+
+// Payment is a payment, or its reversal, that fitted nowhere.
+type Payment struct {
+	State    PaymentStatus `json:"status"`
+	Kind     UnmatchedKind `json:"kind"`
+	Purchase string        `json:"purchase,omitempty"`
+	Amount   domain.Amount `json:"amount,omitzero"`
+	Why      UnmatchedWhy  `json:"why"`
+	Since    time.Time     `json:"since,omitzero"`
+	// Account is the one that gets it, if it isn't the one where it stands.
+	Account string        `json:"account,omitempty"`
+	Note    domain.Sealed `json:"note,omitempty"`
+}
+
+// Apply implements Object.
+func (p *Payment) Apply(event domain.Event) {
+	switch e := event.(type) {
+	case *PaymentUnmatched:
+		before := domain.Amount(0)
+		if p.Open() { // what /dev repeats adds up; the provider's ids never repeat
+			before = p.Amount
+		}
+		*p = Payment{
+			State: PaymentIsUnmatched, Kind: e.Kind, Purchase: e.Purchase,
+			Amount: before + e.Amount, Why: e.Why, Since: e.EffectiveAt,
+		}
+	case *PaymentAssigned:
+		p.State, p.Account, p.Note = PaymentIsAssigned, e.Account, e.Note
+	case *PaymentResolved:
+		p.State = e.Outcome
+		if e.Account != "" {
+			p.Account = e.Account
+		}
+		if e.Note != "" {
+			p.Note = e.Note
+		}
+	}
+}
+
+// Status implements Object.
+func (p *Payment) Status() string { return string(p.State) }
+
+// Open implements Object.
+func (p *Payment) Open() bool { return p.State == PaymentIsUnmatched || p.State == PaymentIsAssigned }
+
+// QueueTime implements Dated: the age is that of the payment.
+func (p *Payment) QueueTime() time.Time { return p.Since }
+
+// ResolvePayment is finance's decision on a payment that fits nowhere: to this
+// account, to another one, or returned outside.
+//
+// Checks, in order: unknown-payment, or wrong-status if it is decided;
+// field-invalid for a reversal, which has nothing to credit; amount-too-large
+// (MaxBalance, for this account).
+type ResolvePayment struct {
+	Payment string
+	// Account is another account to credit; empty: this one.
+	Account string
+	// Returned: nobody is credited.
+	Returned bool
+	Note     domain.Sealed
+}
+
+// NameFor asks about the payment unless it waits.
+func (c ResolvePayment) NameFor(s *State) string { return paymentNameIfClosed(s, c.Payment) }
+
+func (c ResolvePayment) decide(d *decision) error {
+	p, err := d.waitingPayment(c.Payment, PaymentIsUnmatched)
+	if err != nil {
+		return err
+	}
+	if p.Kind != KindPayment && !c.Returned {
+		return domain.Refuse(domain.CodeFieldInvalid, "a %s has nothing to credit; it can only be marked as returned", p.Kind).
+			With("field", "account")
+	}
+	here := !c.Returned && c.Account == ""
+	if here {
+		if err := d.room(p.Amount); err != nil {
+			return err
+		}
+	}
+	// Accepted: nothing below refuses.
+	d.dropFromPurchase(p.Purchase, c.Payment, p.Amount)
+	switch {
+	case c.Returned:
+		d.emit(&PaymentResolved{Payment: c.Payment, Outcome: PaymentIsReturned, Amount: p.Amount, Note: c.Note})
+	case c.Account != "":
+		d.emit(&PaymentAssigned{Payment: c.Payment, Account: c.Account, Amount: p.Amount, Note: c.Note})
+	default:
+		d.creditPayment(c.Payment, "", p.Amount, c.Note)
+		d.emit(&PaymentResolved{Payment: c.Payment, Outcome: PaymentIsCredited, Amount: p.Amount, Note: c.Note})
+		d.arrived()
+	}
+	return nil
+}
+
+// CreditPayment credits this account with a payment that was assigned to it. It
+// may be repeated: the second time it has no event.
+//
+// Checks: amount-invalid, amount-too-large.
+type CreditPayment struct {
+	Payment string
+	// From is the account in whose stream the payment stands.
+	From   string
+	Amount domain.Amount
+	Note   domain.Sealed
+}
+
+// NameFor asks whether it was credited.
+func (c CreditPayment) NameFor(*State) string { return creditedName(c.Payment) }
+
+func (c CreditPayment) decide(d *decision) error {
+	if c.Amount <= 0 {
+		return positive(c.Amount)
+	}
+	if d.cmd.NameTaken {
+		return nil
+	}
+	if err := d.room(c.Amount); err != nil {
+		return err
+	}
+	// Accepted: nothing below refuses.
+	d.creditPayment(c.Payment, c.From, c.Amount, c.Note)
+	d.arrived()
+	return nil
+}
+
+func (d *decision) creditPayment(payment, from string, amount domain.Amount, note domain.Sealed) {
+	d.emit(&PaymentCredited{
+		Payment: payment, From: from, Amount: amount, Note: note,
+		ExpiresAt: d.now().Policy.purchasedExpiry(d.cmd.At),
+	})
+}
+
+// ClosePayment ends an assigned payment once its account was credited. It may be
+// repeated: the second time it has no event.
+//
+// Checks: unknown-payment; wrong-status if it is not decided.
+type ClosePayment struct{ Payment string }
+
+// NameFor asks about the payment unless it waits.
+func (c ClosePayment) NameFor(s *State) string { return paymentNameIfClosed(s, c.Payment) }
+
+func (c ClosePayment) decide(d *decision) error {
+	if _, waits := d.now().Unmatched[c.Payment]; !waits && d.cmd.NameTaken {
+		return nil
+	}
+	p, err := d.waitingPayment(c.Payment, PaymentIsAssigned)
+	if err != nil {
+		return err
+	}
+	d.emit(&PaymentResolved{Payment: c.Payment, Outcome: PaymentIsCredited, Amount: p.Amount, Account: p.Account})
+	return nil
+}
+
+func paymentNameIfClosed(s *State, id string) string {
+	if _, waits := s.Unmatched[id]; waits {
+		return ""
+	}
+	return paymentName(id)
+}
+
+func (d *decision) waitingPayment(id string, status PaymentStatus) (Payment, error) {
+	p, waits := d.now().Unmatched[id]
+	switch {
+	case waits && p.State == status:
+		return p, nil
+	case waits:
+		return p, domain.Refuse(domain.CodeWrongStatus, "payment %q is %s", id, p.State).
+			With("status", p.Status()).With("account", p.Account)
+	case d.cmd.NameTaken:
+		return p, domain.Refuse(domain.CodeWrongStatus, "payment %q does not wait for a decision", id).With("payment_id", id)
+	}
+	return p, domain.Refuse(domain.CodeUnknownPayment, "there is no unmatched payment %q", id).
+		With("field", "payment_id").With("value", id)
+}
+
+// dropFromPurchase ends that a payment counts towards a purchase, if it does.
+func (d *decision) dropFromPurchase(purchase, payment string, amount domain.Amount) {
+	if p := d.now().OpenPurchases[purchase]; p.has(payment) {
+		d.emit(&PaymentDropped{Payment: payment, Purchase: purchase, Amount: amount})
+	}
+}

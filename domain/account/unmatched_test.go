@@ -1,0 +1,138 @@
+package account_test
+
+import (
+	"testing"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+)
+
+func TestResolvePayment(t *testing.T) {
+	lost := do(payment("x", "q", 5*credit))
+	here := do(account.ResolvePayment{Payment: "x", Note: "sealed"})
+	there := do(account.ResolvePayment{Payment: "x", Account: "bob", Note: "sealed"})
+	check(t, []row{
+		{
+			name: "to this account: purchased credits, and it has paid", given: given(lost), when: here,
+			then: events(&account.PaymentCredited{Payment: "x", Amount: 5 * credit, Note: "sealed"},
+				&account.PaymentResolved{Payment: "x", Outcome: account.PaymentIsCredited, Amount: 5 * credit, Note: "sealed"}),
+			balance: "balance 5, available 5, purchased 5, withdrawable 5, allowance 10, spendable 15",
+		},
+		{
+			name: "to another account: only decided here", given: given(lost), when: there,
+			then:    events(&account.PaymentAssigned{Payment: "x", Account: "bob", Amount: 5 * credit, Note: "sealed"}),
+			balance: "nothing",
+		},
+		{
+			name: "returned outside", given: given(lost), when: do(account.ResolvePayment{Payment: "x", Returned: true, Note: "sealed"}),
+			then:    events(&account.PaymentResolved{Payment: "x", Outcome: account.PaymentIsReturned, Amount: 5 * credit, Note: "sealed"}),
+			balance: "nothing",
+		},
+		{
+			name: "decided twice, for two accounts", given: given(lost, there), when: do(account.ResolvePayment{Payment: "x", Account: "eve"}),
+			refused: "wrong-status status=assigned account=bob",
+		},
+		{name: "decided twice", given: given(lost, here), when: here, refused: "wrong-status payment_id=x"},
+		{name: "of a payment that fitted", given: given(started("p", credit), do(payment("x", "p", credit))), when: here, refused: "wrong-status payment_id=x"},
+		{name: "unknown", when: here, refused: "unknown-payment field=payment_id value=x"},
+		{
+			name: "a reversal has nothing to credit", given: given(chargedBack("q")), when: do(account.ResolvePayment{Payment: "reversal:q"}),
+			refused: "field-invalid field=account",
+		},
+		{
+			name: "a reversal is closed", given: given(chargedBack("q")), when: do(account.ResolvePayment{Payment: "reversal:q", Returned: true}),
+			then: events(&account.PaymentResolved{Payment: "reversal:q", Outcome: account.PaymentIsReturned}),
+		},
+		{
+			name: "credited where it was assigned", when: do(account.CreditPayment{Payment: "x", From: "ann", Amount: 5 * credit, Note: "sealed"}),
+			then: events(&account.PaymentCredited{Payment: "x", From: "ann", Amount: 5 * credit, Note: "sealed"}),
+		},
+		{
+			name: "credited once, however often it is tried", given: given(do(account.CreditPayment{Payment: "x", From: "ann", Amount: 5 * credit})),
+			when:    do(account.CreditPayment{Payment: "x", From: "ann", Amount: 5 * credit}),
+			balance: "balance 5, available 5, purchased 5, withdrawable 5, allowance 10, spendable 15",
+		},
+		{
+			name: "closed when that is done", given: given(lost, there), when: do(account.ClosePayment{Payment: "x"}),
+			then: events(&account.PaymentResolved{Payment: "x", Outcome: account.PaymentIsCredited, Amount: 5 * credit, Account: "bob"}),
+		},
+		{name: "closed again", given: given(lost, there, do(account.ClosePayment{Payment: "x"})), when: do(account.ClosePayment{Payment: "x"})},
+		{name: "closed before it was decided", given: given(lost), when: do(account.ClosePayment{Payment: "x"}), refused: "wrong-status status=unmatched account="},
+	})
+}
+
+// TestReversalOfPayments is about which payment the provider takes back.
+func TestReversalOfPayments(t *testing.T) {
+	back := func(payment, purchase string) step {
+		return do(account.ReversePurchase{Payment: payment, Purchase: purchase, Kind: account.ReversalRefund, Amount: 5 * credit})
+	}
+	reversed := func(purchase string, amount domain.Amount, lot int64) *account.PurchaseReversed {
+		return &account.PurchaseReversed{Purchase: purchase, Payment: "x", Kind: account.ReversalRefund,
+			Amount: amount, Lots: lots(paid(lot, amount))}
+	}
+	waits := func(why account.UnmatchedWhy, payment, purchase string) *account.PaymentUnmatched {
+		e := unmatched("reversal:"+payment, purchase, 5*credit, why)
+		e.Kind = account.KindRefund
+		return e
+	}
+	whole := given(started("p", 5*credit), do(payment("x", "p", 5*credit)))
+	halves := given(started("p", 8*credit), do(payment("x", "p", 3*credit)), do(payment("y", "p", 5*credit)))
+	check(t, []row{
+		{name: "the whole purchase", given: whole, when: back("x", "p"), then: events(reversed("p", 5*credit, 2)), balance: "nothing"},
+		{name: "told twice", given: append(whole[:2:2], back("x", "p")), when: back("x", "p")},
+		{
+			name: "of one of two payments: what that one paid", given: halves, when: back("x", "p"), then: events(reversed("p", 3*credit, 3)),
+			balance: "balance 5, available 5, purchased 5, withdrawable 5, allowance 10, spendable 15",
+		},
+		{
+			name: "and then of the other", given: append(halves[:3:3], back("x", "p")), when: back("y", "p"), balance: "nothing",
+			then: events(&account.PurchaseReversed{Purchase: "p", Payment: "y", Kind: account.ReversalRefund, Amount: 5 * credit, Lots: lots(paid(3, 5*credit))}),
+		},
+		{
+			name: "after finance had recorded it", given: append(whole[:2:2], do(account.RecordChargeback{Purchase: "p"})), when: back("x", "p"),
+			then: events(waits(account.WhyReversedBefore, "x", "p")),
+		},
+		{
+			name: "of a payment that finance returned: the purchase is not touched", given: append(whole[:2:2], do(payment("z", "p", 5*credit)),
+				do(account.ResolvePayment{Payment: "z", Returned: true})), when: back("z", "p"),
+			then: events(waits(account.WhyNotCredited, "z", "p")),
+		},
+		{
+			name: "of a payment that waits in the queue", given: append(whole[:2:2], do(payment("z", "p", 5*credit))), when: back("z", "p"),
+			then: events(&account.PaymentResolved{Payment: "z", Outcome: account.PaymentIsTakenBack, Amount: 5 * credit}),
+		},
+		{
+			name:  "of a payment that finance credited",
+			given: given(do(payment("x", "q", 5*credit)), do(account.ResolvePayment{Payment: "x"})), when: back("x", "q"),
+			then: events(&account.PurchaseReversed{Payment: "x", Kind: account.ReversalRefund, Amount: 5 * credit, Lots: lots(paid(1, 5*credit))}), balance: "nothing",
+		},
+		{
+			name: "of a part payment: it no longer counts", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit))), when: back("x", "p"),
+			then: events(&account.PaymentDropped{Payment: "x", Purchase: "p", Amount: 3 * credit, Reversal: true}),
+		},
+		{name: "of a part payment, told twice", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit)), back("x", "p")), when: back("x", "p")},
+		{
+			name: "of a part payment that waits", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit)), doAt(minute(20), account.Tick{})),
+			when: doAt(minute(21), back("x", "p").do),
+			then: events(&account.PaymentDropped{Payment: "x", Purchase: "p", Amount: 3 * credit, Reversal: true},
+				&account.PaymentResolved{Payment: "x", Outcome: account.PaymentIsTakenBack, Amount: 3 * credit}),
+		},
+		{name: "of an unknown purchase", when: back("x", "q"), then: events(waits(account.WhyPurchaseUnknown, "x", "q"))},
+		{name: "of an unknown purchase, told twice", given: given(back("x", "q")), when: back("x", "q")},
+	})
+}
+
+func TestRecordChargeback(t *testing.T) {
+	record := do(account.RecordChargeback{Purchase: "p", Reason: "sealed"})
+	check(t, []row{
+		{
+			name: "takes the credits and leaves debt", given: given(bought("p", 10*credit), spent(8*credit)), when: record,
+			then: events(&account.PurchaseReversed{Purchase: "p", Kind: account.ReversalChargeback, Amount: 10 * credit,
+				Lots: lots(paid(0, 2*credit)), Debt: 8 * credit, Reason: "sealed"}, &account.Frozen{Cause: account.FreezeChargeback}),
+			balance: "balance -8, available -8, debt 8, frozen",
+		},
+		{name: "twice", given: given(bought("p", credit), record), when: record, refused: "wrong-status status=reversed"},
+		{name: "of one that isn't paid", given: given(started("p", credit)), when: record, refused: "wrong-status field=purchase_id value=p"},
+		{name: "of an unknown one", when: record, refused: "unknown-purchase field=purchase_id value=p"},
+	})
+}

@@ -1,0 +1,66 @@
+package ledger
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// task is a command or, without Do, a strong read, on its way.
+type task struct {
+	ctx context.Context
+	req Request
+
+	result Result
+	view   View
+	err    error
+
+	// A task alone is answered through done, which has room for the answer: a
+	// worker never blocks on a caller that has gone. One of a batch sets answered
+	// and counts down.
+	done     chan struct{}
+	batch    *batch
+	answered atomic.Bool
+}
+
+// batch waits for the tasks of one call.
+type batch struct {
+	left atomic.Int64
+	done chan struct{}
+}
+
+func newBatch(tasks int) *batch {
+	b := &batch{done: make(chan struct{})}
+	b.left.Store(int64(tasks))
+	if tasks == 0 {
+		close(b.done)
+	}
+	return b
+}
+
+var tasks = sync.Pool{New: func() any { return &task{done: make(chan struct{}, 1)} }}
+
+func newTask(ctx context.Context, req Request) *task {
+	t := tasks.Get().(*task) //nolint:forcetypeassert // the pool has nothing else
+	t.ctx, t.req = ctx, req
+	return t
+}
+
+// free gives a task back. MUST: its answer was received, so that nobody else
+// has it. One whose caller left early is never freed.
+func (t *task) free() {
+	*t = task{done: t.done}
+	tasks.Put(t)
+}
+
+// answer makes the result visible to the caller.
+func (t *task) answer() {
+	if t.batch == nil {
+		t.done <- struct{}{}
+		return
+	}
+	t.answered.Store(true)
+	if t.batch.left.Add(-1) == 0 {
+		close(t.batch.done)
+	}
+}

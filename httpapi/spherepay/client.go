@@ -1,0 +1,176 @@
+package spherepay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"golang.org/x/time/rate"
+
+	"iocredits/domain"
+)
+
+// Client calls the provider. Safe for concurrent use.
+type Client struct {
+	base    string
+	key     string
+	http    *http.Client
+	limiter *rate.Limiter
+}
+
+// Bounds of the client's behaviour.
+const (
+	// requestsPerSecond is the provider's limit for a merchant.
+	requestsPerSecond = 100
+	callTimeout       = 10 * time.Second
+	maxAnswerBytes    = 4 << 20
+	// A read is tried this often, with pauses from firstPause on, doubled and jittered.
+	readTries  = 4
+	firstPause = 200 * time.Millisecond
+)
+
+// NewClient makes a client of the provider at base, such as
+// "https://api.spherepay.co". transport may be nil.
+func NewClient(base, key string, transport http.RoundTripper) (*Client, error) {
+	u, err := url.Parse(base)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
+		return nil, fmt.Errorf("payment provider's address %q is not an http(s) URL", base)
+	}
+	if key == "" {
+		return nil, errors.New("the payment provider's key is empty")
+	}
+	return &Client{
+		base: u.JoinPath().String(), key: key,
+		http:    &http.Client{Transport: transport, Timeout: callTimeout},
+		limiter: rate.NewLimiter(requestsPerSecond, requestsPerSecond),
+	}, nil
+}
+
+// Error is the provider's own refusal.
+type Error struct {
+	StatusCode int
+	// Code is like "bankAccount/inactive".
+	Code    string
+	Message string
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("payment provider answered %d %s: %s", e.StatusCode, e.Code, e.Message)
+}
+
+// Temporary tells whether the same call may succeed later.
+func (e *Error) Temporary() bool {
+	return e.StatusCode == http.StatusTooManyRequests || e.StatusCode >= http.StatusInternalServerError
+}
+
+// CreateLink makes a payment link of amount. It is called once and never tried
+// again here: an answer that was lost leaves a link that exists, and the key is
+// an error the second time. Who doesn't get an answer looks with Links, and
+// makes a new attempt, whose key is another, only if there is none.
+func (c *Client) CreateLink(ctx context.Context, meta Meta, amount domain.Amount) (Link, error) {
+	body, err := json.Marshal(newLink{Name: "IO Credits", Amount: Amount(amount), Currency: currency, Meta: meta})
+	if err != nil {
+		return Link{}, fmt.Errorf("create payment link: %w", err)
+	}
+	key := fmt.Sprintf("%s.%d", meta.Purchase, meta.Attempt)
+	var data linkData
+	if err := c.call(ctx, http.MethodPost, "/v1/paymentLink", nil, key, body, &data); err != nil {
+		return Link{}, fmt.Errorf("create payment link: %w", err)
+	}
+	if data.PaymentLink.ID == "" || data.PaymentLink.URL == "" {
+		return Link{}, errors.New("create payment link: the answer has no link")
+	}
+	return data.PaymentLink, nil
+}
+
+// Links lists the links of a purchase.
+func (c *Client) Links(ctx context.Context, purchase string) ([]Link, error) {
+	var data linksData
+	if err := c.read(ctx, "/v1/paymentLink", url.Values{"meta.purchase": {purchase}}, &data); err != nil {
+		return nil, fmt.Errorf("list payment links of purchase %s: %w", purchase, err)
+	}
+	return data.PaymentLinks, nil
+}
+
+// Payments lists the payments at all links of a purchase.
+func (c *Client) Payments(ctx context.Context, purchase string) ([]Payment, error) {
+	var data paymentsData
+	if err := c.read(ctx, "/v1/payment", url.Values{"meta.purchase": {purchase}}, &data); err != nil {
+		return nil, fmt.Errorf("list payments of purchase %s: %w", purchase, err)
+	}
+	return data.Payments, nil
+}
+
+// read is a call that is safe to repeat.
+func (c *Client) read(ctx context.Context, path string, query url.Values, into any) error {
+	pause := firstPause
+	for try := 1; ; try++ {
+		err := c.call(ctx, http.MethodGet, path, query, "", nil, into)
+		var refused *Error
+		if err == nil || try == readTries || errors.As(err, &refused) && !refused.Temporary() {
+			return err
+		}
+		jittered := pause/2 + rand.N(pause) //nolint:gosec // spreads load, guards nothing
+		timer := time.NewTimer(jittered)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return errors.Join(ctx.Err(), err)
+		case <-timer.C:
+		}
+		pause *= 2
+	}
+}
+
+func (c *Client) call(ctx context.Context, method, path string, query url.Values, idempotency string, body []byte, into any) error {
+	if err := c.limiter.Wait(ctx); err != nil {
+		return err
+	}
+	target := c.base + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	request, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+c.key)
+	request.Header.Set("Accept", "application/json")
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if idempotency != "" {
+		request.Header.Set("Idempotency-Key", idempotency)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return readAnswer(response.StatusCode, text, into)
+}
+
+func readAnswer(status int, text []byte, into any) error {
+	var answer envelope
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return &Error{StatusCode: status, Code: "answer/unreadable", Message: "the answer is not the provider's JSON"}
+	}
+	if status/100 != 2 || !answer.OK {
+		return &Error{StatusCode: status, Code: answer.Error, Message: answer.Message}
+	}
+	if err := json.Unmarshal(answer.Data, into); err != nil {
+		return fmt.Errorf("decode answer: %w", err)
+	}
+	return nil
+}

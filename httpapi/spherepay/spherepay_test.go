@@ -1,0 +1,299 @@
+package spherepay
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"iocredits/domain"
+)
+
+const (
+	testKey    = "sk_test"
+	testSecret = "whsec_test"
+)
+
+// shop is a sandbox over real HTTP, with whoever takes its webhooks.
+type shop struct {
+	*Sandbox
+	client *Client
+	url    string
+
+	mu     sync.Mutex
+	events []Event
+	// refuse makes the taker answer 500 this often.
+	refuse atomic.Int64
+}
+
+func openShop(t *testing.T, file string) *shop {
+	t.Helper()
+	s := &shop{}
+	taker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || !Verify([]byte(testSecret), body, r.Header.Get(SignatureHeader)) {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		if s.refuse.Add(-1) >= 0 {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		e, err := ParseEvent(body)
+		if err != nil {
+			t.Errorf("webhook: %v", err)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.events = append(s.events, e)
+	}))
+	t.Cleanup(taker.Close)
+	provider := httptest.NewUnstartedServer(nil)
+	base := "http://" + provider.Listener.Addr().String()
+	var err error
+	s.Sandbox, err = OpenSandbox(SandboxOptions{Key: testKey, Secret: testSecret, BaseURL: base, WebhookURL: taker.URL, File: file})
+	require.NoError(t, err)
+	provider.Config.Handler = s.Sandbox
+	provider.Start()
+	t.Cleanup(provider.Close)
+	s.url = base
+	s.client, err = NewClient(base, testKey, nil)
+	require.NoError(t, err)
+	return s
+}
+
+func (s *shop) link(t *testing.T, purchase string, amount domain.Amount) Link {
+	t.Helper()
+	link, err := s.client.CreateLink(t.Context(), Meta{Account: "acme", Purchase: purchase, Attempt: 1}, amount)
+	require.NoError(t, err)
+	return link
+}
+
+func TestActions(t *testing.T) {
+	const amount = 10 * domain.Credit
+	for _, c := range []struct {
+		name    string
+		actions []Action
+		want    []string
+	}{
+		{"pay", []Action{Pay}, []string{"payment.successful succeeded 10"}},
+		{"fail, then pay", []Action{Fail, Pay}, []string{"payment.failed failed 10", "payment.successful succeeded 10"}},
+		{"in two halves", []Action{Half, Half}, []string{"payment.incomplete succeeded 5", "payment.successful succeeded 5"}},
+		{"half, then the rest", []Action{Half, Pay}, []string{"payment.incomplete succeeded 5", "payment.successful succeeded 5"}},
+		{"double", []Action{Double}, []string{"payment.successful succeeded 20"}},
+		{"the webhook twice", []Action{Twice}, []string{"payment.successful succeeded 10", "payment.successful succeeded 10"}},
+		{"the webhook is lost", []Action{Silent}, nil},
+		{"refund", []Action{Pay, Refund}, []string{"payment.successful succeeded 10", "payment.card.refunded refunded 10"}},
+		{"chargeback", []Action{Pay, Chargeback}, []string{"payment.successful succeeded 10", "payment.card.refunded refunded 10 chargeback"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := openShop(t, "")
+			s.link(t, "p1", amount)
+			for _, a := range c.actions {
+				require.NoError(t, s.Act(t.Context(), "p1", a))
+			}
+			var got []string
+			for _, e := range s.events {
+				p := e.Data.Payment
+				require.Equal(t, Meta{Account: "acme", Purchase: "p1", Attempt: 1}, p.Meta)
+				got = append(got, strings.TrimSpace(string(e.Name)+" "+string(p.Status)+" "+domain.Amount(p.Amount).String()+" "+p.Reason))
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+func TestActionsThatCantBe(t *testing.T) {
+	s := openShop(t, "")
+	require.ErrorIs(t, s.Act(t.Context(), "nothing", Pay), ErrNoLink)
+	s.link(t, "p1", domain.Credit)
+	require.ErrorIs(t, s.Act(t.Context(), "p1", Refund), ErrNoPayment)
+	require.ErrorIs(t, s.Act(t.Context(), "p1", "steal"), ErrUnknownAction)
+	require.Empty(t, s.events)
+}
+
+// TestTwiceIsOneEvent: a webhook that is sent again has the same event id.
+func TestTwiceIsOneEvent(t *testing.T) {
+	s := openShop(t, "")
+	s.link(t, "p1", domain.Credit)
+	require.NoError(t, s.Act(t.Context(), "p1", Twice))
+	require.Len(t, s.events, 2)
+	require.Equal(t, s.events[0], s.events[1])
+}
+
+func TestWebhookIsSentAgain(t *testing.T) {
+	s := openShop(t, "")
+	s.link(t, "p1", domain.Credit)
+	s.refuse.Store(2)
+	require.NoError(t, s.Act(t.Context(), "p1", Pay))
+	require.Len(t, s.events, 1)
+	s.refuse.Store(webhookTries)
+	require.ErrorContains(t, s.Act(t.Context(), "p1", Pay), "webhook not taken")
+}
+
+func TestEarlyPayment(t *testing.T) {
+	s := openShop(t, "")
+	s.PayEarly()
+	s.link(t, "p1", domain.Credit)
+	require.Len(t, s.events, 1, "the webhook came before the link's answer")
+	s.link(t, "p2", domain.Credit)
+	require.Len(t, s.events, 1)
+}
+
+func TestClient(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sandbox.json")
+	s := openShop(t, file)
+	link := s.link(t, "p1", 1_500_000)
+	_, err := s.client.CreateLink(t.Context(), link.Meta, 1_500_000)
+	var refused *Error
+	require.ErrorAs(t, err, &refused, "a reused key is an error, never a replay")
+	require.Equal(t, "idempotency/reused", refused.Code)
+	require.False(t, refused.Temporary())
+
+	require.NoError(t, s.Act(t.Context(), "p1", Silent))
+	s = openShop(t, file) // the sandbox restarts
+	links, err := s.client.Links(t.Context(), "p1")
+	require.NoError(t, err)
+	require.Len(t, links, 1)
+	require.Equal(t, link.ID, links[0].ID)
+	payments, err := s.client.Payments(t.Context(), "p1")
+	require.NoError(t, err)
+	require.Len(t, payments, 1)
+	require.Equal(t, Amount(1_500_000), payments[0].Amount)
+	none, err := s.client.Payments(t.Context(), "p2")
+	require.NoError(t, err)
+	require.Empty(t, none)
+
+	stranger, err := NewClient(s.url, "sk_other", nil)
+	require.NoError(t, err)
+	_, err = stranger.Links(t.Context(), "p1")
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, http.StatusUnauthorized, refused.StatusCode)
+}
+
+// TestRetries: reads are tried again while the provider has trouble, the
+// creation of a link never is.
+func TestRetries(t *testing.T) {
+	var calls atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) < 3 || r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusBadGateway)
+			_, _ = io.WriteString(w, "<html>bad gateway</html>")
+			return
+		}
+		_, _ = io.WriteString(w, `{"ok":true,"statusCode":200,"data":{"payments":[]}}`)
+	}))
+	defer server.Close()
+	c, err := NewClient(server.URL, testKey, nil)
+	require.NoError(t, err)
+	_, err = c.Payments(t.Context(), "p1")
+	require.NoError(t, err)
+	require.EqualValues(t, 3, calls.Load())
+
+	calls.Store(0)
+	_, err = c.CreateLink(t.Context(), Meta{Purchase: "p1", Attempt: 1}, domain.Credit)
+	var refused *Error
+	require.ErrorAs(t, err, &refused)
+	require.True(t, refused.Temporary())
+	require.EqualValues(t, 1, calls.Load())
+}
+
+func TestNewClientRefusesNonsense(t *testing.T) {
+	for _, base := range []string{"", "api.spherepay.co", "ftp://x", "http://", "://"} {
+		_, err := NewClient(base, testKey, nil)
+		require.Error(t, err, base)
+	}
+	_, err := NewClient("https://api.spherepay.co", "", nil)
+	require.Error(t, err)
+}
+
+func TestSignature(t *testing.T) {
+	// Computed with: printf '{"id":"1"}' | openssl dgst -sha256 -hmac secret
+	const want = "6146142a2ce0159e84c0767881e4ec80bc397da62526e7d19f70795eb79460c0"
+	body := []byte(`{"id":"1"}`)
+	good := Sign([]byte("secret"), body)
+	require.Equal(t, want, good)
+	require.True(t, Verify([]byte("secret"), body, good))
+	require.False(t, Verify([]byte("other"), body, good))
+	require.False(t, Verify([]byte("secret"), append(body, ' '), good))
+	require.False(t, Verify([]byte("secret"), body, strings.ToUpper(good)))
+	require.False(t, Verify([]byte("secret"), body, ""))
+	require.False(t, Verify(nil, body, Sign(nil, body)), "without a secret nothing is genuine")
+}
+
+func TestParseEvent(t *testing.T) {
+	const good = `{"id":"event_1","name":"payment.successful","data":{"payment":{"id":"payment_1","status":"succeeded","amount":12.5,
+		"paymentLink":"l","meta":{"account":"a","purchase":"p","attempt":"2"},"unknown":{"x":1}}},"mock":false,"created":"2026-01-02T03:04:05Z"}`
+	e, err := ParseEvent([]byte(good))
+	require.NoError(t, err)
+	require.Equal(t, Amount(12_500_000), e.Data.Payment.Amount)
+	require.Equal(t, 2, e.Data.Payment.Meta.Attempt)
+	for name, change := range map[string][2]string{
+		"no JSON":           {good, "payment"},
+		"too fine":          {"12.5", "0.1234567"},
+		"negative":          {"12.5", "-1"},
+		"exponent":          {"12.5", "1e3"},
+		"not an amount":     {"12.5", "true"},
+		"no event id":       {"event_1", ""},
+		"no payment id":     {"payment_1", ""},
+		"an id out of hell": {"payment_1", `a\u0000b`},
+	} {
+		_, err := ParseEvent([]byte(strings.Replace(good, change[0], change[1], 1)))
+		_, refused := domain.AsError(err)
+		require.True(t, refused, "%s: %v", name, err)
+	}
+}
+
+func FuzzParseEvent(f *testing.F) {
+	f.Add([]byte(`{"id":"event_1","name":"payment.successful","data":{"payment":{"id":"p","amount":"1"}}}`))
+	f.Add([]byte(`{}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		e, err := ParseEvent(body)
+		if err != nil {
+			return
+		}
+		if a := domain.Amount(e.Data.Payment.Amount); a < 0 || a > domain.MaxAmount {
+			t.Fatalf("amount %d", a)
+		}
+	})
+}
+
+// TestPage: a person can do everything with a browser and no script.
+func TestPage(t *testing.T) {
+	s := openShop(t, "")
+	link := s.link(t, "p1", 2*domain.Credit)
+	get := func(target string) (int, string) {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+		require.NoError(t, err)
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		defer func() { _ = response.Body.Close() }()
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		return response.StatusCode, string(body)
+	}
+	status, page := get(link.URL)
+	require.Equal(t, http.StatusOK, status)
+	for _, a := range Actions() {
+		require.Contains(t, page, `action="/pay/`+link.ID+`/`+string(a)+`"`)
+	}
+	response, err := http.PostForm(link.URL+"/pay", url.Values{})
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	require.Len(t, s.events, 1)
+	_, page = get(link.URL)
+	require.Contains(t, page, "succeeded")
+	_, home := get(s.url + "/")
+	require.Contains(t, home, "p1")
+	status, _ = get(s.url + "/pay/nothing")
+	require.Equal(t, http.StatusNotFound, status)
+}

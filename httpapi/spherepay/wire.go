@@ -1,0 +1,166 @@
+package spherepay
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"iocredits/domain"
+)
+
+// Status of a payment.
+type Status string
+
+// The provider's payment statuses.
+const (
+	Pending   Status = "pending"
+	Confirmed Status = "confirmed"
+	Succeeded Status = "succeeded"
+	Failed    Status = "failed"
+	Refunded  Status = "refunded"
+)
+
+// EventName is the kind of a webhook.
+type EventName string
+
+// The provider's payment events.
+const (
+	PaymentPending      EventName = "payment.pending"
+	PaymentSuccessful   EventName = "payment.successful"
+	PaymentFailed       EventName = "payment.failed"
+	PaymentCancelled    EventName = "payment.cancelled"
+	PaymentIncomplete   EventName = "payment.incomplete"
+	PaymentCardRefunded EventName = "payment.card.refunded"
+)
+
+// Meta is what we put on a link, and find on its payments: which purchase of
+// which account it is for, and the attempt that made the link.
+type Meta struct {
+	Account  string `json:"account"`
+	Purchase string `json:"purchase"`
+	Attempt  int    `json:"attempt,string"`
+}
+
+// Link is where a customer pays.
+type Link struct {
+	ID     string    `json:"id"`
+	URL    string    `json:"url"`
+	Amount Amount    `json:"amount"`
+	Meta   Meta      `json:"meta"`
+	Active bool      `json:"active"`
+	Made   time.Time `json:"created"`
+}
+
+// Payment is what a customer did at a link.
+type Payment struct {
+	ID     string `json:"id"`
+	Status Status `json:"status"`
+	// Amount that arrived, in the link's currency.
+	Amount Amount `json:"amount"`
+	// Link is the id of the link that was paid at.
+	Link string `json:"paymentLink"`
+	Meta Meta   `json:"meta"`
+	// Reason is set on refunded payments: "chargeback" where the customer's bank
+	// took the money back.
+	Reason  string    `json:"reason,omitempty"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+}
+
+// ReasonChargeback marks a refund that the customer's bank forced.
+const ReasonChargeback = "chargeback"
+
+// Event is the body of a webhook.
+type Event struct {
+	ID   string    `json:"id"`
+	Name EventName `json:"name"`
+	Data struct {
+		Payment Payment `json:"payment"`
+	} `json:"data"`
+	// Mock is true for events that moved no money.
+	Mock    bool      `json:"mock"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+}
+
+// ParseEvent reads a webhook's body. The provider may add members at any time,
+// so unknown ones are skipped; ids and the amount are checked, because the
+// signature says who sent them and not that they are well formed.
+// Errors: CodeBodyInvalid; CodeFieldInvalid and the amount's own.
+func ParseEvent(body []byte) (Event, error) {
+	var e Event
+	if err := json.Unmarshal(body, &e); err != nil {
+		if refusal, ok := domain.AsError(err); ok {
+			return Event{}, refusal
+		}
+		return Event{}, domain.Refuse(domain.CodeBodyInvalid, "the body is no event of the payment provider")
+	}
+	p := &e.Data.Payment
+	for _, id := range []struct{ field, value string }{{"id", e.ID}, {"data.payment.id", p.ID}} {
+		if err := domain.CheckID(id.field, id.value); err != nil {
+			return Event{}, err
+		}
+	}
+	return e, nil
+}
+
+// Amount is an amount on the provider's wire: written as a string, read exactly
+// from a string or a number.
+type Amount domain.Amount
+
+// MarshalJSONTo writes the canonical text as a string.
+func (a Amount) MarshalJSONTo(out *jsontext.Encoder) error {
+	return out.WriteToken(jsontext.String(domain.Amount(a).String()))
+}
+
+// UnmarshalJSONFrom reads a string or a number without a detour over floats.
+func (a *Amount) UnmarshalJSONFrom(in *jsontext.Decoder) error {
+	token, err := in.ReadToken()
+	if err != nil {
+		return err
+	}
+	if kind := token.Kind(); kind != '"' && kind != '0' {
+		return fmt.Errorf("amount is a %s", kind)
+	}
+	value, err := domain.ParseAmount("amount", token.String())
+	*a = Amount(value)
+	return err
+}
+
+// envelope is around every answer.
+type envelope struct {
+	OK         bool           `json:"ok"`
+	Object     string         `json:"object,omitempty"`
+	StatusCode int            `json:"statusCode"`
+	Error      string         `json:"error,omitempty"`
+	Message    string         `json:"message,omitempty"`
+	Data       jsontext.Value `json:"data,omitempty"`
+	TS         time.Time      `json:"ts"`
+	Request    string         `json:"request,omitempty"`
+}
+
+// newLink is the body of POST /v1/paymentLink.
+type newLink struct {
+	Name     string `json:"name"`
+	Amount   Amount `json:"amount"`
+	Currency string `json:"currency"`
+	Meta     Meta   `json:"meta"`
+}
+
+// currency in which credits are bought.
+const currency = "usdc"
+
+// linkData, linksData and paymentsData are the data of answers.
+type linkData struct {
+	PaymentLink Link `json:"paymentLink"`
+}
+
+type linksData struct {
+	PaymentLinks []Link `json:"paymentLinks"`
+}
+
+type paymentsData struct {
+	Payments []Payment `json:"payments"`
+}
