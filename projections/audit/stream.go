@@ -90,7 +90,15 @@ func (s *stream) sequence(r *eventstore.Recorded, meta eventstore.Metadata) {
 }
 
 // fold adds the event to the state and the books, and holds both to the rules.
+// A forged event may be one that no state has ever met: what that breaks in the
+// fold is a finding too.
 func (s *stream) fold(r *eventstore.Recorded, body domain.Event) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.find(r, CheckRule, "the event fits what came before it", "an event that can be folded", fmt.Sprint(p))
+			s.broken = true
+		}
+	}()
 	owed := s.state.SpendingDebt
 	account.Evolve(s.state, body)
 	if postings, err := journal.Of(body, r.Revision); err != nil {
