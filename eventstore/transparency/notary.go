@@ -98,8 +98,8 @@ func (n *Notary) check(ctx context.Context) error {
 	if n.checked || n.refused != nil {
 		return n.refused
 	}
-	last, any := n.opts.File.Last()
-	if !any {
+	last, exists := n.opts.File.Last()
+	if !exists {
 		n.checked = true
 		return nil
 	}
@@ -155,7 +155,7 @@ func (n *Notary) Sign(ctx context.Context, position eventstore.Position) (Signed
 	if err != nil {
 		return Signed{}, fmt.Errorf("sign: %w", err)
 	}
-	if last, any := n.opts.File.Last(); any && last.Size >= head.Size {
+	if last, exists := n.opts.File.Last(); exists && last.Size >= head.Size {
 		return last, nil
 	}
 	checkpoint, err := Sign(head, n.opts.Signer)

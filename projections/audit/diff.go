@@ -69,11 +69,11 @@ func (v *verification) compareAccount(ctx context.Context, account string) (err 
 			return err
 		}
 		v.summary.Rows++
-		got, any, err := v.Views.Value(row.Key)
+		got, found, err := v.Views.Value(row.Key)
 		switch {
 		case err != nil:
 			return err
-		case !any:
+		case !found:
 			differs(row, row.Text(), "no row")
 		case !bytes.Equal(got, row.Value):
 			differs(row, row.Text(), projections.Row{Key: row.Key, Value: got}.Text())
@@ -83,9 +83,9 @@ func (v *verification) compareAccount(ctx context.Context, account string) (err 
 		if err != nil {
 			return err
 		}
-		if _, any, err := built.Value(row.Key); err != nil {
+		if _, expected, err := built.Value(row.Key); err != nil {
 			return err
-		} else if !any {
+		} else if !expected {
 			differs(row, "no row", row.Text())
 		}
 	}
