@@ -13,7 +13,7 @@ import (
 // applyJournal posts the event to the books of its account and of the company.
 // Both stand in memory until the batch is written.
 func applyJournal(w *writer, s *step) error {
-	postings, err := journal.Of(s.Body, s.Revision)
+	postings, err := journal.OfEffect(s.Body, s.Revision, &s.Effect)
 	if err != nil || len(postings) == 0 {
 		return err
 	}

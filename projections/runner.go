@@ -125,6 +125,7 @@ var (
 
 // decode opens the events of accounts; streams that aren't ours are skipped.
 func (v *Views) decode(records []eventstore.Recorded) (decoded, error) {
+	var digest eventstore.Digester
 	d := decoded{facts: make([]eventstore.Fact, 0, len(records)), last: records[len(records)-1]}
 	for _, r := range records {
 		if !ours(r.Stream) {
@@ -135,7 +136,7 @@ func (v *Views) decode(records []eventstore.Recorded) (decoded, error) {
 			return decoded{}, err
 		}
 		d.facts = append(d.facts, f)
-		d.hashes = append(d.hashes, eventstore.ChainHash(f.Stream, f.Revision, f.Event, f.Meta.Previous))
+		d.hashes = append(d.hashes, digest.ChainHash(f.Stream, f.Revision, f.Event, f.Meta.Previous))
 	}
 	return d, nil
 }

@@ -17,56 +17,84 @@ import (
 	"iocredits/eventstore/transparency"
 )
 
-// The tree of all account events. Stored are the leaves, and the subtrees whose
-// level is a multiple of tileLevels: 0.4 % more. What is between two of those is
-// computed when a proof asks for it, from at most 128 hashes.
+// The tree of all account events. Stored are the leaves, a few to a row so that
+// neither a rebuild nor a single event costs much, and the subtrees whose level
+// is a multiple of tileLevels. What is between is computed when a proof asks for
+// it, from at most 128 hashes.
 //
-//	m level:1 index:8    → hash:32, for a leaf followed by the event's position:8
+//	m 0 row:8            → up to leavesInRow times hash:32 and the event's position:8
+//	m level:1 index:8    → hash:32, for levels above
 //	r                    → size:8 position:8 and the hashes of the right edge
-const tileLevels = 8
+const (
+	tileLevels  = 8
+	leavesInRow = 16
+	nodeBytes   = 32
+	leafBytes   = nodeBytes + 8
+)
 
 // The views are the tree that a notary signs.
 var _ transparency.Tree = (*Views)(nil)
 
-// growing is the tree's right edge during a batch.
+// growing is the tree's right edge, with the row of leaves that isn't full.
 type growing struct {
 	*transparency.Growing
 	position eventstore.Position
+	row      []byte
 }
 
 func applyTree(w *writer, s *step) error {
 	if w.tree == nil {
 		tree, err := readEdge(w.db)
+		if err == nil {
+			tree.row, err = readRow(w.db, tree.Size()/leavesInRow)
+		}
 		if err != nil {
 			return err
 		}
 		w.tree = &tree
 	}
+	t := w.tree
 	leaf := transparency.LeafOf(s.Hash)
-	value := binary.BigEndian.AppendUint64(leaf[:], uint64(s.Position))
-	if err := w.append(nodeKey(0, w.tree.Size()), value); err != nil {
-		return err
-	}
-	w.tree.position = s.Position
+	t.row = binary.BigEndian.AppendUint64(append(t.row, leaf[:]...), uint64(s.Position))
+	t.position = s.Position
 	var failed error
-	err := w.tree.Add(leaf, func(level uint, index uint64, node transparency.Node) {
-		if level > 0 && level%tileLevels == 0 {
+	t.Add(leaf, func(level uint, index uint64, node transparency.Node) {
+		if level%tileLevels == 0 {
 			failed = errors.Join(failed, w.append(nodeKey(level, index), node[:]))
 		}
 	})
-	return errors.Join(err, failed)
+	if len(t.row) == leavesInRow*leafBytes {
+		failed = errors.Join(failed, w.append(nodeKey(0, t.Size()/leavesInRow-1), t.row))
+		t.row = t.row[:0]
+	}
+	return failed
 }
 
 func (w *writer) flushTree() error {
-	if w.tree == nil {
+	t := w.tree
+	if t == nil {
 		return nil
 	}
-	value := binary.BigEndian.AppendUint64(nil, w.tree.Size())
-	value = binary.BigEndian.AppendUint64(value, uint64(w.tree.position))
-	for _, n := range w.tree.Nodes() {
+	value := binary.BigEndian.AppendUint64(nil, t.Size())
+	value = binary.BigEndian.AppendUint64(value, uint64(t.position))
+	for _, n := range t.Nodes() {
 		value = append(value, n[:]...)
 	}
-	return w.append([]byte{edgeKey}, value)
+	err := w.append([]byte{edgeKey}, value)
+	if len(t.row) > 0 {
+		err = errors.Join(err, w.append(nodeKey(0, t.Size()/leavesInRow), t.row))
+	}
+	return err
+}
+
+// readRow reads a row of leaves; nil if there is none yet.
+func readRow(db pebble.Reader, row uint64) ([]byte, error) {
+	return lookup(db, nodeKey(0, row), func(value []byte) ([]byte, error) {
+		if len(value)%leafBytes != 0 || len(value) > leavesInRow*leafBytes {
+			return nil, fmt.Errorf("row of leaves of %d bytes", len(value))
+		}
+		return slices.Clone(value), nil
+	})
 }
 
 func nodeKey(level uint, index uint64) []byte {
@@ -75,7 +103,7 @@ func nodeKey(level uint, index uint64) []byte {
 
 func readEdge(db pebble.Reader) (growing, error) {
 	g, err := lookup(db, []byte{edgeKey}, func(value []byte) (growing, error) {
-		const head, size = 16, len(transparency.Node{})
+		const head, size = 16, nodeBytes
 		if len(value) < head || (len(value)-head)%size != 0 {
 			return growing{}, fmt.Errorf("edge of %d bytes", len(value))
 		}
@@ -84,7 +112,7 @@ func readEdge(db pebble.Reader) (growing, error) {
 			nodes = append(nodes, transparency.Node(rest[:size]))
 		}
 		tree, err := transparency.RestoreGrowing(binary.BigEndian.Uint64(value), nodes)
-		return growing{tree, eventstore.Position(binary.BigEndian.Uint64(value[8:]))}, err
+		return growing{Growing: tree, position: eventstore.Position(binary.BigEndian.Uint64(value[8:]))}, err
 	})
 	if g.Growing == nil {
 		g.Growing = transparency.NewGrowing()
@@ -107,9 +135,8 @@ func readTree(db pebble.Reader) (Tree, error) {
 func (t Tree) Size() uint64 { return t.edge.Size() }
 
 // Head is the whole tree, and the position of its last event.
-func (t Tree) Head() (transparency.Head, eventstore.Position, error) {
-	head, err := t.edge.Head()
-	return head, t.edge.position, err
+func (t Tree) Head() (transparency.Head, eventstore.Position) {
+	return t.edge.Head(), t.edge.position
 }
 
 // HeadAt is the tree as it was at a size. Error: CodeFieldInvalid beyond it.
@@ -125,7 +152,7 @@ func (t Tree) HeadAt(size uint64) (transparency.Head, error) {
 	if err != nil {
 		return transparency.Head{}, err
 	}
-	return then.Head()
+	return then.Head(), nil
 }
 
 // Inclusion proves that the leaf at index is in the tree of a size.
@@ -165,22 +192,17 @@ func (t Tree) Consistency(from, to uint64) ([]transparency.Node, error) {
 func (t Tree) LeafIndex(at eventstore.Position) (uint64, bool, error) {
 	var failed error
 	position := func(i int) eventstore.Position {
-		p, err := lookup(t.db, nodeKey(0, uint64(i)), decodeLeafPosition)
-		failed = errors.Join(failed, err)
-		return p
+		row, err := readRow(t.db, uint64(i)/leavesInRow)
+		if offset := (i%leavesInRow)*leafBytes + nodeBytes; err == nil && len(row) >= offset+8 {
+			return eventstore.Position(binary.BigEndian.Uint64(row[offset:]))
+		}
+		failed = errors.Join(failed, err, fmt.Errorf("%w: no leaf %d", errDamaged, i))
+		return 0
 	}
 	// Leaves stand in the order of the log.
 	i := sort.Search(int(t.Size()), func(i int) bool { return failed != nil || position(i) >= at })
 	found := failed == nil && i < int(t.Size()) && position(i) == at
 	return uint64(i), found, failed
-}
-
-func decodeLeafPosition(value []byte) (eventstore.Position, error) {
-	const hashed = len(transparency.Node{})
-	if len(value) != hashed+8 {
-		return 0, fmt.Errorf("leaf of %d bytes", len(value))
-	}
-	return eventstore.Position(binary.BigEndian.Uint64(value[hashed:])), nil
 }
 
 // InTree reads the tree as of one moment; it is valid until read returns.
@@ -208,8 +230,8 @@ func (i *Image) Tree() (Tree, error) { return readTree(i.db) }
 // TreeHead implements transparency.Tree.
 func (v *Views) TreeHead(ctx context.Context) (head transparency.Head, at eventstore.Position, err error) {
 	err = v.InTree(ctx, func(t Tree) error {
-		head, at, err = t.Head()
-		return err
+		head, at = t.Head()
+		return nil
 	})
 	return head, at, err
 }
@@ -255,38 +277,69 @@ func readNodes(db pebble.Reader, ids []compact.NodeID) ([]transparency.Node, err
 }
 
 // readNode reads a full subtree's hash, or computes it from the stored ones below.
-func readNode(db pebble.Reader, id compact.NodeID) (node transparency.Node, err error) {
+func readNode(db pebble.Reader, id compact.NodeID) (transparency.Node, error) {
 	below := id.Level % tileLevels
-	first := id.Index << below
-	end := first + 1<<below
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: nodeKey(id.Level-below, first), UpperBound: nodeKey(id.Level-below, end)})
+	first, count := id.Index<<below, uint64(1)<<below
+	read := readSubtrees
+	if id.Level < tileLevels {
+		read = readLeaves
+	}
+	nodes, err := read(db, id.Level-below, first, count)
 	if err != nil {
-		return node, err
+		return transparency.Node{}, fmt.Errorf("%w: node %d of level %d: %w", errDamaged, id.Index, id.Level, err)
+	}
+	for ; len(nodes) > 1; nodes = nodes[:len(nodes)/2] {
+		for i := range len(nodes) / 2 {
+			nodes[i] = transparency.Parent(nodes[2*i], nodes[2*i+1])
+		}
+	}
+	return nodes[0], nil
+}
+
+// readLeaves reads count leaves in a row.
+func readLeaves(db pebble.Reader, _ uint, first, count uint64) ([]transparency.Node, error) {
+	nodes := make([]transparency.Node, 0, count)
+	for index := first; index < first+count; {
+		row, err := readRow(db, index/leavesInRow)
+		if err != nil {
+			return nil, err
+		}
+		offset := int(index%leavesInRow) * leafBytes
+		if offset >= len(row) {
+			return nil, fmt.Errorf("no leaf %d", index)
+		}
+		for ; offset < len(row) && index < first+count; offset += leafBytes {
+			nodes = append(nodes, transparency.Node(row[offset:offset+nodeBytes]))
+			index++
+		}
+	}
+	return nodes, nil
+}
+
+// readSubtrees reads count stored subtrees of a level in a row.
+func readSubtrees(db pebble.Reader, level uint, first, count uint64) (nodes []transparency.Node, err error) {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: nodeKey(level, first), UpperBound: nodeKey(level, first+count)})
+	if err != nil {
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	row := make([][]byte, 0, end-first)
 	for ok := it.First(); ok; ok = it.Next() {
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return node, err
+			return nil, err
 		}
-		if len(value) < len(node) {
-			return node, fmt.Errorf("damaged view: node of %d bytes at %q", len(value), it.Key())
+		if len(value) != nodeBytes {
+			return nil, fmt.Errorf("node of %d bytes", len(value))
 		}
-		row = append(row, slices.Clone(value[:len(node)]))
+		nodes = append(nodes, transparency.Node(value))
 	}
 	if err := it.Error(); err != nil {
-		return node, err
+		return nil, err
 	}
-	if uint64(len(row)) != end-first {
-		return node, fmt.Errorf("damaged view: %d of %d nodes below level %d, index %d", len(row), end-first, id.Level, id.Index)
+	if uint64(len(nodes)) != count {
+		return nil, fmt.Errorf("%d of %d nodes of level %d from %d", len(nodes), count, level, first)
 	}
-	for ; len(row) > 1; row = row[:len(row)/2] {
-		for i := range len(row) / 2 {
-			row[i] = transparency.HashChildren(row[2*i], row[2*i+1])
-		}
-	}
-	return transparency.Node(row[0]), nil
+	return nodes, nil
 }
 
 func beyondTree(field string, value, limit uint64) error {

@@ -20,12 +20,18 @@ type Posting struct {
 // Error: the event's type has no rule, or its rule doesn't fit what the event
 // does. Both are mistakes of the program: the log has what the books can't hold.
 func Of(event domain.Event, revision int64) ([]Posting, error) {
+	effect := account.EffectOf(event, revision)
+	return OfEffect(event, revision, &effect)
+}
+
+// OfEffect is Of for whoever has the event's effect already.
+func OfEffect(event domain.Event, revision int64, effect *account.Effect) ([]Posting, error) {
 	rule, known := rules[event.EventName()]
 	if !known {
 		return nil, fmt.Errorf("event type %q has no journal rule", event.EventName())
 	}
 	var e entry
-	e.customer(account.EffectOf(event, revision))
+	e.customer(effect)
 	if err := rule(&e, event); err != nil {
 		return nil, fmt.Errorf("journal of %s at revision %d: %w", event.EventName(), revision, err)
 	}
@@ -40,9 +46,9 @@ type entry [ChartSize]domain.Amount
 
 // customer posts what the event does to lots, holds and debt. A liability grows
 // by a credit, so what the customer gains is negative here.
-func (e *entry) customer(effect account.Effect) {
+func (e *entry) customer(effect *account.Effect) {
 	e.lots(effect.Given, -1, PurchasedCredits, PromotionalCredits)
-	e.lots([]account.LotUse{effect.Made}, -1, PurchasedCredits, PromotionalCredits)
+	e[byClass(effect.Made.Class, PurchasedCredits, PromotionalCredits)] -= effect.Made.Amount
 	e.lots(effect.Taken, +1, PurchasedCredits, PromotionalCredits)
 	purchased, promotional := PurchasedReserved, PromotionalReserved
 	if effect.Hold.Kind == account.HoldWithdrawal {

@@ -4,8 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"math/bits"
 
-	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/rfc6962"
 
 	"iocredits/eventstore"
@@ -37,14 +37,19 @@ func LeafOf(chain eventstore.Hash) Node {
 	return sha256.Sum256(b[:])
 }
 
-// HashChildren is the node above two others: SHA-256( 0x01 ‖ left ‖ right ).
+// HashChildren is the node above two others, for code that has them as bytes.
 func HashChildren(left, right []byte) []byte {
+	n := Parent(Node(left), Node(right))
+	return n[:]
+}
+
+// Parent is the node above two others: SHA-256( 0x01 ‖ left ‖ right ).
+func Parent(left, right Node) Node {
 	var b [1 + 2*sha256.Size]byte
 	b[0] = rfc6962.RFC6962NodeHashPrefix
-	copy(b[1:], left)
-	copy(b[1+sha256.Size:], right)
-	sum := sha256.Sum256(b[:])
-	return sum[:]
+	copy(b[1:], left[:])
+	copy(b[1+sha256.Size:], right[:])
+	return sha256.Sum256(b[:])
 }
 
 // Head is a tree of a size: its root says everything about its leaves.
@@ -53,57 +58,58 @@ type Head struct {
 	Root Node   `json:"root"`
 }
 
-var ranges = &compact.RangeFactory{Hash: HashChildren}
-
 // Growing is the right edge of a tree: enough to add leaves and to know the root.
-type Growing struct{ edge *compact.Range }
+// It has the root of a full subtree for each bit that is set in the size, the
+// largest first. Not for concurrent use.
+type Growing struct {
+	size  uint64
+	nodes []Node
+}
 
 // NewGrowing is the empty tree.
-func NewGrowing() *Growing { return &Growing{ranges.NewEmptyRange(0)} }
+func NewGrowing() *Growing { return &Growing{} }
 
 // RestoreGrowing goes on from what Nodes gave at a size.
 func RestoreGrowing(size uint64, nodes []Node) (*Growing, error) {
-	hashes := make([][]byte, len(nodes))
-	for i := range nodes {
-		hashes[i] = nodes[i][:]
+	if want := bits.OnesCount64(size); len(nodes) != want {
+		return nil, fmt.Errorf("tree of size %d has %d nodes at its edge, not %d", size, want, len(nodes))
 	}
-	edge, err := ranges.NewRange(0, size, hashes)
-	if err != nil {
-		return nil, fmt.Errorf("tree of size %d: %w", size, err)
-	}
-	return &Growing{edge}, nil
+	return &Growing{size, nodes}, nil
 }
 
 // Size is the number of leaves.
-func (g *Growing) Size() uint64 { return g.edge.End() }
+func (g *Growing) Size() uint64 { return g.size }
 
-// Nodes are the roots of the full subtrees, the largest first.
-func (g *Growing) Nodes() []Node {
-	nodes := make([]Node, len(g.edge.Hashes()))
-	for i, h := range g.edge.Hashes() {
-		nodes[i] = Node(h)
-	}
-	return nodes
-}
+// Nodes are the roots of the full subtrees, the largest first. MUST NOT be
+// changed, nor kept over an Add.
+func (g *Growing) Nodes() []Node { return g.nodes }
 
-// Add appends a leaf. full, if set, is told of every subtree that became full,
-// with its level above the leaves and its place among those of that level.
-func (g *Growing) Add(leaf Node, full func(level uint, index uint64, node Node)) error {
-	var visit compact.VisitFn
-	if full != nil {
-		visit = func(id compact.NodeID, hash []byte) { full(id.Level, id.Index, Node(hash)) }
+// Add appends a leaf. full, if set, is told of every subtree above a leaf that
+// became full, with its level and its place among those of that level.
+func (g *Growing) Add(leaf Node, full func(level uint, index uint64, node Node)) {
+	node := leaf
+	for level, index := uint(1), g.size; index&1 == 1; level++ {
+		last := len(g.nodes) - 1
+		node = Parent(g.nodes[last], node)
+		g.nodes = g.nodes[:last]
+		index >>= 1
+		if full != nil {
+			full(level, index, node)
+		}
 	}
-	return g.edge.Append(leaf[:], visit)
+	g.nodes = append(g.nodes, node)
+	g.size++
 }
 
 // Head is the tree as it is now.
-func (g *Growing) Head() (Head, error) {
-	if g.Size() == 0 {
-		return Head{Root: Node(rfc6962.DefaultHasher.EmptyRoot())}, nil
+func (g *Growing) Head() Head {
+	if g.size == 0 {
+		return Head{Root: Node(rfc6962.DefaultHasher.EmptyRoot())}
 	}
-	root, err := g.edge.GetRootHash(nil)
-	if err != nil {
-		return Head{}, fmt.Errorf("root of %d leaves: %w", g.Size(), err)
+	last := len(g.nodes) - 1
+	root := g.nodes[last]
+	for i := last - 1; i >= 0; i-- {
+		root = Parent(g.nodes[i], root)
 	}
-	return Head{Size: g.Size(), Root: Node(root)}, nil
+	return Head{Size: g.size, Root: root}
 }

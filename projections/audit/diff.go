@@ -22,7 +22,7 @@ import (
 func Diff(ctx context.Context, source Source, account string, opts Options) (Summary, error) {
 	opts.defaults()
 	v := &verification{Source: source, Options: opts, seen: map[Finding]bool{}}
-	s := newStream(account, source.Codec, v.report)
+	s := newStream(account, source.Codec, new(eventstore.Digester), v.report)
 	for r, err := range source.Store.ReadStream(ctx, eventstore.AccountStream(account), 0, eventstore.Forwards, math.MaxInt) {
 		var corrupt *eventstore.CorruptError
 		if errors.As(err, &corrupt) {

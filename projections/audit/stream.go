@@ -14,6 +14,7 @@ type stream struct {
 	account string
 	codec   *eventstore.Codec
 	report  func(Finding)
+	digest  *eventstore.Digester
 
 	revision int64
 	hash     eventstore.Hash
@@ -25,8 +26,8 @@ type stream struct {
 	broken bool
 }
 
-func newStream(name string, codec *eventstore.Codec, report func(Finding)) *stream {
-	return &stream{account: name, codec: codec, report: report, revision: eventstore.NoStream, state: account.New()}
+func newStream(name string, codec *eventstore.Codec, digest *eventstore.Digester, report func(Finding)) *stream {
+	return &stream{account: name, codec: codec, digest: digest, report: report, revision: eventstore.NoStream, state: account.New()}
 }
 
 func (s *stream) find(r *eventstore.Recorded, check Check, what, expected, found string) {
@@ -52,8 +53,8 @@ func (s *stream) follow(r *eventstore.Recorded) eventstore.Hash {
 		s.find(r, CheckChain, "", s.hash.String(), meta.Previous.String())
 		s.broken = true
 	}
-	hash := eventstore.ChainHash(r.Stream, r.Revision, r.Event, meta.Previous)
-	if id := eventstore.EventID(r.Stream, r.Revision, r.Type, r.Data, r.Metadata, meta.Previous); id != r.ID {
+	hash := s.digest.ChainHash(r.Stream, r.Revision, r.Event, meta.Previous)
+	if id := s.digest.EventID(r.Stream, r.Revision, r.Type, r.Data, r.Metadata, meta.Previous); id != r.ID {
 		s.find(r, CheckID, "", id.String(), r.ID.String())
 		s.broken = true
 	}
