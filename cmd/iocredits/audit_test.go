@@ -252,3 +252,34 @@ func TestExportThroughTheProgram(t *testing.T) {
 	require.Greater(t, strings.Count(stdout, "\n"), 20)
 	require.NotEmpty(t, e.balance("demo-1"))
 }
+
+// TestARestoredBackupIsNotSigned: the log ends before what was signed. The engine
+// serves, says why, and signs nothing.
+func TestARestoredBackupIsNotSigned(t *testing.T) {
+	data, backup := t.TempDir(), filepath.Join(t.TempDir(), "log")
+	e := serve(t, data)
+	e.trade("demo-1")
+	require.NoError(t, e.stop())
+	require.NoError(t, os.CopyFS(backup, os.DirFS(filepath.Join(data, "log"))))
+
+	e = serve(t, data)
+	e.trade("demo-2")
+	e.must("auditor", http.MethodGet, "/v1/audit/checkpoint", "", "")
+	require.NoError(t, e.stop())
+	out, _, err := run(t, "verify", "--data", data)
+	require.NoError(t, err, out)
+	for _, dir := range []string{"log", "views"} {
+		require.NoError(t, os.RemoveAll(filepath.Join(data, dir)))
+	}
+	require.NoError(t, os.CopyFS(filepath.Join(data, "log"), os.DirFS(backup)))
+
+	out, _, err = run(t, "verify", "--data", data)
+	require.ErrorIs(t, err, errFindings)
+	require.Contains(t, out, `checkpoint "truncated log" account=- revision=- position=14 expected="size 14`)
+	e = serve(t, data)
+	got, err := e.call("auditor", http.MethodGet, "/v1/audit/checkpoint", "", "")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, got.Status)
+	require.Contains(t, got.Text, "rolled back")
+	require.Equal(t, "90", e.balance("demo-1"), "it serves on")
+}
