@@ -60,6 +60,15 @@ func TestCreditRequest(t *testing.T) {
 			name: "it pays what waits", given: append(ask[:1:1], do(deploy("d", "5", 2))), when: approves("bd", "r", terms(10*credit, true)),
 			then: events(grant(terms(10*credit, true), "bd", 1), ran("d", 2, hour(0), 0, promo(3, 10*credit))),
 		},
+	})
+}
+
+func TestCreditRequestRefused(t *testing.T) {
+	ask := given(askedFor("r", 500*credit))
+	timed := terms(500*credit, false)
+	timed.ExpiresAt = hour(100)
+	wrongTerms := func(t account.CreditTerms) []step { return append(ask[:1:1], approves("bd", "r", t)) }
+	check(t, []row{
 		{name: "nobody approves their own", given: ask, when: approves("cust", "r", terms(credit, true)), refused: "self-approval"},
 		{name: "nor twice", given: wrongTerms(terms(credit, false)), when: approves("bd", "r", terms(credit, false)), refused: "self-approval"},
 		{

@@ -180,10 +180,11 @@ type DeploymentPayment struct {
 	Debt     domain.Amount
 }
 
-// paid adds a part of a payment to an open deployment's.
+// paid adds a part of a payment to an open deployment's. Evolve never refuses, so
+// a later part without its first, which no decision makes, stands for itself.
 func (s *State) paid(id string, amount domain.Amount, lots []LotUse, debt domain.Amount, part Part) {
 	payments := s.Payments[id]
-	if part.first() {
+	if part.first() || len(payments) == 0 {
 		s.Payments[id] = with(payments, DeploymentPayment{Revision: s.Revision, Amount: amount, Lots: lots, Debt: debt})
 		return
 	}

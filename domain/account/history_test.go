@@ -202,9 +202,34 @@ func (h *history) replay() {
 			h.t.Fatalf("%s: %v", e.EventName(), err)
 		}
 		account.Evolve(s, again)
+		h.fastCodecIsTheSame(e, t.New())
 	}
 	if a, b := stored(h.t, s), stored(h.t, h.state); a != b {
 		h.t.Fatalf("replay gives\n%s\nnot\n%s", a, b)
+	}
+}
+
+// canonical is an event that reads and writes its stored form itself.
+type canonical interface {
+	AppendJSON([]byte) ([]byte, bool)
+	ParseJSON([]byte) bool
+}
+
+func (h *history) fastCodecIsTheSame(e, empty domain.Event) {
+	h.t.Helper()
+	fast, ok := e.(canonical)
+	if !ok {
+		return
+	}
+	data, done := fast.AppendJSON(nil)
+	if !done {
+		return
+	}
+	if general := stored(h.t, e); string(data) != general {
+		h.t.Fatalf("%s is written as\n%s\nand in general as\n%s", e.EventName(), data, general)
+	}
+	if !empty.(canonical).ParseJSON(data) || !reflect.DeepEqual(e, empty) {
+		h.t.Fatalf("%s is read as %+v", data, empty)
 	}
 }
 

@@ -51,7 +51,10 @@ func (e *PurchaseReversed) claim() string {
 
 func (e *PurchaseReversed) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
 
-func (e *PurchaseReversed) figures(f *Figures) { f.Paid -= e.Amount }
+func (e *PurchaseReversed) figures(f *Figures) {
+	f.Paid -= e.Amount
+	f.Cash -= e.Amount
+}
 
 func (e *PurchaseReversed) evolve(s *State) {
 	name := e.Purchase

@@ -54,7 +54,10 @@ func (e *PaymentCredited) entry() Entry {
 
 func (e *PaymentCredited) claim() string { return creditedName(e.Payment) }
 
-func (e *PaymentCredited) figures(f *Figures) { f.Paid += e.Amount }
+func (e *PaymentCredited) figures(f *Figures) {
+	f.Paid += e.Amount
+	f.Cash += e.Amount
+}
 
 func (e *PaymentCredited) evolve(s *State) {
 	s.Purchases[creditedName(e.Payment)] = SettledPurchase{Lot: s.Revision, Amount: e.Amount}
