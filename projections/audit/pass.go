@@ -73,7 +73,7 @@ func (p *pass) run(ctx context.Context) error {
 	})
 	workers := make([]*worker, len(queues))
 	for i, queue := range queues {
-		w := &worker{pass: p, id: uint64(i), streams: map[string]*stream{}}
+		w := &worker{pass: p, id: uint64(i), mine: p.parts.Load(), streams: map[string]*stream{}}
 		workers[i] = w
 		group.Go(func() error {
 			for b := range queue {
@@ -166,6 +166,7 @@ type worker struct {
 func (w *worker) wants(owner uint64) bool { return (owner>>8)%w.mine == w.part }
 
 func (w *worker) take(b *batch) {
+	w.grow()
 	w.trim()
 	workers := uint64(w.v.Workers)
 	for i := range b.events {
@@ -190,20 +191,26 @@ func (w *worker) take(b *batch) {
 	}
 }
 
-// trim puts accounts off when there are too many of them.
-func (w *worker) trim() {
-	if limit := max(1, w.v.MaxAccounts/w.v.Workers); w.part == 0 && len(w.streams) > limit {
-		parts := w.parts.Load()
-		if parts == max(1, w.mine) {
-			w.parts.CompareAndSwap(parts, 2*parts)
-		}
+// grow asks for more parts when there are too many accounts for this pass.
+func (w *worker) grow() {
+	limit := max(1, w.v.MaxAccounts/w.v.Workers)
+	if w.part > 0 || len(w.streams) <= limit {
+		return
 	}
-	if parts := w.parts.Load(); parts != w.mine {
-		w.mine = parts
-		for name := range w.streams {
-			if !w.wants(maphash.String(w.seed, name) | 1<<63) {
-				delete(w.streams, name)
-			}
+	// Unless another worker has asked since this one last looked.
+	w.parts.CompareAndSwap(w.mine, 2*w.mine)
+}
+
+// trim puts off the accounts that aren't of this pass any more.
+func (w *worker) trim() {
+	parts := w.parts.Load()
+	if parts == w.mine {
+		return
+	}
+	w.mine = parts
+	for name := range w.streams {
+		if !w.wants(maphash.String(w.seed, name) | 1<<63) {
+			delete(w.streams, name)
 		}
 	}
 }
@@ -217,6 +224,8 @@ func claimedHash(r *eventstore.Recorded) eventstore.Hash {
 	return eventstore.ChainHash(r.Stream, r.Revision, r.Event, meta.Previous)
 }
 
+// finish counts what was followed. No worker runs any more, so the number of
+// parts is settled: each account is counted in one pass.
 func (w *worker) finish() {
 	w.trim()
 	var books journal.Totals

@@ -44,6 +44,7 @@ type company struct {
 	store *pebblestore.Store
 	views *projections.Views
 	now   time.Time
+	calls int
 	*ledger.Ledger
 
 	file     *transparency.File
@@ -90,7 +91,12 @@ func (c *company) openNotary() {
 }
 
 func (c *company) do(acct string, do account.Action) (ledger.Result, error) {
-	return c.Execute(bg, ledger.Request{Account: acct, Do: do, Actor: "tester", Role: "service", Key: "key-1"})
+	c.calls++
+	actor := []string{"tester", "second", "third"}[c.calls%3]
+	if c.calls < 40 {
+		actor = "tester"
+	}
+	return c.Execute(bg, ledger.Request{Account: acct, Do: do, Actor: actor, Role: "service", Key: "key-1"})
 }
 
 func (c *company) must(acct string, do account.Action) ledger.Result {
@@ -130,6 +136,9 @@ func (c *company) action(rng *mathrand.Rand, charges []domain.TransactionID) acc
 	name := fmt.Sprint("n", rng.IntN(9))
 	expires := c.now.Add(time.Duration(1+rng.IntN(100)) * time.Hour)
 	service := []domain.Service{domain.ServiceRay, domain.ServiceVM, domain.ServiceInference}[rng.IntN(3)]
+	if rng.IntN(3) == 0 {
+		return c.newerAction(rng, amount, fmt.Sprint("m", rng.IntN(30)), service)
+	}
 	switch rng.IntN(14) {
 	case 0, 1:
 		return account.RecordPurchase{Purchase: name, Amount: amount}
@@ -154,6 +163,35 @@ func (c *company) action(rng *mathrand.Rand, charges []domain.TransactionID) acc
 			return account.Refund{Transaction: charges[rng.IntN(len(charges))]}
 		}
 		return account.Unfreeze{}
+	}
+}
+
+// newerAction buys through the provider, deploys, and asks for credits.
+func (c *company) newerAction(rng *mathrand.Rand, amount domain.Amount, name string, service domain.Service) account.Action {
+	price, err := domain.ParseRate("hourly_price", fmt.Sprint("0.", 1+rng.IntN(99)))
+	require.NoError(c.t, err)
+	used := rng.IntN(90)
+	switch rng.IntN(13) {
+	case 0:
+		return account.StartPurchase{Purchase: name, Amount: amount + credit}
+	case 1, 2:
+		return account.RecordPayment{Payment: fmt.Sprint("pay", c.calls), Purchase: name, Amount: amount + credit}
+	case 3, 4:
+		return account.StartDeployment{Deployment: name, Service: service, HourlyPrice: price, Hours: 1 + rng.IntN(30)}
+	case 5, 6:
+		return account.RecordUsage{Deployment: name, Amount: amount / 8}
+	case 7:
+		return account.StopDeployment{Deployment: name, UsedMinutes: &used}
+	case 8:
+		return account.CancelDeployment{Deployment: name}
+	case 9:
+		return account.FailDeployment{Deployment: name, UsedMinutes: &used}
+	case 10:
+		return account.RequestCredit{Request: name, Amount: amount}
+	case 11:
+		return account.ApproveCreditRequest{Request: name, Terms: account.CreditTerms{Amount: amount, Promotional: rng.IntN(2) == 0}}
+	default:
+		return account.ExtendDeployment{Deployment: name, Hours: 1 + rng.IntN(5)}
 	}
 }
 
