@@ -35,6 +35,7 @@ const (
 	CodeUnknownPayment        Code = "unknown-payment"
 	CodeUnknownCreditRequest  Code = "unknown-credit-request"
 	CodeUnknownDeployment     Code = "unknown-deployment"
+	CodeUnknownNotice         Code = "unknown-notification"
 	CodeUnknownRoute          Code = "unknown-route"
 	CodeMethodNotAllowed      Code = "method-not-allowed"
 	CodeReservationClosed     Code = "reservation-closed"
@@ -64,7 +65,7 @@ func Codes() []Code {
 		CodeInsufficientCredits, CodeAccountFrozen, CodeSelfApproval, CodeRoleNotAllowed,
 		CodeAccountNotAllowed, CodeUnauthenticated, CodeUnknownAccount, CodeUnknownReservation,
 		CodeUnknownTransaction, CodeUnknownAdjustment, CodeUnknownPurchase, CodeUnknownPayment,
-		CodeUnknownCreditRequest, CodeUnknownDeployment, CodePaymentMethod, CodeUnknownRoute,
+		CodeUnknownCreditRequest, CodeUnknownDeployment, CodePaymentMethod, CodeUnknownNotice, CodeUnknownRoute,
 		CodeMethodNotAllowed, CodeReservationClosed, CodeDuplicateID, CodeWrongStatus, CodeConflict,
 		CodePreconditionFailed, CodeRefundExceeds, CodeCaptureExceeds, CodeNotADeduction,
 		CodeLimitExceeded, CodeIdempotencyKeyMissing, CodeIdempotencyKeyReused, CodeOverloaded,

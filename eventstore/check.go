@@ -16,10 +16,6 @@ func CheckAppend(stream string, expected int64, events []Event) error {
 	if len(events) == 0 || expected < NoStream {
 		return fmt.Errorf("%w: %d events at revision %d", ErrInvalid, len(events), expected)
 	}
-	var ids map[uuid.UUID]struct{}
-	if len(events) > 1 {
-		ids = make(map[uuid.UUID]struct{}, len(events))
-	}
 	for i := range events {
 		e := &events[i]
 		if size := len(e.Data) + len(e.Metadata); size > MaxEventBytes {
@@ -28,14 +24,22 @@ func CheckAppend(stream string, expected int64, events []Event) error {
 		if !utf8.ValidString(e.Type) {
 			return fmt.Errorf("%w: type %q of event %d is not UTF-8", ErrInvalid, e.Type, i)
 		}
-		if ids != nil {
-			ids[e.ID] = struct{}{}
-		}
 	}
-	if ids != nil && len(ids) != len(events) {
+	if !distinct(events) {
 		return fmt.Errorf("%w: two events have one id", ErrInvalid)
 	}
 	return nil
+}
+
+func distinct(events []Event) bool {
+	if len(events) == 1 {
+		return true
+	}
+	ids := make(map[uuid.UUID]struct{}, len(events))
+	for i := range events {
+		ids[events[i].ID] = struct{}{}
+	}
+	return len(ids) == len(events)
 }
 
 // CheckStream accepts the names that every store can keep. Error: ErrInvalid.

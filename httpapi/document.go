@@ -71,6 +71,12 @@ func (d *document) array(name string) {
 
 func (d *document) end() { d.b = append(d.b, ']') }
 
+// item writes a text of an array.
+func (d *document) item(value string) {
+	d.comma()
+	d.b, _ = jsontext.AppendQuote(d.b, value)
+}
+
 func (d *document) line() { d.b = append(d.b, '\n') }
 
 // text writes any string: what isn't UTF-8 gets replacement characters.
@@ -159,4 +165,11 @@ func jsonText(value any) string {
 		return ""
 	}
 	return string(b)
+}
+
+// moment writes a time; none is left out.
+func (d *document) moment(name string, t time.Time) {
+	if !t.IsZero() {
+		d.time(name, t)
+	}
 }

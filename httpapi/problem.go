@@ -17,6 +17,7 @@ import (
 const (
 	statusOK          = http.StatusOK
 	statusCreated     = http.StatusCreated
+	statusAccepted    = http.StatusAccepted
 	statusNotModified = http.StatusNotModified
 	statusNotReady    = http.StatusServiceUnavailable
 )
@@ -46,6 +47,7 @@ var problems = map[domain.Code]problemRow{
 	domain.CodeUnknownPayment:        {http.StatusNotFound, "No such payment"},
 	domain.CodeUnknownPurchase:       {http.StatusNotFound, "No such purchase"},
 	domain.CodeUnknownReservation:    {http.StatusNotFound, "No such reservation"},
+	domain.CodeUnknownNotice:         {http.StatusNotFound, "No such notification"},
 	domain.CodeUnknownRoute:          {http.StatusNotFound, "No such page"},
 	domain.CodeUnknownTransaction:    {http.StatusNotFound, "No such transaction"},
 	domain.CodeMethodNotAllowed:      {http.StatusMethodNotAllowed, "The method is not allowed here"},

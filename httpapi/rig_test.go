@@ -31,6 +31,7 @@ import (
 	"iocredits/eventstore"
 	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
+	"iocredits/eventstore/notices"
 	"iocredits/eventstore/pebblestore"
 	"iocredits/httpapi"
 	"iocredits/projections"
@@ -53,6 +54,8 @@ type rig struct {
 	log    *buffer
 	// verifier is of what the engine signs.
 	verifier note.Verifier
+	// played has what was asked of the sandbox.
+	played []string
 }
 
 // parts are what a test may change of an engine before it starts.
@@ -85,7 +88,9 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 		ledger: ledger.Options{Store: r.store, Snapshots: r.store, Codec: codec, Names: r.views, Clock: r.clock.Now, Logger: quiet},
 		server: httpapi.Options{
 			Views: r.views, Store: r.store, Codec: codec, Sealer: r.sealer, Keys: testKeys(t), Clock: r.clock.Now, Logger: logger,
-			TopUpURL: "/manage-funds", Dev: &httpapi.Dev{Advance: r.advance}, Audit: r.newAudit(quiet),
+			Notices:  &notices.Writer{Store: r.store, Codec: codec, Clock: r.clock.Now},
+			TopUpURL: "/manage-funds", Dev: &httpapi.Dev{Advance: r.advance, Play: r.play}, Audit: r.newAudit(quiet),
+			ReadWebhook: readWebhook, LinkPatience: time.Millisecond,
 		},
 	}
 	if change != nil {
@@ -154,7 +159,7 @@ func (r *rig) advance(_ context.Context, by time.Duration) error {
 
 // roles are the keys of a test engine: the key of a role is its name.
 var roles = []string{
-	"customer:demo-1", "customer:demo-2", "service", "bd", "finance", "finance2", "support", "auditor", "admin",
+	"customer:demo-1", "customer:demo-2", "service", "bd", "bd2", "finance", "finance2", "support", "auditor", "admin",
 }
 
 func testKeys(t testing.TB) *httpapi.Keys {

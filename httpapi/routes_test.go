@@ -60,11 +60,16 @@ func TestEveryRoute(t *testing.T) {
 	require.Equal(t, "closed", released["reservation"].(map[string]any)["status"])
 	asked := run(step{post("support", a+"/adjustments", "a1", `{"amount":"-3.5","reason":"charged twice","related_transaction":"`+id(deducted, "deduction")+`"}`), 201, &api.AdjustmentAnswer{}})
 	run(step{post("finance", a+"/adjustments/"+id(asked, "adjustment")+"/approve", "a2", `{}`), 200, &api.AdjustmentAnswer{}})
+	told := r.notices("")
+	run(step{call{as: "customer:demo-1", method: "GET", path: notifications}, 200, &api.NotificationList{}})
+	run(step{call{as: "customer:demo-1", method: "POST", path: notifications + "/" + told[0].(map[string]any)["id"].(string) + "/seen"}, 200, &api.NotificationAnswer{}})
+	run(step{call{as: "customer:demo-1", method: "GET", path: notifications + "/stream", header: http.Header{"Last-Event-Id": {"none"}}}, 404, nil})
 	run(step{post("finance", a+"/freeze", "", `{"reason":"under review"}`), 200, &api.CommandAnswer{}})
 	run(step{post("admin", a+"/unfreeze", "u", ``), 200, &api.CommandAnswer{}})
 	run(step{call{as: "finance", method: "PUT", path: a + "/policy", body: `{"allowance":"25","grace_minutes":10}`}, 200, &api.PolicyAnswer{}})
 	run(step{call{as: "service", method: "POST", path: "/v1/deductions/batch", header: http.Header{"Content-Type": {"application/x-ndjson"}},
 		body: `{"account":"demo-1","key":"b-1","amount":"0.25","service":"inference"}` + "\n"}, 200, &api.BatchAnswer{}})
+	buyingTour(t, r, run)
 	run(step{post("admin", "/dev/clock", "", `{"advance":"5m"}`), 200, &api.ClockAnswer{}})
 
 	run(step{get("customer:demo-1", "/credits/check?amount=1.5"), 200, &api.Check{}})

@@ -54,7 +54,9 @@ func applyBalance(w *writer, s *step) error {
 	if err != nil {
 		return err
 	}
+	s.BalanceBefore = record.Figures.Available() + record.Figures.Held()
 	record.apply(s.Fact, &s.Effect)
+	s.LowBalanceAt = record.Figures.Policy.LowBalanceAt
 	s.BalanceAfter = record.Figures.Available() + record.Figures.Held()
 	return nil
 }

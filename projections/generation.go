@@ -22,7 +22,7 @@ import (
 
 // format names what the views write. MUST change with any change of a key or a
 // value: views of another format are built again.
-const format = "6"
+const format = "7"
 
 // The keys of a generation. An account's name has no zero byte, so one account's
 // keys are never a prefix of another's.
@@ -35,10 +35,13 @@ const format = "6"
 //	h account 0 kind/id                 deadline that a thing has now
 //	d time:12 account 0 kind/id         what is due, in time order
 //	o account 0 kind/id                 object
+//	m account 0 position:8 index:1      notice
+//	i account 0 id                      position and index of a notice
+//	a account 0 lot:8                   that the expiry of a lot was announced
 //	q kind 0 status 0 time:12 account 0 id   objects by status, in the order of their queue
 //	j account                           running totals of the journal; J: the company's
 //	f e                                 see times.go
-//	m r                                 see tree.go
+//	x r                                 see tree.go
 const (
 	checkpointKey     = 'c'
 	balancePrefix     = 'b'
@@ -53,8 +56,11 @@ const (
 	companyKey        = 'J'
 	milestonePrefix   = 'f'
 	latePrefix        = 'e'
-	nodePrefix        = 'm'
+	nodePrefix        = 'x'
 	edgeKey           = 'r'
+	noticePrefix      = 'm'
+	noticeIDPrefix    = 'i'
+	announcedPrefix   = 'a'
 )
 
 // checkpoint is how far a generation is. It is in the same batch as the data.

@@ -89,6 +89,7 @@ var kinds = map[byte]string{
 	lotPrefix: "lot", setDeadlinePrefix: "deadline", deadlinePrefix: "due", objectPrefix: "object", queuePrefix: "queue",
 	booksPrefix: "journal", companyKey: "trial-balance", milestonePrefix: "milestone", latePrefix: "late-entry",
 	nodePrefix: "tree", edgeKey: "tree-head",
+	noticePrefix: "notice", noticeIDPrefix: "notice-id", announcedPrefix: "expiry-announced",
 }
 
 // Kind names the read model that the row is of.
@@ -185,7 +186,8 @@ func (i *Image) rows(lower, upper []byte) iter.Seq2[Row, error] {
 }
 
 // RowsOf yields the rows of one account. Those of lists over all accounts are
-// found by going through these lists, which have what is open only.
+// found by going through these lists, which have what is open only. Notices are
+// left out: what was seen of them is in another stream than the account's.
 func (i *Image) RowsOf(account string) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		for prefix := range kinds {
@@ -193,6 +195,8 @@ func (i *Image) RowsOf(account string) iter.Seq2[Row, error] {
 			upper[len(upper)-1]++
 			switch prefix {
 			case checkpointKey, companyKey, nodePrefix, edgeKey:
+				continue
+			case noticePrefix, noticeIDPrefix: // seen marks are events of another stream
 				continue
 			case balancePrefix, booksPrefix: // the name is the whole key
 				lower = lower[:len(lower)-1]

@@ -22,8 +22,8 @@ import (
 // is a multiple of tileLevels. What is between is computed when a proof asks for
 // it, from at most 128 hashes.
 //
-//	m 0 row:8            → up to leavesInRow times hash:32 and the event's position:8
-//	m level:1 index:8    → hash:32, for levels above
+//	x 0 row:8            → up to leavesInRow times hash:32 and the event's position:8
+//	x level:1 index:8    → hash:32, for levels above
 //	r                    → size:8 position:8 and the hashes of the right edge
 const (
 	tileLevels  = 8

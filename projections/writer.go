@@ -19,14 +19,16 @@ type step struct {
 	Hash eventstore.Hash
 	// Effect is what the event does to money.
 	Effect account.Effect
-	// BalanceAfter is the account's balance once the event counts.
-	BalanceAfter domain.Amount
+	// BalanceBefore and BalanceAfter are the account's balance around the event.
+	BalanceBefore, BalanceAfter domain.Amount
+	// LowBalanceAt is the line of the account's policy.
+	LowBalanceAt domain.Amount
 }
 
 // views are applied in this order to each event: balances come first, because a
 // history shows what they become.
 var views = []func(*writer, *step) error{
-	applyBalance, applyMilestone, applyTransaction, applyNames, applyDeadlines, applyObject, applyJournal, applyTree,
+	applyBalance, applyMilestone, applyTransaction, applyNames, applyDeadlines, applyObject, applyNotices, applyJournal, applyTree,
 }
 
 // writer collects what a batch of events changes and writes it once. Values that
@@ -48,8 +50,10 @@ type writer struct {
 	step step
 	// scratch is where values are put together; the batch copies them.
 	scratch []byte
-	// deadlines: something will be due that wasn't known before.
-	deadlines bool
+	// deadlines: something will be due that wasn't known before; purchases: one
+	// was started; noticed are the accounts with news for their customers.
+	deadlines, purchases bool
+	noticed              []string
 }
 
 func newWriter(g *generation) *writer {
@@ -61,6 +65,9 @@ func newWriter(g *generation) *writer {
 
 // apply puts one event through all views.
 func (w *writer) apply(f eventstore.Fact, hash eventstore.Hash) error {
+	if name, beside := eventstore.NoticesOf(f.Stream); beside {
+		return w.applyNoticeEvent(name, &f)
+	}
 	name, _ := eventstore.AccountOf(f.Stream)
 	s := &w.step
 	s.Fact, s.Account, s.Hash, s.Effect = f, name, hash, account.EffectOf(f.Body, f.Revision)

@@ -147,7 +147,11 @@ func (c *control) copy(to dataDir) error {
 	if err := c.services.views.Copy(to.views()); err != nil {
 		return err
 	}
-	return c.services.store.Checkpoint(to.log())
+	embedded, ok := c.services.log.store.(interface{ Checkpoint(dir string) error })
+	if !ok {
+		return errors.New("the log is on a cluster: use --eventstore")
+	}
+	return embedded.Checkpoint(to.log())
 }
 
 // copyFiles copies small files; no folder, no files.

@@ -22,6 +22,7 @@ import (
 //	copies/         what tools read of a running engine, while they do
 //	dev-signer      --dev only: signs checkpoints; .pub is its public key
 //	dev-keys.json   --dev only
+//	sandbox.json    --dev only: what happened at the payment sandbox
 //	dev-clock       --dev only: how far POST /dev/clock has moved the clock
 type dataDir string
 
@@ -34,6 +35,7 @@ func (d dataDir) copies() string      { return filepath.Join(string(d), "copies"
 func (d dataDir) devSigner() string   { return filepath.Join(string(d), "dev-signer") }
 func (d dataDir) devKeys() string     { return filepath.Join(string(d), "dev-keys.json") }
 func (d dataDir) devClock() string    { return filepath.Join(string(d), "dev-clock") }
+func (d dataDir) sandbox() string     { return filepath.Join(string(d), "sandbox.json") }
 
 // open makes the directory if need be and holds it alone until the lock is
 // closed, or the process ends however it ends.

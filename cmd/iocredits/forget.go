@@ -68,14 +68,18 @@ func (c *forgetCmd) alone(ctx context.Context, m *Main, dir dataDir) (revision i
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	logger := slog.New(slog.NewTextHandler(m.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s, err := openLog(ctx, dir, pebblestore.Options{Logger: logger}, projections.Options{Logger: logger})
+	log, err := openEmbedded(dir, pebblestore.Options{Logger: logger})
+	if err == nil {
+		err = log.addKeys(dir)
+	}
+	if err != nil {
+		return 0, err
+	}
+	s, err := openViews(ctx, dir, log, projections.Options{Logger: logger})
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if s.keyring, err = keyring.Open(dir.keyring(), keyring.Options{}); err != nil {
-		return 0, err
-	}
 	if err := s.views.RunToEnd(ctx, nil); err != nil {
 		return 0, err
 	}
@@ -83,8 +87,8 @@ func (c *forgetCmd) alone(ctx context.Context, m *Main, dir dataDir) (revision i
 	if dev, err := openDevClock(dir.devClock()); err == nil {
 		clock = dev.Now
 	}
-	s.ledger = ledger.New(ledger.Options{Store: s.store, Snapshots: s.store, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger})
-	result, err := httpapi.Forget(ctx, s.ledger, keyring.NewSealer(s.keyring, 1), operator(c.Account), c.Reason)
+	s.ledger = ledger.New(ledger.Options{Store: log.store, Snapshots: log.snapshots, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger})
+	result, err := httpapi.Forget(ctx, s.ledger, keyring.NewSealer(log.keys, 1), operator(c.Account), c.Reason)
 	return result.Revision, errors.Join(err, s.ledger.Close(ctx))
 }
 

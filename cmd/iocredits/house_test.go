@@ -110,11 +110,12 @@ var mayImport = map[string]string{
 	"eventstore/ledger":       "domain/... eventstore",
 	"eventstore/reactor":      "domain/... eventstore eventstore/ledger",
 	"eventstore/transparency": "domain eventstore",
+	"eventstore/notices":      "domain/... eventstore",
 
 	"projections":       "domain/... eventstore eventstore/ledger eventstore/transparency",
 	"projections/audit": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/transparency projections",
 
-	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/reactor eventstore/transparency " +
+	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/notices eventstore/reactor eventstore/transparency " +
 		"projections projections/audit " +
 		"httpapi/api httpapi/client httpapi/console httpapi/spherepay",
 	"httpapi/api":       "",

@@ -50,10 +50,12 @@ type Main struct {
 type cli struct {
 	Config string `help:"YAML file with settings, named like the flags." placeholder:"FILE"`
 
-	Serve   serveCmd   `cmd:"" help:"Run the engine and its HTTP API."`
-	Keys    keysCmd    `cmd:"" help:"Manage API keys."`
-	Load    loadCmd    `cmd:"" help:"Charge an account for a trace of LLM requests, through the API."`
-	Rebuild rebuildCmd `cmd:"" help:"Rebuild the read models from the log; the engine must be stopped."`
+	Serve      serveCmd      `cmd:"" help:"Run the engine and its HTTP API."`
+	Keys       keysCmd       `cmd:"" help:"Manage API keys."`
+	Load       loadCmd       `cmd:"" help:"Charge an account for a trace of LLM requests, through the API."`
+	Rebuild    rebuildCmd    `cmd:"" help:"Rebuild the read models from the log; the engine must be stopped."`
+	Eventstore eventstoreCmd `cmd:"" help:"Serve the log alone by the EventStoreDB protocol: a small stand-in for a cluster."`
+	Copy       copyCmd       `cmd:"" help:"Copy the log and its keyring to a cluster; the engine must be stopped."`
 
 	Verify        verifyCmd        `cmd:"" help:"Check the whole log, its read models and its signed checkpoints."`
 	Diff          diffCmd          `cmd:"" help:"Fold one account afresh and compare it with the read models."`

@@ -16,7 +16,7 @@ const (
 	ObjectAdjustment    ObjectKind = "adjustment"
 	ObjectPurchase      ObjectKind = "purchase"
 	ObjectPayment       ObjectKind = "payment"
-	ObjectCreditRequest ObjectKind = "credit-request"
+	ObjectCreditRequest ObjectKind = "credit_request"
 	ObjectDeployment    ObjectKind = "deployment"
 )
 

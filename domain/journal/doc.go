@@ -88,6 +88,7 @@
 //	withdrawal-approved     -                            -
 //	account-forgotten       -                            -
 //	account-frozen          -                            -
+//	expiry-announced        -                            -
 //	account-unfrozen        -                            -
 //	policy-set              -                            -
 package journal

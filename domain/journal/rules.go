@@ -43,6 +43,7 @@ var rules = map[string]rule{
 	"deployment-usage-charged": revenue,
 	"dispute-opened":           nothing,
 	"dispute-resolved":         nothing,
+	"expiry-announced":         nothing,
 	"incentive-granted":        closing(PromotionalExpense),
 	"lot-expired":              breakage,
 	"payment-assigned":         nothing,

@@ -94,7 +94,7 @@ func (s *Server) mayAppend(stream string) error {
 	switch {
 	case isMeta && of == "":
 		return status.Errorf(codes.InvalidArgument, "stream %q is the metadata of no stream", stream)
-	case s.opts.Mode == Open && !(isMeta && eventstore.Kept(of)):
+	case s.opts.Mode == Open && (!isMeta || !eventstore.Kept(of)):
 		return nil
 	case s.opts.Mode == Foreign && !eventstore.Ours(of) && !strings.HasPrefix(of, "$"):
 		return nil

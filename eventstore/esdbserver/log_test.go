@@ -3,7 +3,9 @@ package esdbserver_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/stretchr/testify/require"
@@ -241,4 +243,21 @@ func TestLinks(t *testing.T) {
 		require.Nil(t, e.Event)
 		require.Equal(t, "$>", e.OriginalEvent().EventType)
 	}
+}
+
+// Clients ping every ten seconds, with a call under way or without. A server
+// that takes offence, as grpc's default does, ends an idle subscription after
+// half a minute.
+func TestAnIdleSubscriptionLives(t *testing.T) {
+	if os.Getenv("ESDB_NODE") == "" {
+		t.Skip("takes three quarters of a minute: it runs in make test-esdb")
+	}
+	_, c := open(t, esdbserver.Open)
+	s, err := c.SubscribeToAll(context.Background(), esdb.SubscribeToAllOptions{From: esdb.Start{}})
+	require.NoError(t, err)
+	defer func() { _ = s.Close() }()
+	requireNext(t, s, "caught up")
+	<-time.After(45 * time.Second)
+	put(t, c, "s", esdb.NoStream{}, data(1))
+	requireNext(t, s, "s/0")
 }

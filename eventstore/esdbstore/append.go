@@ -85,7 +85,7 @@ func (s *Store) try(ctx context.Context, current *session, stream string, revisi
 	defer cancel()
 	timeout := s.opts.AttemptTimeout
 	options := esdb.AppendToStreamOptions{ExpectedRevision: revision, Deadline: &timeout, RequiresLeader: true}
-	result, err := call(ctx, current, func() (*esdb.WriteResult, error) {
+	result, err := call(ctx, current, func(ctx context.Context) (*esdb.WriteResult, error) {
 		return current.client.AppendToStream(ctx, stream, options, events...)
 	})
 	if err != nil && judge(err) == passing {

@@ -32,9 +32,9 @@ func TestStoreInTrouble(t *testing.T) {
 				c := unleash(p, r, seed(t), 40*time.Millisecond)
 				t.Cleanup(func() { t.Logf("trouble: %v", c.calm()) })
 				return storetest.Instance{
-					Store:         first,
-					Reopen:        func(t *testing.T) eventstore.Store { return r.open(t, p.addr()) },
-					SplitsAppends: true,
+					Store:   first,
+					Reopen:  func(t *testing.T) eventstore.Store { return r.open(t, p.addr()) },
+					Cluster: true,
 				}
 			})
 		})
@@ -142,6 +142,7 @@ func TestChaos(t *testing.T) {
 	require.Eventually(t, func() bool { return follower.count() >= len(log) }, 20*time.Second, 10*time.Millisecond, "the subscription doesn't catch up")
 	t.Log("B", time.Since(began))
 	seen := follower.stop()
+	require.ErrorIs(t, follower.err, context.Canceled, "it ended only when it was told to")
 	require.Len(t, seen, len(log))
 	for i := range log {
 		require.Equal(t, log[i].ID, seen[i].ID, "event %d", i)
@@ -184,6 +185,8 @@ type follower struct {
 	seen   []eventstore.Recorded
 	cancel context.CancelFunc
 	done   chan struct{}
+	// err is why it ended; only after done.
+	err error
 }
 
 func follow(s *esdbstore.Store) *follower {
@@ -191,7 +194,11 @@ func follow(s *esdbstore.Store) *follower {
 	f := &follower{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(f.done)
-		for batch := range s.Subscribe(ctx, eventstore.BeforeFirst) {
+		for batch, err := range s.Subscribe(ctx, eventstore.BeforeFirst) {
+			if err != nil {
+				f.err = err
+				return
+			}
 			f.mu.Lock()
 			f.seen = append(f.seen, batch...)
 			f.mu.Unlock()

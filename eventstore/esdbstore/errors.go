@@ -33,6 +33,7 @@ const (
 var (
 	errClientEnded = errors.New("the client ended")
 	errNoAnswer    = errors.New("no answer in time")
+	errPanic       = errors.New("the client panicked")
 )
 
 // judge looks at an error as the client returned it, wrapped or not: its own
@@ -70,7 +71,7 @@ func judge(err error) verdict {
 // inner takes the client's wrapping off a status.
 func inner(err error) error {
 	for err != nil {
-		if _, ok := err.(interface{ GRPCStatus() *status.Status }); ok { //nolint:errorlint // this is what unwraps
+		if _, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
 			return err
 		}
 		err = errors.Unwrap(err)

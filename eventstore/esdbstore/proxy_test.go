@@ -21,10 +21,9 @@ type proxy struct {
 	mu    sync.Mutex
 	links map[*link]struct{}
 	// gate is closed while bytes flow; a stall replaces it.
-	gate   chan struct{}
-	delay  time.Duration
-	closed bool
-	wg     sync.WaitGroup
+	gate  chan struct{}
+	delay time.Duration
+	wg    sync.WaitGroup
 }
 
 // link is one connection through the proxy.

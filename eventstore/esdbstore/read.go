@@ -188,7 +188,7 @@ type pageResult struct {
 
 // read is one read in one call, under the session's watch.
 func (s *session) read(ctx context.Context, p page) (pageResult, error) {
-	return call(ctx, s, func() (pageResult, error) {
+	return call(ctx, s, func(ctx context.Context) (pageResult, error) {
 		count := p.limit
 		if p.skips {
 			count++

@@ -9,8 +9,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"log/slog"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -54,7 +57,7 @@ func newRig(t *testing.T, secure bool) *rig {
 	t.Helper()
 	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: quiet()})
 	require.NoError(t, err)
-	r := &rig{t: t, store: store, addr: "127.0.0.1:0", opts: esdbserver.Options{Mode: esdbserver.Open}}
+	r := &rig{t: t, store: store, opts: esdbserver.Options{Mode: esdbserver.Open}}
 	if secure {
 		r.tls, r.caPEM = certificate(t)
 		r.opts.Authorize = func(user, password string) (esdbserver.Access, bool) {
@@ -75,13 +78,25 @@ func (r *rig) start() {
 	r.opts.Store, r.opts.TLS, r.opts.Logger = r.store, r.tls, quiet()
 	server, err := esdbserver.New(r.opts)
 	require.NoError(r.t, err)
-	var listener net.Listener
-	require.Eventually(r.t, func() bool {
-		listener, err = net.Listen("tcp", r.addr)
-		return err == nil
-	}, 10*time.Second, 5*time.Millisecond, "the port stays taken")
+	listener := listenLow(r.t, r.addr)
 	r.addr, r.server, r.served = listener.Addr().String(), server, make(chan error, 1)
 	go func(served chan error) { served <- server.Serve(listener) }(r.served)
+}
+
+// listenLow listens at addr, or where it is free below the ports that connections
+// are given: one of those would take the port while its server is stopped.
+func listenLow(t testing.TB, addr string) (listener net.Listener) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		at := addr
+		if at == "" {
+			at = fmt.Sprintf("127.0.0.1:%d", 20_000+mathrand.IntN(10_000))
+		}
+		var err error
+		listener, err = net.Listen("tcp", at)
+		return err == nil
+	}, 10*time.Second, 5*time.Millisecond, "the port stays taken")
+	return listener
 }
 
 // stop gives calls under way some time: none is a kill.
@@ -92,7 +107,9 @@ func (r *rig) stop(grace time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	r.server.Shutdown(ctx)
-	<-r.served
+	if err := <-r.served; !errors.Is(err, esdbserver.ErrClosed) {
+		r.t.Errorf("the server ended: %v", err)
+	}
 	r.server = nil
 }
 

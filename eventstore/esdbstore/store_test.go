@@ -14,9 +14,9 @@ func TestStore(t *testing.T) {
 				noLeaks(t)
 				r := newRig(t, secure)
 				return storetest.Instance{
-					Store:         r.open(t, ""),
-					Reopen:        func(t *testing.T) eventstore.Store { return r.open(t, "") },
-					SplitsAppends: true,
+					Store:   r.open(t, ""),
+					Reopen:  func(t *testing.T) eventstore.Store { return r.open(t, "") },
+					Cluster: true,
 				}
 			})
 		})

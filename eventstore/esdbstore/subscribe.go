@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
@@ -73,6 +74,7 @@ func (s *Store) follow(ctx context.Context, after *eventstore.Position, yield fu
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer context.AfterFunc(current.life, cancel)()
 	subscription, err := s.subscribe(ctx, cancel, current, *after)
 	if err != nil {
 		return false, err
@@ -87,9 +89,9 @@ func (s *Store) follow(ctx context.Context, after *eventstore.Position, yield fu
 		select {
 		case a = <-arrivals:
 		case <-current.done:
-			return false, fmt.Errorf("%w: %w", errClientEnded, current.cause)
+			return false, current.ended()
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return false, fmt.Errorf("%w: %w", errClientEnded, ctx.Err())
 		}
 		for more := true; more; {
 			if a.err != nil {
@@ -115,7 +117,7 @@ func (s *Store) follow(ctx context.Context, after *eventstore.Position, yield fu
 }
 
 // subscribe makes the client's subscription; the confirmation has a deadline,
-// what follows has none.
+// what follows has none but ctx.
 func (s *Store) subscribe(ctx context.Context, cancel context.CancelFunc, current *session, after eventstore.Position) (*esdb.Subscription, error) {
 	var from esdb.AllPosition = esdb.Start{}
 	if after != eventstore.BeforeFirst {
@@ -123,8 +125,8 @@ func (s *Store) subscribe(ctx context.Context, cancel context.CancelFunc, curren
 	}
 	attempt, stop := context.WithTimeout(ctx, s.opts.AttemptTimeout)
 	defer stop()
-	subscription, err := call(attempt, current, func() (*esdb.Subscription, error) {
-		return current.client.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{
+	subscription, err := call(attempt, current, func(inner context.Context) (*esdb.Subscription, error) {
+		return current.client.SubscribeToAll(following{ctx, inner}, esdb.SubscribeToAllOptions{
 			From: from, RequiresLeader: true, CheckpointInterval: checkpointEvery,
 			Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: logFilter},
 		})
@@ -133,6 +135,19 @@ func (s *Store) subscribe(ctx context.Context, cancel context.CancelFunc, curren
 		cancel() // or it may still succeed, with nobody to receive
 	}
 	return subscription, err
+}
+
+// following is the context of a subscription: it passes the entrance of its call
+// and outlives it.
+type following struct {
+	context.Context
+	entrance context.Context
+}
+
+// Deadline implements context.Context.
+func (f following) Deadline() (time.Time, bool) {
+	f.entrance.Deadline()
+	return f.Context.Deadline()
 }
 
 // arrival is an event, a checkpoint or the end of a subscription.

@@ -66,7 +66,7 @@ func (s *Store) watch(current *session) {
 		case <-s.suspects:
 		}
 		ctx, cancel := context.WithTimeout(s.life, s.opts.PingTimeout)
-		_, err := current.read(ctx, page{all: true, position: eventstore.EndOfLog, direction: eventstore.Backwards, limit: 1})
+		err := current.ping(ctx)
 		cancel()
 		if err != nil {
 			current.retire(fmt.Errorf("ping: %w", err))

@@ -16,16 +16,109 @@ import (
 
 // Defines values for AdjustmentStatus.
 const (
-	Approved  AdjustmentStatus = "approved"
-	Requested AdjustmentStatus = "requested"
+	AdjustmentStatusApproved  AdjustmentStatus = "approved"
+	AdjustmentStatusRequested AdjustmentStatus = "requested"
 )
 
 // Valid indicates whether the value is a known member of the AdjustmentStatus enum.
 func (e AdjustmentStatus) Valid() bool {
 	switch e {
-	case Approved:
+	case AdjustmentStatusApproved:
 		return true
-	case Requested:
+	case AdjustmentStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CheckoutOptionMethod.
+const (
+	CheckoutOptionMethodCredits CheckoutOptionMethod = "credits"
+	CheckoutOptionMethodIoCoin  CheckoutOptionMethod = "io_coin"
+	CheckoutOptionMethodUsdc    CheckoutOptionMethod = "usdc"
+)
+
+// Valid indicates whether the value is a known member of the CheckoutOptionMethod enum.
+func (e CheckoutOptionMethod) Valid() bool {
+	switch e {
+	case CheckoutOptionMethodCredits:
+		return true
+	case CheckoutOptionMethodIoCoin:
+		return true
+	case CheckoutOptionMethodUsdc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreditRequestStatus.
+const (
+	CreditRequestStatusApproved  CreditRequestStatus = "approved"
+	CreditRequestStatusCancelled CreditRequestStatus = "cancelled"
+	CreditRequestStatusRejected  CreditRequestStatus = "rejected"
+	CreditRequestStatusRequested CreditRequestStatus = "requested"
+)
+
+// Valid indicates whether the value is a known member of the CreditRequestStatus enum.
+func (e CreditRequestStatus) Valid() bool {
+	switch e {
+	case CreditRequestStatusApproved:
+		return true
+	case CreditRequestStatusCancelled:
+		return true
+	case CreditRequestStatusRejected:
+		return true
+	case CreditRequestStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeploymentPaymentMethod.
+const (
+	DeploymentPaymentMethodCredits DeploymentPaymentMethod = "credits"
+)
+
+// Valid indicates whether the value is a known member of the DeploymentPaymentMethod enum.
+func (e DeploymentPaymentMethod) Valid() bool {
+	switch e {
+	case DeploymentPaymentMethodCredits:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeploymentStatus.
+const (
+	DeploymentStatusActive         DeploymentStatus = "active"
+	DeploymentStatusCancelled      DeploymentStatus = "cancelled"
+	DeploymentStatusCompleted      DeploymentStatus = "completed"
+	DeploymentStatusFailed         DeploymentStatus = "failed"
+	DeploymentStatusPaused         DeploymentStatus = "paused"
+	DeploymentStatusPendingPayment DeploymentStatus = "pending-payment"
+	DeploymentStatusStopped        DeploymentStatus = "stopped"
+)
+
+// Valid indicates whether the value is a known member of the DeploymentStatus enum.
+func (e DeploymentStatus) Valid() bool {
+	switch e {
+	case DeploymentStatusActive:
+		return true
+	case DeploymentStatusCancelled:
+		return true
+	case DeploymentStatusCompleted:
+		return true
+	case DeploymentStatusFailed:
+		return true
+	case DeploymentStatusPaused:
+		return true
+	case DeploymentStatusPendingPayment:
+		return true
+	case DeploymentStatusStopped:
 		return true
 	default:
 		return false
@@ -34,16 +127,16 @@ func (e AdjustmentStatus) Valid() bool {
 
 // Defines values for DevPurchaseStatus.
 const (
-	Settled   DevPurchaseStatus = "settled"
-	Unmatched DevPurchaseStatus = "unmatched"
+	DevPurchaseStatusSettled   DevPurchaseStatus = "settled"
+	DevPurchaseStatusUnmatched DevPurchaseStatus = "unmatched"
 )
 
 // Valid indicates whether the value is a known member of the DevPurchaseStatus enum.
 func (e DevPurchaseStatus) Valid() bool {
 	switch e {
-	case Settled:
+	case DevPurchaseStatusSettled:
 		return true
-	case Unmatched:
+	case DevPurchaseStatusUnmatched:
 		return true
 	default:
 		return false
@@ -95,6 +188,186 @@ func (e MeterStatus) Valid() bool {
 	case MeterStatusClosed:
 		return true
 	case MeterStatusOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NotificationPriority.
+const (
+	Critical NotificationPriority = "critical"
+	Error    NotificationPriority = "error"
+	Info     NotificationPriority = "info"
+	Promo    NotificationPriority = "promo"
+	Success  NotificationPriority = "success"
+)
+
+// Valid indicates whether the value is a known member of the NotificationPriority enum.
+func (e NotificationPriority) Valid() bool {
+	switch e {
+	case Critical:
+		return true
+	case Error:
+		return true
+	case Info:
+		return true
+	case Promo:
+		return true
+	case Success:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NotificationTopic.
+const (
+	NotificationTopicAccount        NotificationTopic = "account"
+	NotificationTopicCreditRequest  NotificationTopic = "credit-request"
+	NotificationTopicCreditsArrived NotificationTopic = "credits-arrived"
+	NotificationTopicDeployment     NotificationTopic = "deployment"
+	NotificationTopicDispute        NotificationTopic = "dispute"
+	NotificationTopicExpiry         NotificationTopic = "expiry"
+	NotificationTopicLowBalance     NotificationTopic = "low-balance"
+	NotificationTopicPurchase       NotificationTopic = "purchase"
+	NotificationTopicRefund         NotificationTopic = "refund"
+	NotificationTopicWithdrawal     NotificationTopic = "withdrawal"
+)
+
+// Valid indicates whether the value is a known member of the NotificationTopic enum.
+func (e NotificationTopic) Valid() bool {
+	switch e {
+	case NotificationTopicAccount:
+		return true
+	case NotificationTopicCreditRequest:
+		return true
+	case NotificationTopicCreditsArrived:
+		return true
+	case NotificationTopicDeployment:
+		return true
+	case NotificationTopicDispute:
+		return true
+	case NotificationTopicExpiry:
+		return true
+	case NotificationTopicLowBalance:
+		return true
+	case NotificationTopicPurchase:
+		return true
+	case NotificationTopicRefund:
+		return true
+	case NotificationTopicWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PaymentKind.
+const (
+	PaymentKindChargeback PaymentKind = "chargeback"
+	PaymentKindPayment    PaymentKind = "payment"
+	PaymentKindRefund     PaymentKind = "refund"
+)
+
+// Valid indicates whether the value is a known member of the PaymentKind enum.
+func (e PaymentKind) Valid() bool {
+	switch e {
+	case PaymentKindChargeback:
+		return true
+	case PaymentKindPayment:
+		return true
+	case PaymentKindRefund:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PaymentStatus.
+const (
+	PaymentStatusAssigned  PaymentStatus = "assigned"
+	PaymentStatusCredited  PaymentStatus = "credited"
+	PaymentStatusMatched   PaymentStatus = "matched"
+	PaymentStatusReturned  PaymentStatus = "returned"
+	PaymentStatusTakenBack PaymentStatus = "taken-back"
+	PaymentStatusUnmatched PaymentStatus = "unmatched"
+)
+
+// Valid indicates whether the value is a known member of the PaymentStatus enum.
+func (e PaymentStatus) Valid() bool {
+	switch e {
+	case PaymentStatusAssigned:
+		return true
+	case PaymentStatusCredited:
+		return true
+	case PaymentStatusMatched:
+		return true
+	case PaymentStatusReturned:
+		return true
+	case PaymentStatusTakenBack:
+		return true
+	case PaymentStatusUnmatched:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlayRequestAction.
+const (
+	PlayRequestActionChargeback PlayRequestAction = "chargeback"
+	PlayRequestActionDouble     PlayRequestAction = "double"
+	PlayRequestActionFail       PlayRequestAction = "fail"
+	PlayRequestActionHalf       PlayRequestAction = "half"
+	PlayRequestActionPay        PlayRequestAction = "pay"
+	PlayRequestActionRefund     PlayRequestAction = "refund"
+	PlayRequestActionTwice      PlayRequestAction = "twice"
+)
+
+// Valid indicates whether the value is a known member of the PlayRequestAction enum.
+func (e PlayRequestAction) Valid() bool {
+	switch e {
+	case PlayRequestActionChargeback:
+		return true
+	case PlayRequestActionDouble:
+		return true
+	case PlayRequestActionFail:
+		return true
+	case PlayRequestActionHalf:
+		return true
+	case PlayRequestActionPay:
+		return true
+	case PlayRequestActionRefund:
+		return true
+	case PlayRequestActionTwice:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PurchaseStatus.
+const (
+	PurchaseStatusAwaitingPayment PurchaseStatus = "awaiting-payment"
+	PurchaseStatusExpired         PurchaseStatus = "expired"
+	PurchaseStatusFailed          PurchaseStatus = "failed"
+	PurchaseStatusReversed        PurchaseStatus = "reversed"
+	PurchaseStatusSettled         PurchaseStatus = "settled"
+)
+
+// Valid indicates whether the value is a known member of the PurchaseStatus enum.
+func (e PurchaseStatus) Valid() bool {
+	switch e {
+	case PurchaseStatusAwaitingPayment:
+		return true
+	case PurchaseStatusExpired:
+		return true
+	case PurchaseStatusFailed:
+		return true
+	case PurchaseStatusReversed:
+		return true
+	case PurchaseStatusSettled:
 		return true
 	default:
 		return false
@@ -278,6 +551,30 @@ func (e ListEventsParamsWith) Valid() bool {
 	}
 }
 
+// Defines values for ListCreditRequestsParamsStatus.
+const (
+	ListCreditRequestsParamsStatusApproved  ListCreditRequestsParamsStatus = "approved"
+	ListCreditRequestsParamsStatusCancelled ListCreditRequestsParamsStatus = "cancelled"
+	ListCreditRequestsParamsStatusRejected  ListCreditRequestsParamsStatus = "rejected"
+	ListCreditRequestsParamsStatusRequested ListCreditRequestsParamsStatus = "requested"
+)
+
+// Valid indicates whether the value is a known member of the ListCreditRequestsParamsStatus enum.
+func (e ListCreditRequestsParamsStatus) Valid() bool {
+	switch e {
+	case ListCreditRequestsParamsStatusApproved:
+		return true
+	case ListCreditRequestsParamsStatusCancelled:
+		return true
+	case ListCreditRequestsParamsStatusRejected:
+		return true
+	case ListCreditRequestsParamsStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
 // Adjustment defines model for Adjustment.
 type Adjustment struct {
 	// Amount Credits, canonical.
@@ -326,6 +623,16 @@ type AdjustmentRequest struct {
 
 // AmountInput Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
 type AmountInput = Figure
+
+// ApprovalRequest defines model for ApprovalRequest.
+type ApprovalRequest struct {
+	// ApprovedAmount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	ApprovedAmount AmountInput `json:"approved_amount"`
+
+	// ExpiresAt Of the credits; none: never.
+	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+	Promotional *bool      `json:"promotional,omitempty"`
+}
 
 // Balance defines model for Balance.
 type Balance struct {
@@ -498,6 +805,44 @@ type Check struct {
 	Sufficient bool  `json:"sufficient"`
 }
 
+// Checkout defines model for Checkout.
+type Checkout struct {
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag     *Lag             `json:"lag,omitempty"`
+	Options []CheckoutOption `json:"options"`
+
+	// Position Place in the whole log.
+	Position *Position `json:"position,omitempty"`
+
+	// Required Credits, canonical.
+	//
+	// Example: 12.5
+	Required Money `json:"required"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision *Revision `json:"revision,omitempty"`
+}
+
+// CheckoutOption defines model for CheckoutOption.
+type CheckoutOption struct {
+	// Available Credits, canonical.
+	//
+	// Example: 12.5
+	Available Money                `json:"available"`
+	Enabled   bool                 `json:"enabled"`
+	Message   string               `json:"message"`
+	Method    CheckoutOptionMethod `json:"method"`
+
+	// Required Credits, canonical.
+	//
+	// Example: 12.5
+	Required Money `json:"required"`
+	Visible  bool  `json:"visible"`
+}
+
+// CheckoutOptionMethod defines model for CheckoutOption.Method.
+type CheckoutOptionMethod string
+
 // Checkpoint defines model for Checkpoint.
 type Checkpoint struct {
 	// Checkpoint The signed note.
@@ -547,6 +892,76 @@ type ConsistencyProof struct {
 	To    Head   `json:"to"`
 }
 
+// CreditRequest defines model for CreditRequest.
+type CreditRequest struct {
+	Account string `json:"account"`
+
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount Money `json:"amount"`
+
+	// ApprovalLevel How many have approved.
+	ApprovalLevel *int `json:"approval_level,omitempty"`
+
+	// ApprovedAmount Credits, canonical.
+	//
+	// Example: 12.5
+	ApprovedAmount  *Money              `json:"approved_amount,omitempty"`
+	ApprovedBy      []string            `json:"approved_by"`
+	ExpiresAt       *time.Time          `json:"expires_at,omitempty"`
+	Id              string              `json:"id"`
+	Name            *string             `json:"name,omitempty"`
+	Promotional     *bool               `json:"promotional,omitempty"`
+	Reason          *string             `json:"reason,omitempty"`
+	RejectedBy      *string             `json:"rejected_by,omitempty"`
+	RejectionLevel  *int                `json:"rejection_level,omitempty"`
+	RejectionReason *string             `json:"rejection_reason,omitempty"`
+	RequestedAt     *time.Time          `json:"requested_at,omitempty"`
+	RequestedBy     string              `json:"requested_by"`
+	Status          CreditRequestStatus `json:"status"`
+	Steps           *[]ObjectStep       `json:"steps,omitempty"`
+}
+
+// CreditRequestStatus defines model for CreditRequest.Status.
+type CreditRequestStatus string
+
+// CreditRequestAnswer defines model for CreditRequestAnswer.
+type CreditRequestAnswer struct {
+	Balance       Balance       `json:"balance"`
+	CreditRequest CreditRequest `json:"credit_request"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// Transactions What the command made, deadlines that were due first.
+	Transactions []Transaction `json:"transactions"`
+}
+
+// CreditRequestList defines model for CreditRequestList.
+type CreditRequestList struct {
+	Items []CreditRequest `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        *Lag    `json:"lag,omitempty"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// CreditRequestRequest defines model for CreditRequestRequest.
+type CreditRequestRequest struct {
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	Amount AmountInput `json:"amount"`
+
+	// Name Free text; it is kept encrypted.
+	Name *Text `json:"name,omitempty"`
+
+	// Reason Free text; it is kept encrypted.
+	Reason *Text `json:"reason,omitempty"`
+}
+
 // Deduction defines model for Deduction.
 type Deduction struct {
 	// Amount Credits, canonical.
@@ -594,6 +1009,105 @@ type DeductionRequest struct {
 	// Reference The caller's own name for what this is about. It is kept in the clear and must not be personal.
 	Reference *Reference `json:"reference,omitempty"`
 	Service   Service    `json:"service"`
+}
+
+// Deployment defines model for Deployment.
+type Deployment struct {
+	Account       string     `json:"account"`
+	Cause         *string    `json:"cause,omitempty"`
+	DurationHours int        `json:"duration_hours"`
+	EndedAt       *time.Time `json:"ended_at,omitempty"`
+	EndsAt        *time.Time `json:"ends_at,omitempty"`
+	GraceEndsAt   *time.Time `json:"grace_ends_at,omitempty"`
+	HourlyPrice   string     `json:"hourly_price"`
+	Id            string     `json:"id"`
+
+	// Paid Credits, canonical.
+	//
+	// Example: 12.5
+	Paid          Money                    `json:"paid"`
+	PausedAt      *time.Time               `json:"paused_at,omitempty"`
+	PaymentMethod *DeploymentPaymentMethod `json:"payment_method,omitempty"`
+	Reason        *string                  `json:"reason,omitempty"`
+
+	// Refunded Credits, canonical.
+	//
+	// Example: 12.5
+	Refunded    Money      `json:"refunded"`
+	RequestedAt *time.Time `json:"requested_at,omitempty"`
+
+	// Required Credits, canonical.
+	//
+	// Example: 12.5
+	Required *Money  `json:"required,omitempty"`
+	Service  Service `json:"service"`
+
+	// Shortfall Credits, canonical.
+	//
+	// Example: 12.5
+	Shortfall Money            `json:"shortfall"`
+	StartedAt *time.Time       `json:"started_at,omitempty"`
+	Status    DeploymentStatus `json:"status"`
+	Steps     *[]ObjectStep    `json:"steps,omitempty"`
+	TopUpUrl  *string          `json:"top_up_url,omitempty"`
+
+	// Usage Charged on top of paid.
+	Usage *string `json:"usage,omitempty"`
+
+	// UsageDropped Never covered, and not charged.
+	UsageDropped *string `json:"usage_dropped,omitempty"`
+
+	// UsageOpen Not covered yet.
+	UsageOpen *string `json:"usage_open,omitempty"`
+
+	// Used Credits, canonical.
+	//
+	// Example: 12.5
+	Used        Money `json:"used"`
+	UsedMinutes *int  `json:"used_minutes,omitempty"`
+}
+
+// DeploymentPaymentMethod defines model for Deployment.PaymentMethod.
+type DeploymentPaymentMethod string
+
+// DeploymentStatus defines model for Deployment.Status.
+type DeploymentStatus string
+
+// DeploymentAnswer defines model for DeploymentAnswer.
+type DeploymentAnswer struct {
+	Balance    Balance    `json:"balance"`
+	Deployment Deployment `json:"deployment"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// Transactions What the command made, deadlines that were due first.
+	Transactions []Transaction `json:"transactions"`
+}
+
+// DeploymentList defines model for DeploymentList.
+type DeploymentList struct {
+	Items []Deployment `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        *Lag    `json:"lag,omitempty"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// DeploymentRequest defines model for DeploymentRequest.
+type DeploymentRequest struct {
+	DeploymentId  ID  `json:"deployment_id"`
+	DurationHours int `json:"duration_hours"`
+
+	// HourlyPrice A unit price in credits, at most 12 decimals.
+	HourlyPrice RateInput `json:"hourly_price"`
+
+	// PaymentMethod `credits`.
+	PaymentMethod string  `json:"payment_method"`
+	Service       Service `json:"service"`
 }
 
 // DevPurchase defines model for DevPurchase.
@@ -669,6 +1183,20 @@ type EventList struct {
 
 	// NextCursor null: this is the end.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// ExtensionRequest defines model for ExtensionRequest.
+type ExtensionRequest struct {
+	DurationHours int `json:"duration_hours"`
+}
+
+// FailRequest defines model for FailRequest.
+type FailRequest struct {
+	// Reason Free text; it is kept encrypted.
+	Reason *Text `json:"reason,omitempty"`
+
+	// UsedMinutes The caller's fact; without it the engine counts started minutes.
+	UsedMinutes *int `json:"used_minutes,omitempty"`
 }
 
 // ForgetRequest defines model for ForgetRequest.
@@ -794,6 +1322,125 @@ type Money = string
 // Node A SHA-256 in base64.
 type Node = string
 
+// Notification defines model for Notification.
+type Notification struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Id Example: a12.0
+	Id string `json:"id"`
+
+	// Message For the customer, with the figures.
+	Message  string               `json:"message"`
+	Priority NotificationPriority `json:"priority"`
+	SeenAt   *time.Time           `json:"seen_at"`
+	Topic    NotificationTopic    `json:"topic"`
+
+	// TransactionId The event that it is about.
+	TransactionId string `json:"transaction_id"`
+}
+
+// NotificationPriority defines model for Notification.Priority.
+type NotificationPriority string
+
+// NotificationTopic defines model for Notification.Topic.
+type NotificationTopic string
+
+// NotificationAnswer defines model for NotificationAnswer.
+type NotificationAnswer struct {
+	Notification Notification `json:"notification"`
+}
+
+// NotificationList defines model for NotificationList.
+type NotificationList struct {
+	Items []Notification `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        *Lag    `json:"lag,omitempty"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// ObjectStep defines model for ObjectStep.
+type ObjectStep struct {
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+
+	// Event The stored event.
+	Event         string `json:"event"`
+	Role          string `json:"role"`
+	Status        string `json:"status"`
+	TransactionId string `json:"transaction_id"`
+}
+
+// Payment defines model for Payment.
+type Payment struct {
+	// Account In whose log it stands; `@unmatched` if it named none.
+	Account string `json:"account"`
+
+	// AgeSeconds While it waits.
+	AgeSeconds *int64 `json:"age_seconds,omitempty"`
+
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount          Money       `json:"amount"`
+	CreditedAccount *string     `json:"credited_account,omitempty"`
+	Id              string      `json:"id"`
+	Kind            PaymentKind `json:"kind"`
+	Note            *string     `json:"note,omitempty"`
+
+	// Payment The id at the provider.
+	Payment  string        `json:"payment"`
+	Purchase *string       `json:"purchase,omitempty"`
+	Since    time.Time     `json:"since"`
+	Status   PaymentStatus `json:"status"`
+	Steps    *[]ObjectStep `json:"steps,omitempty"`
+	Why      string        `json:"why"`
+}
+
+// PaymentKind defines model for Payment.Kind.
+type PaymentKind string
+
+// PaymentStatus defines model for Payment.Status.
+type PaymentStatus string
+
+// PaymentAnswer defines model for PaymentAnswer.
+type PaymentAnswer struct {
+	Balance Balance `json:"balance"`
+	Payment Payment `json:"payment"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// Transactions What the command made, deadlines that were due first.
+	Transactions []Transaction `json:"transactions"`
+}
+
+// PaymentList defines model for PaymentList.
+type PaymentList struct {
+	Items []Payment `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        *Lag    `json:"lag,omitempty"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// PlayAnswer defines model for PlayAnswer.
+type PlayAnswer struct {
+	Action     string `json:"action"`
+	PurchaseId string `json:"purchase_id"`
+}
+
+// PlayRequest defines model for PlayRequest.
+type PlayRequest struct {
+	Action PlayRequestAction `json:"action"`
+}
+
+// PlayRequestAction defines model for PlayRequest.Action.
+type PlayRequestAction string
+
 // Policy defines model for Policy.
 type Policy struct {
 	// Allowance Credits, canonical.
@@ -805,7 +1452,10 @@ type Policy struct {
 	// LowBalanceAt Credits, canonical.
 	//
 	// Example: 12.5
-	LowBalanceAt Money `json:"low_balance_at"`
+	LowBalanceAt           Money           `json:"low_balance_at"`
+	MinimumMinutes         *map[string]int `json:"minimum_minutes,omitempty"`
+	PurchaseFeeBasisPoints *int            `json:"purchase_fee_basis_points,omitempty"`
+	PurchasedLifeMonths    *int            `json:"purchased_life_months,omitempty"`
 
 	// TwoApproversFrom Credits, canonical.
 	//
@@ -836,6 +1486,15 @@ type PolicyRequest struct {
 
 	// LowBalanceAt Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
 	LowBalanceAt *AmountInput `json:"low_balance_at,omitempty"`
+
+	// MinimumMinutes What a deployment is charged at least, by service.
+	MinimumMinutes *map[string]int `json:"minimum_minutes,omitempty"`
+
+	// PurchaseFeeBasisPoints On top of a purchase: 200 is 2 %.
+	PurchaseFeeBasisPoints *int `json:"purchase_fee_basis_points,omitempty"`
+
+	// PurchasedLifeMonths How long purchased credits live; 0: for ever.
+	PurchasedLifeMonths *int `json:"purchased_life_months,omitempty"`
 
 	// TwoApproversFrom Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
 	TwoApproversFrom *AmountInput `json:"two_approvers_from,omitempty"`
@@ -885,6 +1544,71 @@ type Problem struct {
 	// Value What was given, cut short.
 	Value                *string                `json:"value,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// Purchase defines model for Purchase.
+type Purchase struct {
+	Account string `json:"account"`
+
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount Money `json:"amount"`
+
+	// Credited Credits, canonical.
+	//
+	// Example: 12.5
+	Credited  *Money     `json:"credited,omitempty"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Fee Credits, canonical.
+	//
+	// Example: 12.5
+	Fee        Money   `json:"fee"`
+	Id         string  `json:"id"`
+	PaymentUrl *string `json:"payment_url"`
+
+	// Received Credits, canonical.
+	//
+	// Example: 12.5
+	Received Money `json:"received"`
+
+	// Reversed Credits, canonical.
+	//
+	// Example: 12.5
+	Reversed  *Money         `json:"reversed,omitempty"`
+	StartedAt *time.Time     `json:"started_at,omitempty"`
+	Status    PurchaseStatus `json:"status"`
+	Steps     *[]ObjectStep  `json:"steps,omitempty"`
+
+	// ToPay Credits, canonical.
+	//
+	// Example: 12.5
+	ToPay Money `json:"to_pay"`
+}
+
+// PurchaseStatus defines model for Purchase.Status.
+type PurchaseStatus string
+
+// PurchaseAnswer defines model for PurchaseAnswer.
+type PurchaseAnswer struct {
+	Balance Balance `json:"balance"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+	Purchase Purchase `json:"purchase"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// Transactions What the command made, deadlines that were due first.
+	Transactions []Transaction `json:"transactions"`
+}
+
+// PurchaseRequest defines model for PurchaseRequest.
+type PurchaseRequest struct {
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	Amount AmountInput `json:"amount"`
 }
 
 // QuantityInput How much was used, at most 6 decimals.
@@ -1059,6 +1783,15 @@ type ReservationRequest struct {
 	Service       Service    `json:"service"`
 }
 
+// ResolveRequest defines model for ResolveRequest.
+type ResolveRequest struct {
+	Account *ID `json:"account,omitempty"`
+
+	// Note Free text; it is kept encrypted.
+	Note     *Text `json:"note,omitempty"`
+	Returned *bool `json:"returned,omitempty"`
+}
+
 // Revision Place in the account's stream; -1: nothing has happened yet.
 type Revision = int64
 
@@ -1067,6 +1800,12 @@ type Service string
 
 // SignedAmountInput As AmountInput, or below zero.
 type SignedAmountInput = Figure
+
+// StopRequest defines model for StopRequest.
+type StopRequest struct {
+	// UsedMinutes The caller's fact; without it the engine counts started minutes.
+	UsedMinutes *int `json:"used_minutes,omitempty"`
+}
 
 // Text Free text; it is kept encrypted.
 type Text = string
@@ -1161,6 +1900,18 @@ type TrialBalance struct {
 	Position int64 `json:"position"`
 }
 
+// UsageRequest defines model for UsageRequest.
+type UsageRequest struct {
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	Amount *AmountInput `json:"amount,omitempty"`
+
+	// Quantity How much was used, at most 6 decimals.
+	Quantity *QuantityInput `json:"quantity,omitempty"`
+
+	// UnitPrice A unit price in credits, at most 12 decimals.
+	UnitPrice *RateInput `json:"unit_price,omitempty"`
+}
+
 // Verification defines model for Verification.
 type Verification struct {
 	Account  ID    `json:"account"`
@@ -1178,6 +1929,11 @@ type Verification struct {
 	Rows int64 `json:"rows"`
 }
 
+// WebhookAnswer defines model for WebhookAnswer.
+type WebhookAnswer struct {
+	Taken bool `json:"taken"`
+}
+
 // Account defines model for Account.
 type Account = ID
 
@@ -1187,8 +1943,14 @@ type AdjustmentID = ID
 // AsOf defines model for AsOf.
 type AsOf = time.Time
 
+// CreditRequestID defines model for CreditRequestID.
+type CreditRequestID = ID
+
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// DeploymentID defines model for DeploymentID.
+type DeploymentID = ID
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
@@ -1210,6 +1972,12 @@ type MinPosition = int64
 
 // OptionalIdempotencyKey defines model for OptionalIdempotencyKey.
 type OptionalIdempotencyKey = string
+
+// PaymentID defines model for PaymentID.
+type PaymentID = string
+
+// PurchaseID defines model for PurchaseID.
+type PurchaseID = ID
 
 // ReservationID defines model for ReservationID.
 type ReservationID = ID
@@ -1309,8 +2077,130 @@ type GetBalance200JSONResponseBody struct {
 	union json.RawMessage
 }
 
+// GetCheckoutParams defines parameters for GetCheckout.
+type GetCheckoutParams struct {
+	// Amount What is to be paid.
+	Amount string `form:"amount" json:"amount"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// RequestCreditParams defines parameters for RequestCredit.
+type RequestCreditParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetCreditRequestParams defines parameters for GetCreditRequest.
+type GetCreditRequestParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ApproveCreditRequestParams defines parameters for ApproveCreditRequest.
+type ApproveCreditRequestParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CancelCreditRequestParams defines parameters for CancelCreditRequest.
+type CancelCreditRequestParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// RejectCreditRequestParams defines parameters for RejectCreditRequest.
+type RejectCreditRequestParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // DeductParams defines parameters for Deduct.
 type DeductParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListDeploymentsParams defines parameters for ListDeployments.
+type ListDeploymentsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// StartDeploymentParams defines parameters for StartDeployment.
+type StartDeploymentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetDeploymentParams defines parameters for GetDeployment.
+type GetDeploymentParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// CancelDeploymentParams defines parameters for CancelDeployment.
+type CancelDeploymentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ExtendDeploymentParams defines parameters for ExtendDeployment.
+type ExtendDeploymentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// FailDeploymentParams defines parameters for FailDeployment.
+type FailDeploymentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// StopDeploymentParams defines parameters for StopDeployment.
+type StopDeploymentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// RecordDeploymentUsageParams defines parameters for RecordDeploymentUsage.
+type RecordDeploymentUsageParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
@@ -1361,10 +2251,50 @@ type RecordReadingParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListNotificationsParams defines parameters for ListNotifications.
+type ListNotificationsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// StreamNotificationsParams defines parameters for StreamNotifications.
+type StreamNotificationsParams struct {
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // SetPolicyParams defines parameters for SetPolicy.
 type SetPolicyParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// StartPurchaseParams defines parameters for StartPurchase.
+type StartPurchaseParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetPurchaseParams defines parameters for GetPurchase.
+type GetPurchaseParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ReversePurchaseParams defines parameters for ReversePurchase.
+type ReversePurchaseParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
 	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
@@ -1473,11 +2403,59 @@ type ProveInclusionParams struct {
 	TransactionId *openapi_types.UUID `form:"transaction_id,omitempty" json:"transaction_id,omitempty"`
 }
 
+// ListCreditRequestsParams defines parameters for ListCreditRequests.
+type ListCreditRequestsParams struct {
+	Status  *ListCreditRequestsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+	Account *string                         `form:"account,omitempty" json:"account,omitempty"`
+	Limit   *Limit                          `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListCreditRequestsParamsStatus defines parameters for ListCreditRequests.
+type ListCreditRequestsParamsStatus string
+
+// ListUnmatchedPaymentsParams defines parameters for ListUnmatchedPayments.
+type ListUnmatchedPaymentsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ResolvePaymentParams defines parameters for ResolvePayment.
+type ResolvePaymentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// TakeWebhookJSONBody defines parameters for TakeWebhook.
+type TakeWebhookJSONBody = map[string]interface{}
+
+// TakeWebhookParams defines parameters for TakeWebhook.
+type TakeWebhookParams struct {
+	// Signature Lower-case hex HMAC-SHA256 of the raw body.
+	Signature *string `json:"signature,omitempty"`
+}
+
 // RecordDevPurchaseJSONRequestBody defines body for RecordDevPurchase for application/json ContentType.
 type RecordDevPurchaseJSONRequestBody = DevPurchaseRequest
 
 // AdvanceClockJSONRequestBody defines body for AdvanceClock for application/json ContentType.
 type AdvanceClockJSONRequestBody = ClockRequest
+
+// PlayPaymentJSONRequestBody defines body for PlayPayment for application/json ContentType.
+type PlayPaymentJSONRequestBody = PlayRequest
 
 // RequestAdjustmentJSONRequestBody defines body for RequestAdjustment for application/json ContentType.
 type RequestAdjustmentJSONRequestBody = AdjustmentRequest
@@ -1485,8 +2463,38 @@ type RequestAdjustmentJSONRequestBody = AdjustmentRequest
 // ApproveAdjustmentJSONRequestBody defines body for ApproveAdjustment for application/json ContentType.
 type ApproveAdjustmentJSONRequestBody = EmptyRequest
 
+// RequestCreditJSONRequestBody defines body for RequestCredit for application/json ContentType.
+type RequestCreditJSONRequestBody = CreditRequestRequest
+
+// ApproveCreditRequestJSONRequestBody defines body for ApproveCreditRequest for application/json ContentType.
+type ApproveCreditRequestJSONRequestBody = ApprovalRequest
+
+// CancelCreditRequestJSONRequestBody defines body for CancelCreditRequest for application/json ContentType.
+type CancelCreditRequestJSONRequestBody = EmptyRequest
+
+// RejectCreditRequestJSONRequestBody defines body for RejectCreditRequest for application/json ContentType.
+type RejectCreditRequestJSONRequestBody = ReasonRequest
+
 // DeductJSONRequestBody defines body for Deduct for application/json ContentType.
 type DeductJSONRequestBody = DeductionRequest
+
+// StartDeploymentJSONRequestBody defines body for StartDeployment for application/json ContentType.
+type StartDeploymentJSONRequestBody = DeploymentRequest
+
+// CancelDeploymentJSONRequestBody defines body for CancelDeployment for application/json ContentType.
+type CancelDeploymentJSONRequestBody = EmptyRequest
+
+// ExtendDeploymentJSONRequestBody defines body for ExtendDeployment for application/json ContentType.
+type ExtendDeploymentJSONRequestBody = ExtensionRequest
+
+// FailDeploymentJSONRequestBody defines body for FailDeployment for application/json ContentType.
+type FailDeploymentJSONRequestBody = FailRequest
+
+// StopDeploymentJSONRequestBody defines body for StopDeployment for application/json ContentType.
+type StopDeploymentJSONRequestBody = StopRequest
+
+// RecordDeploymentUsageJSONRequestBody defines body for RecordDeploymentUsage for application/json ContentType.
+type RecordDeploymentUsageJSONRequestBody = UsageRequest
 
 // ForgetAccountJSONRequestBody defines body for ForgetAccount for application/json ContentType.
 type ForgetAccountJSONRequestBody = ForgetRequest
@@ -1503,6 +2511,12 @@ type RecordReadingJSONRequestBody = ReadingRequest
 // SetPolicyJSONRequestBody defines body for SetPolicy for application/json ContentType.
 type SetPolicyJSONRequestBody = PolicyRequest
 
+// StartPurchaseJSONRequestBody defines body for StartPurchase for application/json ContentType.
+type StartPurchaseJSONRequestBody = PurchaseRequest
+
+// ReversePurchaseJSONRequestBody defines body for ReversePurchase for application/json ContentType.
+type ReversePurchaseJSONRequestBody = ReasonRequest
+
 // RefundJSONRequestBody defines body for Refund for application/json ContentType.
 type RefundJSONRequestBody = RefundRequest
 
@@ -1517,6 +2531,12 @@ type ReleaseReservationJSONRequestBody = ReasonRequest
 
 // UnfreezeAccountJSONRequestBody defines body for UnfreezeAccount for application/json ContentType.
 type UnfreezeAccountJSONRequestBody = ReasonRequest
+
+// ResolvePaymentJSONRequestBody defines body for ResolvePayment for application/json ContentType.
+type ResolvePaymentJSONRequestBody = ResolveRequest
+
+// TakeWebhookJSONRequestBody defines body for TakeWebhook for application/json ContentType.
+type TakeWebhookJSONRequestBody = TakeWebhookJSONBody
 
 // Getter for additional properties for Problem. Returns the specified
 // element and whether it was found
@@ -1857,6 +2877,9 @@ type ServerInterface interface {
 	// AdvanceClock Move the engine's clock
 	// (POST /dev/clock)
 	AdvanceClock(ctx echo.Context) error
+	// PlayPayment What a customer or the provider would do
+	// (POST /dev/payments/{purchase_id})
+	PlayPayment(ctx echo.Context, purchaseId PurchaseID) error
 	// GetDocs This contract, and pages about the engine, to read
 	// (GET /docs)
 	GetDocs(ctx echo.Context) error
@@ -1884,9 +2907,51 @@ type ServerInterface interface {
 	// GetBalance What the account has
 	// (GET /v1/accounts/{account}/balance)
 	GetBalance(ctx echo.Context, account Account, params GetBalanceParams) error
+	// GetCheckout The ways to pay at a checkout
+	// (GET /v1/accounts/{account}/checkout)
+	GetCheckout(ctx echo.Context, account Account, params GetCheckoutParams) error
+	// RequestCredit Request more credits
+	// (POST /v1/accounts/{account}/credit-requests)
+	RequestCredit(ctx echo.Context, account Account, params RequestCreditParams) error
+	// GetCreditRequest One request, and who decided what
+	// (GET /v1/accounts/{account}/credit-requests/{credit_request_id})
+	GetCreditRequest(ctx echo.Context, account Account, creditRequestId CreditRequestID, params GetCreditRequestParams) error
+	// ApproveCreditRequest Approve a request
+	// (POST /v1/accounts/{account}/credit-requests/{credit_request_id}/approve)
+	ApproveCreditRequest(ctx echo.Context, account Account, creditRequestId CreditRequestID, params ApproveCreditRequestParams) error
+	// CancelCreditRequest Take a request back
+	// (POST /v1/accounts/{account}/credit-requests/{credit_request_id}/cancel)
+	CancelCreditRequest(ctx echo.Context, account Account, creditRequestId CreditRequestID, params CancelCreditRequestParams) error
+	// RejectCreditRequest Reject a request
+	// (POST /v1/accounts/{account}/credit-requests/{credit_request_id}/reject)
+	RejectCreditRequest(ctx echo.Context, account Account, creditRequestId CreditRequestID, params RejectCreditRequestParams) error
 	// Deduct Spend credits
 	// (POST /v1/accounts/{account}/deductions)
 	Deduct(ctx echo.Context, account Account, params DeductParams) error
+	// ListDeployments Deployments of the account
+	// (GET /v1/accounts/{account}/deployments)
+	ListDeployments(ctx echo.Context, account Account, params ListDeploymentsParams) error
+	// StartDeployment Deploy with credits
+	// (POST /v1/accounts/{account}/deployments)
+	StartDeployment(ctx echo.Context, account Account, params StartDeploymentParams) error
+	// GetDeployment One deployment, and what happened to it
+	// (GET /v1/accounts/{account}/deployments/{deployment_id})
+	GetDeployment(ctx echo.Context, account Account, deploymentId DeploymentID, params GetDeploymentParams) error
+	// CancelDeployment Cancel before it was paid, or within its first minute
+	// (POST /v1/accounts/{account}/deployments/{deployment_id}/cancel)
+	CancelDeployment(ctx echo.Context, account Account, deploymentId DeploymentID, params CancelDeploymentParams) error
+	// ExtendDeployment Book more hours
+	// (POST /v1/accounts/{account}/deployments/{deployment_id}/extend)
+	ExtendDeployment(ctx echo.Context, account Account, deploymentId DeploymentID, params ExtendDeploymentParams) error
+	// FailDeployment The provider failed
+	// (POST /v1/accounts/{account}/deployments/{deployment_id}/fail)
+	FailDeployment(ctx echo.Context, account Account, deploymentId DeploymentID, params FailDeploymentParams) error
+	// StopDeployment Stop early
+	// (POST /v1/accounts/{account}/deployments/{deployment_id}/stop)
+	StopDeployment(ctx echo.Context, account Account, deploymentId DeploymentID, params StopDeploymentParams) error
+	// RecordDeploymentUsage Usage on top of what was booked
+	// (POST /v1/accounts/{account}/deployments/{deployment_id}/usage)
+	RecordDeploymentUsage(ctx echo.Context, account Account, deploymentId DeploymentID, params RecordDeploymentUsageParams) error
 	// ListEvents Replay the account's events, in order
 	// (GET /v1/accounts/{account}/events)
 	ListEvents(ctx echo.Context, account Account, params ListEventsParams) error
@@ -1902,9 +2967,27 @@ type ServerInterface interface {
 	// RecordReading Charge metered usage without rounding drift
 	// (POST /v1/accounts/{account}/meters/{meter}/readings)
 	RecordReading(ctx echo.Context, account Account, meter MeterID, params RecordReadingParams) error
+	// ListNotifications What the customer was told, newest first
+	// (GET /v1/accounts/{account}/notifications)
+	ListNotifications(ctx echo.Context, account Account, params ListNotificationsParams) error
+	// StreamNotifications Notifications as they come
+	// (GET /v1/accounts/{account}/notifications/stream)
+	StreamNotifications(ctx echo.Context, account Account, params StreamNotificationsParams) error
+	// SeeNotification Mark a notification as seen
+	// (POST /v1/accounts/{account}/notifications/{notification_id}/seen)
+	SeeNotification(ctx echo.Context, account Account, notificationId string) error
 	// SetPolicy Set the account's limits
 	// (PUT /v1/accounts/{account}/policy)
 	SetPolicy(ctx echo.Context, account Account, params SetPolicyParams) error
+	// StartPurchase Buy credits
+	// (POST /v1/accounts/{account}/purchases)
+	StartPurchase(ctx echo.Context, account Account, params StartPurchaseParams) error
+	// GetPurchase One purchase, and what happened to it
+	// (GET /v1/accounts/{account}/purchases/{purchase_id})
+	GetPurchase(ctx echo.Context, account Account, purchaseId PurchaseID, params GetPurchaseParams) error
+	// ReversePurchase Record a chargeback
+	// (POST /v1/accounts/{account}/purchases/{purchase_id}/reverse)
+	ReversePurchase(ctx echo.Context, account Account, purchaseId PurchaseID, params ReversePurchaseParams) error
 	// Refund Give a deduction back, whole or in part
 	// (POST /v1/accounts/{account}/refunds)
 	Refund(ctx echo.Context, account Account, params RefundParams) error
@@ -1944,9 +3027,21 @@ type ServerInterface interface {
 	// VerifyAccount Fold the account afresh and compare it with every read model
 	// (GET /v1/audit/verify/{account})
 	VerifyAccount(ctx echo.Context, account Account) error
+	// ListCreditRequests The queue of credit requests, oldest first
+	// (GET /v1/credit-requests)
+	ListCreditRequests(ctx echo.Context, params ListCreditRequestsParams) error
 	// DeductBatch Many deductions and meter readings, one a line
 	// (POST /v1/deductions/batch)
 	DeductBatch(ctx echo.Context) error
+	// ListUnmatchedPayments Payments that fit nowhere, oldest first
+	// (GET /v1/payments/unmatched)
+	ListUnmatchedPayments(ctx echo.Context, params ListUnmatchedPaymentsParams) error
+	// ResolvePayment Decide about a payment that fits nowhere
+	// (POST /v1/payments/unmatched/{payment_id}/resolve)
+	ResolvePayment(ctx echo.Context, paymentId PaymentID, params ResolvePaymentParams) error
+	// TakeWebhook Events of the payment provider
+	// (POST /webhooks/spherepay)
+	TakeWebhook(ctx echo.Context, params TakeWebhookParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -2028,6 +3123,22 @@ func (w *ServerInterfaceWrapper) AdvanceClock(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.AdvanceClock(ctx)
+	return err
+}
+
+// PlayPayment converts echo context to params.
+func (w *ServerInterfaceWrapper) PlayPayment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "purchase_id" -------------
+	var purchaseId PurchaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "purchase_id", ctx.Param("purchase_id"), &purchaseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter purchase_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PlayPayment(ctx, purchaseId)
 	return err
 }
 
@@ -2269,6 +3380,307 @@ func (w *ServerInterfaceWrapper) GetBalance(ctx echo.Context) error {
 	return err
 }
 
+// GetCheckout converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCheckout(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCheckoutParams
+	// ------------- Required query parameter "amount" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "amount", ctx.QueryParams(), &params.Amount, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter amount: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCheckout(ctx, account, params)
+	return err
+}
+
+// RequestCredit converts echo context to params.
+func (w *ServerInterfaceWrapper) RequestCredit(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RequestCreditParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RequestCredit(ctx, account, params)
+	return err
+}
+
+// GetCreditRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCreditRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "credit_request_id" -------------
+	var creditRequestId CreditRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "credit_request_id", ctx.Param("credit_request_id"), &creditRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter credit_request_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCreditRequestParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCreditRequest(ctx, account, creditRequestId, params)
+	return err
+}
+
+// ApproveCreditRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) ApproveCreditRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "credit_request_id" -------------
+	var creditRequestId CreditRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "credit_request_id", ctx.Param("credit_request_id"), &creditRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter credit_request_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveCreditRequestParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApproveCreditRequest(ctx, account, creditRequestId, params)
+	return err
+}
+
+// CancelCreditRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelCreditRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "credit_request_id" -------------
+	var creditRequestId CreditRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "credit_request_id", ctx.Param("credit_request_id"), &creditRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter credit_request_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelCreditRequestParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CancelCreditRequest(ctx, account, creditRequestId, params)
+	return err
+}
+
+// RejectCreditRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) RejectCreditRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "credit_request_id" -------------
+	var creditRequestId CreditRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "credit_request_id", ctx.Param("credit_request_id"), &creditRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter credit_request_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RejectCreditRequestParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RejectCreditRequest(ctx, account, creditRequestId, params)
+	return err
+}
+
 // Deduct converts echo context to params.
 func (w *ServerInterfaceWrapper) Deduct(ctx echo.Context) error {
 	var err error
@@ -2319,6 +3731,436 @@ func (w *ServerInterfaceWrapper) Deduct(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Deduct(ctx, account, params)
+	return err
+}
+
+// ListDeployments converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDeployments(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDeploymentsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDeployments(ctx, account, params)
+	return err
+}
+
+// StartDeployment converts echo context to params.
+func (w *ServerInterfaceWrapper) StartDeployment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StartDeploymentParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StartDeployment(ctx, account, params)
+	return err
+}
+
+// GetDeployment converts echo context to params.
+func (w *ServerInterfaceWrapper) GetDeployment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "deployment_id" -------------
+	var deploymentId DeploymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deployment_id", ctx.Param("deployment_id"), &deploymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deployment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetDeploymentParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetDeployment(ctx, account, deploymentId, params)
+	return err
+}
+
+// CancelDeployment converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelDeployment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "deployment_id" -------------
+	var deploymentId DeploymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deployment_id", ctx.Param("deployment_id"), &deploymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deployment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelDeploymentParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CancelDeployment(ctx, account, deploymentId, params)
+	return err
+}
+
+// ExtendDeployment converts echo context to params.
+func (w *ServerInterfaceWrapper) ExtendDeployment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "deployment_id" -------------
+	var deploymentId DeploymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deployment_id", ctx.Param("deployment_id"), &deploymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deployment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExtendDeploymentParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExtendDeployment(ctx, account, deploymentId, params)
+	return err
+}
+
+// FailDeployment converts echo context to params.
+func (w *ServerInterfaceWrapper) FailDeployment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "deployment_id" -------------
+	var deploymentId DeploymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deployment_id", ctx.Param("deployment_id"), &deploymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deployment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FailDeploymentParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.FailDeployment(ctx, account, deploymentId, params)
+	return err
+}
+
+// StopDeployment converts echo context to params.
+func (w *ServerInterfaceWrapper) StopDeployment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "deployment_id" -------------
+	var deploymentId DeploymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deployment_id", ctx.Param("deployment_id"), &deploymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deployment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StopDeploymentParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopDeployment(ctx, account, deploymentId, params)
+	return err
+}
+
+// RecordDeploymentUsage converts echo context to params.
+func (w *ServerInterfaceWrapper) RecordDeploymentUsage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "deployment_id" -------------
+	var deploymentId DeploymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deployment_id", ctx.Param("deployment_id"), &deploymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deployment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RecordDeploymentUsageParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RecordDeploymentUsage(ctx, account, deploymentId, params)
 	return err
 }
 
@@ -2549,6 +4391,105 @@ func (w *ServerInterfaceWrapper) RecordReading(ctx echo.Context) error {
 	return err
 }
 
+// ListNotifications converts echo context to params.
+func (w *ServerInterfaceWrapper) ListNotifications(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListNotificationsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListNotifications(ctx, account, params)
+	return err
+}
+
+// StreamNotifications converts echo context to params.
+func (w *ServerInterfaceWrapper) StreamNotifications(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StreamNotificationsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Last-Event-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Last-Event-ID: %s", err))
+		}
+
+		params.LastEventID = &LastEventID
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StreamNotifications(ctx, account, params)
+	return err
+}
+
+// SeeNotification converts echo context to params.
+func (w *ServerInterfaceWrapper) SeeNotification(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "notification_id" -------------
+	var notificationId string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "notification_id", ctx.Param("notification_id"), &notificationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter notification_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SeeNotification(ctx, account, notificationId)
+	return err
+}
+
 // SetPolicy converts echo context to params.
 func (w *ServerInterfaceWrapper) SetPolicy(ctx echo.Context) error {
 	var err error
@@ -2597,6 +4538,153 @@ func (w *ServerInterfaceWrapper) SetPolicy(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SetPolicy(ctx, account, params)
+	return err
+}
+
+// StartPurchase converts echo context to params.
+func (w *ServerInterfaceWrapper) StartPurchase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StartPurchaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StartPurchase(ctx, account, params)
+	return err
+}
+
+// GetPurchase converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPurchase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "purchase_id" -------------
+	var purchaseId PurchaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "purchase_id", ctx.Param("purchase_id"), &purchaseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter purchase_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPurchaseParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPurchase(ctx, account, purchaseId, params)
+	return err
+}
+
+// ReversePurchase converts echo context to params.
+func (w *ServerInterfaceWrapper) ReversePurchase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "purchase_id" -------------
+	var purchaseId PurchaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "purchase_id", ctx.Param("purchase_id"), &purchaseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter purchase_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReversePurchaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReversePurchase(ctx, account, purchaseId, params)
 	return err
 }
 
@@ -3123,12 +5211,172 @@ func (w *ServerInterfaceWrapper) VerifyAccount(ctx echo.Context) error {
 	return err
 }
 
+// ListCreditRequests converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCreditRequests(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCreditRequestsParams
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCreditRequests(ctx, params)
+	return err
+}
+
 // DeductBatch converts echo context to params.
 func (w *ServerInterfaceWrapper) DeductBatch(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DeductBatch(ctx)
+	return err
+}
+
+// ListUnmatchedPayments converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUnmatchedPayments(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUnmatchedPaymentsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUnmatchedPayments(ctx, params)
+	return err
+}
+
+// ResolvePayment converts echo context to params.
+func (w *ServerInterfaceWrapper) ResolvePayment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "payment_id" -------------
+	var paymentId PaymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment_id", ctx.Param("payment_id"), &paymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter payment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResolvePaymentParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResolvePayment(ctx, paymentId, params)
+	return err
+}
+
+// TakeWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) TakeWebhook(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TakeWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "signature" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("signature")]; found {
+		var Signature string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for signature, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "signature", valueList[0], &Signature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter signature: %s", err))
+		}
+
+		params.Signature = &Signature
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TakeWebhook(ctx, params)
 	return err
 }
 
@@ -3197,6 +5445,31 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/freeze", wrapper.FreezeAccount, options.OperationMiddlewares["freezeAccount"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/unfreeze", wrapper.UnfreezeAccount, options.OperationMiddlewares["unfreezeAccount"]...)
 	router.PUT(options.BaseURL+"/v1/accounts/:account/policy", wrapper.SetPolicy, options.OperationMiddlewares["setPolicy"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/checkout", wrapper.GetCheckout, options.OperationMiddlewares["getCheckout"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/purchases", wrapper.StartPurchase, options.OperationMiddlewares["startPurchase"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/purchases/:purchase_id", wrapper.GetPurchase, options.OperationMiddlewares["getPurchase"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/purchases/:purchase_id/reverse", wrapper.ReversePurchase, options.OperationMiddlewares["reversePurchase"]...)
+	router.GET(options.BaseURL+"/v1/payments/unmatched", wrapper.ListUnmatchedPayments, options.OperationMiddlewares["listUnmatchedPayments"]...)
+	router.POST(options.BaseURL+"/v1/payments/unmatched/:payment_id/resolve", wrapper.ResolvePayment, options.OperationMiddlewares["resolvePayment"]...)
+	router.POST(options.BaseURL+"/webhooks/spherepay", wrapper.TakeWebhook, options.OperationMiddlewares["takeWebhook"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/credit-requests", wrapper.RequestCredit, options.OperationMiddlewares["requestCredit"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/credit-requests/:credit_request_id", wrapper.GetCreditRequest, options.OperationMiddlewares["getCreditRequest"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/credit-requests/:credit_request_id/approve", wrapper.ApproveCreditRequest, options.OperationMiddlewares["approveCreditRequest"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/credit-requests/:credit_request_id/reject", wrapper.RejectCreditRequest, options.OperationMiddlewares["rejectCreditRequest"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/credit-requests/:credit_request_id/cancel", wrapper.CancelCreditRequest, options.OperationMiddlewares["cancelCreditRequest"]...)
+	router.GET(options.BaseURL+"/v1/credit-requests", wrapper.ListCreditRequests, options.OperationMiddlewares["listCreditRequests"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/notifications", wrapper.ListNotifications, options.OperationMiddlewares["listNotifications"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/notifications/stream", wrapper.StreamNotifications, options.OperationMiddlewares["streamNotifications"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/notifications/:notification_id/seen", wrapper.SeeNotification, options.OperationMiddlewares["seeNotification"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/deployments", wrapper.ListDeployments, options.OperationMiddlewares["listDeployments"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/deployments", wrapper.StartDeployment, options.OperationMiddlewares["startDeployment"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id", wrapper.GetDeployment, options.OperationMiddlewares["getDeployment"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/extend", wrapper.ExtendDeployment, options.OperationMiddlewares["extendDeployment"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/usage", wrapper.RecordDeploymentUsage, options.OperationMiddlewares["recordDeploymentUsage"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/stop", wrapper.StopDeployment, options.OperationMiddlewares["stopDeployment"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/cancel", wrapper.CancelDeployment, options.OperationMiddlewares["cancelDeployment"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/fail", wrapper.FailDeployment, options.OperationMiddlewares["failDeployment"]...)
+	router.POST(options.BaseURL+"/dev/payments/:purchase_id", wrapper.PlayPayment, options.OperationMiddlewares["playPayment"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/forget", wrapper.ForgetAccount, options.OperationMiddlewares["forgetAccount"]...)
 	router.GET(options.BaseURL+"/v1/audit/checkpoint", wrapper.GetCheckpoint, options.OperationMiddlewares["getCheckpoint"]...)
 	router.GET(options.BaseURL+"/v1/audit/proofs/inclusion", wrapper.ProveInclusion, options.OperationMiddlewares["proveInclusion"]...)

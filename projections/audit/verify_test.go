@@ -242,7 +242,7 @@ func TestAnEditedReadModelIsFound(t *testing.T) {
 		want   string
 	}{
 		{'b', `read-model "balance" account=a:`}, {'t', `read-model "transaction" account=a:`}, {'j', `read-model "journal" account=a:`},
-		{'J', `read-model "trial-balance" account=-`}, {'m', `read-model "tree" account=-`}, {'n', `read-model "name" account=a:`},
+		{'J', `read-model "trial-balance" account=-`}, {'x', `read-model "tree" account=-`}, {'n', `read-model "name" account=a:`},
 	} {
 		t.Run(string(row.prefix), func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "views")
