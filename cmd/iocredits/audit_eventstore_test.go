@@ -56,7 +56,7 @@ func serveProtocol(t *testing.T, store *pebblestore.Store) (addr string) {
 	go func() { served <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		server.Shutdown(context.Background())
-		<-served
+		require.ErrorIs(t, <-served, esdbserver.ErrClosed)
 	})
 	return listener.Addr().String()
 }

@@ -89,6 +89,7 @@
 //	account-forgotten       -                            -
 //	account-frozen          -                            -
 //	expiry-announced        -                            -
+//	notice-seen             -                            -
 //	account-unfrozen        -                            -
 //	policy-set              -                            -
 package journal

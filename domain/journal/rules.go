@@ -46,6 +46,7 @@ var rules = map[string]rule{
 	"expiry-announced":         nothing,
 	"incentive-granted":        closing(PromotionalExpense),
 	"lot-expired":              breakage,
+	"notice-seen":              nothing,
 	"payment-assigned":         nothing,
 	"payment-credited":         closing(Unmatched),
 	"payment-dropped":          nothing,

@@ -99,7 +99,7 @@ func (v *verification) row(r projections.Row, expected, found string) {
 
 func rowFinding(r projections.Row, at eventstore.Position, expected, found string) Finding {
 	f := Finding{Check: CheckView, What: r.Kind(), Account: r.Account(), Revision: -1, Position: at, Expected: expected, Found: found}
-	if revision, any := r.Revision(); any {
+	if revision, exists := r.Revision(); exists {
 		f.Revision = revision
 	}
 	return f
