@@ -62,8 +62,16 @@ func (c *chain) text(s string) {
 // big-endian uint64. The metadata holds previous too, in hex, so that a single
 // record shows which history it claims.
 func ChainHash(stream string, revision int64, event Event, previous Hash) Hash {
-	var onStack [hashBuffer]byte
-	c := chain{buf: onStack[:0]}
+	return new(Digester).ChainHash(stream, revision, event, previous)
+}
+
+// Digester computes the hashes of many events in one buffer, which is much of
+// their cost. Not for concurrent use.
+type Digester struct{ chain chain }
+
+// ChainHash is the function of this name.
+func (d *Digester) ChainHash(stream string, revision int64, event Event, previous Hash) Hash {
+	c := d.begin(len(stream) + len(event.Type) + len(event.Data) + len(event.Metadata))
 	c.text(stream)
 	var number [8]byte
 	binary.BigEndian.PutUint64(number[:], uint64(revision))
@@ -76,16 +84,30 @@ func ChainHash(stream string, revision int64, event Event, previous Hash) Hash {
 	return sha256.Sum256(c.buf)
 }
 
-// EventID derives an event's id from everything that makes it what it is
-// (design.md rule 10), so that the repeat of an append has the same ids and two
-// engines that decide apart never do.
-func EventID(stream string, revision int64, typ string, data, metadata []byte, previous Hash) domain.TransactionID {
-	var onStack [hashBuffer]byte
-	c := chain{buf: onStack[:0]}
+// EventID is the function of this name.
+func (d *Digester) EventID(stream string, revision int64, typ string, data, metadata []byte, previous Hash) domain.TransactionID {
+	c := d.begin(len(stream) + len(typ) + len(data) + len(metadata))
 	c.part(previous[:])
 	c.text(stream)
 	c.text(typ)
 	c.part(data)
 	c.part(metadata)
 	return domain.NewTransactionID(revision, sha256.Sum256(c.buf))
+}
+
+// begin empties the buffer and makes room for parts of so many bytes in all.
+func (d *Digester) begin(bytes int) *chain {
+	const around = 160 // lengths, hashes, ids
+	if cap(d.chain.buf) < bytes+around {
+		d.chain.buf = make([]byte, 0, bytes+around)
+	}
+	d.chain.buf = d.chain.buf[:0]
+	return &d.chain
+}
+
+// EventID derives an event's id from everything that makes it what it is
+// (design.md rule 10), so that the repeat of an append has the same ids and two
+// engines that decide apart never do.
+func EventID(stream string, revision int64, typ string, data, metadata []byte, previous Hash) domain.TransactionID {
+	return new(Digester).EventID(stream, revision, typ, data, metadata, previous)
 }

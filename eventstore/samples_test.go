@@ -261,8 +261,9 @@ func (sampler) at(text string) time.Time {
 func (s sampler) accountSamples() map[string]domain.Event {
 	const credit = domain.Credit
 	return map[string]domain.Event{
-		"account-frozen":   &account.Frozen{Cause: account.FreezeDesk, Reason: s.sealed},
-		"account-unfrozen": &account.Unfrozen{Reason: s.sealed},
+		"account-forgotten": &account.Forgotten{Reason: "erasure request 2026-117"},
+		"account-frozen":    &account.Frozen{Cause: account.FreezeDesk, Reason: s.sealed},
+		"account-unfrozen":  &account.Unfrozen{Reason: s.sealed},
 		"adjusted": &account.Adjusted{Adjustment: "adj-2026-031", Amount: -31*credit - 500_000, Reason: s.sealed, Related: s.deduction,
 			ApprovedBy: "finance:olga", Lots: s.both, Debt: 1 * credit, Part: s.part},
 		"adjusted.up":            &account.Adjusted{Adjustment: "adj-2026-032", Amount: 5 * credit, ApprovedBy: "finance:olga"},

@@ -57,9 +57,17 @@ var access = map[string][]Role{
 	"POST /v1/accounts/{account}/disputes/{dispute_id}/resolve":       {RoleSupport},
 
 	// The desks.
-	"GET /v1/withdrawals": {RoleFinance},
-	"GET /v1/disputes":    {RoleSupport},
-	"GET /v1/adjustments": {RoleFinance, RoleSupport},
+	"GET /v1/withdrawals":                {RoleFinance},
+	"GET /v1/disputes":                   {RoleSupport},
+	"GET /v1/adjustments":                {RoleFinance, RoleSupport},
+	"POST /v1/accounts/{account}/forget": {RoleAdmin},
+
+	"GET /v1/audit/checkpoint":         {RoleAuditor},
+	"GET /v1/audit/proofs/inclusion":   {RoleAuditor},
+	"GET /v1/audit/proofs/consistency": {RoleAuditor},
+	"GET /v1/audit/trial-balance":      {RoleAuditor},
+	"GET /v1/audit/journal":            {RoleAuditor},
+	"GET /v1/audit/verify/{account}":   {RoleAuditor},
 
 	"GET /v1/accounts/{account}/checkout":                                     {RoleCustomer, RoleService},
 	"POST /v1/accounts/{account}/purchases":                                   {RoleCustomer},

@@ -76,6 +76,13 @@ var allowed = map[string]string{
 	"GET /v1/accounts/{account}/notifications/stream":                         "customer",
 	"POST /v1/accounts/{account}/notifications/{notification_id}/seen":        "customer",
 	"POST /dev/payments/{purchase_id}":                                        "admin",
+	"POST /v1/accounts/{account}/forget":                                      "admin",
+	"GET /v1/audit/checkpoint":                                                "auditor",
+	"GET /v1/audit/proofs/inclusion":                                          "auditor",
+	"GET /v1/audit/proofs/consistency":                                        "auditor",
+	"GET /v1/audit/trial-balance":                                             "auditor",
+	"GET /v1/audit/journal":                                                   "auditor",
+	"GET /v1/audit/verify/{account}":                                          "auditor",
 	"GET /healthz":                                                            "", "GET /readyz": "", "GET /metrics": "", "GET /openapi.json": "", "GET /docs": "", "GET /docs/{page}": "",
 }
 

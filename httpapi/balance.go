@@ -16,6 +16,9 @@ func (h handlers) GetBalance(c echo.Context, name api.Account, params api.GetBal
 	if params.Consistency != nil {
 		return k.strongBalance(name, params)
 	}
+	if params.AsOf != nil || params.KnownAt != nil {
+		return k.pastBalance(name, params)
+	}
 	if err := k.await(name, params.MinPosition); err != nil {
 		return err
 	}
@@ -27,11 +30,54 @@ func (h handlers) GetBalance(c echo.Context, name api.Account, params api.GetBal
 	return k.sendBalance(name, params.IfNoneMatch, &b.Balance, at, h.lag())
 }
 
+// pastBalance answers about the past (money.md, Times in queries): known_at alone
+// gives every figure as it was recorded by then; as_of gives the balance of what
+// is effective by then, and was recorded by known_at.
+func (k *call) pastBalance(name string, params api.GetBalanceParams) error {
+	knownAt, err := timeOf("known_at", params.KnownAt)
+	if err != nil {
+		return err
+	}
+	asOf, err := timeOf("as_of", params.AsOf)
+	if err != nil {
+		return err
+	}
+	if err := k.await(name, params.MinPosition); err != nil {
+		return err
+	}
+	views := k.server.opts.Views
+	if params.AsOf == nil {
+		b, err := views.BalanceKnownAt(k.ctx, name, knownAt)
+		if err != nil {
+			return err
+		}
+		at := ledger.Mark{Revision: b.Revision, Position: b.Position, RecordedAt: b.RecordedAt}
+		return k.sendBalance(name, params.IfNoneMatch, &b.Balance, at, k.server.lag())
+	}
+	balance, err := views.BalanceAsOf(k.ctx, name, asOf, knownAt)
+	if err != nil {
+		return err
+	}
+	d := newDocument()
+	d.open()
+	d.text("account", name)
+	d.money("balance", balance)
+	d.time("as_of", asOf)
+	d.time("known_at", knownAt)
+	d.number("lag", k.server.lag())
+	d.close()
+	k.send(statusOK, jsonType, d)
+	return nil
+}
+
 // strongBalance asks the write side: everything acknowledged, by any engine, is
 // in it.
 func (k *call) strongBalance(name string, params api.GetBalanceParams) error {
 	if !params.Consistency.Valid() {
 		return domain.Refuse(domain.CodeFieldInvalid, "consistency is strong, or left out").With("field", "consistency")
+	}
+	if params.AsOf != nil || params.KnownAt != nil {
+		return domain.Refuse(domain.CodeFieldInvalid, "the write side knows no past: leave consistency out, or as_of and known_at").With("field", "consistency")
 	}
 	view, err := k.server.opts.Ledger.Read(k.ctx, name)
 	if err != nil {

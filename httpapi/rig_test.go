@@ -25,6 +25,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/note"
 
 	"iocredits/domain/account"
 	"iocredits/eventstore"
@@ -51,6 +52,8 @@ type rig struct {
 	server *httpapi.Server
 	http   *httptest.Server
 	log    *buffer
+	// verifier is of what the engine signs.
+	verifier note.Verifier
 	// played has what was asked of the sandbox.
 	played []string
 }
@@ -86,7 +89,7 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 		server: httpapi.Options{
 			Views: r.views, Store: r.store, Codec: codec, Sealer: r.sealer, Keys: testKeys(t), Clock: r.clock.Now, Logger: logger,
 			Notices:  &notices.Writer{Store: r.store, Codec: codec, Clock: r.clock.Now},
-			TopUpURL: "/manage-funds", Dev: &httpapi.Dev{Advance: r.advance, Play: r.play},
+			TopUpURL: "/manage-funds", Dev: &httpapi.Dev{Advance: r.advance, Play: r.play}, Audit: r.newAudit(quiet),
 			ReadWebhook: readWebhook, LinkPatience: time.Millisecond,
 		},
 	}

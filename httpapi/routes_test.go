@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -80,11 +81,23 @@ func TestEveryRoute(t *testing.T) {
 	run(step{get("customer:demo-1", a+"/transactions?limit=3"), 200, &api.TransactionList{}})
 	run(step{get("support", a+"/transactions/"+id(deducted, "deduction")), 200, &api.Transaction{}})
 	run(step{get("auditor", a+"/events?with=balance"), 200, &api.EventList{}})
+	auditTour(run, id(deducted, "deduction"))
+	run(step{post("admin", a+"/forget", "", `{"reason":"case 7"}`), 200, &api.CommandAnswer{}})
 	for _, open := range []string{"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/clients"} {
 		run(step{get("", open), 200, nil})
 	}
 	slices.Sort(covered)
 	require.Equal(t, theContract().operations(), slices.Compact(covered))
+}
+
+func auditTour(run func(step) map[string]any, deduction string) {
+	checkpoint := run(step{get("auditor", "/v1/audit/checkpoint"), 200, &api.Checkpoint{}})
+	size := strconv.Itoa(int(checkpoint["size"].(float64)))
+	run(step{get("auditor", "/v1/audit/proofs/inclusion?account=demo-1&transaction_id="+deduction), 200, &api.Receipt{}})
+	run(step{get("auditor", "/v1/audit/proofs/consistency?from=3&to="+size), 200, &api.ConsistencyProof{}})
+	run(step{get("auditor", "/v1/audit/trial-balance"), 200, &api.TrialBalance{}})
+	run(step{get("auditor", "/v1/audit/journal?limit=5"), 200, &api.JournalPage{}})
+	run(step{get("auditor", "/v1/audit/verify/demo-1"), 200, &api.Verification{}})
 }
 
 func idOf(answer map[string]any, object string) string {

@@ -18,6 +18,7 @@ import (
 	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
 	"iocredits/eventstore/notices"
+	"iocredits/eventstore/transparency"
 	"iocredits/projections"
 )
 
@@ -59,8 +60,19 @@ type Options struct {
 	// LinkPatience is how long a new purchase waits for its payment link.
 	LinkPatience time.Duration
 
+	// Audit signs and proves; nil where nothing is signed.
+	Audit *Audit
+
 	// Dev opens the routes under /dev; nil in production.
 	Dev *Dev
+}
+
+// Audit is what the proofs of /v1/audit rest on.
+type Audit struct {
+	Notary      *transparency.Notary
+	Checkpoints *transparency.File
+	// PublicKey is the signer's, as people pass it on.
+	PublicKey string
 }
 
 // Dev is what only development may do.

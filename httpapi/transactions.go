@@ -86,6 +86,12 @@ func queryOf(name string, params api.ListTransactionsParams) (projections.Query,
 	if q.To, err = timeOf("to", params.To); err != nil {
 		return q, err
 	}
+	if q.AsOf, err = timeOf("as_of", params.AsOf); err != nil {
+		return q, err
+	}
+	if q.KnownAt, err = timeOf("known_at", params.KnownAt); err != nil {
+		return q, err
+	}
 	q.Limit, err = limitOf(params.Limit)
 	return q, err
 }
@@ -117,11 +123,14 @@ func (h handlers) GetTransaction(c echo.Context, name api.Account, text api.Tran
 	return nil
 }
 
-func wantsCSV(accept string) bool {
+func wantsCSV(accept string) bool { return wants(accept, "text/csv") }
+
+// wants tells whether a client asks for a media type before JSON.
+func wants(accept, media string) bool {
 	for part := range strings.SplitSeq(accept, ",") {
 		kind, _, _ := strings.Cut(part, ";")
 		switch strings.ToLower(strings.TrimSpace(kind)) {
-		case "text/csv":
+		case media:
 			return true
 		case "application/json", "*/*":
 			return false

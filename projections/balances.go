@@ -55,11 +55,22 @@ func applyBalance(w *writer, s *step) error {
 		return err
 	}
 	s.BalanceBefore = record.Figures.Available() + record.Figures.Held()
-	record.Figures.ApplyEffect(s.Body, &s.Effect)
+	record.apply(s.Fact, &s.Effect)
 	s.LowBalanceAt = record.Figures.Policy.LowBalanceAt
-	record.Revision, record.Position, record.RecordedAt = s.Revision, s.Position, s.Meta.RecordedAt
 	s.BalanceAfter = record.Figures.Available() + record.Figures.Held()
 	return nil
+}
+
+func (r *balanceRecord) apply(f eventstore.Fact, effect *account.Effect) {
+	r.Figures.ApplyEffect(f.Body, effect)
+	r.Revision, r.Position, r.RecordedAt = f.Revision, f.Position, f.Meta.RecordedAt
+}
+
+func (r balanceRecord) balance() Balance {
+	return Balance{
+		Balance: r.Figures.Balance(), Policy: r.Figures.Policy,
+		Revision: r.Revision, Position: r.Position, RecordedAt: r.RecordedAt,
+	}
 }
 
 // balance gives an account's balance to change; it is written with the batch.
@@ -114,8 +125,5 @@ func (v *Views) Balance(ctx context.Context, name string) (Balance, error) {
 	if record == nil {
 		record = new(newBalance())
 	}
-	return Balance{
-		Balance: record.Figures.Balance(), Policy: record.Figures.Policy,
-		Revision: record.Revision, Position: record.Position, RecordedAt: record.RecordedAt,
-	}, nil
+	return record.balance(), nil
 }

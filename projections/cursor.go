@@ -49,6 +49,7 @@ func (q Query) hash() [8]byte {
 	for _, part := range []string{
 		q.Account, string(q.Type), string(q.Service), q.Reference,
 		q.From.UTC().Format(time.RFC3339Nano), q.To.UTC().Format(time.RFC3339Nano),
+		q.AsOf.UTC().Format(time.RFC3339Nano), q.KnownAt.UTC().Format(time.RFC3339Nano),
 	} {
 		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part)
 	}

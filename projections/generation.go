@@ -22,7 +22,7 @@ import (
 
 // format names what the views write. MUST change with any change of a key or a
 // value: views of another format are built again.
-const format = "7"
+const format = "9"
 
 // The keys of a generation. An account's name has no zero byte, so one account's
 // keys are never a prefix of another's.
@@ -35,11 +35,14 @@ const format = "7"
 //	h account 0 kind/id                 deadline that a thing has now
 //	d time:12 account 0 kind/id         what is due, in time order
 //	o account 0 kind/id                 object
-//	x account 0 revision:8 revision:8   an event, and a later one that is about it
+//	y account 0 revision:8 revision:8   an event, and a later one that is about it
 //	m account 0 position:8 index:1      notice
 //	i account 0 id                      position and index of a notice
 //	a account 0 lot:8                   that the expiry of a lot was announced
 //	q kind 0 status 0 time:12 account 0 id   objects by status, in the order of their queue
+//	j account                           running totals of the journal; J: the company's
+//	f e                                 see times.go
+//	x r                                 see tree.go
 const (
 	checkpointKey     = 'c'
 	balancePrefix     = 'b'
@@ -50,7 +53,13 @@ const (
 	deadlinePrefix    = 'd'
 	objectPrefix      = 'o'
 	queuePrefix       = 'q'
-	relatedPrefix     = 'x'
+	relatedPrefix     = 'y'
+	booksPrefix       = 'j'
+	companyKey        = 'J'
+	milestonePrefix   = 'f'
+	latePrefix        = 'e'
+	nodePrefix        = 'x'
+	edgeKey           = 'r'
 	noticePrefix      = 'm'
 	noticeIDPrefix    = 'i'
 	announcedPrefix   = 'a'
@@ -198,9 +207,7 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 	}
 	g.db = db
 	g.retired, g.retire = context.WithCancel(context.Background())
-	stored, err := lookup(db, []byte{checkpointKey}, func(value []byte) (c checkpoint, err error) {
-		return c, json.Unmarshal(value, &c)
-	})
+	stored, err := readCheckpoint(db)
 	if err != nil {
 		return nil, errors.Join(err, g.close())
 	}
@@ -212,6 +219,12 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 
 // errDamaged: a value of the views can't be read. The log still can.
 var errDamaged = errors.New("damaged view")
+
+func readCheckpoint(db pebble.Reader) (checkpoint, error) {
+	return lookup(db, []byte{checkpointKey}, func(value []byte) (c checkpoint, err error) {
+		return c, json.Unmarshal(value, &c)
+	})
+}
 
 // lookup reads and decodes one value; the zero value where there is none.
 func lookup[T any](db pebble.Reader, key []byte, decode func([]byte) (T, error)) (result T, err error) {

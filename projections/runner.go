@@ -16,7 +16,9 @@ import (
 // decoded is a batch of the log on its way to a generation.
 type decoded struct {
 	facts []eventstore.Fact
-	last  eventstore.Recorded
+	// hashes are the chain hashes of facts.
+	hashes []eventstore.Hash
+	last   eventstore.Recorded
 }
 
 // pause is what a subscription that broke is given before it is tried again;
@@ -123,6 +125,7 @@ var (
 
 // decode opens the events of accounts; streams that aren't ours are skipped.
 func (v *Views) decode(records []eventstore.Recorded) (decoded, error) {
+	var digest eventstore.Digester
 	d := decoded{facts: make([]eventstore.Fact, 0, len(records)), last: records[len(records)-1]}
 	for _, r := range records {
 		if !ours(r.Stream) {
@@ -133,6 +136,7 @@ func (v *Views) decode(records []eventstore.Recorded) (decoded, error) {
 			return decoded{}, err
 		}
 		d.facts = append(d.facts, f)
+		d.hashes = append(d.hashes, digest.ChainHash(f.Stream, f.Revision, f.Event, f.Meta.Previous))
 	}
 	return d, nil
 }
@@ -155,8 +159,8 @@ func (v *Views) apply(ctx context.Context, g *generation, d decoded) error {
 	}
 	began := time.Now()
 	w := newWriter(g)
-	for _, f := range d.facts {
-		if err := w.apply(f); err != nil {
+	for i, f := range d.facts {
+		if err := w.apply(f, d.hashes[i]); err != nil {
 			return errors.Join(&applyError{position: f.Position, err: err}, w.discard())
 		}
 	}

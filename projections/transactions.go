@@ -96,6 +96,9 @@ func applyTransaction(w *writer, s *step) error {
 	if kind, _, _ := account.ObjectOf(s.Body); kind == account.ObjectDeployment {
 		w.payments[string(k)] = t.ID
 	}
+	if err := w.late(&t); err != nil {
+		return err
+	}
 	w.scratch = appendTransaction(w.scratch[:0], &t)
 	return w.append(k, w.scratch)
 }
@@ -126,6 +129,8 @@ type Query struct {
 	Reference string
 	// From (inclusive) and To (exclusive) bound RecordedAt.
 	From, To time.Time
+	// AsOf selects what is effective by it, KnownAt what was recorded by it.
+	AsOf, KnownAt time.Time
 	// Limit of a page; MUST be positive.
 	Limit int
 	// Cursor of the page before; empty: the newest.
@@ -218,6 +223,11 @@ func (v *Views) scanTransactions(ctx context.Context, q *Query, below int64, vis
 		return err
 	}
 	defer leave()
+	if !q.AsOf.IsZero() {
+		if more, err := scanLate(ctx, g.db, q, below, visit); err != nil || !more {
+			return err
+		}
+	}
 	it, err := g.db.NewIterWithContext(ctx, &pebble.IterOptions{
 		LowerBound: key(transactionPrefix, q.Account), UpperBound: transactionKey(q.Account, below),
 	})
@@ -262,10 +272,23 @@ func currentTransaction(it *pebble.Iterator) (Transaction, error) {
 	return t, nil
 }
 
-// seekLast goes to the newest entry before q.To by halving the range of
+// recordedBefore bounds the entries that a scan goes through: nothing that was
+// recorded by AsOf is effective after it, and scanLate has the rest.
+func (q *Query) recordedBefore() time.Time {
+	before := q.To
+	for _, last := range []time.Time{q.AsOf, q.KnownAt} {
+		if end := last.Add(1); !last.IsZero() && (before.IsZero() || end.Before(before)) {
+			before = end
+		}
+	}
+	return before
+}
+
+// seekLast goes to the newest entry before a time by halving the range of
 // revisions: histories are long, and a statement of last year begins far down.
 func seekLast(it *pebble.Iterator, q *Query) (bool, error) {
-	if !it.Last() || q.To.IsZero() {
+	before := q.recordedBefore()
+	if !it.Last() || before.IsZero() {
 		return it.Valid(), it.Error()
 	}
 	low, high := int64(0), revisionOfKey(it.Key())+1
@@ -279,7 +302,7 @@ func seekLast(it *pebble.Iterator, q *Query) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if t.RecordedAt.Before(q.To) {
+		if t.RecordedAt.Before(before) {
 			low = t.Revision + 1
 		} else {
 			high = middle

@@ -7,6 +7,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/domain/journal"
 	"iocredits/eventstore"
 )
 
@@ -14,6 +15,8 @@ import (
 type step struct {
 	eventstore.Fact
 	Account string
+	// Hash is the event's chain hash.
+	Hash eventstore.Hash
 	// Effect is what the event does to money.
 	Effect account.Effect
 	// BalanceBefore and BalanceAfter are the account's balance around the event.
@@ -25,7 +28,8 @@ type step struct {
 // views are applied in this order to each event: balances come first, because a
 // history shows what they become.
 var views = []func(*writer, *step) error{
-	applyBalance, applyTransaction, applyNames, applyDeadlines, applyObject, applyNotices, applyRelated,
+	applyBalance, applyMilestone, applyTransaction, applyNames, applyDeadlines, applyObject, applyNotices, applyRelated,
+	applyJournal, applyTree,
 }
 
 // writer collects what a batch of events changes and writes it once. Values that
@@ -38,6 +42,9 @@ type writer struct {
 	// known are balances of earlier batches, balances those that this one changes.
 	known    *balanceCache
 	balances map[string]*balanceRecord
+	books    map[string]*journal.Totals
+	// tree is nil until the batch has an account's event.
+	tree *growing
 	// payments of deployments in this batch, by key: refunds relate to them.
 	payments map[string]domain.TransactionID
 	// step is the event under way.
@@ -52,19 +59,19 @@ type writer struct {
 
 func newWriter(g *generation) *writer {
 	return &writer{
-		db: g.db, batch: g.db.NewBatch(), dirty: map[string][]byte{},
+		db: g.db, batch: g.db.NewBatch(), dirty: map[string][]byte{}, books: map[string]*journal.Totals{},
 		known: &g.balances, balances: map[string]*balanceRecord{}, payments: map[string]domain.TransactionID{},
 	}
 }
 
 // apply puts one event through all views.
-func (w *writer) apply(f eventstore.Fact) error {
+func (w *writer) apply(f eventstore.Fact, hash eventstore.Hash) error {
 	if name, beside := eventstore.NoticesOf(f.Stream); beside {
 		return w.applyNoticeEvent(name, &f)
 	}
 	name, _ := eventstore.AccountOf(f.Stream)
 	s := &w.step
-	s.Fact, s.Account, s.Effect = f, name, account.EffectOf(f.Body, f.Revision)
+	s.Fact, s.Account, s.Hash, s.Effect = f, name, hash, account.EffectOf(f.Body, f.Revision)
 	for _, view := range views {
 		if err := view(w, s); err != nil {
 			return err
@@ -96,7 +103,7 @@ func (w *writer) merge(key, value []byte) error { return w.batch.Merge(key, valu
 // commit writes everything and the checkpoint as one batch. The order of keys
 // in a batch doesn't matter: each stands in it once.
 func (w *writer) commit(checkpoint []byte) error {
-	if err := w.flushBalances(); err != nil {
+	if err := errors.Join(w.flushBalances(), w.flushBooks(), w.flushTree()); err != nil {
 		return errors.Join(err, w.discard())
 	}
 	for key, value := range w.dirty {

@@ -17,21 +17,27 @@ import (
 //	log/            the event log and its snapshots
 //	keyring/        the keys of sealed text
 //	views/          the read models; may be deleted, rebuild makes them again
+//	checkpoints/    signed checkpoints of the log; never delete, nothing makes them again
+//	control         socket for tools, while an engine runs
+//	copies/         what tools read of a running engine, while they do
+//	dev-signer      --dev only: signs checkpoints; .pub is its public key
 //	dev-keys.json   --dev only
 //	sandbox.json    --dev only: what happened at the payment sandbox
 //	sandbox-addr    --dev only: where it listens
 //	dev-clock       --dev only: how far POST /dev/clock has moved the clock
 type dataDir string
 
-func (d dataDir) log() string     { return filepath.Join(string(d), "log") }
-func (d dataDir) keyring() string { return filepath.Join(string(d), "keyring") }
-func (d dataDir) views() string   { return filepath.Join(string(d), "views") }
-func (d dataDir) devKeys() string { return filepath.Join(string(d), "dev-keys.json") }
-func (d dataDir) sandbox() string { return filepath.Join(string(d), "sandbox.json") }
-func (d dataDir) sandboxAddr() string {
-	return filepath.Join(string(d), "sandbox-addr")
-}
-func (d dataDir) devClock() string { return filepath.Join(string(d), "dev-clock") }
+func (d dataDir) log() string         { return filepath.Join(string(d), "log") }
+func (d dataDir) keyring() string     { return filepath.Join(string(d), "keyring") }
+func (d dataDir) views() string       { return filepath.Join(string(d), "views") }
+func (d dataDir) checkpoints() string { return filepath.Join(string(d), "checkpoints") }
+func (d dataDir) control() string     { return filepath.Join(string(d), "control") }
+func (d dataDir) copies() string      { return filepath.Join(string(d), "copies") }
+func (d dataDir) devSigner() string   { return filepath.Join(string(d), "dev-signer") }
+func (d dataDir) devKeys() string     { return filepath.Join(string(d), "dev-keys.json") }
+func (d dataDir) devClock() string    { return filepath.Join(string(d), "dev-clock") }
+func (d dataDir) sandbox() string     { return filepath.Join(string(d), "sandbox.json") }
+func (d dataDir) sandboxAddr() string { return filepath.Join(string(d), "sandbox-addr") }
 
 // open makes the directory if need be and holds it alone until the lock is
 // closed, or the process ends however it ends.

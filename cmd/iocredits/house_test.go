@@ -102,19 +102,22 @@ var mayImport = map[string]string{
 	"domain/account":  "domain domain/calendar",
 	"domain/journal":  "domain domain/account",
 
-	"eventstore":             "domain",
-	"eventstore/pebblestore": "eventstore",
-	"eventstore/esdbstore":   "eventstore",
-	"eventstore/esdbserver":  "eventstore",
-	"eventstore/storetest":   "eventstore",
-	"eventstore/keyring":     "domain eventstore",
-	"eventstore/ledger":      "domain/... eventstore",
-	"eventstore/notices":     "domain/... eventstore",
-	"eventstore/reactor":     "domain/... eventstore eventstore/ledger",
+	"eventstore":              "domain",
+	"eventstore/pebblestore":  "eventstore",
+	"eventstore/esdbstore":    "eventstore",
+	"eventstore/esdbserver":   "eventstore",
+	"eventstore/storetest":    "eventstore",
+	"eventstore/keyring":      "domain eventstore",
+	"eventstore/ledger":       "domain/... eventstore",
+	"eventstore/reactor":      "domain/... eventstore eventstore/ledger",
+	"eventstore/transparency": "domain eventstore",
+	"eventstore/notices":      "domain/... eventstore",
 
-	"projections": "domain/... eventstore eventstore/ledger",
+	"projections":       "domain/... eventstore eventstore/ledger eventstore/transparency",
+	"projections/audit": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/transparency projections",
 
-	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/notices eventstore/reactor projections " +
+	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/notices eventstore/reactor eventstore/transparency " +
+		"projections projections/audit " +
 		"httpapi/api httpapi/client httpapi/console httpapi/spherepay",
 	"httpapi/api":       "",
 	"httpapi/client":    "",

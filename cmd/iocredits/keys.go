@@ -14,7 +14,8 @@ import (
 )
 
 type keysCmd struct {
-	Create keysCreateCmd `cmd:"" help:"Make an API key. It is printed once and kept nowhere."`
+	Create       keysCreateCmd       `cmd:"" help:"Make an API key. It is printed once and kept nowhere."`
+	CreateSigner keysCreateSignerCmd `cmd:"" help:"Make the key that signs checkpoints of the log."`
 }
 
 type keysCreateCmd struct {

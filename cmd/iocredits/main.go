@@ -57,7 +57,16 @@ type cli struct {
 	Rebuild    rebuildCmd    `cmd:"" help:"Rebuild the read models from the log; the engine must be stopped."`
 	Eventstore eventstoreCmd `cmd:"" help:"Serve the log alone by the EventStoreDB protocol: a small stand-in for a cluster."`
 	Copy       copyCmd       `cmd:"" help:"Copy the log and its keyring to a cluster; the engine must be stopped."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+
+	Verify        verifyCmd        `cmd:"" help:"Check the whole log, its read models and its signed checkpoints."`
+	Diff          diffCmd          `cmd:"" help:"Fold one account afresh and compare it with the read models."`
+	Replay        replayCmd        `cmd:"" help:"Print each event of an account and the account after it."`
+	Export        exportCmd        `cmd:"" help:"Write the double-entry journal, for hledger or as data."`
+	Receipt       receiptCmd       `cmd:"" help:"Write the proof that an event is in the signed log."`
+	VerifyReceipt verifyReceiptCmd `cmd:"" help:"Check a receipt with nothing else than the public key."`
+	Forget        forgetCmd        `cmd:"" help:"Erase an account's free text by destroying its key."`
+
+	Version versionCmd `cmd:"" help:"Print the version."`
 
 	Bench      benchCmd      `cmd:"" hidden:"" help:"Measure the engine on this machine."`
 	BenchEmpty benchEmptyCmd `cmd:"" hidden:"" help:"The yardstick that bench starts."`

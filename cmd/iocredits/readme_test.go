@@ -12,16 +12,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tourStep is a block of commands in README's tour and what it says they print.
+// tourStep is a block of commands in a tour and what the page says they print.
 type tourStep struct {
 	line           int
 	script, output string
 }
 
-// readTour finds the sh blocks of the tour and the plain block after each.
-func readTour(t *testing.T) []tourStep {
+// readTour finds the sh blocks of a page's tour and the text block after each.
+func readTour(t *testing.T, page string) []tourStep {
 	t.Helper()
-	content, err := os.ReadFile(readme)
+	content, err := os.ReadFile(page)
 	require.NoError(t, err)
 	var steps []tourStep
 	inTour, fence := false, ""
@@ -47,9 +47,14 @@ func readTour(t *testing.T) []tourStep {
 	return steps
 }
 
-// TestReadmeTour runs what README shows, in its order and in one shell, and
-// compares what it prints with what README says.
-func TestReadmeTour(t *testing.T) {
+func TestReadmeTour(t *testing.T) { runTour(t, readme) }
+
+func TestAuditorsTour(t *testing.T) { runTour(t, repoRoot+"/httpapi/docs/auditors.md") }
+
+// runTour runs what a page shows, in its order and in one shell, and compares
+// what it prints with what the page says.
+func runTour(t *testing.T, page string) {
+	t.Helper()
 	for _, tool := range []string{"sh", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("SKIPPED: the tour needs %s", tool)
@@ -62,7 +67,7 @@ func TestReadmeTour(t *testing.T) {
 
 	const mark = "--- end of step"
 	var script strings.Builder
-	steps := readTour(t)
+	steps := readTour(t, page)
 	for _, s := range steps {
 		fmt.Fprintf(&script, "%s\necho '%s'\n", s.script, mark)
 	}
@@ -77,7 +82,7 @@ func TestReadmeTour(t *testing.T) {
 	printed := strings.Split(string(out), mark+"\n")
 	require.Len(t, printed, len(steps)+1, "%s", out)
 	for i, s := range steps {
-		require.Regexp(t, pattern(s.output), strings.ReplaceAll(printed[i], "\r", ""), "README.md line %d prints something else", s.line)
+		require.Regexp(t, pattern(s.output), strings.ReplaceAll(printed[i], "\r", ""), "%s line %d prints something else", page, s.line)
 	}
 }
 

@@ -25,6 +25,8 @@ type serveCmd struct {
 	Dev     bool   `help:"For development: keys of its own, a clock that can be moved, purchases without payment. Loopback only."`
 	Samples string `help:"With --dev: put the samples of this folder in, once." placeholder:"DIR"`
 
+	Signer string `help:"Private key that signs checkpoints of the log, made by keys create-signer; without it nothing is signed." placeholder:"FILE"`
+
 	PaymentURL     string        `help:"Address of the payment provider; without it nobody can buy. --dev has a sandbox instead." placeholder:"URL"`
 	PaymentKey     string        `help:"Secret key at the payment provider; better in the environment." placeholder:"KEY"`
 	PaymentSecret  string        `help:"Secret of the payment provider's webhooks; better in the environment." placeholder:"SECRET"`
@@ -131,6 +133,10 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 	if err != nil {
 		return err
 	}
+	signer, err := c.openSigner(dir)
+	if err != nil {
+		return err
+	}
 	pay, err := c.openProvider(ctx, dir, "http://"+listener.Addr().String(), dev)
 	if err != nil {
 		return err
@@ -143,11 +149,16 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.openNotary(dir, signer, clock, logger); err != nil {
+		return err
+	}
+	sealer := keyring.NewSealer(s.log.keys, c.MaxAccounts)
+	s.control = newControl(dir, s, sealer, logger)
 	if dev != nil {
 		dev.reactor = s.reactor
 	}
 	server, err := httpapi.New(httpapi.Options{
-		Ledger: s.ledger, Views: s.views, Store: s.log.store, Codec: s.codec, Sealer: keyring.NewSealer(s.log.keys, c.MaxAccounts),
+		Ledger: s.ledger, Views: s.views, Store: s.log.store, Codec: s.codec, Sealer: sealer, Audit: s.audit(signer),
 		Keys: keys, Clock: clock, Logger: logger, Metrics: s.metrics, TopUpURL: c.TopUpURL,
 		RequestTimeout: c.RequestTimeout, ShutdownTimeout: c.ShutdownTimeout,
 		Notices: s.notices, ReadWebhook: pay.webhooks(), Dev: dev.api(),

@@ -15,6 +15,7 @@ import (
 	"iocredits/eventstore/notices"
 	"iocredits/eventstore/pebblestore"
 	"iocredits/eventstore/reactor"
+	"iocredits/eventstore/transparency"
 	"iocredits/httpapi"
 	"iocredits/projections"
 )
@@ -38,8 +39,12 @@ type services struct {
 	ledger  *ledger.Ledger
 	notices *notices.Writer
 	reactor *reactor.Reactor
-	metrics *httpapi.Metrics
-	logger  *slog.Logger
+	// notary is nil if nothing signs; checkpoints are what was signed.
+	notary      *transparency.Notary
+	checkpoints *transparency.File
+	control     *control
+	metrics     *httpapi.Metrics
+	logger      *slog.Logger
 }
 
 // idleAfter is how long an account rests before its snapshot is saved.
@@ -111,9 +116,13 @@ func (s *services) run(ctx context.Context, patience time.Duration, serve func(c
 	stopViews := start(life, s.views.Run)
 	stopMaintain := start(life, func(ctx context.Context) { s.ledger.Maintain(ctx, idleAfter) })
 	stopReactor := start(life, s.react)
+	stopNotary := start(life, s.notarise)
+	stopControl := start(life, s.control.run)
 
 	err := serve(ctx)
 
+	stopControl()
+	stopNotary()
 	stopReactor()
 	stopMaintain()
 	closing, cancel := context.WithTimeout(life, patience)
@@ -123,6 +132,31 @@ func (s *services) run(ctx context.Context, patience time.Duration, serve func(c
 	}
 	stopViews()
 	return err
+}
+
+// openNotary opens the signed checkpoints, and what signs new ones if it can.
+func (s *services) openNotary(dir dataDir, signer *signerKey, clock func() time.Time, logger *slog.Logger) (err error) {
+	if s.checkpoints, err = transparency.OpenFile(dir.checkpoints()); err != nil || signer == nil {
+		return err
+	}
+	s.notary = transparency.NewNotary(transparency.Options{
+		Store: s.log.store, Tree: s.views, File: s.checkpoints, Signer: signer, Verifier: signer.verifier, Clock: clock, Logger: logger,
+	})
+	return nil
+}
+
+func (s *services) notarise(ctx context.Context) {
+	if s.notary != nil {
+		s.notary.Run(ctx)
+	}
+}
+
+// audit is what the API needs for its proofs; nil without a signer.
+func (s *services) audit(signer *signerKey) *httpapi.Audit {
+	if s.notary == nil {
+		return nil
+	}
+	return &httpapi.Audit{Notary: s.notary, Checkpoints: s.checkpoints, PublicKey: signer.public}
 }
 
 // react runs the reactor: on a log that other engines share, only while this one
@@ -155,6 +189,9 @@ func start(ctx context.Context, f func(context.Context)) (stop func()) {
 // close ends what was opened; nothing may run any more.
 func (s *services) close() error {
 	var errs []error
+	if s.checkpoints != nil {
+		errs = append(errs, s.checkpoints.Close())
+	}
 	if s.views != nil {
 		errs = append(errs, s.views.Close())
 	}

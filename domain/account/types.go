@@ -33,6 +33,7 @@ func EventTypes() []domain.EventType {
 		current[DisputeOpened](),
 		current[DisputeResolved](),
 		current[ExpiryAnnounced](),
+		current[Forgotten](),
 		current[Frozen](),
 		current[IncentiveGranted](),
 		current[LotExpired](),

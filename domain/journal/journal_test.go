@@ -249,13 +249,16 @@ func TestSamplesBalance(t *testing.T) {
 	}
 	files, err := filepath.Glob("../../testdata/events/*.json")
 	require.NoError(t, err)
-	require.NotEmpty(t, files)
+	booked := 0
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		require.NoError(t, err)
 		name, _, _ := strings.Cut(filepath.Base(file), ".")
 		typ, known := codec[name]
-		require.True(t, known, file)
+		if !known {
+			continue // of another stream than an account's
+		}
+		booked++
 		event := typ.New()
 		require.NoError(t, json.Unmarshal(data, event), file)
 		if typ.Upcast != nil {
@@ -269,4 +272,5 @@ func TestSamplesBalance(t *testing.T) {
 		}
 		require.Zero(t, sum, file)
 	}
+	require.GreaterOrEqual(t, booked, len(account.EventTypes()))
 }

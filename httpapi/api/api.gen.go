@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for AdjustmentStatus.
@@ -982,6 +983,19 @@ type Balance struct {
 	Withdrawing Money `json:"withdrawing"`
 }
 
+// BalanceAsOf With `as_of` there is one figure, the balance; lots have no effective time.
+type BalanceAsOf struct {
+	Account ID        `json:"account"`
+	AsOf    time.Time `json:"as_of"`
+
+	// Balance Credits, canonical.
+	//
+	// Example: 12.5
+	Balance Money      `json:"balance"`
+	KnownAt *time.Time `json:"known_at"`
+	Lag     int64      `json:"lag"`
+}
+
 // BatchAnswer defines model for BatchAnswer.
 type BatchAnswer struct {
 	// Code Of a refusal.
@@ -1118,6 +1132,23 @@ type CheckoutOption struct {
 // CheckoutOptionMethod defines model for CheckoutOption.Method.
 type CheckoutOptionMethod string
 
+// Checkpoint defines model for Checkpoint.
+type Checkpoint struct {
+	// Checkpoint The signed note.
+	Checkpoint string `json:"checkpoint"`
+
+	// Position Of the last event under it.
+	Position int64 `json:"position"`
+
+	// PublicKey For convenience; trust one that you got elsewhere.
+	PublicKey string `json:"public_key"`
+
+	// Root A SHA-256 in base64.
+	Root     Node      `json:"root"`
+	SignedAt time.Time `json:"signed_at"`
+	Size     int64     `json:"size"`
+}
+
 // ClockAnswer defines model for ClockAnswer.
 type ClockAnswer struct {
 	Now time.Time `json:"now"`
@@ -1141,6 +1172,13 @@ type CommandAnswer struct {
 
 	// Transactions What the command made, deadlines that were due first.
 	Transactions []Transaction `json:"transactions"`
+}
+
+// ConsistencyProof defines model for ConsistencyProof.
+type ConsistencyProof struct {
+	From  Head   `json:"from"`
+	Proof []Node `json:"proof"`
+	To    Head   `json:"to"`
 }
 
 // CreditRequest defines model for CreditRequest.
@@ -1639,6 +1677,19 @@ type FailRequest struct {
 	UsedMinutes *int `json:"used_minutes,omitempty"`
 }
 
+// ForgetRequest defines model for ForgetRequest.
+type ForgetRequest struct {
+	// Reason In the clear, and never personal.
+	Reason string `json:"reason"`
+}
+
+// Head defines model for Head.
+type Head struct {
+	// Root A SHA-256 in base64.
+	Root Node  `json:"root"`
+	Size int64 `json:"size"`
+}
+
 // Health defines model for Health.
 type Health struct {
 	Status HealthStatus `json:"status"`
@@ -1688,6 +1739,30 @@ type IncentiveRequest struct {
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
+// JournalEntry defines model for JournalEntry.
+type JournalEntry struct {
+	Account     ID        `json:"account"`
+	EffectiveAt time.Time `json:"effective_at"`
+	Hash        string    `json:"hash"`
+	Position    int64     `json:"position"`
+	Postings    []struct {
+		Account string `json:"account"`
+
+		// Amount A debit, or a credit if below zero.
+		Amount Money `json:"amount"`
+	} `json:"postings"`
+	RecordedAt    time.Time          `json:"recorded_at"`
+	Revision      int64              `json:"revision"`
+	TransactionId openapi_types.UUID `json:"transaction_id"`
+	Type          string             `json:"type"`
+}
+
+// JournalPage defines model for JournalPage.
+type JournalPage struct {
+	Items      []JournalEntry `json:"items"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
 // Lag How many positions that this engine has acknowledged the answer may lack.
 type Lag = int64
 
@@ -1724,6 +1799,9 @@ type Money = string
 
 // Network defines model for Network.
 type Network string
+
+// Node A SHA-256 in base64.
+type Node = string
 
 // Notification defines model for Notification.
 type Notification struct {
@@ -2126,6 +2204,24 @@ type ReasonRequest struct {
 	Reason *Text `json:"reason,omitempty"`
 }
 
+// Receipt defines model for Receipt.
+type Receipt struct {
+	Checkpoint string `json:"checkpoint"`
+
+	// Data The stored bytes, JSON.
+	Data   string             `json:"data"`
+	Format string             `json:"format"`
+	Id     openapi_types.UUID `json:"id"`
+	Index  int64              `json:"index"`
+
+	// Metadata The stored bytes, JSON.
+	Metadata string `json:"metadata"`
+	Proof    []Node `json:"proof"`
+	Revision int64  `json:"revision"`
+	Stream   string `json:"stream"`
+	Type     string `json:"type"`
+}
+
 // Reference The caller's own name for what this is about. It is kept in the clear and must not be personal.
 type Reference = string
 
@@ -2379,6 +2475,37 @@ type TransactionService string
 // TransactionType defines model for TransactionType.
 type TransactionType string
 
+// TrialBalance defines model for TrialBalance.
+type TrialBalance struct {
+	Accounts []struct {
+		Account string `json:"account"`
+
+		// Credit Credits, canonical.
+		//
+		// Example: 12.5
+		Credit Money `json:"credit"`
+
+		// Debit Credits, canonical.
+		//
+		// Example: 12.5
+		Debit Money `json:"debit"`
+	} `json:"accounts"`
+
+	// Credit Credits, canonical.
+	//
+	// Example: 12.5
+	Credit Money `json:"credit"`
+
+	// Customers What all customers have, by these books; the sum of their balances.
+	Customers Money `json:"customers"`
+
+	// Debit Credits, canonical.
+	//
+	// Example: 12.5
+	Debit    Money `json:"debit"`
+	Position int64 `json:"position"`
+}
+
 // UsageRequest defines model for UsageRequest.
 type UsageRequest struct {
 	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
@@ -2389,6 +2516,23 @@ type UsageRequest struct {
 
 	// UnitPrice A unit price in credits, at most 12 decimals.
 	UnitPrice *RateInput `json:"unit_price,omitempty"`
+}
+
+// Verification defines model for Verification.
+type Verification struct {
+	Account  ID    `json:"account"`
+	Events   int64 `json:"events"`
+	Findings []struct {
+		Check    string `json:"check"`
+		Expected string `json:"expected"`
+		Found    string `json:"found"`
+		Revision int64  `json:"revision"`
+		What     string `json:"what"`
+	} `json:"findings"`
+	Position int64 `json:"position"`
+
+	// Rows Rows of read models that were compared.
+	Rows int64 `json:"rows"`
 }
 
 // WebhookAnswer defines model for WebhookAnswer.
@@ -2481,6 +2625,9 @@ type Account = ID
 // AdjustmentID defines model for AdjustmentID.
 type AdjustmentID = ID
 
+// AsOf defines model for AsOf.
+type AsOf = time.Time
+
 // CreditRequestID defines model for CreditRequestID.
 type CreditRequestID = ID
 
@@ -2498,6 +2645,9 @@ type IdempotencyKey = string
 
 // IfMatch defines model for IfMatch.
 type IfMatch = string
+
+// KnownAt defines model for KnownAt.
+type KnownAt = time.Time
 
 // Limit defines model for Limit.
 type Limit = int
@@ -2609,12 +2759,23 @@ type GetBalanceParams struct {
 	// Consistency `strong` asks the write side itself instead of the read models.
 	Consistency *GetBalanceParamsConsistency `form:"consistency,omitempty" json:"consistency,omitempty"`
 
+	// KnownAt As recorded by this time.
+	KnownAt *KnownAt `form:"known_at,omitempty" json:"known_at,omitempty"`
+
+	// AsOf Only what is effective by this time. A late entry changes this and not `known_at`.
+	AsOf *AsOf `form:"as_of,omitempty" json:"as_of,omitempty"`
+
 	// IfNoneMatch An ETag of this balance; if it still holds the answer is 304.
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
 // GetBalanceParamsConsistency defines parameters for GetBalance.
 type GetBalanceParamsConsistency string
+
+// GetBalance200JSONResponseBody defines parameters for GetBalance.
+type GetBalance200JSONResponseBody struct {
+	union json.RawMessage
+}
 
 // GetCheckoutParams defines parameters for GetCheckout.
 type GetCheckoutParams struct {
@@ -2930,7 +3091,13 @@ type ListTransactionsParams struct {
 	// To Recorded before this time.
 	To        *time.Time `form:"to,omitempty" json:"to,omitempty"`
 	Reference *string    `form:"reference,omitempty" json:"reference,omitempty"`
-	Limit     *Limit     `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// KnownAt As recorded by this time.
+	KnownAt *KnownAt `form:"known_at,omitempty" json:"known_at,omitempty"`
+
+	// AsOf Only what is effective by this time. A late entry changes this and not `known_at`.
+	AsOf  *AsOf  `form:"as_of,omitempty" json:"as_of,omitempty"`
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -3047,6 +3214,32 @@ type ListAdjustmentQueueParams struct {
 
 // ListAdjustmentQueueParamsStatus defines parameters for ListAdjustmentQueue.
 type ListAdjustmentQueueParamsStatus string
+
+// ListJournalParams defines parameters for ListJournal.
+type ListJournalParams struct {
+	// From Position to begin with.
+	From  *int64 `form:"from,omitempty" json:"from,omitempty"`
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ProveConsistencyParams defines parameters for ProveConsistency.
+type ProveConsistencyParams struct {
+	// From Size of the earlier tree, as a checkpoint has it.
+	From int64 `form:"from" json:"from"`
+
+	// To Size of the later tree; that of the newest checkpoint if left out.
+	To *int64 `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// ProveInclusionParams defines parameters for ProveInclusion.
+type ProveInclusionParams struct {
+	Account       ID                  `form:"account" json:"account"`
+	Revision      *int64              `form:"revision,omitempty" json:"revision,omitempty"`
+	TransactionId *openapi_types.UUID `form:"transaction_id,omitempty" json:"transaction_id,omitempty"`
+}
 
 // ListCreditRequestsParams defines parameters for ListCreditRequests.
 type ListCreditRequestsParams struct {
@@ -3188,6 +3381,9 @@ type OpenDisputeJSONRequestBody = DisputeRequest
 
 // ResolveDisputeJSONRequestBody defines body for ResolveDispute for application/json ContentType.
 type ResolveDisputeJSONRequestBody = DisputeResolution
+
+// ForgetAccountJSONRequestBody defines body for ForgetAccount for application/json ContentType.
+type ForgetAccountJSONRequestBody = ForgetRequest
 
 // FreezeAccountJSONRequestBody defines body for FreezeAccount for application/json ContentType.
 type FreezeAccountJSONRequestBody = ReasonRequest
@@ -3527,6 +3723,68 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 	return json.Marshal(object)
 }
 
+// AsBalance returns the union data inside the GetBalance200JSONResponseBody as a Balance
+func (t GetBalance200JSONResponseBody) AsBalance() (Balance, error) {
+	var body Balance
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromBalance overwrites any union data inside the GetBalance200JSONResponseBody as the provided Balance
+func (t *GetBalance200JSONResponseBody) FromBalance(v Balance) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeBalance performs a merge with any union data inside the GetBalance200JSONResponseBody, using the provided Balance
+func (t *GetBalance200JSONResponseBody) MergeBalance(v Balance) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsBalanceAsOf returns the union data inside the GetBalance200JSONResponseBody as a BalanceAsOf
+func (t GetBalance200JSONResponseBody) AsBalanceAsOf() (BalanceAsOf, error) {
+	var body BalanceAsOf
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromBalanceAsOf overwrites any union data inside the GetBalance200JSONResponseBody as the provided BalanceAsOf
+func (t *GetBalance200JSONResponseBody) FromBalanceAsOf(v BalanceAsOf) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeBalanceAsOf performs a merge with any union data inside the GetBalance200JSONResponseBody, using the provided BalanceAsOf
+func (t *GetBalance200JSONResponseBody) MergeBalanceAsOf(v BalanceAsOf) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t GetBalance200JSONResponseBody) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *GetBalance200JSONResponseBody) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// CheckCredits Can this account pay?
@@ -3631,6 +3889,9 @@ type ServerInterface interface {
 	// ListEvents Replay the account's events, in order
 	// (GET /v1/accounts/{account}/events)
 	ListEvents(ctx echo.Context, account Account, params ListEventsParams) error
+	// ForgetAccount Erase the account's free text
+	// (POST /v1/accounts/{account}/forget)
+	ForgetAccount(ctx echo.Context, account Account) error
 	// FreezeAccount Stop new spending, holds and payouts
 	// (POST /v1/accounts/{account}/freeze)
 	FreezeAccount(ctx echo.Context, account Account, params FreezeAccountParams) error
@@ -3715,6 +3976,24 @@ type ServerInterface interface {
 	// ListAdjustmentQueue Corrections that wait for finance
 	// (GET /v1/adjustments)
 	ListAdjustmentQueue(ctx echo.Context, params ListAdjustmentQueueParams) error
+	// GetCheckpoint A signed checkpoint that covers everything acknowledged so far
+	// (GET /v1/audit/checkpoint)
+	GetCheckpoint(ctx echo.Context) error
+	// ListJournal The double-entry postings of every event, in the order of the log
+	// (GET /v1/audit/journal)
+	ListJournal(ctx echo.Context, params ListJournalParams) error
+	// ProveConsistency The proof that one tree is the beginning of another
+	// (GET /v1/audit/proofs/consistency)
+	ProveConsistency(ctx echo.Context, params ProveConsistencyParams) error
+	// ProveInclusion The receipt of an event
+	// (GET /v1/audit/proofs/inclusion)
+	ProveInclusion(ctx echo.Context, params ProveInclusionParams) error
+	// GetTrialBalance The company's books as of the last event
+	// (GET /v1/audit/trial-balance)
+	GetTrialBalance(ctx echo.Context) error
+	// VerifyAccount Fold the account afresh and compare it with every read model
+	// (GET /v1/audit/verify/{account})
+	VerifyAccount(ctx echo.Context, account Account) error
 	// ListCreditRequests The queue of credit requests, oldest first
 	// (GET /v1/credit-requests)
 	ListCreditRequests(ctx echo.Context, params ListCreditRequestsParams) error
@@ -4097,6 +4376,20 @@ func (w *ServerInterfaceWrapper) GetBalance(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "consistency", ctx.QueryParams(), &params.Consistency, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter consistency: %s", err))
+	}
+
+	// ------------- Optional query parameter "known_at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "known_at", ctx.QueryParams(), &params.KnownAt, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter known_at: %s", err))
+	}
+
+	// ------------- Optional query parameter "as_of" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "as_of", ctx.QueryParams(), &params.AsOf, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter as_of: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -5137,6 +5430,22 @@ func (w *ServerInterfaceWrapper) ListEvents(ctx echo.Context) error {
 	return err
 }
 
+// ForgetAccount converts echo context to params.
+func (w *ServerInterfaceWrapper) ForgetAccount(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ForgetAccount(ctx, account)
+	return err
+}
+
 // FreezeAccount converts echo context to params.
 func (w *ServerInterfaceWrapper) FreezeAccount(ctx echo.Context) error {
 	var err error
@@ -5907,6 +6216,20 @@ func (w *ServerInterfaceWrapper) ListTransactions(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
 	}
 
+	// ------------- Optional query parameter "known_at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "known_at", ctx.QueryParams(), &params.KnownAt, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter known_at: %s", err))
+	}
+
+	// ------------- Optional query parameter "as_of" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "as_of", ctx.QueryParams(), &params.AsOf, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter as_of: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -6526,6 +6849,129 @@ func (w *ServerInterfaceWrapper) ListAdjustmentQueue(ctx echo.Context) error {
 	return err
 }
 
+// GetCheckpoint converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCheckpoint(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCheckpoint(ctx)
+	return err
+}
+
+// ListJournal converts echo context to params.
+func (w *ServerInterfaceWrapper) ListJournal(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListJournalParams
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListJournal(ctx, params)
+	return err
+}
+
+// ProveConsistency converts echo context to params.
+func (w *ServerInterfaceWrapper) ProveConsistency(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProveConsistencyParams
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ProveConsistency(ctx, params)
+	return err
+}
+
+// ProveInclusion converts echo context to params.
+func (w *ServerInterfaceWrapper) ProveInclusion(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProveInclusionParams
+	// ------------- Required query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "revision" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "revision", ctx.QueryParams(), &params.Revision, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter revision: %s", err))
+	}
+
+	// ------------- Optional query parameter "transaction_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "transaction_id", ctx.QueryParams(), &params.TransactionId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter transaction_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ProveInclusion(ctx, params)
+	return err
+}
+
+// GetTrialBalance converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTrialBalance(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTrialBalance(ctx)
+	return err
+}
+
+// VerifyAccount converts echo context to params.
+func (w *ServerInterfaceWrapper) VerifyAccount(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.VerifyAccount(ctx, account)
+	return err
+}
+
 // ListCreditRequests converts echo context to params.
 func (w *ServerInterfaceWrapper) ListCreditRequests(ctx echo.Context) error {
 	var err error
@@ -6916,6 +7362,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/cancel", wrapper.CancelDeployment, options.OperationMiddlewares["cancelDeployment"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/fail", wrapper.FailDeployment, options.OperationMiddlewares["failDeployment"]...)
 	router.POST(options.BaseURL+"/dev/payments/:purchase_id", wrapper.PlayPayment, options.OperationMiddlewares["playPayment"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/forget", wrapper.ForgetAccount, options.OperationMiddlewares["forgetAccount"]...)
+	router.GET(options.BaseURL+"/v1/audit/checkpoint", wrapper.GetCheckpoint, options.OperationMiddlewares["getCheckpoint"]...)
+	router.GET(options.BaseURL+"/v1/audit/proofs/inclusion", wrapper.ProveInclusion, options.OperationMiddlewares["proveInclusion"]...)
+	router.GET(options.BaseURL+"/v1/audit/proofs/consistency", wrapper.ProveConsistency, options.OperationMiddlewares["proveConsistency"]...)
+	router.GET(options.BaseURL+"/v1/audit/trial-balance", wrapper.GetTrialBalance, options.OperationMiddlewares["getTrialBalance"]...)
+	router.GET(options.BaseURL+"/v1/audit/journal", wrapper.ListJournal, options.OperationMiddlewares["listJournal"]...)
+	router.GET(options.BaseURL+"/v1/audit/verify/:account", wrapper.VerifyAccount, options.OperationMiddlewares["verifyAccount"]...)
 	router.POST(options.BaseURL+"/dev/clock", wrapper.AdvanceClock, options.OperationMiddlewares["advanceClock"]...)
 	router.POST(options.BaseURL+"/dev/accounts/:account/purchases", wrapper.RecordDevPurchase, options.OperationMiddlewares["recordDevPurchase"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"iocredits/domain"
+	"iocredits/eventstore/keyring"
+	"iocredits/httpapi"
+)
+
+// The control socket is for tools on this machine that act with the rights of
+// whoever owns the data directory: the mode of the directory is the only key.
+// A request and its answer are a line of JSON each.
+//
+//	copy    makes a copy of log, read models and checkpoints, of hard links, that
+//	        lasts until the connection ends: a tool that is killed leaves nothing
+//	forget  destroys an account's key, as `iocredits forget` does without engine
+type controlRequest struct {
+	Do      string `json:"do"`
+	Account string `json:"account,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+type controlAnswer struct {
+	Dir      string `json:"dir,omitempty"`
+	Revision int64  `json:"revision,omitempty"`
+	Code     string `json:"code,omitempty"`
+	Error    string `json:"error,omitempty"`
+}
+
+// control answers tools.
+type control struct {
+	dir      dataDir
+	services *services
+	forget   func(ctx context.Context, account, reason string) (int64, error)
+	logger   *slog.Logger
+	serial   atomic.Int64
+}
+
+// listenControl opens the socket. A path that is too long for one only costs the
+// tools their way to a live engine.
+func (c *control) listen(ctx context.Context) net.Listener {
+	if err := errors.Join(os.RemoveAll(c.dir.copies()), removeIfThere(c.dir.control())); err != nil {
+		c.logger.Warn("leftovers of tools stay", "error", err)
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "unix", c.dir.control())
+	if err != nil {
+		c.logger.Warn("tools can't read this data directory while the engine runs", "error", err)
+		return nil
+	}
+	return listener
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// run answers until ctx ends.
+func (c *control) run(ctx context.Context) {
+	listener := c.listen(ctx)
+	if listener == nil {
+		return
+	}
+	var open sync.WaitGroup
+	defer open.Wait()
+	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		open.Go(func() {
+			defer func() { _ = conn.Close() }()
+			defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+			if err := c.serve(ctx, conn); err != nil && ctx.Err() == nil {
+				c.logger.Warn("control socket", "error", err)
+			}
+		})
+	}
+}
+
+func (c *control) serve(ctx context.Context, conn net.Conn) error {
+	in := bufio.NewReader(conn)
+	line, err := in.ReadBytes('\n')
+	if err != nil {
+		return nil //nolint:nilerr // somebody looked whether an engine is here
+	}
+	var request controlRequest
+	if err := json.Unmarshal(line, &request); err != nil {
+		return json.NewEncoder(conn).Encode(controlAnswer{Error: err.Error()})
+	}
+	switch request.Do {
+	case "copy":
+		dir := filepath.Join(c.dir.copies(), strconv.FormatInt(c.serial.Add(1), 10))
+		defer func() { _ = os.RemoveAll(dir) }()
+		answer := controlAnswer{Dir: dir}
+		if err := c.copy(dataDir(dir)); err != nil {
+			answer = controlAnswer{Error: err.Error()}
+		}
+		if err := json.NewEncoder(conn).Encode(answer); err != nil {
+			return err
+		}
+		_, _ = io.Copy(io.Discard, in) // ends with the connection
+		return nil
+	case "forget":
+		revision, err := c.forget(ctx, request.Account, request.Reason)
+		return json.NewEncoder(conn).Encode(answerOf(revision, err))
+	}
+	return json.NewEncoder(conn).Encode(controlAnswer{Error: "unknown request " + strconv.Quote(request.Do)})
+}
+
+func answerOf(revision int64, err error) controlAnswer {
+	if refusal, ok := domain.AsError(err); ok {
+		return controlAnswer{Code: string(refusal.Code), Error: refusal.Detail}
+	}
+	if err != nil {
+		return controlAnswer{Error: err.Error()}
+	}
+	return controlAnswer{Revision: revision}
+}
+
+// copy goes from what follows to what is followed: checkpoints, then read models,
+// then log. So nothing is signed, or shown, that the copied log doesn't have.
+func (c *control) copy(to dataDir) error {
+	if err := os.MkdirAll(to.checkpoints(), 0o700); err != nil {
+		return err
+	}
+	if err := copyFiles(c.dir.checkpoints(), to.checkpoints()); err != nil {
+		return fmt.Errorf("copy checkpoints: %w", err)
+	}
+	if err := c.services.views.Copy(to.views()); err != nil {
+		return err
+	}
+	embedded, ok := c.services.log.store.(interface{ Checkpoint(dir string) error })
+	if !ok {
+		return errors.New("the log is on a cluster: use --eventstore")
+	}
+	return embedded.Checkpoint(to.log())
+}
+
+// copyFiles copies small files; no folder, no files.
+func copyFiles(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		content, err := os.ReadFile(filepath.Join(from, e.Name()))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, e.Name()), content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errNoEngine: nobody answers in this data directory.
+var errNoEngine = errors.New("no engine runs in this data directory")
+
+// askEngine sends a request to the engine that runs in dir. The answer holds as
+// long as the connection does. Error: errNoEngine.
+func askEngine(ctx context.Context, dir dataDir, request controlRequest) (controlAnswer, net.Conn, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", dir.control())
+	if err != nil {
+		return controlAnswer{}, nil, errNoEngine
+	}
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	var answer controlAnswer
+	err = json.NewEncoder(conn).Encode(request)
+	if err == nil {
+		err = json.NewDecoder(conn).Decode(&answer)
+	}
+	switch {
+	case err != nil:
+		err = fmt.Errorf("ask the engine: %w", err)
+	case answer.Code != "":
+		err = domain.Refuse(domain.Code(answer.Code), "%s", answer.Error)
+	case answer.Error != "":
+		err = fmt.Errorf("the engine: %s", answer.Error)
+	}
+	if err != nil {
+		return controlAnswer{}, nil, errors.Join(err, conn.Close())
+	}
+	return answer, conn, nil
+}
+
+// newControl wires the socket of an engine.
+func newControl(dir dataDir, s *services, sealer *keyring.Sealer, logger *slog.Logger) *control {
+	return &control{dir: dir, services: s, logger: logger, forget: func(ctx context.Context, account, reason string) (int64, error) {
+		result, err := httpapi.Forget(ctx, s.ledger, sealer, operator(account), reason)
+		return result.Revision, err
+	}}
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+
+	"iocredits/eventstore"
+	"iocredits/projections/audit"
+)
+
+type exportCmd struct {
+	sourceFlags
+	Format string `help:"hledger, csv or ndjson." enum:"hledger,csv,ndjson" default:"hledger"`
+	Out    string `help:"File to write, with its manifest beside it; one that is there goes on. Standard output without it." placeholder:"FILE"`
+}
+
+// Run writes the journal of the whole log.
+func (c *exportCmd) Run(ctx context.Context, m *Main) (err error) {
+	s, err := c.open(ctx, m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	head, err := s.Store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	bar := newBar(m.Stderr, int(head), "events")
+	progress := func(through, _ eventstore.Position) { _ = bar.Set(int(through)) }
+	defer func() { _ = bar.Exit() }()
+	if c.Out != "" {
+		manifest, err := audit.ExportFile(ctx, s.Source, c.Format, c.Out, progress)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(m.Stdout, "%d events up to position %d, %d bytes, SHA-256 %s\n",
+			manifest.Events, manifest.Through, manifest.Bytes, manifest.SHA256)
+		return err
+	}
+	out := bufio.NewWriter(m.Stdout)
+	manifest, err := audit.Export(ctx, s.Source, c.Format, out, progress)
+	if err = errors.Join(err, out.Flush()); err != nil {
+		return err
+	}
+	text, err := json.Marshal(manifest)
+	if err == nil {
+		_, err = fmt.Fprintf(m.Stderr, "%s\n", text)
+	}
+	return err
+}

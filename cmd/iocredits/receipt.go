@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"iocredits/domain"
+	"iocredits/eventstore"
+	"iocredits/eventstore/transparency"
+	"iocredits/projections/audit"
+)
+
+type receiptCmd struct {
+	Account string `arg:"" help:"Account of the event."`
+	Event   string `arg:"" help:"Transaction id or revision."`
+	sourceFlags
+	Out string `help:"File to write; standard output without it." placeholder:"FILE"`
+}
+
+// Run writes the receipt of an event that a signed checkpoint covers.
+func (c *receiptCmd) Run(ctx context.Context, m *Main) (err error) {
+	revision, err := c.revision()
+	if err != nil {
+		return err
+	}
+	s, err := c.open(ctx, m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	receipt, err := audit.Receipt(ctx, s.Source, c.Account, revision)
+	if err != nil {
+		return err
+	}
+	text, err := receipt.Encode()
+	if err != nil {
+		return err
+	}
+	text = append(text, '\n')
+	if c.Out == "" {
+		_, err = m.Stdout.Write(text)
+		return err
+	}
+	return writeFile(c.Out, text)
+}
+
+func (c *receiptCmd) revision() (int64, error) {
+	if id, err := uuid.Parse(c.Event); err == nil {
+		if revision, ours := domain.RevisionOf(id); ours {
+			return revision, nil
+		}
+	}
+	revision, err := strconv.ParseInt(c.Event, 10, 64)
+	if err != nil || revision < 0 {
+		return 0, usagef("%q is neither a transaction id nor a revision", c.Event)
+	}
+	return revision, nil
+}
+
+type verifyReceiptCmd struct {
+	File string `arg:"" help:"Receipt to check."`
+	Key  string `help:"Public key of the signer, or its file." required:"" placeholder:"KEY"`
+}
+
+// Run checks a receipt with nothing else than the key: no engine, no network.
+func (c *verifyReceiptCmd) Run(m *Main) error {
+	verifier, err := readVerifier(c.Key)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(c.File)
+	if err != nil {
+		return usagef("receipt: %w", err)
+	}
+	receipt, err := transparency.ParseReceipt(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	head, err := receipt.Verify(verifier)
+	if err != nil {
+		return fmt.Errorf("%s is NOT valid: %w", c.File, err)
+	}
+	name, _ := eventstore.AccountOf(receipt.Stream)
+	meta, err := eventstore.DecodeMetadata([]byte(receipt.Metadata))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(m.Stdout, "valid: event %d of account %s, %s\nid        %s\nrecorded  %s by %s\ndata      %s\nsigned by %s as number %d of %d events\n",
+		receipt.Revision, name, receipt.Type, receipt.ID, meta.RecordedAt.Format(timeLayout), meta.Actor, receipt.Data,
+		verifier.Name(), receipt.Index+1, head.Size)
+	return err
+}
+
+const timeLayout = "2006-01-02T15:04:05.999999999Z07:00"

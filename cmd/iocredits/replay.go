@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"iocredits/projections/audit"
+)
+
+type replayCmd struct {
+	Account string `arg:"" help:"Account to replay."`
+	sourceFlags
+	At       time.Time `help:"Only what is effective by this time." placeholder:"TIME"`
+	KnownAt  time.Time `help:"Only what was recorded by this time." placeholder:"TIME"`
+	Revision *int64    `help:"Only up to this revision." placeholder:"N"`
+}
+
+// Run prints each event and the account after it.
+func (c *replayCmd) Run(ctx context.Context, m *Main) (err error) {
+	s, err := c.open(ctx, m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	opts := audit.ReplayOptions{At: c.At, KnownAt: c.KnownAt, Revision: c.Revision}
+	return audit.Replay(ctx, s.Source, c.Account, opts, func(step audit.Step) error {
+		data := s.reveal(ctx, c.Account, step.Data)
+		a := step.After
+		_, err := fmt.Fprintf(m.Stdout, `%d %s
+  id           %s, position %d
+  recorded     %s by %s (%s)
+  effective    %s
+  data         %s
+  hash         %s
+  after it     balance %s (%s), available %s, reserved %s, withdrawing %s, debt %s, spendable %s
+`, step.Revision, step.Type, step.ID, step.Position,
+			step.Meta.RecordedAt.Format(time.RFC3339Nano), step.Meta.Actor, step.Meta.Role,
+			step.EffectiveAt.UTC().Format(time.RFC3339Nano), data, step.Hash,
+			a.Balance, signed(step.Amount.String()), a.Available, a.Reserved, a.Withdrawing, a.Debt, a.Spendable)
+		return err
+	})
+}
+
+// signed shows that a figure is a change.
+func signed(amount string) string {
+	if amount[0] == '-' {
+		return amount
+	}
+	return "+" + amount
+}

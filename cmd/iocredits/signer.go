@@ -1,0 +1,103 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"iocredits/eventstore/transparency"
+)
+
+type keysCreateSignerCmd struct {
+	Name string `help:"Origin of the checkpoints, for ever: a URL without its scheme, like example.org/credits." required:"" placeholder:"ORIGIN"`
+	Out  string `help:"File for the private key; the public one goes to FILE.pub. Never overwritten." required:"" placeholder:"FILE"`
+}
+
+// Run makes the key that signs checkpoints.
+func (c *keysCreateSignerCmd) Run(m *Main) error {
+	s, err := createSigner(c.Out, c.Name)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(m.Stdout, "%s\n", s.public)
+	return err
+}
+
+// signerKey signs checkpoints, and checks what was signed before.
+type signerKey struct {
+	note.Signer
+	verifier note.Verifier
+	public   string
+}
+
+// createSigner makes a key in a new file: private and public, a line each.
+func createSigner(path, name string) (*signerKey, error) {
+	private, public, err := transparency.GenerateKey(rand.Reader, name)
+	if err != nil {
+		return nil, usagef("--name: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, usagef("signer: %w", err)
+	}
+	_, err = fmt.Fprintf(f, "%s\n%s\n", private, public)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return nil, fmt.Errorf("signer %s: %w", path, err)
+	}
+	if err := writeFile(path+".pub", []byte(public+"\n")); err != nil {
+		return nil, fmt.Errorf("signer %s.pub: %w", path, err)
+	}
+	return readSigner(path)
+}
+
+func readSigner(path string) (*signerKey, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, usagef("--signer: %w", err)
+	}
+	lines := strings.Fields(string(content))
+	if len(lines) != 2 {
+		return nil, usagef("--signer %s isn't what keys create-signer makes", path)
+	}
+	s := &signerKey{public: lines[1]}
+	if s.Signer, err = note.NewSigner(lines[0]); err != nil {
+		return nil, usagef("--signer %s: %w", path, err)
+	}
+	if s.verifier, err = note.NewVerifier(lines[1]); err != nil {
+		return nil, usagef("--signer %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// devOrigin names the checkpoints of an engine that runs with --dev.
+const devOrigin = "localhost/iocredits-dev"
+
+// openSigner gives the engine's signer; nil: it signs nothing.
+func (c *serveCmd) openSigner(dir dataDir) (*signerKey, error) {
+	if c.Signer != "" {
+		return readSigner(c.Signer)
+	}
+	if !c.Dev {
+		return nil, nil
+	}
+	if _, err := os.Stat(dir.devSigner()); errors.Is(err, os.ErrNotExist) {
+		return createSigner(dir.devSigner(), devOrigin)
+	}
+	return readSigner(dir.devSigner())
+}
+
+// readVerifier takes a public key as text, or the file that has it.
+func readVerifier(key string) (note.Verifier, error) {
+	if content, err := os.ReadFile(key); err == nil {
+		key = strings.TrimSpace(string(content))
+	}
+	verifier, err := note.NewVerifier(key)
+	if err != nil {
+		return nil, usagef("--key %s is neither a public key nor a file that has one: %w", key, err)
+	}
+	return verifier, nil
+}

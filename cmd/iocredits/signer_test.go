@@ -1,0 +1,32 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestKeysCreateSigner(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "signer")
+	out, _, err := run(t, "keys", "create-signer", "--name", "example.org/credits", "--out", path)
+	require.NoError(t, err)
+	public, err := os.ReadFile(path + ".pub")
+	require.NoError(t, err)
+	require.Equal(t, out, string(public))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode())
+	s, err := readSigner(path)
+	require.NoError(t, err)
+	require.Equal(t, "example.org/credits", s.Name())
+	require.Equal(t, s.KeyHash(), s.verifier.KeyHash())
+
+	_, _, err = run(t, "keys", "create-signer", "--name", "example.org/credits", "--out", path)
+	require.ErrorContains(t, err, "exists", "a key is never overwritten")
+	_, _, err = run(t, "keys", "create-signer", "--name", "two words", "--out", path+"2")
+	require.ErrorContains(t, err, "--name")
+	_, err = readSigner(path + ".pub")
+	require.ErrorContains(t, err, "create-signer")
+}

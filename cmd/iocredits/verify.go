@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"iocredits/eventstore"
+	"iocredits/projections/audit"
+)
+
+type verifyCmd struct {
+	sourceFlags
+	Key     string `help:"Public key of the signer, or its file; get it from somebody else than the engine. Without it the one in --data is taken." placeholder:"KEY"`
+	Scratch string `help:"Where the read models are built anew, to be compared; needs as much room as they have. A temporary folder without it." placeholder:"DIR"`
+	NoViews bool   `help:"Leave out the read models."`
+}
+
+// errFindings is how a check that found something ends the program.
+var errFindings = errors.New("the check found something")
+
+// Run checks the whole log.
+func (c *verifyCmd) Run(ctx context.Context, m *Main) (err error) {
+	s, err := c.open(ctx, m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := c.verifier(s); err != nil {
+		return err
+	}
+	opts := audit.Options{
+		Logger: slog.New(slog.DiscardHandler), // what it would say are findings
+		Report: func(f audit.Finding) { fmt.Fprintln(m.Stdout, f) },
+	}
+	if c.NoViews {
+		s.Views = nil
+	}
+	if opts.Scratch, err = os.MkdirTemp(c.Scratch, "iocredits-verify-*"); err != nil {
+		return fmt.Errorf("scratch folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(opts.Scratch)) }()
+	phase, bar := "", newBar(m.Stderr, 1, "")
+	opts.Progress = func(now string, through, head eventstore.Position) {
+		if now != phase {
+			_ = bar.Exit()
+			phase, bar = now, newBar(m.Stderr, int(head), now)
+		}
+		_ = bar.Set(int(through))
+	}
+	began := time.Now()
+	summary, err := audit.Verify(ctx, s.Source, opts)
+	_ = bar.Exit()
+	if err != nil {
+		return err
+	}
+	c.print(m, s, summary, time.Since(began))
+	if summary.Findings > 0 {
+		return fmt.Errorf("%w: %d findings", errFindings, summary.Findings)
+	}
+	return nil
+}
+
+// verifier takes the key that was given, or the one beside the checkpoints.
+func (c *verifyCmd) verifier(s *evidence) (err error) {
+	key := c.Key
+	if key == "" {
+		key = s.dir.devSigner() + ".pub"
+		if _, err := os.Stat(key); err != nil {
+			return nil //nolint:nilerr // then signatures aren't checked, and print says so
+		}
+	}
+	s.Verifier, err = readVerifier(key)
+	return err
+}
+
+func (c *verifyCmd) print(m *Main, s *evidence, sum audit.Summary, took time.Duration) {
+	fmt.Fprintf(m.Stdout, "%d events of %d accounts up to position %d in %s, %.0f a second\n",
+		sum.Events, sum.Accounts, sum.Position, took.Round(time.Millisecond), float64(sum.Events)/took.Seconds())
+	fmt.Fprintf(m.Stdout, "tree         size %d root %s\n", sum.Head.Size, sum.Head.Root)
+	signatures := "signatures good"
+	if !sum.Signatures {
+		signatures = "signatures NOT CHECKED: no --key"
+	} else if c.Key == "" {
+		signatures += " by the key in --data: give --key to trust it"
+	}
+	fmt.Fprintf(m.Stdout, "checkpoints  %d, %s\n", sum.Checkpoints, signatures)
+	if sum.ViewsCompared {
+		fmt.Fprintf(m.Stdout, "read models  %d rows compared, up to position %d\n", sum.Rows, s.Views.Position())
+	} else {
+		fmt.Fprintln(m.Stdout, "read models  NOT COMPARED")
+	}
+	fmt.Fprintf(m.Stdout, "books        open by %s; customers have %s\n", sum.Totals.Open(), sum.Totals.Balance())
+	if sum.Findings == 0 {
+		fmt.Fprintln(m.Stdout, "no findings")
+	}
+}
+
+type diffCmd struct {
+	Account string `arg:"" help:"Account to check."`
+	sourceFlags
+}
+
+// Run folds one account afresh and compares it with every read model.
+func (c *diffCmd) Run(ctx context.Context, m *Main) (err error) {
+	s, err := c.open(ctx, m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	summary, err := audit.Diff(ctx, s.Source, c.Account, audit.Options{
+		Logger: slog.New(slog.DiscardHandler), Report: func(f audit.Finding) { fmt.Fprintln(m.Stdout, f) },
+	})
+	if err != nil {
+		return err
+	}
+	compared := fmt.Sprintf("%d rows of the read models compared", summary.Rows)
+	if !summary.ViewsCompared {
+		compared = "read models NOT COMPARED"
+	}
+	fmt.Fprintf(m.Stdout, "%d events, balance %s, %s\n", summary.Events, summary.Totals.Balance(), compared)
+	if summary.Findings > 0 {
+		return fmt.Errorf("%w: %d findings", errFindings, summary.Findings)
+	}
+	fmt.Fprintln(m.Stdout, "no findings")
+	return nil
+}

@@ -1,0 +1,75 @@
+package account
+
+import (
+	"fmt"
+
+	"iocredits/domain"
+)
+
+// Fault is a rule that a state breaks. The decider never makes one: an auditor
+// looks for them in a log that he doesn't trust.
+type Fault struct {
+	Rule            string
+	Expected, Found string
+}
+
+// Faults finds what must hold after every event. owed is the spending debt
+// before the event: to owe more needs an allowance that covers it.
+func (f *Figures) Faults(owed domain.Amount) (faults []Fault) {
+	for _, figure := range []struct {
+		name  string
+		value domain.Amount
+	}{
+		{"free promotional credits", f.FreePromotional},
+		{"free purchased credits", f.FreePurchased},
+		{"reserved promotional credits", f.HeldPromotional},
+		{"reserved purchased credits", f.HeldPurchased},
+		{"withdrawing", f.Withdrawing},
+		{"spending debt", f.SpendingDebt},
+		{"chargeback debt", f.ChargebackDebt},
+	} {
+		if figure.value < 0 {
+			faults = append(faults, Fault{figure.name + " are never below zero", "0 or more", figure.value.String()})
+		}
+	}
+	if limit := f.Allowance(); f.SpendingDebt > owed && f.Debt() > limit {
+		faults = append(faults, Fault{"nothing is spent beyond the allowance", "debt up to " + limit.String(), f.Debt().String()})
+	}
+	return faults
+}
+
+// Faults finds what must hold after every command: while anything is owed,
+// nothing unreserved is left (design.md rule 6).
+func (s *State) Faults() []Fault {
+	if free := s.FreePromotional + s.FreePurchased; s.Debt() > 0 && free > 0 {
+		return []Fault{{"while something is owed nothing unreserved is left", "0", free.String()}}
+	}
+	return nil
+}
+
+// LotFaults compares the figures with the lots and holds that they are sums of.
+func (s *State) LotFaults() (faults []Fault) {
+	same := func(rule string, lots, figure domain.Amount) {
+		if lots != figure {
+			faults = append(faults, Fault{rule, figure.String(), lots.String()})
+		}
+	}
+	free := map[Class]domain.Amount{}
+	for _, l := range s.Lots {
+		if l.Free <= 0 {
+			faults = append(faults, Fault{fmt.Sprintf("lot %d holds credits", l.ID), "above 0", l.Free.String()})
+		}
+		free[l.Class] += l.Free
+	}
+	same("promotional lots add up to the free promotional credits", free[Promotional], s.FreePromotional)
+	same("purchased lots add up to the free purchased credits", free[Purchased], s.FreePurchased)
+	held := map[Class]domain.Amount{}
+	for _, r := range s.Reservations {
+		for _, class := range []Class{Promotional, Purchased} {
+			held[class] += sumOf(r.Lots, class)
+		}
+	}
+	same("reservations add up to the reserved promotional credits", held[Promotional], s.HeldPromotional)
+	same("reservations add up to the reserved purchased credits", held[Purchased], s.HeldPurchased)
+	return faults
+}

@@ -1,0 +1,40 @@
+package keyring_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore/keyring"
+)
+
+func TestReadOnlyBesideAnEngine(t *testing.T) {
+	dir, ctx := t.TempDir(), context.Background()
+	engine, err := keyring.Open(dir, keyring.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, engine.Close()) }()
+	live := keyring.NewSealer(engine, 0)
+	sealed, err := live.Seal(ctx, "a", "a note")
+	require.NoError(t, err)
+
+	tool, err := keyring.OpenReadOnly(dir)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tool.Close()) }()
+	text, err := keyring.NewSealer(tool, 0).Open(ctx, "a", sealed)
+	require.NoError(t, err)
+	require.Equal(t, "a note", text)
+	_, err = keyring.NewSealer(tool, 0).Seal(ctx, "b", "another")
+	require.ErrorIs(t, err, keyring.ErrReadOnly)
+	require.ErrorIs(t, tool.Destroy(ctx, "a"), keyring.ErrReadOnly)
+
+	require.NoError(t, live.Destroy(ctx, "a"))
+	_, err = keyring.NewSealer(tool, 0).Open(ctx, "a", sealed)
+	require.Error(t, err, "what was destroyed since can't be read")
+	again, err := keyring.OpenReadOnly(dir)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, again.Close()) }()
+	text, err = keyring.NewSealer(again, 0).Open(ctx, "a", sealed)
+	require.NoError(t, err)
+	require.Equal(t, keyring.Erased, text)
+}

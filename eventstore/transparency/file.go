@@ -1,0 +1,177 @@
+package transparency
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"iocredits/eventstore"
+)
+
+// Signed is a checkpoint as it is kept.
+type Signed struct {
+	// At is when it was signed, by the signer's clock.
+	At time.Time `json:"at"`
+	// Position of the last event under it.
+	Position eventstore.Position `json:"position"`
+	Head
+	Checkpoint string `json:"checkpoint"`
+}
+
+// fileName within the folder: one JSON object a line, oldest first.
+const fileName = "checkpoints.ndjson"
+
+// File keeps signed checkpoints for ever. It only ever appends, and a checkpoint
+// is durable before anybody gets it.
+type File struct {
+	mu   sync.Mutex
+	f    *os.File
+	all  []place
+	last Signed
+	// failed: a write whose outcome is unknown. Nothing is appended after it.
+	failed error
+}
+
+// place is where a checkpoint stands: the file may have millions.
+type place struct {
+	size       uint64
+	start, end int64
+}
+
+// OpenFile opens the checkpoints in dir, which it makes (mode 0700) if need be.
+// A last line that a crash cut short was never given out, and is cut off.
+func OpenFile(dir string) (*File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("checkpoints: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, fileName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoints: %w", err)
+	}
+	c := &File{f: f}
+	end, err := scanSigned(f, func(s Signed, start, end int64) error {
+		c.all = append(c.all, place{s.Size, start, end})
+		c.last = s
+		return nil
+	})
+	if err == nil {
+		err = errors.Join(f.Truncate(end), f.Sync(), syncDir(dir), syncDir(filepath.Dir(dir)))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("checkpoints %s: %w", dir, err), f.Close())
+	}
+	return c, nil
+}
+
+// ReadFile yields the checkpoints in dir, oldest first, and writes nothing: for
+// a store that belongs to somebody else. No folder: no checkpoints.
+func ReadFile(dir string, visit func(Signed) error) error {
+	f, err := os.Open(filepath.Join(dir, fileName))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("checkpoints: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	_, err = scanSigned(f, func(s Signed, _, _ int64) error { return visit(s) })
+	return err
+}
+
+// scanSigned reads whole lines and gives where they end.
+func scanSigned(f io.Reader, visit func(s Signed, start, end int64) error) (int64, error) {
+	in := bufio.NewReader(f)
+	var at int64
+	for {
+		line, err := in.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return at, nil
+		}
+		if err != nil {
+			return at, fmt.Errorf("read checkpoints: %w", err)
+		}
+		var s Signed
+		if err := json.Unmarshal(bytes.TrimSuffix(line, []byte("\n")), &s, json.RejectUnknownMembers(true)); err != nil {
+			return at, fmt.Errorf("damaged checkpoint at byte %d: %w", at, err)
+		}
+		if err := visit(s, at, at+int64(len(line))); err != nil {
+			return at, err
+		}
+		at += int64(len(line))
+	}
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Append keeps a checkpoint, durably.
+func (c *File) Append(s Signed) error {
+	line, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encode checkpoint: %w", err)
+	}
+	line = append(line, '\n')
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed != nil {
+		return c.failed
+	}
+	start := int64(0)
+	if n := len(c.all); n > 0 {
+		start = c.all[n-1].end
+	}
+	_, err = c.f.WriteAt(line, start)
+	if err = errors.Join(err, c.f.Sync()); err != nil {
+		c.failed = fmt.Errorf("keep checkpoint: %w", err)
+		return c.failed
+	}
+	c.all = append(c.all, place{s.Size, start, start + int64(len(line))})
+	c.last = s
+	return nil
+}
+
+// Last is the newest checkpoint; false if there is none.
+func (c *File) Last() (Signed, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last, len(c.all) > 0
+}
+
+// Covering is the oldest checkpoint of a tree with at least size leaves; false
+// if there is none.
+func (c *File) Covering(size uint64) (Signed, bool, error) {
+	c.mu.Lock()
+	i := sort.Search(len(c.all), func(i int) bool { return c.all[i].size >= size })
+	if i == len(c.all) {
+		c.mu.Unlock()
+		return Signed{}, false, nil
+	}
+	at := c.all[i]
+	c.mu.Unlock()
+	line := make([]byte, at.end-at.start)
+	if _, err := c.f.ReadAt(line, at.start); err != nil {
+		return Signed{}, false, fmt.Errorf("read checkpoint: %w", err)
+	}
+	var s Signed
+	if err := json.Unmarshal(line, &s); err != nil {
+		return Signed{}, false, fmt.Errorf("damaged checkpoint of size %d: %w", at.size, err)
+	}
+	return s, true, nil
+}
+
+// Close closes the file.
+func (c *File) Close() error { return c.f.Close() }

@@ -1,0 +1,215 @@
+package transparency
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"iocredits/eventstore"
+)
+
+// Tree is the log's tree as the read models keep it.
+type Tree interface {
+	// TreeHead is the tree as it is now, and the position of its last event.
+	TreeHead(ctx context.Context) (Head, eventstore.Position, error)
+	// HeadAt is the tree as it was at a size. MUST: size <= the present one.
+	HeadAt(ctx context.Context, size uint64) (Head, error)
+	// WaitThrough returns once the tree has every event up to position.
+	WaitThrough(ctx context.Context, position eventstore.Position) error
+}
+
+// Options of a Notary. Store, Tree, File and Signer are required.
+type Options struct {
+	Store  eventstore.Store
+	Tree   Tree
+	File   *File
+	Signer note.Signer
+	// Verifier is of Signer's key: what was signed before is checked with it.
+	Verifier note.Verifier
+	Logger   *slog.Logger
+	Clock    func() time.Time
+	// MaxAge and MaxEvents bound how far the log may be ahead of the newest
+	// checkpoint.
+	MaxAge    time.Duration
+	MaxEvents uint64
+	// Look is how often the tree is looked at.
+	Look time.Duration
+}
+
+func (o *Options) defaults() {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.MaxAge == 0 {
+		o.MaxAge = time.Minute
+	}
+	if o.MaxEvents == 0 {
+		o.MaxEvents = 10_000
+	}
+	if o.Look == 0 {
+		o.Look = time.Second
+	}
+}
+
+// Errors of a Notary; compare with errors.Is.
+var (
+	// ErrRollback: the log ends before what was signed.
+	ErrRollback = errors.New("the log was rolled back behind a signed checkpoint")
+	// ErrFork: the log has another history than the one that was signed.
+	ErrFork = errors.New("the log differs from a signed checkpoint")
+)
+
+// Notary signs the tree. Invariant: every checkpoint that it signs is of a tree
+// that the one before it is a prefix of; if that can't be so, it signs nothing
+// more until a person has looked.
+type Notary struct {
+	opts Options
+
+	mu      sync.Mutex
+	checked bool
+	refused error
+	pending time.Time
+}
+
+// NewNotary makes a notary. It signs nothing before Run, or Sign.
+func NewNotary(opts Options) *Notary {
+	opts.defaults()
+	return &Notary{opts: opts}
+}
+
+// Check compares the newest checkpoint with the log. Errors: ErrRollback,
+// ErrFork, ErrSignature, after which this notary never signs; or ctx's, the
+// store's and the tree's, after which it may be asked again.
+func (n *Notary) Check(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.check(ctx)
+}
+
+func (n *Notary) check(ctx context.Context) error {
+	if n.checked || n.refused != nil {
+		return n.refused
+	}
+	last, exists := n.opts.File.Last()
+	if !exists {
+		n.checked = true
+		return nil
+	}
+	head, err := n.opts.Store.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("check the newest checkpoint: %w", err)
+	}
+	// A tree that is being rebuilt is short for a while; only the whole log tells.
+	if err := n.opts.Tree.WaitThrough(ctx, min(head, last.Position)); err != nil {
+		return fmt.Errorf("check the newest checkpoint: %w", err)
+	}
+	now, _, err := n.opts.Tree.TreeHead(ctx)
+	if err != nil {
+		return fmt.Errorf("check the newest checkpoint: %w", err)
+	}
+	signed, err := OpenCheckpoint(last.Checkpoint, n.opts.Verifier)
+	switch {
+	case err != nil:
+		n.refused = fmt.Errorf("newest checkpoint: %w", err)
+	case signed != last.Head:
+		n.refused = fmt.Errorf("newest checkpoint: %w: it says size %d, its record %d", ErrSignature, signed.Size, last.Size)
+	case head < last.Position || now.Size < signed.Size:
+		n.refused = fmt.Errorf("%w: signed at size %d, position %d; the log has size %d, position %d",
+			ErrRollback, signed.Size, last.Position, now.Size, head)
+	default:
+		was, err := n.opts.Tree.HeadAt(ctx, signed.Size)
+		if err != nil {
+			return fmt.Errorf("check the newest checkpoint: %w", err)
+		}
+		if was.Root != signed.Root {
+			n.refused = fmt.Errorf("%w: at size %d the signed root is %s, the log's %s", ErrFork, signed.Size, signed.Root, was.Root)
+		}
+	}
+	n.checked = n.refused == nil
+	if n.refused != nil {
+		n.opts.Logger.Error("no checkpoint will be signed", "error", n.refused)
+	}
+	return n.refused
+}
+
+// Sign gives a checkpoint that covers every event up to position, signing one if
+// none does. It waits for the tree. Errors: as Check.
+func (n *Notary) Sign(ctx context.Context, position eventstore.Position) (Signed, error) {
+	if err := n.opts.Tree.WaitThrough(ctx, position); err != nil {
+		return Signed{}, fmt.Errorf("sign: %w", err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.check(ctx); err != nil {
+		return Signed{}, err
+	}
+	head, at, err := n.opts.Tree.TreeHead(ctx)
+	if err != nil {
+		return Signed{}, fmt.Errorf("sign: %w", err)
+	}
+	if last, exists := n.opts.File.Last(); exists && last.Size >= head.Size {
+		return last, nil
+	}
+	checkpoint, err := Sign(head, n.opts.Signer)
+	if err != nil {
+		return Signed{}, err
+	}
+	s := Signed{At: n.opts.Clock().UTC(), Position: at, Head: head, Checkpoint: checkpoint}
+	if err := n.opts.File.Append(s); err != nil {
+		return Signed{}, err
+	}
+	n.pending = time.Time{}
+	return s, nil
+}
+
+// Run signs until ctx ends: whenever the oldest event without a checkpoint is
+// MaxAge old, or there are MaxEvents of them.
+func (n *Notary) Run(ctx context.Context) {
+	ticker := time.NewTicker(n.opts.Look)
+	defer ticker.Stop()
+	for {
+		if err := n.Step(ctx); err != nil && ctx.Err() == nil {
+			n.opts.Logger.Warn("no checkpoint", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Step looks once, and signs if it is time.
+func (n *Notary) Step(ctx context.Context) error {
+	if err := n.Check(ctx); err != nil {
+		return err
+	}
+	head, _, err := n.opts.Tree.TreeHead(ctx)
+	if err != nil {
+		return err
+	}
+	last, _ := n.opts.File.Last()
+	if head.Size <= last.Size {
+		return nil
+	}
+	n.mu.Lock()
+	now := n.opts.Clock()
+	if n.pending.IsZero() {
+		n.pending = now
+	}
+	due := head.Size-last.Size >= n.opts.MaxEvents || now.Sub(n.pending) >= n.opts.MaxAge-n.opts.Look
+	n.mu.Unlock()
+	if !due {
+		return nil
+	}
+	_, err = n.Sign(ctx, eventstore.BeforeFirst)
+	return err
+}

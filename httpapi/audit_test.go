@@ -1,0 +1,235 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/note"
+
+	"iocredits/domain"
+	"iocredits/eventstore/transparency"
+	"iocredits/httpapi"
+)
+
+// newAudit gives a rig a signer.
+func (r *rig) newAudit(logger *slog.Logger) *httpapi.Audit {
+	r.t.Helper()
+	private, public, err := transparency.GenerateKey(rand.Reader, "example.org/credits")
+	require.NoError(r.t, err)
+	signer, err := note.NewSigner(private)
+	require.NoError(r.t, err)
+	r.verifier, err = note.NewVerifier(public)
+	require.NoError(r.t, err)
+	file, err := transparency.OpenFile(r.t.TempDir())
+	require.NoError(r.t, err)
+	r.t.Cleanup(func() { _ = file.Close() })
+	return &httpapi.Audit{
+		Checkpoints: file, PublicKey: public,
+		Notary: transparency.NewNotary(transparency.Options{
+			Store: r.store, Tree: r.views, File: file, Signer: signer, Verifier: r.verifier, Clock: r.clock.Now, Logger: logger,
+		}),
+	}
+}
+
+// trade gives an account some past.
+func (r *rig) trade(acct string) {
+	r.t.Helper()
+	r.fund(acct, "100")
+	for i := range 6 {
+		r.must(post("service", "/v1/accounts/"+acct+"/deductions", "d"+strconv.Itoa(i), `{"amount":"3","service":"vm","reference":"r","description":"a note"}`))
+	}
+}
+
+func (r *rig) checkpoint() (transparency.Head, map[string]any) {
+	r.t.Helper()
+	body := r.must(get("auditor", "/v1/audit/checkpoint")).Body
+	head, err := transparency.OpenCheckpoint(body["checkpoint"].(string), r.verifier)
+	require.NoError(r.t, err)
+	require.EqualValues(r.t, head.Size, body["size"])
+	require.Equal(r.t, head.Root.String(), body["root"])
+	return head, body
+}
+
+func TestCheckpointSignsAtOnce(t *testing.T) {
+	r := newRig(t, nil)
+	r.trade("demo-1")
+	head, first := r.checkpoint()
+	require.EqualValues(t, 7, head.Size)
+	_, again := r.checkpoint()
+	require.Equal(t, first, again, "one is enough while nothing happens")
+	r.fund("demo-2", "1")
+	head, _ = r.checkpoint()
+	require.EqualValues(t, 8, head.Size)
+
+	text := r.must(call{as: "auditor", method: "GET", path: "/v1/audit/checkpoint", header: http.Header{"Accept": {"text/plain"}}}).Text
+	require.True(t, strings.HasPrefix(text, "example.org/credits\n8\n"), text)
+}
+
+// TestReceiptFromTheAPI: what the route answers is the file that is checked offline.
+func TestReceiptFromTheAPI(t *testing.T) {
+	r := newRig(t, nil)
+	r.trade("demo-1")
+	text := r.must(get("auditor", "/v1/audit/proofs/inclusion?account=demo-1&revision=4")).Text
+	receipt, err := transparency.ParseReceipt([]byte(text))
+	require.NoError(t, err)
+	head, err := receipt.Verify(r.verifier)
+	require.NoError(t, err)
+	require.EqualValues(t, 7, head.Size)
+	id := receipt.ID.String()
+	require.Equal(t, text, r.must(get("auditor", "/v1/audit/proofs/inclusion?account=demo-1&transaction_id="+id)).Text)
+	r.fund("demo-2", "1")
+	r.checkpoint()
+	require.Equal(t, text, r.must(get("auditor", "/v1/audit/proofs/inclusion?account=demo-1&revision=4")).Text, "for ever the same")
+
+	const path = "/v1/audit/proofs/inclusion?account=demo-1"
+	r.refused(404, "unknown-transaction", get("auditor", path+"&revision=77"))
+	r.refused(404, "unknown-transaction", get("auditor", "/v1/audit/proofs/inclusion?account=demo-2&transaction_id="+id))
+	r.refused(422, "field-invalid", get("auditor", path))
+	r.refused(422, "field-invalid", get("auditor", path+"&revision=1&transaction_id="+id))
+}
+
+func TestConsistencyProof(t *testing.T) {
+	r := newRig(t, nil)
+	r.trade("demo-1")
+	earlier, _ := r.checkpoint()
+	r.trade("demo-2")
+	later, _ := r.checkpoint()
+	body := r.must(get("auditor", "/v1/audit/proofs/consistency?from=7")).Body
+	var hashes []transparency.Node
+	for _, text := range body["proof"].([]any) {
+		var n transparency.Node
+		require.NoError(t, n.UnmarshalText([]byte(text.(string))))
+		hashes = append(hashes, n)
+	}
+	require.NoError(t, transparency.VerifyConsistency(earlier, later, hashes))
+	require.Equal(t, earlier.Root.String(), body["from"].(map[string]any)["root"])
+	require.Equal(t, later.Root.String(), body["to"].(map[string]any)["root"])
+	earlier.Root[0] ^= 1
+	require.Error(t, transparency.VerifyConsistency(earlier, later, hashes))
+	r.refused(422, "field-invalid", get("auditor", "/v1/audit/proofs/consistency?from=7&to=99"))
+	r.refused(422, "field-invalid", get("auditor", "/v1/audit/proofs/consistency?from=9&to=8"))
+}
+
+func TestTrialBalanceRoute(t *testing.T) {
+	r := newRig(t, nil)
+	r.trade("demo-1")
+	r.trade("demo-2")
+	body := r.must(get("auditor", "/v1/audit/trial-balance")).Body
+	require.Equal(t, body["debit"], body["credit"])
+	require.Equal(t, "200", body["debit"])
+	require.Equal(t, "164", body["customers"])
+	accounts := map[string]any{}
+	for _, line := range body["accounts"].([]any) {
+		l := line.(map[string]any)
+		accounts[l["account"].(string)] = l["debit"].(string) + " " + l["credit"].(string)
+	}
+	require.Equal(t, "0 36", accounts["revenue:vm"])
+	require.Equal(t, "200 0", accounts["assets:clearing:provider"])
+}
+
+func TestJournalPages(t *testing.T) {
+	r := newRig(t, nil)
+	r.trade("demo-1")
+	var positions []float64
+	path := "/v1/audit/journal?limit=3"
+	for path != "" {
+		body := r.must(get("auditor", path)).Body
+		for _, item := range body["items"].([]any) {
+			entry := item.(map[string]any)
+			positions = append(positions, entry["position"].(float64))
+			sum := domain.Amount(0)
+			for _, p := range entry["postings"].([]any) {
+				amount, err := domain.ParseSignedAmount("amount", p.(map[string]any)["amount"].(string))
+				require.NoError(t, err)
+				sum += amount
+			}
+			require.Zero(t, sum)
+		}
+		next, _ := body["next_cursor"].(string)
+		if path = ""; next != "" {
+			path = "/v1/audit/journal?limit=3&cursor=" + next
+		}
+	}
+	require.Equal(t, []float64{1, 2, 3, 4, 5, 6, 7}, positions)
+	r.fund("demo-2", "1")
+	later := r.must(get("auditor", "/v1/audit/journal?from=8")).Body["items"].([]any)
+	require.Len(t, later, 1, "what came later is behind the last position")
+	r.refused(422, "field-invalid", get("auditor", "/v1/audit/journal?cursor=x"))
+}
+
+func TestVerifyRoute(t *testing.T) {
+	r := newRig(t, nil)
+	r.trade("demo-1")
+	body := r.must(get("auditor", "/v1/audit/verify/demo-1")).Body
+	require.Empty(t, body["findings"])
+	require.EqualValues(t, 7, body["events"])
+	require.Greater(t, body["rows"], 7.0)
+	r.refused(404, "unknown-account", get("auditor", "/v1/audit/verify/nobody"))
+}
+
+func TestWithoutASignerNothingIsSigned(t *testing.T) {
+	r := newRig(t, func(p *parts) { p.server.Audit = nil })
+	r.trade("demo-1")
+	r.refused(503, "unavailable", get("auditor", "/v1/audit/checkpoint"))
+	r.refused(503, "unavailable", get("auditor", "/v1/audit/proofs/inclusion?account=demo-1&revision=0"))
+	require.Equal(t, 200, r.do(get("auditor", "/v1/audit/verify/demo-1")).Status)
+}
+
+// TestPastBalance: both times in one query, and what neither of them changes.
+func TestPastBalance(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	r.clock.move(3600e9)
+	r.must(post("service", "/v1/accounts/demo-1/deductions", "d", `{"amount":"10","service":"vm"}`))
+	r.clock.move(3600e9)
+	r.must(post("service", "/v1/accounts/demo-1/deductions", "late", `{"amount":"5","service":"vm","effective_at":"2026-03-01T12:30:00Z"}`))
+	const path = "/v1/accounts/demo-1/balance?"
+	for query, want := range map[string]string{
+		"known_at=2026-03-01T13:30:00Z":                               "90",
+		"as_of=2026-03-01T13:30:00Z":                                  "85",
+		"as_of=2026-03-01T12:45:00Z":                                  "95",
+		"as_of=2026-03-01T12:45:00Z&known_at=2026-03-01T13:30:00Z":    "100",
+		"as_of=2026-03-01T11:00:00Z":                                  "0",
+		"known_at=2026-03-01T11:00:00Z":                               "0",
+		"as_of=2030-01-01T00:00:00Z&known_at=2026-03-01T13:59:59.99Z": "90",
+	} {
+		require.Equal(t, want, r.must(get("customer:demo-1", path+query)).Body["balance"], query)
+	}
+	require.Equal(t, "100", r.must(get("customer:demo-1", path+"known_at=2026-03-01T12:59:00Z")).Body["balance"])
+	r.refused(422, "field-invalid", get("customer:demo-1", path+"known_at=2026-03-01T12:59:00Z&consistency=strong"))
+	items := r.must(get("customer:demo-1", "/v1/accounts/demo-1/transactions?as_of=2026-03-01T12:45:00Z")).Body["items"].([]any)
+	require.Len(t, items, 2)
+	items = r.must(get("customer:demo-1", "/v1/accounts/demo-1/transactions?as_of=2026-03-01T12:45:00Z&known_at=2026-03-01T13:30:00Z")).Body["items"].([]any)
+	require.Len(t, items, 1)
+}
+
+// TestForgetRoute: text reads [erased], and the receipt of before still holds.
+func TestForgetRoute(t *testing.T) {
+	r := newRig(t, nil)
+	r.trade("demo-1")
+	receipt := r.must(get("auditor", "/v1/audit/proofs/inclusion?account=demo-1&revision=4")).Text
+	events := r.must(get("auditor", "/v1/accounts/demo-1/events")).Text
+	long := post("admin", "/v1/accounts/demo-1/forget", "", `{"reason":"`+strings.Repeat("x", 201)+`"}`)
+	long.wrong = true
+	r.refused(422, "field-invalid", long)
+	r.refused(404, "unknown-account", post("admin", "/v1/accounts/nobody/forget", "", `{"reason":"case 7"}`))
+	require.NotContains(t, r.must(get("support", "/v1/accounts/demo-1/transactions")).Text, "[erased]")
+	r.must(post("admin", "/v1/accounts/demo-1/forget", "", `{"reason":"case 7"}`))
+	text := r.must(get("support", "/v1/accounts/demo-1/transactions")).Text
+	require.NotContains(t, text, "a note")
+	require.Equal(t, 6, strings.Count(text, "[erased]"))
+	after := r.must(get("auditor", "/v1/accounts/demo-1/events")).Text
+	require.True(t, strings.HasPrefix(after, events[:bytes.LastIndexByte([]byte(events), ']')]), "what was recorded stays byte for byte")
+	require.Contains(t, after, `"type":"account-forgotten"`)
+	parsed, err := transparency.ParseReceipt([]byte(receipt))
+	require.NoError(t, err)
+	_, err = parsed.Verify(r.verifier)
+	require.NoError(t, err)
+	require.Empty(t, r.must(get("auditor", "/v1/audit/verify/demo-1")).Body["findings"])
+}

@@ -1,0 +1,168 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/eventstore"
+	"iocredits/eventstore/transparency"
+	"iocredits/httpapi/api"
+	"iocredits/projections"
+	"iocredits/projections/audit"
+)
+
+// sign gives a checkpoint over everything that is in the log at the call.
+// Refusal: unavailable, if log and checkpoints disagree: nothing is signed then,
+// and a person has to look.
+func (a *Audit) sign(ctx context.Context, store eventstore.Store) (transparency.Signed, error) {
+	head, err := store.Head(ctx)
+	if err != nil {
+		return transparency.Signed{}, err
+	}
+	signed, err := a.Notary.Sign(ctx, head)
+	for _, refused := range []error{transparency.ErrFork, transparency.ErrRollback, transparency.ErrSignature} {
+		if errors.Is(err, refused) {
+			return signed, domain.Refuse(domain.CodeUnavailable, "nothing is signed: %v", err)
+		}
+	}
+	return signed, err
+}
+
+// ProveInclusion is GET /v1/audit/proofs/inclusion: a receipt.
+func (h handlers) ProveInclusion(c echo.Context, params api.ProveInclusionParams) error {
+	k := callOf(c)
+	if err := domain.CheckID("account", params.Account); err != nil {
+		return err
+	}
+	if err := h.mustSign(); err != nil {
+		return err
+	}
+	event, err := h.eventOf(k.ctx, params)
+	if err != nil {
+		return err
+	}
+	receipt, err := h.receipt(k.ctx, event)
+	if err != nil {
+		return err
+	}
+	text, err := receipt.Encode()
+	if err != nil {
+		return err
+	}
+	return k.Blob(statusOK, jsonType[0], text)
+}
+
+// eventOf finds the event that is asked for, by its revision or by its id.
+func (s *Server) eventOf(ctx context.Context, params api.ProveInclusionParams) (eventstore.Recorded, error) {
+	if (params.Revision == nil) == (params.TransactionId == nil) {
+		return eventstore.Recorded{}, domain.Refuse(domain.CodeFieldInvalid, "give revision or transaction_id").With("field", "revision")
+	}
+	if params.TransactionId == nil {
+		return audit.EventAt(ctx, s.opts.Store, params.Account, max(0, *params.Revision))
+	}
+	id := *params.TransactionId
+	revision, ours := domain.RevisionOf(id)
+	event, err := eventstore.Recorded{}, error(nil)
+	if ours {
+		event, err = audit.EventAt(ctx, s.opts.Store, params.Account, revision)
+	}
+	if err == nil && event.ID != id {
+		err = domain.Refuse(domain.CodeUnknownTransaction, "the account has no transaction %s", id).
+			With("field", "transaction_id").With("value", id.String())
+	}
+	return event, err
+}
+
+// receipt proves the event by the oldest checkpoint that covers it: of all who
+// ask for it, each gets the same. Without one it signs now.
+func (s *Server) receipt(ctx context.Context, event eventstore.Recorded) (receipt transparency.Receipt, err error) {
+	if err := s.waitFor(ctx, event.Position); err != nil {
+		return receipt, err
+	}
+	index, found := uint64(0), false
+	err = s.opts.Views.InTree(ctx, func(t projections.Tree) error {
+		index, found, err = t.LeafIndex(event.Position)
+		return err
+	})
+	if err != nil {
+		return receipt, err
+	}
+	if !found {
+		return receipt, errors.New("the tree has no leaf for an event of the log")
+	}
+	signed, covered, err := s.opts.Audit.Checkpoints.Covering(index + 1)
+	if err == nil && !covered {
+		signed, err = s.opts.Audit.sign(ctx, s.opts.Store)
+	}
+	if err != nil {
+		return receipt, err
+	}
+	var hashes []transparency.Node
+	err = s.opts.Views.InTree(ctx, func(t projections.Tree) error {
+		hashes, err = t.Inclusion(index, signed.Size)
+		return err
+	})
+	if err != nil {
+		return receipt, err
+	}
+	return transparency.NewReceipt(event, index, hashes, signed.Checkpoint)
+}
+
+// ProveConsistency is GET /v1/audit/proofs/consistency.
+func (h handlers) ProveConsistency(c echo.Context, params api.ProveConsistencyParams) error {
+	k := callOf(c)
+	if params.From < 1 {
+		return domain.Refuse(domain.CodeFieldInvalid, "from %d is below 1", params.From).With("field", "from")
+	}
+	from, to := uint64(params.From), uint64(0)
+	switch {
+	case params.To != nil && *params.To < 1:
+		return domain.Refuse(domain.CodeFieldInvalid, "to %d is below 1", *params.To).With("field", "to")
+	case params.To != nil:
+		to = uint64(*params.To)
+	default:
+		if err := h.mustSign(); err != nil {
+			return err
+		}
+		newest, _ := h.opts.Audit.Checkpoints.Last()
+		to = newest.Size
+	}
+	d := newDocument()
+	err := h.opts.Views.InTree(k.ctx, func(t projections.Tree) error { return d.consistency(t, from, to) })
+	if err != nil {
+		return err
+	}
+	k.send(statusOK, jsonType, d)
+	return nil
+}
+
+func (d *document) consistency(t projections.Tree, from, to uint64) error {
+	hashes, err := t.Consistency(from, to)
+	if err != nil {
+		return err
+	}
+	d.open()
+	for _, side := range []struct {
+		name string
+		size uint64
+	}{{"from", from}, {"to", to}} {
+		head, err := t.HeadAt(side.size)
+		if err != nil {
+			return err
+		}
+		d.object(side.name)
+		d.number("size", int64(head.Size))
+		d.text("root", head.Root.String())
+		d.close()
+	}
+	d.array("proof")
+	for _, n := range hashes {
+		d.item(n.String())
+	}
+	d.end()
+	d.close()
+	return nil
+}

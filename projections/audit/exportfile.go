@@ -1,0 +1,139 @@
+package audit
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"iocredits/eventstore"
+)
+
+// counted is a writer that knows what went through it.
+type counted struct {
+	to    io.Writer
+	hash  hash.Hash
+	bytes int64
+}
+
+func newCounted(to io.Writer) *counted { return &counted{to: to, hash: sha256.New()} }
+
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	_, _ = c.hash.Write(p[:n]) // never fails
+	c.bytes += int64(n)
+	return n, err
+}
+
+func (c *counted) fill(m *Manifest) {
+	m.Bytes, m.SHA256 = c.bytes, hex.EncodeToString(c.hash.Sum(nil))
+}
+
+// ManifestPath is where the manifest of a file is.
+func ManifestPath(path string) string { return path + ".manifest.json" }
+
+// ExportFile writes an export to a file, with its manifest beside it. If there is
+// one already it goes on: behind where it was cut short, or with what has
+// happened since. What is in the file is checked against the manifest first.
+func ExportFile(ctx context.Context, source Source, format, path string, progress func(through, head eventstore.Position)) (m Manifest, err error) {
+	to, err := newWriter(format)
+	if err != nil {
+		return m, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return m, fmt.Errorf("export: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	e := &export{Source: source, Manifest: Manifest{Format: format}, writer: to}
+	counted := newCounted(f)
+	if err := e.resume(ctx, f, path, counted); err != nil {
+		return m, fmt.Errorf("export to %s: %w", path, err)
+	}
+	e.out = bufio.NewWriterSize(counted, 1<<20)
+	e.keep = func() error {
+		counted.fill(&e.Manifest)
+		return errors.Join(f.Sync(), e.save(path))
+	}
+	if counted.bytes == 0 {
+		if err := to.begin(e.out); err != nil {
+			return m, err
+		}
+	}
+	e.Complete = false
+	if err := e.run(ctx, progress); err != nil {
+		return e.Manifest, fmt.Errorf("export to %s: %w", path, err)
+	}
+	e.Complete = true
+	return e.Manifest, e.keep()
+}
+
+// resume takes the file to where its manifest says that it is whole.
+func (e *export) resume(ctx context.Context, f *os.File, path string, counted *counted) error {
+	stored, err := os.ReadFile(ManifestPath(path))
+	if errors.Is(err, os.ErrNotExist) {
+		if info, err := f.Stat(); err != nil || info.Size() > 0 {
+			return errors.Join(err, errors.New("the file has content and no manifest: remove it, or choose another name"))
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var m Manifest
+	if err := json.Unmarshal(stored, &m); err != nil {
+		return fmt.Errorf("manifest: %w", err)
+	}
+	if m.Format != e.Format {
+		return fmt.Errorf("the file is an export as %s", m.Format)
+	}
+	counted.to = io.Discard
+	n, err := io.Copy(counted, io.LimitReader(f, m.Bytes))
+	if err != nil {
+		return err
+	}
+	read := m
+	counted.fill(&read)
+	if n != m.Bytes || read.SHA256 != m.SHA256 {
+		return fmt.Errorf("the first %d bytes have SHA-256 %s, the manifest says %s", n, read.SHA256, m.SHA256)
+	}
+	counted.to = f
+	if err := f.Truncate(m.Bytes); err != nil {
+		return err
+	}
+	if _, err := f.Seek(m.Bytes, io.SeekStart); err != nil {
+		return err
+	}
+	// What the writer remembers of the lines before is in the log.
+	err = e.each(ctx, m.First, m.Through, func(l Line) error { return e.writer.line(io.Discard, l) })
+	if err == nil && m.Complete {
+		err = e.writer.end(io.Discard)
+	}
+	e.Manifest = m
+	return err
+}
+
+func (e *export) save(path string) error {
+	b, err := json.Marshal(e.Manifest, jsontext.Multiline(true))
+	if err != nil {
+		return err
+	}
+	temporary := ManifestPath(path) + ".new"
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(b, '\n'))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temporary, ManifestPath(path))
+}

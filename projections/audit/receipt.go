@@ -1,0 +1,57 @@
+package audit
+
+import (
+	"context"
+
+	"iocredits/domain"
+	"iocredits/eventstore"
+	"iocredits/eventstore/transparency"
+)
+
+// Receipt makes the receipt of an event from what a source has. Errors:
+// CodeUnknownTransaction; CodeUnavailable if no signed checkpoint covers it yet.
+func Receipt(ctx context.Context, source Source, name string, revision int64) (transparency.Receipt, error) {
+	event, err := EventAt(ctx, source.Store, name, revision)
+	if err != nil {
+		return transparency.Receipt{}, err
+	}
+	uncovered := domain.Refuse(domain.CodeUnavailable, "no signed checkpoint covers revision %d of account %s yet", revision, name)
+	if source.Views == nil || source.Checkpoints == nil {
+		return transparency.Receipt{}, uncovered
+	}
+	tree, err := source.Views.Tree()
+	if err != nil {
+		return transparency.Receipt{}, err
+	}
+	index, found, err := tree.LeafIndex(event.Position)
+	if err != nil {
+		return transparency.Receipt{}, err
+	}
+	for signed, err := range source.Checkpoints {
+		if err != nil {
+			return transparency.Receipt{}, err
+		}
+		if !found || signed.Size <= index || signed.Size > tree.Size() {
+			continue
+		}
+		hashes, err := tree.Inclusion(index, signed.Size)
+		if err != nil {
+			return transparency.Receipt{}, err
+		}
+		return transparency.NewReceipt(event, index, hashes, signed.Checkpoint)
+	}
+	return transparency.Receipt{}, uncovered
+}
+
+// EventAt reads one event of an account. Error: CodeUnknownTransaction.
+func EventAt(ctx context.Context, store eventstore.Store, name string, revision int64) (eventstore.Recorded, error) {
+	for r, err := range store.ReadStream(ctx, eventstore.AccountStream(name), revision, eventstore.Forwards, 1) {
+		if err != nil {
+			return r, err
+		}
+		if r.Revision == revision {
+			return r, nil
+		}
+	}
+	return eventstore.Recorded{}, domain.Refuse(domain.CodeUnknownTransaction, "account %s has no event at revision %d", name, revision)
+}

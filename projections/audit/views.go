@@ -1,0 +1,133 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"iocredits/eventstore"
+	"iocredits/projections"
+)
+
+// views builds the read models anew up to where the given ones are, and compares
+// every byte.
+func (v *verification) views(ctx context.Context) error {
+	position := v.Views.Position()
+	if position == eventstore.BeforeFirst {
+		return nil // they have nothing yet: a crash took it, and the engine will make it again
+	}
+	if position > v.head {
+		v.report(Finding{
+			Check: CheckView, Revision: -1, Position: position, What: "position",
+			Expected: fmt.Sprintf("at most %d, where the log ends", v.head), Found: fmt.Sprint(position),
+		})
+		return nil
+	}
+	if v.Views.Format() != projections.CurrentFormat {
+		v.report(Finding{
+			Check: CheckView, Revision: -1, Position: position, What: "format",
+			Expected: projections.CurrentFormat, Found: v.Views.Format(),
+		})
+		return nil
+	}
+	built, err := build(ctx, prefix{Store: v.Store, end: position}, v.Source.Codec, vfs.Default, v.Scratch, v.Options, func(through, head eventstore.Position) {
+		v.Progress("read models", through, head)
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		v.report(Finding{Check: CheckView, Revision: -1, Position: position, What: "rebuild", Expected: "read models of this log", Found: err.Error()})
+		return nil
+	}
+	v.summary.ViewsCompared = true
+	return errors.Join(v.compareRows(built), built.Close())
+}
+
+// build makes the views of a log in a folder.
+func build(ctx context.Context, log eventstore.Store, codec *eventstore.Codec, fs vfs.FS, dir string, opts Options, progress projections.Progress) (*projections.Image, error) {
+	views, err := projections.Open(ctx, dir, projections.Options{Store: log, Codec: codec, FS: fs, Logger: opts.Logger})
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(views.RunToEnd(ctx, progress), views.Close()); err != nil {
+		return nil, err
+	}
+	image, _, err := projections.OpenImage(dir, fs, opts.Logger)
+	return image, err
+}
+
+// compareRows walks both databases in the order of their keys.
+func (v *verification) compareRows(built *projections.Image) error {
+	want, stopWant := iter.Pull2(built.Rows())
+	defer stopWant()
+	got, stopGot := iter.Pull2(v.Views.Rows())
+	defer stopGot()
+	w, werr, wok := want()
+	g, gerr, gok := got()
+	for wok || gok {
+		if err := errors.Join(werr, gerr); err != nil {
+			return err
+		}
+		order := bytes.Compare(w.Key, g.Key)
+		switch {
+		case !gok || wok && order < 0:
+			v.row(w, w.Text(), "no row")
+			w, werr, wok = want()
+			continue
+		case !wok || order > 0:
+			v.row(g, "no row", g.Text())
+			g, gerr, gok = got()
+			continue
+		case !bytes.Equal(w.Value, g.Value):
+			v.row(w, w.Text(), g.Text())
+		}
+		v.summary.Rows++
+		w, werr, wok = want()
+		g, gerr, gok = got()
+	}
+	return errors.Join(werr, gerr)
+}
+
+func (v *verification) row(r projections.Row, expected, found string) {
+	v.report(rowFinding(r, v.Views.Position(), expected, found))
+}
+
+func rowFinding(r projections.Row, at eventstore.Position, expected, found string) Finding {
+	f := Finding{Check: CheckView, What: r.Kind(), Account: r.Account(), Revision: -1, Position: at, Expected: expected, Found: found}
+	if revision, exists := r.Revision(); exists {
+		f.Revision = revision
+	}
+	return f
+}
+
+// prefix is a log that ends at a position.
+type prefix struct {
+	eventstore.Store
+	end eventstore.Position
+}
+
+func (p prefix) Head(context.Context) (eventstore.Position, error) { return p.end, nil }
+
+func (p prefix) Subscribe(ctx context.Context, after eventstore.Position) iter.Seq2[[]eventstore.Recorded, error] {
+	return func(yield func([]eventstore.Recorded, error) bool) {
+		for batch, err := range p.Store.Subscribe(ctx, after) {
+			n := len(batch)
+			for n > 0 && batch[n-1].Position > p.end {
+				n--
+			}
+			if err != nil || n > 0 {
+				if !yield(batch[:n], err) || err != nil {
+					return
+				}
+			}
+			if n < len(batch) {
+				return
+			}
+		}
+	}
+}

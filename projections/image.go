@@ -1,0 +1,252 @@
+package projections
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"iocredits/domain/journal"
+	"iocredits/eventstore"
+)
+
+// Image is the views' database as of one moment: a live engine's, a copy of it, or
+// a stopped one's. It is only ever read: an auditor holds it against the log.
+type Image struct {
+	db       pebble.Reader
+	end      func() error
+	position eventstore.Position
+	format   string
+}
+
+// CurrentFormat is what views of this version are written in.
+const CurrentFormat = format
+
+// OpenImage opens the views in dir. False if there are none.
+func OpenImage(dir string, fs vfs.FS, logger *slog.Logger) (*Image, bool, error) {
+	v := &Views{opts: Options{FS: fs, Logger: logger}, dir: dir}
+	number, err := v.readCurrent()
+	if err != nil || number == 0 {
+		return nil, false, err
+	}
+	cache := pebble.NewCache(32 << 20)
+	db, err := pebble.Open(v.generationDir(number), &pebble.Options{
+		FS: fs, Cache: cache, ReadOnly: true, FormatMajorVersion: pebble.FormatNewest, Logger: pebbleLogger{logger},
+	})
+	if err != nil {
+		cache.Unref()
+		return nil, false, fmt.Errorf("open read models %s: %w", dir, err)
+	}
+	i, err := newImage(db, func() error {
+		defer cache.Unref()
+		return db.Close()
+	})
+	return i, err == nil, err
+}
+
+func newImage(db pebble.Reader, end func() error) (*Image, error) {
+	c, err := readCheckpoint(db)
+	if err != nil {
+		return nil, errors.Join(err, end())
+	}
+	return &Image{db: db, end: end, position: c.Position, format: c.Format}, nil
+}
+
+// Image gives the views as of this moment, to be closed soon: it holds up a
+// rebuild that would replace them.
+func (v *Views) Image() (*Image, error) {
+	g, leave, err := v.enter()
+	if err != nil {
+		return nil, err
+	}
+	db := g.db.NewSnapshot()
+	return newImage(db, func() error {
+		defer leave()
+		return db.Close()
+	})
+}
+
+// Position is that of the last event in the views.
+func (i *Image) Position() eventstore.Position { return i.position }
+
+// Format is what the views are written in; empty: they have nothing.
+func (i *Image) Format() string { return i.format }
+
+// Close closes the image.
+func (i *Image) Close() error { return i.end() }
+
+// Row is one entry of the views, as bytes.
+type Row struct{ Key, Value []byte }
+
+// kinds names the rows for people.
+var kinds = map[byte]string{
+	checkpointKey: "checkpoint", balancePrefix: "balance", transactionPrefix: "transaction", namePrefix: "name",
+	lotPrefix: "lot", setDeadlinePrefix: "deadline", deadlinePrefix: "due", objectPrefix: "object", queuePrefix: "queue",
+	booksPrefix: "journal", companyKey: "trial-balance", milestonePrefix: "milestone", latePrefix: "late-entry",
+	nodePrefix: "tree", edgeKey: "tree-head",
+	noticePrefix: "notice", noticeIDPrefix: "notice-id", announcedPrefix: "expiry-announced", relatedPrefix: "related",
+}
+
+// Kind names the read model that the row is of.
+func (r Row) Kind() string {
+	if len(r.Key) == 0 {
+		return "unknown"
+	}
+	if kind, known := kinds[r.Key[0]]; known {
+		return kind
+	}
+	return fmt.Sprintf("%q", r.Key[:1])
+}
+
+// Text shows the value to a person.
+func (r Row) Text() string {
+	switch {
+	case len(r.Key) == 0:
+	case r.Key[0] == balancePrefix, r.Key[0] == milestonePrefix:
+		if record, err := decodeBalance(r.Value); err == nil {
+			return fmt.Sprintf("%+v", *record)
+		}
+	case r.Key[0] == transactionPrefix:
+		if t, err := decodeTransaction(r.Value); err == nil {
+			return fmt.Sprintf("%+v", t)
+		}
+	case r.Key[0] == booksPrefix, r.Key[0] == companyKey:
+		var books journal.Totals
+		if err := books.UnmarshalBinary(r.Value); err == nil {
+			return books.String()
+		}
+	}
+	for _, c := range r.Value {
+		if c < ' ' || c > '~' {
+			return fmt.Sprintf("%x", r.Value)
+		}
+	}
+	return string(r.Value)
+}
+
+// Account is whose row it is; empty: it is of all accounts together.
+func (r Row) Account() string {
+	if len(r.Key) == 0 {
+		return ""
+	}
+	rest := r.Key[1:]
+	switch r.Key[0] {
+	case checkpointKey, companyKey, nodePrefix, edgeKey:
+		return ""
+	case deadlinePrefix:
+		rest = rest[min(timeBytes, len(rest)):]
+	case queuePrefix:
+		for range 2 { // kind and status
+			_, rest, _ = bytes.Cut(rest, []byte{0})
+		}
+		rest = rest[min(timeBytes, len(rest)):]
+	}
+	name, _, _ := bytes.Cut(rest, []byte{0})
+	return string(name)
+}
+
+// Revision is that of the event which the row is about; false if it is about none.
+func (r Row) Revision() (int64, bool) {
+	if len(r.Key) < 9 {
+		return 0, false
+	}
+	switch r.Key[0] {
+	case transactionPrefix, milestonePrefix, latePrefix, lotPrefix:
+		return int64(binary.BigEndian.Uint64(r.Key[len(r.Key)-8:])), true
+	}
+	return 0, false
+}
+
+// Rows yields all rows in the order of their keys. A row is valid until the next.
+func (i *Image) Rows() iter.Seq2[Row, error] { return i.rows(nil, nil) }
+
+func (i *Image) rows(lower, upper []byte) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		it, err := i.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+		if err != nil {
+			yield(Row{}, err)
+			return
+		}
+		defer func() { _ = it.Close() }()
+		for ok := it.First(); ok; ok = it.Next() {
+			value, err := it.ValueAndErr()
+			if !yield(Row{it.Key(), value}, err) || err != nil {
+				return
+			}
+		}
+		if err := it.Error(); err != nil {
+			yield(Row{}, err)
+		}
+	}
+}
+
+// RowsOf yields the rows of one account. Those of lists over all accounts are
+// found by going through these lists, which have what is open only. Notices are
+// left out: what was seen of them is in another stream than the account's.
+func (i *Image) RowsOf(account string) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		for prefix := range kinds {
+			lower, upper := key(prefix, account), key(prefix, account)
+			upper[len(upper)-1]++
+			switch prefix {
+			case checkpointKey, companyKey, nodePrefix, edgeKey:
+				continue
+			case noticePrefix, noticeIDPrefix: // seen marks are events of another stream
+				continue
+			case balancePrefix, booksPrefix: // the name is the whole key
+				lower = lower[:len(lower)-1]
+				upper = append(append([]byte{}, lower...), 0)
+			case deadlinePrefix, queuePrefix:
+				lower, upper = []byte{prefix}, []byte{prefix + 1}
+			}
+			for row, err := range i.rows(lower, upper) {
+				if err == nil && row.Account() != account {
+					continue
+				}
+				if !yield(row, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Value reads the row of a key; false if there is none.
+func (i *Image) Value(key []byte) ([]byte, bool, error) {
+	value, err := lookup(i.db, key, func(value []byte) (*[]byte, error) {
+		copied := append([]byte{}, value...)
+		return &copied, nil
+	})
+	if err != nil || value == nil {
+		return nil, false, err
+	}
+	return *value, true, nil
+}
+
+// Copy puts a copy of the current views into dir, which must not exist: hard
+// links where the file system has them. OpenImage opens it.
+func (v *Views) Copy(dir string) error {
+	g, leave, err := v.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := v.opts.FS.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("copy read models: %w", err)
+	}
+	to := &Views{opts: v.opts, dir: dir}
+	// There is no WAL: what isn't flushed would not be in the copy.
+	err = errors.Join(g.db.Flush(), g.db.Checkpoint(to.generationDir(1)))
+	if err == nil {
+		err = to.writeCurrent(1)
+	}
+	if err != nil {
+		return fmt.Errorf("copy read models to %s: %w", dir, err)
+	}
+	return nil
+}
