@@ -71,5 +71,12 @@ func (s *State) LotFaults() (faults []Fault) {
 	}
 	same("reservations add up to the reserved promotional credits", held[Promotional], s.HeldPromotional)
 	same("reservations add up to the reserved purchased credits", held[Purchased], s.HeldPurchased)
+	withdrawing, promotional := domain.Amount(0), domain.Amount(0)
+	for _, w := range s.Withdrawals {
+		withdrawing += sum(w.Lots)
+		promotional += sumOf(w.Lots, Promotional)
+	}
+	same("withdrawals add up to what is being withdrawn", withdrawing, s.Withdrawing)
+	same("no withdrawal holds promotional credits", promotional, 0)
 	return faults
 }
