@@ -16,6 +16,9 @@ import (
 // answer waits for it, but not for long.
 func (h handlers) StartPurchase(c echo.Context, _ api.Account, _ api.StartPurchaseParams) error {
 	k := callOf(c)
+	if h.opts.ReadWebhook == nil {
+		return domain.Refuse(domain.CodeUnavailable, "no payment provider is set up: nobody can buy")
+	}
 	var request api.PurchaseRequest
 	if err := k.decode(&request); err != nil {
 		return err
