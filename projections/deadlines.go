@@ -203,6 +203,9 @@ func (v *Views) ExpiringLots(ctx context.Context, from, until time.Time, visit f
 		lot.Amount, failed = lookup(g.db, key(lotPrefix, name, id...), func(b []byte) (domain.Amount, error) {
 			return domain.Amount(binary.BigEndian.Uint64(b)), nil
 		})
+		if lot.Amount == 0 {
+			return failed == nil // spent since this look began
+		}
 		return failed == nil && visit(name, lot)
 	})
 	return errors.Join(err, failed)

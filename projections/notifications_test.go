@@ -66,3 +66,20 @@ func TestExpiringLots(t *testing.T) {
 	check(r.views)
 	require.Equal(t, []string{"a 5"}, expiring(7*24*time.Hour))
 }
+
+// TestALotSpentWhileOthersAreTold: nobody is told that nothing will expire.
+func TestALotSpentWhileOthersAreTold(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	defer r.close()
+	r.do("a", "k1", account.GrantIncentive{Amount: 5 * credit, ExpiresAt: start.Add(24 * time.Hour)})
+	r.do("b", "k2", account.GrantIncentive{Amount: 7 * credit, ExpiresAt: start.Add(48 * time.Hour)})
+	r.toEnd()
+	var found []string
+	require.NoError(t, r.views.ExpiringLots(bg, start, start.Add(72*time.Hour), func(name string, lot account.ExpiryAnnounced) bool {
+		found = append(found, name+" "+lot.Amount.String())
+		r.do("b", "k3", account.Deduct{Amount: 7 * credit, Service: "ray", Reference: "r"})
+		r.toEnd()
+		return true
+	}))
+	require.Equal(t, []string{"a 5"}, found)
+}

@@ -171,6 +171,10 @@ func (w *worker) findReplay(ctx context.Context, g *group, a *answer) error {
 		return fmt.Errorf("account %s has no revision %d, where command %q should be", w.account, revision, req.CommandID)
 	}
 	first := facts[0].Meta.Command
+	if revision > g.expected && first.ID != req.CommandID {
+		// The event that the read model has there is another engine's, not this group's.
+		return &eventstore.ConflictError{Stream: w.stream, Expected: g.expected, Actual: revision}
+	}
 	if first.Fingerprint != req.Fingerprint {
 		return domain.Refuse(domain.CodeIdempotencyKeyReused, "the Idempotency-Key was used before for another request").
 			With("revision", strconv.FormatInt(revision, 10))

@@ -3,12 +3,16 @@ package ledger_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/eventstore"
 	"iocredits/eventstore/ledger"
 )
 
@@ -91,6 +95,67 @@ func TestTwoEnginesRace(t *testing.T) {
 	require.EqualValues(t, 1000-keys, credits(t, r.Ledger, "a"))
 	require.EqualValues(t, 1000-keys, credits(t, other, "a"))
 	require.Len(t, r.facts("a"), 1+keys)
+}
+
+// TestAKeyAtAPlaceThatAnotherCommandHas: the read model knows of a key at a
+// revision which, in the group that is being decided, is the middle of another
+// command that asked for the same. It is a conflict, and then a replay.
+func TestAKeyAtAPlaceThatAnotherCommandHas(t *testing.T) {
+	var meanwhile atomic.Pointer[func()]
+	r := newRig(t, func(o *ledger.Options) {
+		o.Shared = true
+		now := o.Clock
+		o.Clock = func() time.Time {
+			if f := meanwhile.Swap(nil); f != nil {
+				(*f)()
+			}
+			return now()
+		}
+	})
+	other := ledger.New(r.opts)
+	t.Cleanup(func() { _ = other.Close(context.Background()) })
+	ctx := context.Background()
+	same := func(key string, do account.Action) ledger.Request {
+		req := command("a", key, do)
+		req.Fingerprint = "same"
+		return req
+	}
+	first := command("a", "k1", grant(10))
+	entered, queued := make(chan struct{}), make(chan struct{})
+	first.Inspect = func(*account.State, []eventstore.Fact) { close(entered); <-queued }
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = r.Execute(ctx, first) })
+	<-entered
+	deploy := same("k2", account.StartDeployment{Deployment: "d", Service: domain.ServiceRay, HourlyPrice: rate(t, "1"), Hours: 1})
+	again := same("k4", spend(1))
+	again.Inspect = func(*account.State, []eventstore.Fact) {}
+	var out []ledger.Outcome
+	wg.Go(func() { out = r.ExecuteBatch(ctx, []ledger.Request{deploy, again}) })
+	require.Eventually(t, func() bool { return r.QueueDepth() == 3 }, 10*time.Second, time.Millisecond)
+	write := func() {
+		for _, req := range []ledger.Request{command("a", "k3", spend(1)), same("k4", spend(1))} {
+			_, err := other.Execute(ctx, req)
+			assert.NoError(t, err)
+		}
+		head, err := r.store.Head(ctx)
+		assert.NoError(t, err)
+		r.names.advance(head)
+	}
+	meanwhile.Store(&write) // runs while the deployment is being decided
+	close(queued)
+	wg.Wait()
+	require.NoError(t, out[0].Err)
+	require.NoError(t, out[1].Err)
+	require.True(t, out[1].Result.Replayed)
+	require.EqualValues(t, 2, out[1].Result.Revision, "the other engine's")
+	require.EqualValues(t, 7, credits(t, r.Ledger, "a"))
+}
+
+func rate(t *testing.T, text string) domain.Rate {
+	t.Helper()
+	parsed, err := domain.ParseRate("hourly_price", text)
+	require.NoError(t, err)
+	return parsed
 }
 
 func credits(t *testing.T, on *ledger.Ledger, acct string) int64 {

@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"sync"
 	"time"
 
 	"iocredits/domain"
@@ -16,11 +18,23 @@ import (
 	"iocredits/eventstore"
 )
 
-// Writer appends to streams of notices. Safe for concurrent use.
+// Writer appends to streams of notices. Safe for concurrent use; MUST NOT be copied.
+//
+// Those who write to one account wait for each other here: a page that marks
+// all its notices as seen asks for many appends at once, of which one would win
+// each round and the rest run out of attempts. Other engines are met by conflicts.
 type Writer struct {
 	Store eventstore.Store
 	Codec *eventstore.Codec
 	Clock func() time.Time
+
+	turns [64]sync.Mutex
+}
+
+var turnSeed = maphash.MakeSeed()
+
+func (w *Writer) turn(name string) *sync.Mutex {
+	return &w.turns[maphash.String(turnSeed, name)%uint64(len(w.turns))]
 }
 
 // By is who makes an event happen.
@@ -43,6 +57,9 @@ func (w *Writer) AnnounceExpiry(ctx context.Context, name string, announced acco
 // if others were always there first; unavailable.
 func (w *Writer) append(ctx context.Context, name string, body domain.Event, by By) (eventstore.Position, error) {
 	stream := eventstore.NoticesStream(name)
+	turn := w.turn(name)
+	turn.Lock()
+	defer turn.Unlock()
 	for range maxAttempts {
 		end, err := w.end(ctx, stream)
 		if err != nil {

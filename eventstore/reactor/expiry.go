@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -38,33 +39,50 @@ func (o *Options) runAnnouncer(ctx context.Context) {
 // maxAnnounced bounds what one look collects.
 const maxAnnounced = 1_000
 
-// announce tells of every lot that is near enough now.
+// announce tells of every lot that is near enough now. An account that can't be
+// told holds up no other; where very many can't, trouble is general, and it
+// ends. Errors: those of such accounts, joined.
 func (o *Options) announce(ctx context.Context) error {
-	type found struct {
-		account string
-		lot     account.ExpiryAnnounced
-	}
+	failed := map[string]bool{}
+	var failures []error
 	for {
-		var lots []found
-		now := o.now()
-		err := o.Lots.ExpiringLots(ctx, now, now.Add(o.AnnounceBefore), func(name string, lot account.ExpiryAnnounced) bool {
-			lots = append(lots, found{name, lot})
-			return len(lots) < maxAnnounced
-		})
+		lots, err := o.expiring(ctx, failed)
 		if err != nil || len(lots) == 0 {
-			return err
+			return errors.Join(append(failures, err)...)
 		}
 		last := eventstore.BeforeFirst
 		for _, f := range lots {
+			if failed[f.account] {
+				continue
+			}
 			position, err := o.Announce.AnnounceExpiry(ctx, f.account, f.lot)
 			if err != nil {
-				return fmt.Errorf("announce the expiry of lot %d of %s: %w", f.lot.Lot, f.account, err)
+				failed[f.account] = true
+				failures = append(failures, fmt.Errorf("announce the expiry of lot %d of %s: %w", f.lot.Lot, f.account, err))
 			}
 			last = max(last, position)
 		}
 		// Before the next look the read model has to know of these.
 		if err := o.Lots.WaitThrough(ctx, last); err != nil {
-			return err
+			return errors.Join(append(failures, err)...)
 		}
 	}
+}
+
+// expiringLot is a lot and whose it is.
+type expiringLot struct {
+	account string
+	lot     account.ExpiryAnnounced
+}
+
+// expiring lists lots that are near enough now, without those of some accounts.
+func (o *Options) expiring(ctx context.Context, without map[string]bool) (lots []expiringLot, err error) {
+	now := o.now()
+	err = o.Lots.ExpiringLots(ctx, now, now.Add(o.AnnounceBefore), func(name string, lot account.ExpiryAnnounced) bool {
+		if !without[name] {
+			lots = append(lots, expiringLot{name, lot})
+		}
+		return len(lots) < maxAnnounced
+	})
+	return lots, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"iocredits/domain"
@@ -30,37 +31,39 @@ func newCashier(opts Options) *cashier {
 
 func (c *cashier) run(ctx context.Context) {
 	defer c.tries.wait()
-	reconcile := time.NewTimer(0)
-	defer reconcile.Stop()
+	// Beside the links: a customer waits for one, and a provider that is slow to
+	// tell of payments must not hold them up.
+	var reconciling sync.WaitGroup
+	defer reconciling.Wait()
+	reconciling.Go(func() { c.reconcileAgain(ctx) })
 	for ctx.Err() == nil {
 		if err := c.makeLinks(ctx); err != nil && ctx.Err() == nil {
 			c.opts.Logger.Warn("purchases without a payment link can't be listed", "error", err)
 		}
-		recheck := time.NewTimer(c.opts.Recheck)
-		select {
-		case <-reconcile.C:
-			if err := c.reconcile(ctx); err != nil && ctx.Err() == nil {
-				c.opts.Logger.Warn("payments not reconciled in full", "error", err)
-			}
-			reconcile.Reset(c.opts.ReconcileEvery)
-		case <-c.opts.Purchases.PurchasesChanged():
-		case <-c.tries.ended:
-		case <-recheck.C:
-		case <-ctx.Done():
+		sleep(ctx, c.opts.Recheck, c.opts.Purchases.PurchasesChanged(), c.tries.ended)
+	}
+}
+
+func (c *cashier) reconcileAgain(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := c.reconcile(ctx); err != nil && ctx.Err() == nil {
+			c.opts.Logger.Warn("payments not reconciled in full", "error", err)
 		}
-		recheck.Stop()
+		sleep(ctx, c.opts.ReconcileEvery, nil, nil)
 	}
 }
 
 // makeLinks begins a try at every purchase that lacks a link and isn't busy.
 func (c *cashier) makeLinks(ctx context.Context) error {
 	var lacking []string
+	room := c.tries.room()
 	err := c.each(ctx, account.PurchaseIsAwaiting, time.Time{}, func(p OpenPurchase) error {
 		if len(p.Links) > 0 {
 			return nil
 		}
 		lacking = append(lacking, p.name())
-		if !c.tries.busy(p.name()) && c.tries.room() > 0 {
+		if room > 0 && !c.tries.busy(p.name()) {
+			room--
 			c.tries.begin(ctx, p.name(), func() error { return c.makeLink(ctx, p) })
 		}
 		return nil
@@ -85,7 +88,9 @@ func (c *cashier) makeLink(ctx context.Context, p OpenPurchase) error {
 	attempt := p.Attempts + 1
 	err := c.execute(ctx, p.Account, account.RequestLink{Purchase: p.ID, Attempt: attempt})
 	if domain.IsCode(err, domain.CodeWrongStatus) || domain.IsCode(err, domain.CodeConflict) {
-		return nil // it ended, or another engine is at it: the read model will tell
+		// It ended, or another engine is at it. Until the read model tells it
+		// would be tried again at once.
+		return c.opts.Purchases.WaitThrough(ctx, c.opts.Ledger.AckedAny())
 	}
 	if err != nil {
 		return err

@@ -47,12 +47,14 @@ func (t *tries) wait() { t.group.Wait() }
 // room is how many more may be tried. Where very many rest, trouble is general
 // (a full disk): then one at a time finds out whether it has passed.
 func (t *tries) room() int {
-	if t.crowded() {
-		return 1
-	}
+	crowded := t.crowded()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.opts.Parallel - t.underWay
+	room := t.opts.Parallel - t.underWay
+	if crowded {
+		room = min(room, 1)
+	}
+	return room
 }
 
 func (t *tries) crowded() bool {
