@@ -67,6 +67,8 @@ type generation struct {
 	// checkpoint and balances belong to the goroutine that follows the log.
 	checkpoint checkpoint
 	balances   balanceCache
+	// names knows which names were certainly not claimed.
+	names *nameFilter
 	// visible is held from the commit of a batch until its position is published,
 	// and by a swap, after which there is no commit. Readers see a batch as soon
 	// as it is committed: a swap to views that lack it would take it from them.
@@ -182,7 +184,7 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	opts.EnsureDefaults()
-	g := &generation{number: number, dir: v.generationDir(number), free: cache.Unref, checkpoint: checkpoint{Format: format}}
+	g := &generation{number: number, dir: v.generationDir(number), free: cache.Unref, checkpoint: checkpoint{Format: format}, names: newNameFilter()}
 	db, err := pebble.Open(g.dir, opts)
 	if err != nil {
 		cache.Unref()
@@ -198,6 +200,17 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 	}
 	if stored.Format != "" {
 		g.checkpoint = stored
+	}
+	g.users.Add(1)
+	err = g.names.load(g.retired, db, func(err error) {
+		if err != nil {
+			v.opts.Logger.Warn("names are looked up on the disk until the next start", "error", err)
+		}
+		g.users.Done()
+	})
+	if err != nil {
+		g.users.Done()
+		return nil, errors.Join(err, g.close())
 	}
 	return g, nil
 }

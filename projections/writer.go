@@ -33,6 +33,7 @@ type writer struct {
 	dirty map[string][]byte
 	// known are balances of earlier batches, balances those that this one changes.
 	known    *balanceCache
+	names    *nameFilter
 	balances map[string]*balanceRecord
 	// payments of deployments in this batch, by key: refunds relate to them.
 	payments map[string]domain.TransactionID
@@ -47,7 +48,7 @@ type writer struct {
 func newWriter(g *generation) *writer {
 	return &writer{
 		db: g.db, batch: g.db.NewBatch(), dirty: map[string][]byte{},
-		known: &g.balances, balances: map[string]*balanceRecord{}, payments: map[string]domain.TransactionID{},
+		known: &g.balances, names: g.names, balances: map[string]*balanceRecord{}, payments: map[string]domain.TransactionID{},
 	}
 }
 
