@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
 
 	"iocredits/domain"
 )
@@ -41,8 +42,19 @@ func (h *Hash) UnmarshalText(text []byte) error {
 // byte can move from one part to its neighbour unseen.
 type chain struct{ buf []byte }
 
-// hashBuffer has room for nearly every event without an allocation.
-const hashBuffer = 1024
+// chains are used again: a digest is taken of the buffer twice an event.
+var chains = sync.Pool{New: func() any { return &chain{buf: make([]byte, 0, 1024)} }}
+
+func newChain() *chain { return chains.Get().(*chain) } //nolint:forcetypeassert // the pool has nothing else
+
+// sum gives the digest and the buffer back, unless a large event made it large.
+func (c *chain) sum() Hash {
+	digest := sha256.Sum256(c.buf)
+	if c.buf = c.buf[:0]; cap(c.buf) <= 64<<10 {
+		chains.Put(c)
+	}
+	return digest
+}
 
 func (c *chain) part(b []byte) {
 	c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(len(b)))
@@ -62,30 +74,27 @@ func (c *chain) text(s string) {
 // big-endian uint64. The metadata holds previous too, in hex, so that a single
 // record shows which history it claims.
 func ChainHash(stream string, revision int64, event Event, previous Hash) Hash {
-	var onStack [hashBuffer]byte
-	c := chain{buf: onStack[:0]}
+	c := newChain()
 	c.text(stream)
-	var number [8]byte
-	binary.BigEndian.PutUint64(number[:], uint64(revision))
-	c.part(number[:])
+	c.buf = binary.BigEndian.AppendUint32(c.buf, 8)
+	c.buf = binary.BigEndian.AppendUint64(c.buf, uint64(revision))
 	c.part(event.ID[:])
 	c.text(event.Type)
 	c.part(event.Data)
 	c.part(event.Metadata)
 	c.part(previous[:])
-	return sha256.Sum256(c.buf)
+	return c.sum()
 }
 
 // EventID derives an event's id from everything that makes it what it is
 // (design.md rule 10), so that the repeat of an append has the same ids and two
 // engines that decide apart never do.
 func EventID(stream string, revision int64, typ string, data, metadata []byte, previous Hash) domain.TransactionID {
-	var onStack [hashBuffer]byte
-	c := chain{buf: onStack[:0]}
+	c := newChain()
 	c.part(previous[:])
 	c.text(stream)
 	c.text(typ)
 	c.part(data)
 	c.part(metadata)
-	return domain.NewTransactionID(revision, sha256.Sum256(c.buf))
+	return domain.NewTransactionID(revision, c.sum())
 }
