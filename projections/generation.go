@@ -170,6 +170,9 @@ func (v *Views) emptyGeneration(number int) (*generation, error) {
 	return v.openGeneration(number)
 }
 
+// l0Compaction is how deep L0 may get before it is compacted.
+const l0Compaction = 8
+
 func (v *Views) openGeneration(number int) (*generation, error) {
 	cache := pebble.NewCache(v.opts.CacheBytes)
 	opts := &pebble.Options{
@@ -177,7 +180,11 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 		FormatMajorVersion:          pebble.FormatNewest,
 		MemTableSize:                v.opts.MemTableBytes,
 		MemTableStopWritesThreshold: 4,
-		Logger:                      pebbleLogger{v.opts.Logger},
+		// Names and balances are spread over all keys, so that each compaction out of
+		// L0 rewrites the level below: it is worth waiting for more.
+		L0CompactionThreshold: l0Compaction,
+		L0StopWritesThreshold: 4 * l0Compaction,
+		Logger:                pebbleLogger{v.opts.Logger},
 	}
 	// Nearly every claim of a name asks for one that isn't there.
 	for i := range opts.Levels {

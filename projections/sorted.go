@@ -2,6 +2,8 @@ package projections
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/binary"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -39,11 +41,39 @@ func (s *sortedKeys) copy(b []byte) []byte {
 
 func (s *sortedKeys) add(e entry) { s.entries = append(s.entries, e) }
 
-// write puts everything into the batch. Of entries with one key, merges all, the
-// earlier stays the earlier.
+// placed is an entry's place in the order of keys. Places are sorted in the entries'
+// stead: they are small, and the garbage collector doesn't follow them.
+type placed struct {
+	// head is the key's first eight bytes, which decide most comparisons.
+	head  uint64
+	index uint32
+}
+
+// order gives the entries' places. Of those with one key, merges all, the earlier
+// stays the earlier.
+func (s *sortedKeys) order() []placed {
+	places := make([]placed, len(s.entries))
+	for i := range places {
+		var head [8]byte
+		copy(head[:], s.entries[i].key)
+		places[i] = placed{binary.BigEndian.Uint64(head[:]), uint32(i)}
+	}
+	slices.SortFunc(places, func(a, b placed) int {
+		if a.head != b.head {
+			return cmp.Compare(a.head, b.head)
+		}
+		if order := bytes.Compare(s.entries[a.index].key, s.entries[b.index].key); order != 0 {
+			return order
+		}
+		return cmp.Compare(a.index, b.index)
+	})
+	return places
+}
+
+// write puts everything into the batch.
 func (s *sortedKeys) write(to *pebble.Batch) error {
-	slices.SortStableFunc(s.entries, func(a, b entry) int { return bytes.Compare(a.key, b.key) })
-	for _, e := range s.entries {
+	for _, p := range s.order() {
+		e := &s.entries[p.index]
 		var err error
 		switch {
 		case e.merge:
