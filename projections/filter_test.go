@@ -66,7 +66,7 @@ func TestNameFilterIsSilentUntilItIsComplete(t *testing.T) {
 	end()
 	cut := newNameFilter()
 	if err := cut.load(ended, db, func(error) { done <- nil }); err == nil {
-		<-done
+		require.NoError(t, <-done)
 	}
 	require.False(t, cut.lacks(nameKey("a", "never")), "a load that was cut short is not complete")
 }

@@ -25,14 +25,18 @@ type entry struct {
 	merge      bool
 }
 
-// arenaBytes is an arena's size; of the large batches of a rebuild there are
-// several.
-const arenaBytes = 256 << 10
+// Arenas of a batch double from the first, which is enough for a few events, to
+// the largest.
+const (
+	firstArena   = 2 << 10
+	largestArena = 256 << 10
+)
 
 // copy keeps bytes that the caller uses again.
 func (s *sortedKeys) copy(b []byte) []byte {
 	if len(s.arena)+len(b) > cap(s.arena) {
-		s.arena = make([]byte, 0, max(arenaBytes, len(b)))
+		size := min(max(firstArena, 2*cap(s.arena)), largestArena)
+		s.arena = make([]byte, 0, max(size, len(b)))
 	}
 	start := len(s.arena)
 	s.arena = append(s.arena, b...)
