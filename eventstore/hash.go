@@ -41,9 +41,6 @@ func (h *Hash) UnmarshalText(text []byte) error {
 // byte can move from one part to its neighbour unseen.
 type chain struct{ buf []byte }
 
-// hashBuffer has room for nearly every event without an allocation.
-const hashBuffer = 1024
-
 func (c *chain) part(b []byte) {
 	c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(len(b)))
 	c.buf = append(c.buf, b...)

@@ -84,6 +84,8 @@ type generation struct {
 	// checkpoint and balances belong to the goroutine that follows the log.
 	checkpoint checkpoint
 	balances   balanceCache
+	// names knows which names were certainly not claimed.
+	names *nameFilter
 	// visible is held from the commit of a batch until its position is published,
 	// and by a swap, after which there is no commit. Readers see a batch as soon
 	// as it is committed: a swap to views that lack it would take it from them.
@@ -185,6 +187,9 @@ func (v *Views) emptyGeneration(number int) (*generation, error) {
 	return v.openGeneration(number)
 }
 
+// l0Compaction is how deep L0 may get before it is compacted.
+const l0Compaction = 8
+
 func (v *Views) openGeneration(number int) (*generation, error) {
 	cache := pebble.NewCache(v.opts.CacheBytes)
 	opts := &pebble.Options{
@@ -192,14 +197,18 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 		FormatMajorVersion:          pebble.FormatNewest,
 		MemTableSize:                v.opts.MemTableBytes,
 		MemTableStopWritesThreshold: 4,
-		Logger:                      pebbleLogger{v.opts.Logger},
+		// Names and balances are spread over all keys, so that each compaction out of
+		// L0 rewrites the level below: it is worth waiting for more.
+		L0CompactionThreshold: l0Compaction,
+		L0StopWritesThreshold: 4 * l0Compaction,
+		Logger:                pebbleLogger{v.opts.Logger},
 	}
 	// Nearly every claim of a name asks for one that isn't there.
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	opts.EnsureDefaults()
-	g := &generation{number: number, dir: v.generationDir(number), free: cache.Unref, checkpoint: checkpoint{Format: format}}
+	g := &generation{number: number, dir: v.generationDir(number), free: cache.Unref, checkpoint: checkpoint{Format: format}, names: newNameFilter()}
 	db, err := pebble.Open(g.dir, opts)
 	if err != nil {
 		cache.Unref()
@@ -213,6 +222,17 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 	}
 	if stored.Format != "" {
 		g.checkpoint = stored
+	}
+	g.users.Add(1)
+	err = g.names.load(g.retired, db, func(err error) {
+		if err != nil {
+			v.opts.Logger.Warn("names are looked up on the disk until the next start", "error", err)
+		}
+		g.users.Done()
+	})
+	if err != nil {
+		g.users.Done()
+		return nil, errors.Join(err, g.close())
 	}
 	return g, nil
 }

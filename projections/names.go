@@ -17,7 +17,9 @@ var _ ledger.Names = (*Views)(nil)
 // second claim, but the log decides.
 func applyNames(w *writer, s *step) error {
 	for _, name := range ledger.NamesOf(s.Fact) {
-		if err := w.merge(nameKey(s.Account, name), binary.BigEndian.AppendUint64(w.scratch[:0], uint64(s.Revision))); err != nil {
+		k := nameKey(s.Account, name)
+		w.names.add(k)
+		if err := w.merge(k, binary.BigEndian.AppendUint64(w.scratch[:0], uint64(s.Revision))); err != nil {
 			return err
 		}
 	}
@@ -41,7 +43,11 @@ func (v *Views) Find(ctx context.Context, account, name string) (int64, bool, er
 		return 0, false, err
 	}
 	defer leave()
-	revision, err := lookup(g.db, nameKey(account, name), func(value []byte) (int64, error) {
+	k := nameKey(account, name)
+	if g.names.lacks(k) {
+		return 0, false, nil
+	}
+	revision, err := lookup(g.db, k, func(value []byte) (int64, error) {
 		if len(value) == 0 || len(value)%8 != 0 {
 			return 0, fmt.Errorf("%d bytes", len(value))
 		}

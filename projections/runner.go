@@ -75,11 +75,27 @@ func permanent(err error) bool {
 	return errors.As(err, &corrupt) || errors.As(err, &apply) || errors.Is(err, eventstore.ErrClosed)
 }
 
-// followOnce follows one subscription. Decoding and applying overlap: they cost
-// about the same, and a rebuild has a processor for each.
+// What the log has ready is applied together, up to this. A batch of Pebble's
+// costs the same for one event as for hundreds, and is checked for room and
+// published once.
+const (
+	applyBatches = 8
+	applyEvents  = 16_384
+)
+
+// opening is a batch of the log that is being decoded.
+type opening chan opened
+
+type opened struct {
+	decoded
+	err error
+}
+
+// followOnce follows one subscription. Decoding and applying overlap, and
+// batches are decoded side by side: a rebuild uses all processors.
 func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool) (finished bool, err error) {
 	group, ctx := errgroup.WithContext(ctx)
-	batches := make(chan decoded, 2)
+	batches := make(chan opening, applyBatches)
 	after := g.checkpoint.Position
 	group.Go(func() error {
 		defer close(batches)
@@ -87,21 +103,26 @@ func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool)
 			if err != nil {
 				return err
 			}
-			d, err := v.decode(records)
-			if err != nil {
-				return err
-			}
+			o := make(opening, 1)
 			select {
-			case batches <- d:
+			case batches <- o:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
+			go func() {
+				d, err := v.decode(records)
+				o <- opened{d, err}
+			}()
 		}
 		return errEnded
 	})
 	group.Go(func() error {
-		for d := range batches {
-			if err := v.apply(ctx, g, d); err != nil {
+		for first := range batches {
+			ready, err := gather(first, batches)
+			if applying := v.applyAll(ctx, g, ready); applying != nil {
+				return applying
+			}
+			if err != nil {
 				return err
 			}
 			if done != nil && done() {
@@ -116,6 +137,50 @@ func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool)
 		return true, nil
 	}
 	return false, err
+}
+
+// gather waits for a batch and takes what else is there. The error is that of
+// the batch after those.
+func gather(first opening, batches <-chan opening) (ready []decoded, err error) {
+	next, events := first, 0
+	for {
+		o := <-next
+		if o.err != nil {
+			return ready, o.err
+		}
+		ready = append(ready, o.decoded)
+		if events += len(o.facts); len(ready) == applyBatches || events >= applyEvents {
+			return ready, nil
+		}
+		select {
+		case another, open := <-batches:
+			if !open {
+				return ready, nil
+			}
+			next = another
+		default:
+			return ready, nil
+		}
+	}
+}
+
+// applyAll applies batches of the log as one. If that fails, one after the
+// other: the views stop exactly before the batch with the bad event.
+func (v *Views) applyAll(ctx context.Context, g *generation, ready []decoded) error {
+	if len(ready) == 0 {
+		return nil
+	}
+	err := v.apply(ctx, g, ready...)
+	var bad *applyError
+	if len(ready) == 1 || !errors.As(err, &bad) {
+		return err
+	}
+	for _, d := range ready {
+		if err := v.apply(ctx, g, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var (
@@ -152,19 +217,23 @@ func ours(stream string) bool {
 	return ok && domain.CheckID("account", name) == nil
 }
 
-// apply writes a batch of the log and the checkpoint behind it as one.
-func (v *Views) apply(ctx context.Context, g *generation, d decoded) error {
+// apply writes batches of the log and the checkpoint behind them as one.
+func (v *Views) apply(ctx context.Context, g *generation, ready ...decoded) error {
 	if err := v.waitForRoom(ctx, g); err != nil {
 		return err
 	}
-	began := time.Now()
+	began, events := time.Now(), 0
 	w := newWriter(g)
-	for i, f := range d.facts {
-		if err := w.apply(f, d.hashes[i]); err != nil {
-			return errors.Join(&applyError{position: f.Position, err: err}, w.discard())
+	for _, d := range ready {
+		for i := range d.facts {
+			if err := w.apply(d.facts[i], d.hashes[i]); err != nil {
+				return errors.Join(&applyError{position: d.facts[i].Position, err: err}, w.discard())
+			}
 		}
+		events += len(d.facts)
 	}
-	next := checkpoint{Format: format, Position: d.last.Position, Event: d.last.ID}
+	last := ready[len(ready)-1].last
+	next := checkpoint{Format: format, Position: last.Position, Event: last.ID}
 	value, err := json.Marshal(next)
 	if err != nil {
 		return errors.Join(err, w.discard())
@@ -173,7 +242,7 @@ func (v *Views) apply(ctx context.Context, g *generation, d decoded) error {
 		return err
 	}
 	g.checkpoint = next
-	v.opts.OnApply(len(d.facts), time.Since(began))
+	v.opts.OnApply(events, time.Since(began))
 	return nil
 }
 

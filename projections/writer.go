@@ -37,10 +37,13 @@ var views = []func(*writer, *step) error{
 type writer struct {
 	db    *pebble.DB
 	batch *pebble.Batch
+	// sorted has what nobody reads within the batch.
+	sorted sortedKeys
 	// dirty has the value of each key set in this batch; nil: deleted.
 	dirty map[string][]byte
 	// known are balances of earlier batches, balances those that this one changes.
 	known    *balanceCache
+	names    *nameFilter
 	balances map[string]*balanceRecord
 	books    map[string]*journal.Totals
 	// tree is nil until the batch has an account's event.
@@ -57,10 +60,14 @@ type writer struct {
 	noticed              []string
 }
 
+// maxRetainedBatch bounds the buffers of batches that are kept for the next.
+const maxRetainedBatch = 8 << 20
+
 func newWriter(g *generation) *writer {
 	return &writer{
-		db: g.db, batch: g.db.NewBatch(), dirty: map[string][]byte{}, books: map[string]*journal.Totals{},
-		known: &g.balances, balances: map[string]*balanceRecord{}, payments: map[string]domain.TransactionID{},
+		db: g.db, batch: g.db.NewBatch(pebble.WithMaxRetainedSizeBytes(maxRetainedBatch)), dirty: map[string][]byte{},
+		known: &g.balances, names: g.names, balances: map[string]*balanceRecord{}, books: map[string]*journal.Totals{},
+		payments: map[string]domain.TransactionID{},
 	}
 }
 
@@ -95,27 +102,28 @@ func (w *writer) set(key, value []byte) { w.dirty[string(key)] = value }
 func (w *writer) delete(key []byte) { w.dirty[string(key)] = nil }
 
 // append writes a value that nobody reads within the batch.
-func (w *writer) append(key, value []byte) error { return w.batch.Set(key, value, nil) }
+func (w *writer) append(key, value []byte) error {
+	w.sorted.add(entry{key: key, value: w.sorted.copy(value)})
+	return nil
+}
 
 // merge puts a value behind what the key has, without reading it.
-func (w *writer) merge(key, value []byte) error { return w.batch.Merge(key, value, nil) }
+func (w *writer) merge(key, value []byte) error {
+	w.sorted.add(entry{key: key, value: w.sorted.copy(value), merge: true})
+	return nil
+}
 
-// commit writes everything and the checkpoint as one batch. The order of keys
-// in a batch doesn't matter: each stands in it once.
+// commit writes everything and the checkpoint as one batch. Each key stands in
+// it once, but for merges.
 func (w *writer) commit(checkpoint []byte) error {
 	if err := errors.Join(w.flushBalances(), w.flushBooks(), w.flushTree()); err != nil {
 		return errors.Join(err, w.discard())
 	}
 	for key, value := range w.dirty {
-		var err error
-		if value == nil {
-			err = w.batch.Delete([]byte(key), nil)
-		} else {
-			err = w.batch.Set([]byte(key), value, nil)
-		}
-		if err != nil {
-			return errors.Join(err, w.discard())
-		}
+		w.sorted.add(entry{key: []byte(key), value: value})
+	}
+	if err := w.sorted.write(w.batch); err != nil {
+		return errors.Join(err, w.discard())
 	}
 	if err := w.batch.Set([]byte{checkpointKey}, checkpoint, nil); err != nil {
 		return errors.Join(err, w.discard())

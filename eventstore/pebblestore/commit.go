@@ -1,10 +1,12 @@
 package pebblestore
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -38,12 +40,21 @@ const (
 type group struct {
 	batch   *pebble.Batch
 	pending []*pending
-	events  int
-	bytes   int
+	// index has the entries that follow the records.
+	index  []indexEntry
+	events int
+	bytes  int
 	// last is the position of the group's last event; 0: it has none.
 	last    eventstore.Position
 	started time.Time
 	err     error
+}
+
+// indexEntry is an 's' key and its value.
+type indexEntry struct {
+	stream   string
+	revision int64
+	position eventstore.Position
 }
 
 const (
@@ -140,7 +151,7 @@ func (s *Store) commit(next eventstore.Position) {
 	defer close(s.syncing)
 	var carried *pending
 	for {
-		g := &group{batch: s.db.NewBatch()}
+		g := &group{batch: s.db.NewBatch(pebble.WithMaxRetainedSizeBytes(maxGroupBytes))}
 		p := carried
 		if p == nil {
 			var open bool
@@ -221,17 +232,35 @@ func (s *Store) add(g *group, p *pending, next *eventstore.Position, written map
 	return true
 }
 
-// encode writes the record and its index entry straight into the batch.
+// encode writes the record straight into the batch. Its index entry comes after
+// all records: Pebble inserts a run of growing keys without a search for each.
 func (s *Store) encode(g *group, r *eventstore.Recorded, last bool) {
 	// Finish fails only on a closed batch; this one is open until it is synced.
 	op := g.batch.SetDeferred(eventKeyLen, recordLen(r))
 	eventKey(op.Key[:0], r.Position)
 	appendRecord(op.Value[:0], r, last)
 	_ = op.Finish()
-	op = g.batch.SetDeferred(streamKeyLen(r.Stream), uvarintLen(uint64(r.Position)))
-	streamKey(op.Key[:0], r.Stream, r.Revision)
-	binary.AppendUvarint(op.Value[:0], uint64(r.Position))
-	_ = op.Finish()
+	g.index = append(g.index, indexEntry{r.Stream, r.Revision, r.Position})
+}
+
+// encodeIndex writes the index entries in the order of their keys.
+func (g *group) encodeIndex() {
+	slices.SortFunc(g.index, func(a, b indexEntry) int {
+		if a.stream == b.stream {
+			return cmp.Compare(a.revision, b.revision)
+		}
+		if byLength := cmp.Compare(len(a.stream), len(b.stream)); byLength != 0 {
+			return byLength
+		}
+		return cmp.Compare(a.stream, b.stream)
+	})
+	for i := range g.index {
+		e := &g.index[i]
+		op := g.batch.SetDeferred(streamKeyLen(e.stream), uvarintLen(uint64(e.position)))
+		streamKey(op.Key[:0], e.stream, e.revision)
+		binary.AppendUvarint(op.Value[:0], uint64(e.position))
+		_ = op.Finish()
+	}
 }
 
 // repeated answers an append that is not at the stream's end: the first answer
@@ -289,6 +318,7 @@ func (s *Store) apply(g *group) {
 		g.err = *failed
 		return
 	}
+	g.encodeIndex()
 	if err := s.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
 		g.err = s.fail(err)
 	}

@@ -92,9 +92,11 @@ func (o *Options) pebble() (*pebble.Options, func()) {
 		// syncs faster than one that grows.
 		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
-		L0StopWritesThreshold:       24,
-		Logger:                      logger{o.Logger},
+		// The index is spread over all streams, so that each compaction out of L0
+		// rewrites the level below: it is worth waiting for more.
+		L0CompactionThreshold: 8,
+		L0StopWritesThreshold: 32,
+		Logger:                logger{o.Logger},
 	}
 	opts.EnsureDefaults()
 	return opts, cache.Unref
