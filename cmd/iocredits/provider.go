@@ -140,15 +140,16 @@ func (v purchases) PurchasesIn(ctx context.Context, status account.PurchaseStatu
 // sandbox is a provider of our own, on a port of its own as a real one would be.
 type sandbox struct {
 	*spherepay.Sandbox
-	url    string
-	server *http.Server
+	url      string
+	server   *http.Server
+	listener net.Listener
 }
 
 // sessionLife is how long a purchase waits for its payment; a payment after it is late.
 const sessionLife = 21 * time.Minute
 
-// openSandbox serves a sandbox on a free port of the loopback. engine is where
-// its webhooks go.
+// openSandbox makes a sandbox with a port of the loopback. engine is where its
+// webhooks go.
 func openSandbox(ctx context.Context, dir dataDir, engine string, dev *devMode) (*sandbox, error) {
 	listener, err := listenAgain(ctx, dir.sandboxAddr())
 	if err != nil {
@@ -163,8 +164,13 @@ func openSandbox(ctx context.Context, dir dataDir, engine string, dev *devMode) 
 		return nil, errors.Join(err, listener.Close())
 	}
 	s.server = &http.Server{Handler: s.Sandbox, ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = s.server.Serve(listener) }() // ends with close
+	s.listener = listener
 	return s, nil
+}
+
+// serve begins to take requests: what they lead to needs a whole engine.
+func (s *sandbox) serve() {
+	go func() { _ = s.server.Serve(s.listener) }() // ends with close
 }
 
 // listenAgain takes the port of the last run, to which old payment links lead, or
@@ -186,7 +192,16 @@ func listenAgain(ctx context.Context, file string) (net.Listener, error) {
 	return listener, nil
 }
 
-func (s *sandbox) close() error { return s.server.Close() }
+func (s *sandbox) close() error {
+	return errors.Join(s.server.Close(), ignoreClosed(s.listener.Close()))
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
 
 // play is httpapi's POST /dev/payments/{purchase_id}.
 func (s *sandbox) play(ctx context.Context, purchase, action string) error {

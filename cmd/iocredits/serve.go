@@ -156,6 +156,7 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 	s.control = newControl(dir, s, sealer, logger)
 	if dev != nil {
 		dev.reactor = s.reactor
+		dev.sandbox.serve()
 	}
 	server, err := httpapi.New(httpapi.Options{
 		Ledger: s.ledger, Views: s.views, Store: s.log.store, Codec: s.codec, Sealer: sealer, Audit: s.audit(signer),

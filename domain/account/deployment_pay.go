@@ -2,6 +2,7 @@ package account
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"iocredits/domain"
@@ -10,7 +11,9 @@ import (
 // maxHours is the most that can be booked at once (io-credits.md), and
 // maxDeployments bounds what is open in an account.
 const (
-	maxHours       = 8760
+	maxHours = 8760
+	// maxTotalHours bounds a deployment with all its extensions: ten years.
+	maxTotalHours  = 10 * maxHours
 	maxDeployments = 10_000
 )
 
@@ -115,8 +118,9 @@ func (d *decision) settleWaiting() {
 // ExtendDeployment books more hours at the same price.
 //
 // Checks, in order: field-invalid (duration_hours); unknown-deployment, or
-// wrong-status unless it is active; amount-invalid, amount-too-large;
-// account-frozen; insufficient-credits, against spendable.
+// wrong-status unless it is active; limit-exceeded (all hours of a deployment);
+// amount-invalid, amount-too-large; account-frozen; insufficient-credits,
+// against spendable.
 type ExtendDeployment struct {
 	Deployment string
 	Hours      int
@@ -132,6 +136,10 @@ func (c ExtendDeployment) decide(d *decision) error {
 	x, err := d.runningDeployment(c.Deployment, DeploymentIsActive)
 	if err != nil {
 		return err
+	}
+	if x.Hours+c.Hours > maxTotalHours {
+		return domain.Refuse(domain.CodeLimitExceeded, "deployment %q has %d hours; %d are the most", c.Deployment, x.Hours, maxTotalHours).
+			With("limit", strconv.Itoa(maxTotalHours))
 	}
 	price, err := priceOf(x.HourlyPrice, c.Hours)
 	if err != nil {

@@ -212,6 +212,12 @@ func TestExtendDeployment(t *testing.T) {
 		{name: "in the instant of its end", given: runs, when: extend(hour(2), 1), refused: "wrong-status field=deployment_id value=d"},
 		{name: "while frozen", given: append(runs[:2:2], do(account.Freeze{})), when: extend(minute(1), 1), refused: "account-frozen"},
 		{name: "unknown", when: extend(hour(0), 1), refused: "unknown-deployment field=deployment_id value=d"},
+		{
+			name: "beyond ten years",
+			given: given(granted(credit), do(deploy("d", "0.000001", 8760)), extend(hour(0), 8760), extend(hour(0), 8760), extend(hour(0), 8760), extend(hour(0), 8760),
+				extend(hour(0), 8760), extend(hour(0), 8760), extend(hour(0), 8760), extend(hour(0), 8760), extend(hour(0), 8760)),
+			when: extend(hour(0), 1), refused: "limit-exceeded limit=87600",
+		},
 		{name: "for no hours", given: runs, when: extend(hour(0), 0), refused: "field-invalid field=duration_hours value=0"},
 		{
 			name: "and stopped: the last payment comes back first", given: append(runs[:2:2], extend(minute(30), 3)), when: doAt(minute(90), account.StopDeployment{Deployment: "d"}),
