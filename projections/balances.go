@@ -31,24 +31,6 @@ func newBalance() balanceRecord {
 	return balanceRecord{Figures: account.New().Figures, Revision: eventstore.NoStream}
 }
 
-// balanceCache has the balances that were changed lately, as they are written.
-// It belongs to the goroutine that applies.
-type balanceCache struct{ records map[string]*balanceRecord }
-
-// maxKnownBalances bounds the cache, at about 300 bytes each.
-const maxKnownBalances = 1 << 16
-
-func (c *balanceCache) get(name string) *balanceRecord { return c.records[name] }
-
-func (c *balanceCache) put(name string, r *balanceRecord) {
-	if c.records == nil || len(c.records) >= maxKnownBalances {
-		c.records = make(map[string]*balanceRecord)
-	}
-	c.records[name] = r
-}
-
-func (c *balanceCache) clear() { c.records = nil }
-
 func applyBalance(w *writer, s *step) error {
 	record, err := w.balance(s.Account)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
+	"iocredits/domain/journal"
 	"iocredits/eventstore"
 )
 
@@ -81,9 +82,10 @@ type generation struct {
 	db     *pebble.DB
 	free   func()
 
-	// checkpoint and balances belong to the goroutine that follows the log.
+	// checkpoint, balances and books belong to the goroutine that follows the log.
 	checkpoint checkpoint
-	balances   balanceCache
+	balances   recent[balanceRecord]
+	books      recent[journal.Totals]
 	// names knows which names were certainly not claimed.
 	names *nameFilter
 	// visible is held from the commit of a batch until its position is published,

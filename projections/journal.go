@@ -31,15 +31,21 @@ func applyJournal(w *writer, s *step) error {
 }
 
 func (w *writer) booksOf(key []byte) (*journal.Totals, error) {
-	if books, ok := w.books[string(key)]; ok {
+	name := string(key)
+	if books, ok := w.books[name]; ok {
 		return books, nil
 	}
-	books, err := lookup(w.db, key, decodeBooks)
-	if err != nil {
-		return nil, err
+	books := w.knownBooks.get(name)
+	if books == nil {
+		stored, err := lookup(w.db, key, decodeBooks)
+		if err != nil {
+			return nil, err
+		}
+		books = &stored
+		w.knownBooks.put(name, books)
 	}
-	w.books[string(key)] = &books
-	return &books, nil
+	w.books[name] = books
+	return books, nil
 }
 
 func decodeBooks(value []byte) (t journal.Totals, err error) { return t, t.UnmarshalBinary(value) }

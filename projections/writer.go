@@ -42,10 +42,12 @@ type writer struct {
 	// dirty has the value of each key set in this batch; nil: deleted.
 	dirty map[string][]byte
 	// known are balances of earlier batches, balances those that this one changes.
-	known    *balanceCache
+	known    *recent[balanceRecord]
 	names    *nameFilter
 	balances map[string]*balanceRecord
-	books    map[string]*journal.Totals
+	// knownBooks and books are the same for the journal's totals.
+	knownBooks *recent[journal.Totals]
+	books      map[string]*journal.Totals
 	// tree is nil until the batch has an account's event.
 	tree *growing
 	// payments of deployments in this batch, by key: refunds relate to them.
@@ -66,7 +68,8 @@ const maxRetainedBatch = 8 << 20
 func newWriter(g *generation) *writer {
 	return &writer{
 		db: g.db, batch: g.db.NewBatch(pebble.WithMaxRetainedSizeBytes(maxRetainedBatch)), dirty: map[string][]byte{},
-		known: &g.balances, names: g.names, balances: map[string]*balanceRecord{}, books: map[string]*journal.Totals{},
+		known: &g.balances, names: g.names, balances: map[string]*balanceRecord{},
+		knownBooks: &g.books, books: map[string]*journal.Totals{},
 		payments: map[string]domain.TransactionID{},
 	}
 }
@@ -128,12 +131,17 @@ func (w *writer) commit(checkpoint []byte) error {
 	if err := w.batch.Set([]byte{checkpointKey}, checkpoint, nil); err != nil {
 		return errors.Join(err, w.discard())
 	}
-	return errors.Join(w.batch.Commit(pebble.NoSync), w.batch.Close())
+	if err := w.batch.Commit(pebble.NoSync); err != nil {
+		return errors.Join(err, w.discard())
+	}
+	return w.batch.Close()
 }
 
-// discard takes with it what the batch has changed in balances.
+// discard takes with it what the batch has changed in balances and books: they
+// would count twice when its events are applied again.
 func (w *writer) discard() error {
 	w.known.clear()
+	w.knownBooks.clear()
 	return w.batch.Close()
 }
 
