@@ -56,7 +56,7 @@ type cli struct {
 	Rebuild rebuildCmd `cmd:"" help:"Rebuild the read models from the log; the engine must be stopped."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
-	Bench      benchCmd      `cmd:"" hidden:"" help:"Measure the engine on this machine."`
+	Bench      benchCmd      `cmd:"" help:"Measure the engine on this machine."`
 	BenchEmpty benchEmptyCmd `cmd:"" hidden:"" help:"The yardstick that bench starts."`
 }
 

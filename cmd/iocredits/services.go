@@ -58,7 +58,7 @@ func openLog(ctx context.Context, dir dataDir, store pebblestore.Options, views 
 func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time, logger *slog.Logger) (*services, error) {
 	metrics := httpapi.NewMetrics()
 	s, err := openLog(ctx, dir,
-		pebblestore.Options{Logger: logger, MinFreeBytes: c.MinFreeMB << 20,
+		pebblestore.Options{FS: slowSyncs(c.SyncDelay), Logger: logger, MinFreeBytes: c.MinFreeMB << 20,
 			OnCommit: func(stats pebblestore.CommitStats) { metrics.OnCommit(stats.Appends, stats.Wait) }},
 		projections.Options{Logger: logger, MinFreeBytes: c.MinFreeMB << 20, OnApply: metrics.OnApply})
 	if err != nil {
