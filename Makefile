@@ -7,7 +7,7 @@ BIN := .tools/bin
 GOLANGCI_LINT_VERSION := v2.15.0
 
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 run: build ## start the engine with sample data (ADDR=host:port, DATA=folder)
 	@exec $(BIN)/iocredits serve --dev --data $(DATA) --addr $(ADDR) --samples testdata/samples --log-level warn
@@ -20,6 +20,10 @@ build: ## build the binary into .tools/bin
 
 race: ## run the tests of the concurrent packages under the race detector
 	go test -race -short ./eventstore/... ./projections/... ./httpapi/... ./cmd/...
+
+test-esdb: ## run the EventStoreDB suite: Go and Node clients (ESDB_URL=esdb://… against a real server)
+	ESDB_NODE=1 go test -count=1 ./eventstore/esdbserver ./eventstore/esdbstore
+	go test -count=1 -run 'TwoEngines|ClusterOutage|TestCopy|EsdbAddr' ./cmd/iocredits
 
 fuzz: ## run every fuzz target for a while (FUZZTIME=10s)
 	@for package in $$(go list ./...); do \
@@ -47,4 +51,4 @@ clean: ## remove what make run and make build left (not a data directory of your
 $(BIN)/golangci-lint:
 	GOBIN=$(CURDIR)/$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 
-.PHONY: help run test build race fuzz lint bench generate clean
+.PHONY: help run test build race test-esdb fuzz lint bench generate clean

@@ -35,6 +35,9 @@ const (
 	CodeUnknownPayment        Code = "unknown-payment"
 	CodeUnknownCreditRequest  Code = "unknown-credit-request"
 	CodeUnknownDeployment     Code = "unknown-deployment"
+	CodeUnknownWithdrawal     Code = "unknown-withdrawal"
+	CodeUnknownDispute        Code = "unknown-dispute"
+	CodeUnknownNotice         Code = "unknown-notification"
 	CodeUnknownRoute          Code = "unknown-route"
 	CodeMethodNotAllowed      Code = "method-not-allowed"
 	CodeReservationClosed     Code = "reservation-closed"
@@ -46,6 +49,8 @@ const (
 	CodeCaptureExceeds        Code = "capture-exceeds-reservation"
 	CodeNotADeduction         Code = "not-a-deduction"
 	CodePaymentMethod         Code = "payment-method-unsupported"
+	CodeNotWithdrawable       Code = "not-withdrawable"
+	CodeDisputeOpen           Code = "dispute-open"
 	CodeLimitExceeded         Code = "limit-exceeded"
 	CodeIdempotencyKeyMissing Code = "idempotency-key-missing"
 	CodeIdempotencyKeyReused  Code = "idempotency-key-reused"
@@ -64,9 +69,10 @@ func Codes() []Code {
 		CodeInsufficientCredits, CodeAccountFrozen, CodeSelfApproval, CodeRoleNotAllowed,
 		CodeAccountNotAllowed, CodeUnauthenticated, CodeUnknownAccount, CodeUnknownReservation,
 		CodeUnknownTransaction, CodeUnknownAdjustment, CodeUnknownPurchase, CodeUnknownPayment,
-		CodeUnknownCreditRequest, CodeUnknownDeployment, CodePaymentMethod, CodeUnknownRoute,
+		CodeUnknownCreditRequest, CodeUnknownDeployment, CodePaymentMethod, CodeUnknownNotice, CodeUnknownRoute,
 		CodeMethodNotAllowed, CodeReservationClosed, CodeDuplicateID, CodeWrongStatus, CodeConflict,
 		CodePreconditionFailed, CodeRefundExceeds, CodeCaptureExceeds, CodeNotADeduction,
+		CodeUnknownWithdrawal, CodeUnknownDispute, CodeNotWithdrawable, CodeDisputeOpen,
 		CodeLimitExceeded, CodeIdempotencyKeyMissing, CodeIdempotencyKeyReused, CodeOverloaded,
 		CodeUnavailable, CodeReadBehind, CodeRequestTimeout, CodeInternal,
 	}

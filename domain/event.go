@@ -2,6 +2,7 @@ package domain
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/google/uuid"
 )
@@ -69,11 +70,15 @@ const (
 	ServiceCredits    Service = "credits"
 )
 
+// Services lists the products that can be charged for.
+func Services() []Service {
+	return []Service{ServiceRay, ServiceCaaS, ServiceVM, ServiceKubernetes, ServiceBaremetal, ServiceInference}
+}
+
 // ParseService accepts the products that can be charged for.
 // Error: CodeFieldInvalid.
 func ParseService(text string) (Service, error) {
-	switch s := Service(text); s {
-	case ServiceRay, ServiceCaaS, ServiceVM, ServiceKubernetes, ServiceBaremetal, ServiceInference:
+	if s := Service(text); slices.Contains(Services(), s) {
 		return s, nil
 	}
 	return "", Refuse(CodeFieldInvalid, "service %q is none of ray, caas, vm, kubernetes, baremetal, inference", clip(text)).
@@ -100,6 +105,19 @@ func CheckID(field, text string) error {
 	if text == "." || text == ".." {
 		return Refuse(CodeIDInvalid, "%s %q has a meaning of its own in a URL", field, text).
 			With("field", field).With("value", text)
+	}
+	return nil
+}
+
+// CheckAccount accepts the account that a command from outside names: an id that
+// doesn't begin with "@", which the engine keeps for its own. Error: CodeIDInvalid.
+func CheckAccount(field, text string) error {
+	if err := CheckID(field, text); err != nil {
+		return err
+	}
+	if text[0] == '@' {
+		return Refuse(CodeIDInvalid, "%s %q begins with @, which is kept for the engine's own", field, clip(text)).
+			With("field", field).With("value", clip(text))
 	}
 	return nil
 }

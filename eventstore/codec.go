@@ -3,21 +3,11 @@ package eventstore
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 
 	"iocredits/domain"
 )
-
-// streamPrefix marks the streams that the ledger writes; projections skip all others.
-const streamPrefix = "account-"
-
-// AccountStream is the stream of an account.
-func AccountStream(account string) string { return streamPrefix + account }
-
-// AccountOf reads the account back; false if the stream isn't an account's.
-func AccountOf(stream string) (string, bool) { return strings.CutPrefix(stream, streamPrefix) }
 
 // Codec turns events into stored JSON and back. It is strict: an unknown type
 // or an unknown member is an error, because in a ledger what a reader doesn't

@@ -213,8 +213,11 @@ func TestUpdateNeverOverwritesASample(t *testing.T) {
 func newSamples() map[string]domain.Event {
 	s := newSampler()
 	all := s.accountSamples()
+	all["expiry-announced"] = &account.ExpiryAnnounced{Lot: 12, Amount: 25 * domain.Credit, ExpiresAt: time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)}
+	all["notice-seen"] = &account.NoticeSeen{Notice: "a12.0"}
 	maps.Copy(all, s.buyingSamples())
 	maps.Copy(all, s.deploymentSamples())
+	maps.Copy(all, s.deskSamples())
 	return all
 }
 

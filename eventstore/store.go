@@ -87,7 +87,8 @@ type Store interface {
 	// is unknown: the caller MUST repeat the identical append or reload before
 	// it builds on the stream.
 	//
-	// MUST: 1 <= len(events); ids differ; stream is 1 to MaxStreamName bytes.
+	// MUST: 1 <= len(events); ids differ; stream is 1 to MaxStreamName bytes of
+	// UTF-8, as is every type. CheckAppend says what is wrong.
 	Append(ctx context.Context, stream string, expected int64, events []Event) (Appended, error)
 
 	// ReadStream yields at most limit events of stream from revision from on,
@@ -96,7 +97,8 @@ type Store interface {
 	ReadStream(ctx context.Context, stream string, from int64, direction Direction, limit int) iter.Seq2[Recorded, error]
 
 	// ReadAll yields at most limit events of the log. Forwards: at positions
-	// >= from; backwards: < from.
+	// >= from; backwards: < from. On a cluster from MUST be BeforeFirst, EndOfLog
+	// or the position of an event.
 	ReadAll(ctx context.Context, from Position, direction Direction, limit int) iter.Seq2[Recorded, error]
 
 	// Subscribe yields every event at a position > after, in order, each once,

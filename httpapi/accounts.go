@@ -1,6 +1,9 @@
 package httpapi
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/labstack/echo/v4"
 
 	"iocredits/domain"
@@ -42,8 +45,14 @@ func (h handlers) SetPolicy(c echo.Context, _ api.Account, _ api.SetPolicyParams
 	if err := k.decode(&request); err != nil {
 		return err
 	}
-	set := account.SetPolicy{GraceMinutes: request.GraceMinutes}
+	set := account.SetPolicy{
+		GraceMinutes: request.GraceMinutes, PurchaseFeeBasisPoints: request.PurchaseFeeBasisPoints,
+		PurchasedLifeMonths: request.PurchasedLifeMonths,
+	}
 	var err error
+	if set.MinimumMinutes, err = minimumsOf(request.MinimumMinutes); err != nil {
+		return err
+	}
 	if set.Allowance, err = optionalMoneyOf("allowance", request.Allowance); err != nil {
 		return err
 	}
@@ -66,7 +75,26 @@ func (h handlers) SetPolicy(c echo.Context, _ api.Account, _ api.SetPolicyParams
 		d.number("grace_minutes", int64(policy.GraceMinutes))
 		d.money("low_balance_at", policy.LowBalanceAt)
 		d.money("two_approvers_from", policy.TwoApproversFrom)
+		d.number("purchase_fee_basis_points", int64(policy.PurchaseFeeBasisPoints))
+		d.number("purchased_life_months", int64(policy.PurchasedLifeMonths))
+		d.object("minimum_minutes")
+		for _, service := range domain.Services() {
+			d.number(string(service), int64(policy.MinimumMinutes.Of(service)))
+		}
+		d.close()
 		d.close()
 		return nil
 	})
+}
+
+func minimumsOf(given *map[string]int) (map[domain.Service]int, error) {
+	minimums := map[domain.Service]int{}
+	for _, name := range slices.Sorted(maps.Keys(valueOf(given))) {
+		service, err := domain.ParseService(name)
+		if err != nil {
+			return nil, err
+		}
+		minimums[service] = (*given)[name]
+	}
+	return minimums, nil
 }

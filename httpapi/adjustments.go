@@ -1,20 +1,16 @@
 package httpapi
 
 import (
-	"fmt"
-
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"iocredits/domain"
 	"iocredits/domain/account"
-	"iocredits/eventstore"
 	"iocredits/httpapi/api"
+	"iocredits/projections"
 )
 
-// RequestAdjustment is POST …/adjustments. The id is a new UUIDv7 at every try;
-// of a request that is repeated the first one's events are the answer, and the
-// object is read from those, so that one request has one id.
+// RequestAdjustment is POST …/adjustments.
 func (h handlers) RequestAdjustment(c echo.Context, name api.Account, _ api.RequestAdjustmentParams) error {
 	k := callOf(c)
 	var request api.AdjustmentRequest
@@ -36,12 +32,12 @@ func (h handlers) RequestAdjustment(c echo.Context, name api.Account, _ api.Requ
 	if err != nil {
 		return err
 	}
-	id, err := uuid.NewV7()
+	id, err := newID()
 	if err != nil {
 		return err
 	}
-	return k.adjustment(statusCreated, order{
-		do:   account.RequestAdjustment{Adjustment: id.String(), Amount: amount, Reason: reason, Related: related},
+	return k.change(statusCreated, account.ObjectAdjustment, adjustmentForm, order{
+		do:   account.RequestAdjustment{Adjustment: id, Amount: amount, Reason: reason, Related: related},
 		body: request,
 	})
 }
@@ -56,49 +52,65 @@ func (h handlers) ApproveAdjustment(c echo.Context, _ api.Account, id api.Adjust
 	if err := domain.CheckID("adjustment_id", id); err != nil {
 		return err
 	}
-	return k.adjustment(statusOK, order{do: account.ApproveAdjustment{Adjustment: id}, body: request})
+	return k.change(statusOK, account.ObjectAdjustment, adjustmentForm, order{do: account.ApproveAdjustment{Adjustment: id}, body: request})
 }
 
-// adjustment executes a command about an adjustment and answers with it.
-func (k *call) adjustment(status int, o order) error {
-	var today account.Adjustment
-	id, waits := "", false
-	o.inspect = func(s *account.State, facts []eventstore.Fact) {
-		id = objectIn(account.ObjectAdjustment, facts)
-		today, waits = s.Adjustments[id]
+// RejectAdjustment is POST …/adjustments/{id}/reject.
+func (h handlers) RejectAdjustment(c echo.Context, name api.Account, id api.AdjustmentID, _ api.RejectAdjustmentParams) error {
+	k := callOf(c)
+	var request api.ReasonRequest
+	if err := k.decode(&request); err != nil {
+		return err
 	}
-	result, err := k.execute(o)
+	if err := domain.CheckID("adjustment_id", id); err != nil {
+		return err
+	}
+	reason, err := k.seal("reason", name, request.Reason)
 	if err != nil {
 		return err
 	}
-	object := account.Object(&today)
-	if !waits {
-		if object, err = k.closedObject(account.ObjectAdjustment, id, result); err != nil {
-			return err
-		}
-	}
-	return k.answer(status, result, func(d *document) error {
-		a, ok := object.(*account.Adjustment)
-		if !ok {
-			return fmt.Errorf("adjustment %s is a %T", id, object)
-		}
-		return k.appendAdjustment(d, id, a)
+	return k.change(statusOK, account.ObjectAdjustment, adjustmentForm, order{
+		do: account.RejectAdjustment{Adjustment: id, Reason: reason}, body: request,
 	})
 }
 
-func (k *call) appendAdjustment(d *document, id string, a *account.Adjustment) error {
-	reason, err := k.server.openText(k.ctx, k.account, a.Reason)
+// ListAdjustmentQueue is GET /v1/adjustments: what waits for finance.
+func (h handlers) ListAdjustmentQueue(c echo.Context, params api.ListAdjustmentQueueParams) error {
+	q := queueQuery{
+		kind: account.ObjectAdjustment, statuses: []string{string(account.AdjustmentIsRequested)}, account: params.Account,
+		limit: params.Limit, cursor: params.Cursor, minPosition: params.MinPosition,
+	}
+	if params.Status != nil {
+		if !params.Status.Valid() {
+			return noStatus(string(*params.Status))
+		}
+		q.statuses = []string{string(*params.Status)}
+	}
+	return callOf(c).sendQueue(adjustmentForm, q)
+}
+
+func adjustmentForm(k *call, d *document, r *projections.ObjectRecord) error {
+	a, ok := r.Object.(*account.Adjustment)
+	if !ok {
+		return wrongObject(r)
+	}
+	reason, err := k.server.openText(k.ctx, r.Account, a.Reason)
 	if err != nil {
 		return err
 	}
-	d.object("adjustment")
-	d.text("id", id)
+	d.text("id", r.ID)
+	d.text("account", r.Account)
 	d.text("status", a.Status())
 	d.money("amount", a.Amount)
 	d.text("reason", reason)
 	d.nullable("related_transaction", idText(a.Related))
 	d.text("requested_by", a.RequestedBy)
-	d.texts("approved_by", a.ApprovedBy)
-	d.close()
+	d.time("requested_at", r.CreatedAt)
+	d.names("approved_by", a.ApprovedBy)
+	d.optional("rejected_by", a.RejectedBy)
+	if err := k.sealedText(d, "rejection", r.Account, a.Rejection); err != nil {
+		return err
+	}
+	d.steps(r.Steps)
 	return nil
 }

@@ -55,9 +55,34 @@ func (k *call) appendTransactions(d *document, result *ledger.Result) error {
 		if !shows {
 			continue
 		}
+		if err := k.relate(&t, &result.Facts[i], result.Facts); err != nil {
+			return err
+		}
 		if err := k.server.appendTransaction(k.ctx, d, &t); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// relate finds the id of a transaction that an event names by its place alone:
+// in the same answer, or in the log, which never lags.
+func (k *call) relate(t *projections.Transaction, fact *eventstore.Fact, facts []eventstore.Fact) error {
+	revision, known := projections.RelatedRevision(*fact)
+	if !known {
+		return nil
+	}
+	for i := range facts {
+		if facts[i].Revision == revision {
+			t.Related = facts[i].ID
+			return nil
+		}
+	}
+	for r, err := range k.server.opts.Store.ReadStream(k.ctx, fact.Stream, revision, eventstore.Forwards, 1) {
+		if err != nil {
+			return err
+		}
+		t.Related = r.ID
 	}
 	return nil
 }

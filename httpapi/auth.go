@@ -10,15 +10,23 @@ import (
 // readers of an account are everyone but strangers; a customer, only of the own.
 var readers = Roles()
 
+// Who reads what waits at a desk: whose it is, who decides it, who checks.
+var (
+	withdrawalReaders = []Role{RoleCustomer, RoleFinance, RoleSupport, RoleAuditor, RoleAdmin}
+	disputeReaders    = []Role{RoleCustomer, RoleSupport, RoleAuditor, RoleAdmin}
+)
+
 // access is the table route -> roles, as api.md has it. A route with no role is
 // open to everyone, key or not. A route without a row can't be served.
 var access = map[string][]Role{
 	"GET /credits/check": {RoleCustomer, RoleService},
 
-	"GET /v1/accounts/{account}/balance":                       readers,
-	"GET /v1/accounts/{account}/transactions":                  readers,
-	"GET /v1/accounts/{account}/transactions/{transaction_id}": readers,
-	"GET /v1/accounts/{account}/events":                        {RoleAuditor, RoleSupport, RoleAdmin},
+	"GET /v1/accounts/{account}/balance":                               readers,
+	"GET /v1/accounts/{account}/transactions":                          readers,
+	"GET /v1/accounts/{account}/transactions/{transaction_id}":         readers,
+	"GET /v1/accounts/{account}/statement":                             readers,
+	"GET /v1/accounts/{account}/transactions/{transaction_id}/explain": {RoleSupport, RoleAuditor, RoleService, RoleCustomer},
+	"GET /v1/accounts/{account}/events":                                {RoleAuditor, RoleSupport, RoleAdmin},
 
 	"POST /v1/accounts/{account}/incentives":                            {RoleService, RoleBD},
 	"POST /v1/accounts/{account}/deductions":                            {RoleService},
@@ -30,10 +38,56 @@ var access = map[string][]Role{
 	"POST /v1/accounts/{account}/reservations/{reservation_id}/release": {RoleService},
 	"POST /v1/accounts/{account}/adjustments":                           {RoleSupport},
 	"POST /v1/accounts/{account}/adjustments/{adjustment_id}/approve":   {RoleFinance},
+	"POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject":    {RoleFinance},
 	"POST /v1/accounts/{account}/freeze":                                {RoleFinance, RoleAdmin},
 	"POST /v1/accounts/{account}/unfreeze":                              {RoleFinance, RoleAdmin},
 	"PUT /v1/accounts/{account}/policy":                                 {RoleFinance, RoleAdmin},
 
+	"GET /v1/accounts/{account}/withdrawals":                          withdrawalReaders,
+	"GET /v1/accounts/{account}/withdrawals/{withdrawal_id}":          withdrawalReaders,
+	"POST /v1/accounts/{account}/withdrawals":                         {RoleCustomer},
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/cancel":  {RoleCustomer},
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/approve": {RoleFinance},
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject":  {RoleFinance},
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid":    {RoleFinance},
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed":  {RoleFinance},
+	"GET /v1/accounts/{account}/disputes":                             disputeReaders,
+	"GET /v1/accounts/{account}/disputes/{dispute_id}":                disputeReaders,
+	"POST /v1/accounts/{account}/disputes":                            {RoleCustomer, RoleSupport},
+	"POST /v1/accounts/{account}/disputes/{dispute_id}/resolve":       {RoleSupport},
+
+	// The desks.
+	"GET /v1/withdrawals": {RoleFinance},
+	"GET /v1/disputes":    {RoleSupport},
+	"GET /v1/adjustments": {RoleFinance, RoleSupport},
+
+	"GET /v1/accounts/{account}/checkout":                                     {RoleCustomer, RoleService},
+	"POST /v1/accounts/{account}/purchases":                                   {RoleCustomer},
+	"GET /v1/accounts/{account}/purchases/{purchase_id}":                      {RoleCustomer, RoleFinance},
+	"POST /v1/accounts/{account}/purchases/{purchase_id}/reverse":             {RoleFinance},
+	"GET /v1/payments/unmatched":                                              {RoleFinance},
+	"POST /v1/payments/unmatched/{payment_id}/resolve":                        {RoleFinance},
+	"POST /webhooks/spherepay":                                                {},
+	"POST /v1/accounts/{account}/credit-requests":                             {RoleCustomer},
+	"GET /v1/accounts/{account}/credit-requests/{credit_request_id}":          {RoleCustomer, RoleBD},
+	"POST /v1/accounts/{account}/credit-requests/{credit_request_id}/approve": {RoleBD},
+	"POST /v1/accounts/{account}/credit-requests/{credit_request_id}/reject":  {RoleBD},
+	"POST /v1/accounts/{account}/credit-requests/{credit_request_id}/cancel":  {RoleCustomer},
+	"GET /v1/credit-requests":                                                 {RoleBD},
+	"POST /v1/accounts/{account}/deployments":                                 {RoleService, RoleCustomer},
+	"GET /v1/accounts/{account}/deployments":                                  {RoleService, RoleCustomer, RoleSupport},
+	"GET /v1/accounts/{account}/deployments/{deployment_id}":                  {RoleService, RoleCustomer, RoleSupport},
+	"POST /v1/accounts/{account}/deployments/{deployment_id}/extend":          {RoleService},
+	"POST /v1/accounts/{account}/deployments/{deployment_id}/usage":           {RoleService},
+	"POST /v1/accounts/{account}/deployments/{deployment_id}/stop":            {RoleService},
+	"POST /v1/accounts/{account}/deployments/{deployment_id}/cancel":          {RoleService},
+	"POST /v1/accounts/{account}/deployments/{deployment_id}/fail":            {RoleService},
+
+	"GET /v1/accounts/{account}/notifications":                         {RoleCustomer},
+	"GET /v1/accounts/{account}/notifications/stream":                  {RoleCustomer},
+	"POST /v1/accounts/{account}/notifications/{notification_id}/seen": {RoleCustomer},
+
+	"POST /dev/payments/{purchase_id}":       {RoleAdmin},
 	"POST /dev/clock":                        {RoleAdmin},
 	"POST /dev/accounts/{account}/purchases": {RoleAdmin},
 

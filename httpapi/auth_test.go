@@ -13,38 +13,89 @@ import (
 // allowed is api.md's table of roles, written down once more: the server's own
 // table must not be what it is tested with.
 var allowed = map[string]string{
-	"GET /credits/check":                                                "customer service",
-	"GET /v1/accounts/{account}/balance":                                "customer service bd finance support auditor admin",
-	"GET /v1/accounts/{account}/transactions":                           "customer service bd finance support auditor admin",
-	"GET /v1/accounts/{account}/transactions/{transaction_id}":          "customer service bd finance support auditor admin",
-	"GET /v1/accounts/{account}/events":                                 "auditor support admin",
-	"POST /v1/accounts/{account}/incentives":                            "service bd",
-	"POST /v1/accounts/{account}/deductions":                            "service",
-	"POST /v1/deductions/batch":                                         "service",
-	"POST /v1/accounts/{account}/meters/{meter}/readings":               "service",
-	"POST /v1/accounts/{account}/refunds":                               "service support",
-	"POST /v1/accounts/{account}/reservations":                          "service",
-	"POST /v1/accounts/{account}/reservations/{reservation_id}/capture": "service",
-	"POST /v1/accounts/{account}/reservations/{reservation_id}/release": "service",
-	"POST /v1/accounts/{account}/adjustments":                           "support",
-	"POST /v1/accounts/{account}/adjustments/{adjustment_id}/approve":   "finance",
-	"POST /v1/accounts/{account}/freeze":                                "finance admin",
-	"POST /v1/accounts/{account}/unfreeze":                              "finance admin",
-	"PUT /v1/accounts/{account}/policy":                                 "finance admin",
-	"POST /dev/clock":                                                   "admin",
-	"POST /dev/accounts/{account}/purchases":                            "admin",
-	"GET /healthz":                                                      "", "GET /readyz": "", "GET /metrics": "", "GET /openapi.json": "", "GET /docs": "", "GET /docs/{page}": "",
+	"GET /v1/accounts/{account}/statement":                             "customer service bd finance support auditor admin",
+	"GET /v1/accounts/{account}/transactions/{transaction_id}/explain": "support auditor service customer",
+	"GET /v1/accounts/{account}/withdrawals":                           "customer finance support auditor admin",
+	"GET /v1/accounts/{account}/withdrawals/{withdrawal_id}":           "customer finance support auditor admin",
+	"POST /v1/accounts/{account}/withdrawals":                          "customer",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/cancel":   "customer",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/approve":  "finance",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject":   "finance",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid":     "finance",
+	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed":   "finance",
+	"GET /v1/withdrawals":                                                     "finance",
+	"GET /v1/accounts/{account}/disputes":                                     "customer support auditor admin",
+	"GET /v1/accounts/{account}/disputes/{dispute_id}":                        "customer support auditor admin",
+	"POST /v1/accounts/{account}/disputes":                                    "customer support",
+	"POST /v1/accounts/{account}/disputes/{dispute_id}/resolve":               "support",
+	"GET /v1/disputes":                                                        "support",
+	"POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject":          "finance",
+	"GET /v1/adjustments":                                                     "finance support",
+	"GET /credits/check":                                                      "customer service",
+	"GET /v1/accounts/{account}/balance":                                      "customer service bd finance support auditor admin",
+	"GET /v1/accounts/{account}/transactions":                                 "customer service bd finance support auditor admin",
+	"GET /v1/accounts/{account}/transactions/{transaction_id}":                "customer service bd finance support auditor admin",
+	"GET /v1/accounts/{account}/events":                                       "auditor support admin",
+	"POST /v1/accounts/{account}/incentives":                                  "service bd",
+	"POST /v1/accounts/{account}/deductions":                                  "service",
+	"POST /v1/deductions/batch":                                               "service",
+	"POST /v1/accounts/{account}/meters/{meter}/readings":                     "service",
+	"POST /v1/accounts/{account}/refunds":                                     "service support",
+	"POST /v1/accounts/{account}/reservations":                                "service",
+	"POST /v1/accounts/{account}/reservations/{reservation_id}/capture":       "service",
+	"POST /v1/accounts/{account}/reservations/{reservation_id}/release":       "service",
+	"POST /v1/accounts/{account}/adjustments":                                 "support",
+	"POST /v1/accounts/{account}/adjustments/{adjustment_id}/approve":         "finance",
+	"POST /v1/accounts/{account}/freeze":                                      "finance admin",
+	"POST /v1/accounts/{account}/unfreeze":                                    "finance admin",
+	"PUT /v1/accounts/{account}/policy":                                       "finance admin",
+	"POST /dev/clock":                                                         "admin",
+	"POST /dev/accounts/{account}/purchases":                                  "admin",
+	"GET /v1/accounts/{account}/checkout":                                     "customer service",
+	"POST /v1/accounts/{account}/purchases":                                   "customer",
+	"GET /v1/accounts/{account}/purchases/{purchase_id}":                      "customer finance",
+	"POST /v1/accounts/{account}/purchases/{purchase_id}/reverse":             "finance",
+	"GET /v1/payments/unmatched":                                              "finance",
+	"POST /v1/payments/unmatched/{payment_id}/resolve":                        "finance",
+	"POST /webhooks/spherepay":                                                "signature",
+	"POST /v1/accounts/{account}/credit-requests":                             "customer",
+	"GET /v1/accounts/{account}/credit-requests/{credit_request_id}":          "customer bd",
+	"POST /v1/accounts/{account}/credit-requests/{credit_request_id}/approve": "bd",
+	"POST /v1/accounts/{account}/credit-requests/{credit_request_id}/reject":  "bd",
+	"POST /v1/accounts/{account}/credit-requests/{credit_request_id}/cancel":  "customer",
+	"GET /v1/credit-requests":                                                 "bd",
+	"POST /v1/accounts/{account}/deployments":                                 "service customer",
+	"GET /v1/accounts/{account}/deployments":                                  "service customer support",
+	"GET /v1/accounts/{account}/deployments/{deployment_id}":                  "service customer support",
+	"POST /v1/accounts/{account}/deployments/{deployment_id}/extend":          "service",
+	"POST /v1/accounts/{account}/deployments/{deployment_id}/usage":           "service",
+	"POST /v1/accounts/{account}/deployments/{deployment_id}/stop":            "service",
+	"POST /v1/accounts/{account}/deployments/{deployment_id}/cancel":          "service",
+	"POST /v1/accounts/{account}/deployments/{deployment_id}/fail":            "service",
+	"GET /v1/accounts/{account}/notifications":                                "customer",
+	"GET /v1/accounts/{account}/notifications/stream":                         "customer",
+	"POST /v1/accounts/{account}/notifications/{notification_id}/seen":        "customer",
+	"POST /dev/payments/{purchase_id}":                                        "admin",
+	"GET /healthz":                                                            "", "GET /readyz": "", "GET /metrics": "", "GET /openapi.json": "", "GET /docs": "", "GET /docs/{page}": "",
 }
 
 // TestRoles tries every key at every route.
 func TestRoles(t *testing.T) {
 	r := newRig(t, nil)
-	fill := strings.NewReplacer("{account}", "demo-1", "{transaction_id}", "x", "{meter}", "m", "{reservation_id}", "x", "{adjustment_id}", "x", "{page}", "clients")
+	fill := strings.NewReplacer("{account}", "demo-1", "{transaction_id}", "x", "{meter}", "m", "{reservation_id}", "x", "{adjustment_id}", "x", "{page}", "clients",
+		"{purchase_id}", "x", "{payment_id}", "demo-1~x", "{credit_request_id}", "x", "{deployment_id}", "x", "{notification_id}", "x", "{withdrawal_id}", "x", "{dispute_id}", "x")
 	for _, operation := range theContract().operations() {
 		roleList, listed := allowed[operation]
 		require.True(t, listed, "%s is not in the test's table", operation)
 		method, path, _ := strings.Cut(operation, " ")
 		c := call{method: method, path: fill.Replace(path), key: "k", wrong: true}
+		if strings.HasSuffix(path, "/stream") {
+			c.header = http.Header{"Last-Event-Id": {"none"}} // refused, where a stream would have no end
+		}
+		if roleList == "signature" {
+			r.refused(401, "unauthenticated", c)
+			continue
+		}
 		if roleList == "" {
 			require.Less(t, r.do(c).Status, 400, operation)
 			continue

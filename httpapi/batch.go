@@ -99,7 +99,7 @@ func (b *batch) read(text []byte) batchLine {
 }
 
 func (b *batch) requestOf(line *api.BatchLine) (ledger.Request, error) {
-	if err := domain.CheckID("account", line.Account); err != nil {
+	if err := domain.CheckAccount("account", line.Account); err != nil {
 		return ledger.Request{}, err
 	}
 	if err := checkKey("key", line.Key); err != nil {

@@ -71,21 +71,18 @@ func (d *document) array(name string) {
 
 func (d *document) end() { d.b = append(d.b, ']') }
 
+// item writes a text of an array.
+func (d *document) item(value string) {
+	d.comma()
+	d.b, _ = jsontext.AppendQuote(d.b, value)
+}
+
 func (d *document) line() { d.b = append(d.b, '\n') }
 
 // text writes any string: what isn't UTF-8 gets replacement characters.
 func (d *document) text(name, value string) {
 	d.key(name)
 	d.b, _ = jsontext.AppendQuote(d.b, value)
-}
-
-func (d *document) texts(name string, values []string) {
-	d.array(name)
-	for _, value := range values {
-		d.comma()
-		d.b, _ = jsontext.AppendQuote(d.b, value)
-	}
-	d.end()
 }
 
 // optional leaves the member out if there is no text.
@@ -153,4 +150,11 @@ func jsonText(value any) string {
 		return ""
 	}
 	return string(b)
+}
+
+// moment writes a time; none is left out.
+func (d *document) moment(name string, t time.Time) {
+	if !t.IsZero() {
+		d.time(name, t)
+	}
 }

@@ -19,6 +19,8 @@ var moneyFields = []moneyField{
 	{"service", "POST", "/v1/accounts/demo-1/reservations/r/capture", "amount", `{"amount":%s}`},
 	{"bd", "POST", "/v1/accounts/demo-1/incentives", "amount", `{"amount":%s}`},
 	{"support", "POST", "/v1/accounts/demo-1/adjustments", "amount", `{"amount":%s}`},
+	{"customer:demo-1", "POST", "/v1/accounts/demo-1/withdrawals", "amount", `{"network":"stripe","wallet_address":"acct_1032D82eZvKYlo2C","amount":%s}`},
+	{"support", "POST", "/v1/accounts/demo-1/disputes/x/resolve", "refund", `{"outcome":"upheld","refund":%s}`},
 	{"finance", "PUT", "/v1/accounts/demo-1/policy", "allowance", `{"allowance":%s}`},
 	{"finance", "PUT", "/v1/accounts/demo-1/policy", "low_balance_at", `{"low_balance_at":%s}`},
 	{"admin", "POST", "/dev/accounts/demo-1/purchases", "amount", `{"amount":%s}`},

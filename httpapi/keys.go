@@ -105,7 +105,7 @@ func (k *KeySpec) check() (hash [sha256.Size]byte, err error) {
 		return hash, fmt.Errorf("role %q is none of %v", k.Role, Roles())
 	}
 	if k.Role == RoleCustomer {
-		if err := domain.CheckID("account", k.Account); err != nil {
+		if err := domain.CheckAccount("account", k.Account); err != nil {
 			return hash, err
 		}
 	} else if k.Account != "" {
@@ -123,3 +123,13 @@ func (k *KeySpec) check() (hash [sha256.Size]byte, err error) {
 // find looks a key up by its hash: how long that takes says nothing about any
 // key, because nobody can choose how a hash begins.
 func (k *Keys) find(key string) *identity { return k.byHash[sha256.Sum256([]byte(key))] }
+
+// RoleOf gives the id and the role of a key, for other protocols that take the
+// same keys.
+func (k *Keys) RoleOf(key string) (id string, role Role, known bool) {
+	who := k.find(key)
+	if who == nil {
+		return "", "", false
+	}
+	return who.ID, who.Role, true
+}

@@ -84,6 +84,17 @@ func (m *Metrics) watch(lag, queue func() float64) {
 		}, queue))
 }
 
+// watchDesk adds what waits for finance.
+func (m *Metrics) watchDesk(open, late func() float64) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "iocredits_withdrawals_open", Help: "Withdrawals that wait for finance; -1: the read models don't answer.",
+		}, open),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "iocredits_withdrawals_late", Help: "Those of them that should have been paid already.",
+		}, late))
+}
+
 // OnCommand fits ledger.Options.
 func (m *Metrics) OnCommand(outcome string) { m.commands.WithLabelValues(outcome).Inc() }
 

@@ -17,6 +17,7 @@ import (
 const (
 	statusOK          = http.StatusOK
 	statusCreated     = http.StatusCreated
+	statusAccepted    = http.StatusAccepted
 	statusNotModified = http.StatusNotModified
 	statusNotReady    = http.StatusServiceUnavailable
 )
@@ -41,15 +42,19 @@ var problems = map[domain.Code]problemRow{
 	domain.CodeSelfApproval:          {http.StatusForbidden, "Somebody else has to approve"},
 	domain.CodeUnknownAccount:        {http.StatusNotFound, "No such account"},
 	domain.CodeUnknownAdjustment:     {http.StatusNotFound, "No such adjustment"},
+	domain.CodeUnknownDispute:        {http.StatusNotFound, "No such dispute"},
 	domain.CodeUnknownCreditRequest:  {http.StatusNotFound, "No such credit request"},
 	domain.CodeUnknownDeployment:     {http.StatusNotFound, "No such deployment"},
 	domain.CodeUnknownPayment:        {http.StatusNotFound, "No such payment"},
 	domain.CodeUnknownPurchase:       {http.StatusNotFound, "No such purchase"},
 	domain.CodeUnknownReservation:    {http.StatusNotFound, "No such reservation"},
+	domain.CodeUnknownNotice:         {http.StatusNotFound, "No such notification"},
 	domain.CodeUnknownRoute:          {http.StatusNotFound, "No such page"},
 	domain.CodeUnknownTransaction:    {http.StatusNotFound, "No such transaction"},
+	domain.CodeUnknownWithdrawal:     {http.StatusNotFound, "No such withdrawal"},
 	domain.CodeMethodNotAllowed:      {http.StatusMethodNotAllowed, "The method is not allowed here"},
 	domain.CodeConflict:              {http.StatusConflict, "The account was changed at the same time"},
+	domain.CodeDisputeOpen:           {http.StatusConflict, "The transaction is in dispute"},
 	domain.CodeDuplicateID:           {http.StatusConflict, "The id is taken"},
 	domain.CodeReservationClosed:     {http.StatusConflict, "The reservation is closed"},
 	domain.CodeWrongStatus:           {http.StatusConflict, "The status doesn't allow this"},
@@ -63,6 +68,7 @@ var problems = map[domain.Code]problemRow{
 	domain.CodeIdempotencyKeyReused:  {http.StatusUnprocessableEntity, "The Idempotency-Key belongs to another request"},
 	domain.CodeLimitExceeded:         {http.StatusUnprocessableEntity, "The account has too many of these"},
 	domain.CodeNotADeduction:         {http.StatusUnprocessableEntity, "The transaction is no deduction"},
+	domain.CodeNotWithdrawable:       {http.StatusUnprocessableEntity, "Not so much can be withdrawn"},
 	domain.CodePaymentMethod:         {http.StatusUnprocessableEntity, "The payment method is not supported"},
 	domain.CodeQuantityInvalid:       {http.StatusUnprocessableEntity, "The quantity is invalid"},
 	domain.CodeRateInvalid:           {http.StatusUnprocessableEntity, "The unit price is invalid"},

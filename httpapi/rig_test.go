@@ -30,6 +30,7 @@ import (
 	"iocredits/eventstore"
 	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
+	"iocredits/eventstore/notices"
 	"iocredits/eventstore/pebblestore"
 	"iocredits/httpapi"
 	"iocredits/projections"
@@ -50,6 +51,8 @@ type rig struct {
 	server *httpapi.Server
 	http   *httptest.Server
 	log    *buffer
+	// played has what was asked of the sandbox.
+	played []string
 }
 
 // parts are what a test may change of an engine before it starts.
@@ -82,7 +85,9 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 		ledger: ledger.Options{Store: r.store, Snapshots: r.store, Codec: codec, Names: r.views, Clock: r.clock.Now, Logger: quiet},
 		server: httpapi.Options{
 			Views: r.views, Store: r.store, Codec: codec, Sealer: r.sealer, Keys: testKeys(t), Clock: r.clock.Now, Logger: logger,
-			TopUpURL: "/manage-funds", Dev: &httpapi.Dev{Advance: r.advance},
+			Notices:  &notices.Writer{Store: r.store, Codec: codec, Clock: r.clock.Now},
+			TopUpURL: "/manage-funds", Dev: &httpapi.Dev{Advance: r.advance, Play: r.play},
+			ReadWebhook: readWebhook, LinkPatience: time.Millisecond,
 		},
 	}
 	if change != nil {
@@ -151,7 +156,7 @@ func (r *rig) advance(_ context.Context, by time.Duration) error {
 
 // roles are the keys of a test engine: the key of a role is its name.
 var roles = []string{
-	"customer:demo-1", "customer:demo-2", "service", "bd", "finance", "finance2", "support", "auditor", "admin",
+	"customer:demo-1", "customer:demo-2", "service", "bd", "bd2", "finance", "finance2", "support", "support2", "auditor", "admin",
 }
 
 func testKeys(t testing.TB) *httpapi.Keys {

@@ -25,9 +25,7 @@ type step struct {
 func TestEveryRoute(t *testing.T) {
 	r := newRig(t, nil)
 	const a = "/v1/accounts/demo-1"
-	id := func(answer map[string]any, object string) string {
-		return answer[object].(map[string]any)["id"].(string)
-	}
+	id := idOf
 	var covered []string
 	run := func(s step) map[string]any {
 		t.Helper()
@@ -59,11 +57,22 @@ func TestEveryRoute(t *testing.T) {
 	require.Equal(t, "closed", released["reservation"].(map[string]any)["status"])
 	asked := run(step{post("support", a+"/adjustments", "a1", `{"amount":"-3.5","reason":"charged twice","related_transaction":"`+id(deducted, "deduction")+`"}`), 201, &api.AdjustmentAnswer{}})
 	run(step{post("finance", a+"/adjustments/"+id(asked, "adjustment")+"/approve", "a2", `{}`), 200, &api.AdjustmentAnswer{}})
+	asked = run(step{post("support", a+"/adjustments", "a3", `{"amount":"1"}`), 201, &api.AdjustmentAnswer{}})
+	run(step{post("finance", a+"/adjustments/"+id(asked, "adjustment")+"/reject", "a4", `{"reason":"it was right"}`), 200, &api.AdjustmentAnswer{}})
+	run(step{get("support", "/v1/adjustments?status=rejected"), 200, &api.AdjustmentList{}})
+
+	tourDesks(t, run, a, id(deducted, "deduction"))
+
+	told := r.notices("")
+	run(step{call{as: "customer:demo-1", method: "GET", path: notifications}, 200, &api.NotificationList{}})
+	run(step{call{as: "customer:demo-1", method: "POST", path: notifications + "/" + told[0].(map[string]any)["id"].(string) + "/seen"}, 200, &api.NotificationAnswer{}})
+	run(step{call{as: "customer:demo-1", method: "GET", path: notifications + "/stream", header: http.Header{"Last-Event-Id": {"none"}}}, 404, nil})
 	run(step{post("finance", a+"/freeze", "", `{"reason":"under review"}`), 200, &api.CommandAnswer{}})
 	run(step{post("admin", a+"/unfreeze", "u", ``), 200, &api.CommandAnswer{}})
 	run(step{call{as: "finance", method: "PUT", path: a + "/policy", body: `{"allowance":"25","grace_minutes":10}`}, 200, &api.PolicyAnswer{}})
 	run(step{call{as: "service", method: "POST", path: "/v1/deductions/batch", header: http.Header{"Content-Type": {"application/x-ndjson"}},
 		body: `{"account":"demo-1","key":"b-1","amount":"0.25","service":"inference"}` + "\n"}, 200, &api.BatchAnswer{}})
+	buyingTour(t, r, run)
 	run(step{post("admin", "/dev/clock", "", `{"advance":"5m"}`), 200, &api.ClockAnswer{}})
 
 	run(step{get("customer:demo-1", "/credits/check?amount=1.5"), 200, &api.Check{}})
@@ -76,6 +85,44 @@ func TestEveryRoute(t *testing.T) {
 	}
 	slices.Sort(covered)
 	require.Equal(t, theContract().operations(), slices.Compact(covered))
+}
+
+func idOf(answer map[string]any, object string) string {
+	return answer[object].(map[string]any)["id"].(string)
+}
+
+// tourDesks goes through what is asked, decided and looked up at desks.
+func tourDesks(t *testing.T, run func(step) map[string]any, a, charge string) {
+	t.Helper()
+	withdraw := func(key, end, body string) {
+		t.Helper()
+		got := run(step{post("customer:demo-1", a+"/withdrawals", key, `{"amount":"20","wallet_address":"acct_1032D82eZvKYlo2C","network":"stripe"}`), 201, &api.WithdrawalAnswer{}})
+		one := a + "/withdrawals/" + idOf(got, "withdrawal")
+		as := "finance"
+		switch end {
+		case "paid", "failed":
+			run(step{post("finance", one+"/approve", key+"-a", ""), 200, &api.WithdrawalAnswer{}})
+		case "cancel":
+			as = "customer:demo-1"
+		}
+		run(step{post(as, one+"/"+end, key+"-e", body), 200, &api.WithdrawalAnswer{}})
+		run(step{get("customer:demo-1", one), 200, &api.Withdrawal{}})
+	}
+	withdraw("w1", "cancel", "")
+	withdraw("w2", "reject", `{"reason":"not yours"}`)
+	withdraw("w3", "failed", `{"reason":"closed account"}`)
+	withdraw("w4", "paid", `{"tx_url":"https://dashboard.stripe.com/tr_1"}`)
+	run(step{get("auditor", a+"/withdrawals?limit=2"), 200, &api.WithdrawalList{}})
+	run(step{get("finance", "/v1/withdrawals"), 200, &api.WithdrawalList{}})
+
+	disputed := run(step{post("customer:demo-1", a+"/disputes", "x1", `{"transaction_id":"`+charge+`","reason":"the job had failed"}`), 201, &api.DisputeAnswer{}})
+	one := a + "/disputes/" + idOf(disputed, "dispute")
+	run(step{get("support", "/v1/disputes?status=open&service=ray"), 200, &api.DisputeList{}})
+	run(step{post("support", one+"/resolve", "x2", `{"outcome":"upheld","refund":"1.1","note":"it had"}`), 200, &api.DisputeAnswer{}})
+	run(step{get("customer:demo-1", one), 200, &api.Dispute{}})
+	run(step{get("support", a+"/disputes"), 200, &api.DisputeList{}})
+	run(step{get("support", a+"/transactions/"+charge+"/explain"), 200, &api.Explanation{}})
+	run(step{get("customer:demo-1", a+"/statement?month=2026-03"), 200, &api.Statement{}})
 }
 
 func TestCommandAnswer(t *testing.T) {
@@ -144,7 +191,7 @@ func TestAdjustmentNeedsOtherPeople(t *testing.T) {
 	require.Equal(t, object(twice), object(r.must(post("support", path, "a", `{"amount":"1000","reason":"goodwill"}`)).Body), "the object of a replay is today's")
 	require.Equal(t, "1000", twice["balance"].(map[string]any)["promotional"])
 	wrong := r.refused(409, "wrong-status", post("finance2", approve, "e", ""))
-	require.Equal(t, "approved", wrong.Body["current_status"], "a figure must not take the place of RFC 9457's status")
+	require.Equal(t, "decided", wrong.Body["current_status"], "a figure must not take the place of RFC 9457's status")
 	r.refused(404, "unknown-adjustment", post("finance", path+"/none/approve", "f", ""))
 }
 

@@ -7,14 +7,17 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"iocredits/domain/account"
 	"iocredits/eventstore"
 	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
+	"iocredits/eventstore/notices"
 	"iocredits/projections"
 )
 
@@ -46,6 +49,16 @@ type Options struct {
 	// MaxBatchBytes bounds the bodies of all batches under way together.
 	MaxBatchBytes int64
 
+	// Notices writes what customers have seen.
+	Notices *notices.Writer
+
+	// ReadWebhook checks the signature of a provider's event over its raw body
+	// and reads what it says of a payment. Errors: unauthenticated for a wrong
+	// signature, body-invalid for what can't be read. nil: there is no provider.
+	ReadWebhook func(signature string, body []byte) (account.ProviderPayment, error)
+	// LinkPatience is how long a new purchase waits for its payment link.
+	LinkPatience time.Duration
+
 	// Dev opens the routes under /dev; nil in production.
 	Dev *Dev
 }
@@ -55,6 +68,10 @@ type Dev struct {
 	// Advance moves the engine's clock and runs all that became due before it
 	// returns.
 	Advance func(ctx context.Context, by time.Duration) error
+	// Play does what a customer or the provider would do about a purchase, and
+	// returns once the webhook was taken; nil: there is no sandbox. Errors:
+	// unknown-purchase, wrong-status, field-invalid.
+	Play func(ctx context.Context, purchase, action string) error
 }
 
 func (o *Options) defaults() {
@@ -72,6 +89,9 @@ func (o *Options) defaults() {
 	}
 	if o.ShutdownTimeout == 0 {
 		o.ShutdownTimeout = 30 * time.Second
+	}
+	if o.LinkPatience == 0 {
+		o.LinkPatience = 3 * time.Second
 	}
 	if o.ReadPatience == 0 {
 		o.ReadPatience = time.Second
@@ -96,6 +116,10 @@ type Server struct {
 	// goal is the head of the log at the start: ready once the views passed it.
 	goal       eventstore.Position
 	batchBytes atomic.Int64
+
+	// ending is closed when the server ends, for answers that have no end.
+	ending  chan struct{}
+	endOnce sync.Once
 }
 
 // headPatience bounds the only question that New asks of the store.
@@ -105,8 +129,8 @@ const headPatience = 10 * time.Second
 // the table of roles don't match.
 func New(opts Options) (*Server, error) {
 	opts.defaults()
-	if opts.Ledger == nil || opts.Views == nil || opts.Store == nil || opts.Codec == nil || opts.Sealer == nil || opts.Keys == nil {
-		return nil, errors.New("httpapi: Ledger, Views, Store, Codec, Sealer and Keys are required")
+	if opts.Ledger == nil || opts.Views == nil || opts.Store == nil || opts.Codec == nil || opts.Sealer == nil || opts.Keys == nil || opts.Notices == nil {
+		return nil, errors.New("httpapi: Ledger, Views, Store, Codec, Sealer, Keys and Notices are required")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), headPatience)
 	defer cancel()
@@ -114,7 +138,7 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the head of the log: %w", err)
 	}
-	s := &Server{opts: opts, goal: head, requestIDs: newRequestIDs()}
+	s := &Server{opts: opts, goal: head, requestIDs: newRequestIDs(), ending: make(chan struct{})}
 	if s.spec, err = loadContract(); err != nil {
 		return nil, err
 	}
@@ -125,6 +149,10 @@ func New(opts Options) (*Server, error) {
 		return nil, err
 	}
 	opts.Metrics.watch(s.lagGauge, func() float64 { return float64(opts.Ledger.QueueDepth()) })
+	opts.Metrics.watchDesk(
+		func() float64 { all, _ := s.deskGauge(); return all },
+		func() float64 { _, late := s.deskGauge(); return late },
+	)
 	return s, nil
 }
 
@@ -146,6 +174,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		Handler: s.echo, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
 	}
+	server.RegisterOnShutdown(s.endStreams)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	select {

@@ -54,7 +54,9 @@ func applyBalance(w *writer, s *step) error {
 	if err != nil {
 		return err
 	}
+	s.BalanceBefore = record.Figures.Available() + record.Figures.Held()
 	record.Figures.ApplyEffect(s.Body, &s.Effect)
+	s.LowBalanceAt = record.Figures.Policy.LowBalanceAt
 	record.Revision, record.Position, record.RecordedAt = s.Revision, s.Position, s.Meta.RecordedAt
 	s.BalanceAfter = record.Figures.Available() + record.Figures.Held()
 	return nil

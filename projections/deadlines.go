@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -116,16 +117,6 @@ func timeOf(b []byte) time.Time {
 	return time.Unix(int64(binary.BigEndian.Uint64(b)^(1<<63)), int64(binary.BigEndian.Uint32(b[8:]))).UTC()
 }
 
-// Changed gets a value after deadlines were added: the next one may be sooner.
-func (v *Views) Changed() <-chan struct{} { return v.changed }
-
-func (v *Views) signalDeadlines() {
-	select {
-	case v.changed <- struct{}{}:
-	default:
-	}
-}
-
 // NextDue is the time of the earliest deadline; false if there is none.
 func (v *Views) NextDue(ctx context.Context) (next time.Time, found bool, err error) {
 	err = v.eachDeadline(ctx, func(at time.Time, _ string) bool {
@@ -154,6 +145,12 @@ func (v *Views) DueAccounts(ctx context.Context, now time.Time, limit int, skip 
 }
 
 func (v *Views) eachDeadline(ctx context.Context, visit func(at time.Time, name string) bool) error {
+	return v.eachDeadlineKey(ctx, func(at time.Time, name string, _ []byte) bool { return visit(at, name) })
+}
+
+// eachDeadlineKey visits deadlines in time order with the thing, kind/id, that
+// each is of. thing is valid during the visit only.
+func (v *Views) eachDeadlineKey(ctx context.Context, visit func(at time.Time, name string, thing []byte) bool) error {
 	g, leave, err := v.enter()
 	if err != nil {
 		return err
@@ -170,7 +167,7 @@ func (v *Views) eachDeadline(ctx context.Context, visit func(at time.Time, name 
 		if end < 0 {
 			return fmt.Errorf("damaged deadline %q", it.Key())
 		}
-		if !visit(timeOf(k), string(k[timeBytes:timeBytes+end])) || ctx.Err() != nil {
+		if !visit(timeOf(k), string(k[timeBytes:timeBytes+end]), k[timeBytes+end+1:]) || ctx.Err() != nil {
 			break
 		}
 	}
@@ -178,4 +175,35 @@ func (v *Views) eachDeadline(ctx context.Context, visit func(at time.Time, name 
 		return err
 	}
 	return it.Error()
+}
+
+// ExpiringLots visits lots whose date is after from and at or before until, and
+// whose customers were not told yet; visit says whether to go on.
+func (v *Views) ExpiringLots(ctx context.Context, from, until time.Time, visit func(name string, lot account.ExpiryAnnounced) bool) error {
+	g, leave, err := v.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	var failed error
+	err = v.eachDeadlineKey(ctx, func(at time.Time, name string, thing []byte) bool {
+		if at.After(until) {
+			return false
+		}
+		id, isLot := bytes.CutPrefix(thing, []byte(lotDeadline+"/"))
+		if !isLot || len(id) != 8 || !at.After(from) {
+			return true
+		}
+		lot := account.ExpiryAnnounced{Lot: int64(binary.BigEndian.Uint64(id)), ExpiresAt: at}
+		var told []byte
+		told, failed = lookup(g.db, announcedKey(name, lot.Lot), func(b []byte) ([]byte, error) { return []byte{1}, nil })
+		if failed != nil || told != nil {
+			return failed == nil
+		}
+		lot.Amount, failed = lookup(g.db, key(lotPrefix, name, id...), func(b []byte) (domain.Amount, error) {
+			return domain.Amount(binary.BigEndian.Uint64(b)), nil
+		})
+		return failed == nil && visit(name, lot)
+	})
+	return errors.Join(err, failed)
 }

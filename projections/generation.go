@@ -22,7 +22,7 @@ import (
 
 // format names what the views write. MUST change with any change of a key or a
 // value: views of another format are built again.
-const format = "4"
+const format = "7"
 
 // The keys of a generation. An account's name has no zero byte, so one account's
 // keys are never a prefix of another's.
@@ -35,6 +35,10 @@ const format = "4"
 //	h account 0 kind/id                 deadline that a thing has now
 //	d time:12 account 0 kind/id         what is due, in time order
 //	o account 0 kind/id                 object
+//	x account 0 revision:8 revision:8   an event, and a later one that is about it
+//	m account 0 position:8 index:1      notice
+//	i account 0 id                      position and index of a notice
+//	a account 0 lot:8                   that the expiry of a lot was announced
 //	q kind 0 status 0 time:12 account 0 id   objects by status, in the order of their queue
 const (
 	checkpointKey     = 'c'
@@ -46,6 +50,10 @@ const (
 	deadlinePrefix    = 'd'
 	objectPrefix      = 'o'
 	queuePrefix       = 'q'
+	relatedPrefix     = 'x'
+	noticePrefix      = 'm'
+	noticeIDPrefix    = 'i'
+	announcedPrefix   = 'a'
 )
 
 // checkpoint is how far a generation is. It is in the same batch as the data.

@@ -26,8 +26,8 @@ type ObjectRecord struct {
 	ID      string
 	// Object is of Kind's type.
 	Object account.Object
-	// Steps are the events that changed its status, oldest first; the middle of
-	// a life with very many is left out.
+	// Steps are the events that changed its status or were a person's decision,
+	// oldest first; the middle of a life with very many is left out.
 	Steps []ObjectStep
 	// Events is how many events it has had.
 	Events int
@@ -73,6 +73,32 @@ func (r *ObjectRecord) queueKey() []byte {
 	return queueKey(r.Kind, r.Object.Status(), at, r.Account, r.ID)
 }
 
+// NewObjectRecord is an object that nothing has happened to. MUST: kind is one
+// that account.NewObject knows.
+func NewObjectRecord(name string, kind account.ObjectKind, id string) *ObjectRecord {
+	return &ObjectRecord{Account: name, Kind: kind, ID: id, Object: account.NewObject(kind)}
+}
+
+// Apply folds the object's next event in.
+func (r *ObjectRecord) Apply(f eventstore.Fact) {
+	if r.Events == 0 {
+		r.CreatedAt = f.Meta.RecordedAt
+	}
+	before := r.Object.Status()
+	r.Object.Apply(f.Body)
+	r.Events, r.Revision, r.Position, r.ChangedAt = r.Events+1, f.Revision, f.Position, f.Meta.RecordedAt
+	status := r.Object.Status()
+	if status == before && !account.IsDecision(f.Body) {
+		return
+	}
+	if len(r.Steps) == maxSteps {
+		r.Steps = slices.Delete(r.Steps, keptSteps, keptSteps+1)
+	}
+	r.Steps = append(r.Steps, ObjectStep{
+		Event: f.Type, Transaction: f.ID, At: f.Meta.RecordedAt, Actor: f.Meta.Actor, Role: f.Meta.Role, Status: status,
+	})
+}
+
 func applyObject(w *writer, s *step) error {
 	kind, id, ok := account.ObjectOf(s.Body)
 	if !ok {
@@ -83,25 +109,15 @@ func applyObject(w *writer, s *step) error {
 	if err != nil {
 		return err
 	}
-	r := &ObjectRecord{Account: s.Account, Kind: kind, ID: id, Object: account.NewObject(kind), CreatedAt: s.Meta.RecordedAt}
-	before := ""
+	r := NewObjectRecord(s.Account, kind, id)
 	if stored != nil {
 		if r, err = decodeObject(s.Account, kind, id, stored); err != nil {
 			return err
 		}
-		before = r.Object.Status()
 		w.delete(r.queueKey())
 	}
-	r.Object.Apply(s.Body)
-	r.Events, r.Revision, r.Position, r.ChangedAt = r.Events+1, s.Revision, s.Position, s.Meta.RecordedAt
-	if status := r.Object.Status(); status != before {
-		if len(r.Steps) == maxSteps {
-			r.Steps = slices.Delete(r.Steps, keptSteps, keptSteps+1)
-		}
-		r.Steps = append(r.Steps, ObjectStep{
-			Event: s.Type, Transaction: s.ID, At: s.Meta.RecordedAt, Actor: s.Meta.Actor, Role: s.Meta.Role, Status: status,
-		})
-	}
+	w.purchases = w.purchases || stored == nil && kind == account.ObjectPurchase
+	r.Apply(s.Fact)
 	value, err := r.encode()
 	if err != nil {
 		return err
@@ -192,8 +208,17 @@ type ObjectPage struct {
 // of their queue: oldest first. after is the cursor of the page before, or empty.
 // Error: CodeFieldInvalid for a cursor that isn't this queue's.
 func (v *Views) Queue(ctx context.Context, kind account.ObjectKind, status string, limit int, after string) (ObjectPage, error) {
+	return v.QueueSince(ctx, kind, status, time.Time{}, limit, after)
+}
+
+// QueueSince is Queue without what stands in it for a time before since.
+func (v *Views) QueueSince(ctx context.Context, kind account.ObjectKind, status string, since time.Time, limit int, after string) (ObjectPage, error) {
 	start := queueStart(kind, status)
-	return v.objects(ctx, start, limit, after, func(db pebble.Reader, k []byte) (*ObjectRecord, error) {
+	from := start
+	if !since.IsZero() {
+		from = appendTime(bytes.Clone(start), since)
+	}
+	return v.objects(ctx, start, from, limit, after, func(db pebble.Reader, k []byte) (*ObjectRecord, error) {
 		rest := k[len(start)+timeBytes:]
 		name, id, _ := bytes.Cut(rest, []byte{0})
 		return getObject(db, string(name), kind, string(id))
@@ -203,20 +228,20 @@ func (v *Views) Queue(ctx context.Context, kind account.ObjectKind, status strin
 // Objects lists the objects of a kind of one account, by id.
 func (v *Views) Objects(ctx context.Context, name string, kind account.ObjectKind, limit int, after string) (ObjectPage, error) {
 	start := objectKey(name, kind, "")
-	return v.objects(ctx, start, limit, after, func(db pebble.Reader, k []byte) (*ObjectRecord, error) {
+	return v.objects(ctx, start, start, limit, after, func(db pebble.Reader, k []byte) (*ObjectRecord, error) {
 		return getObject(db, name, kind, string(k[len(start):]))
 	})
 }
 
-// objects pages over keys that begin with start. The cursor is the last key, so
+// objects pages over keys that begin with start, beginning at from. The cursor is the last key, so
 // a page goes on rightly while objects come and go.
-func (v *Views) objects(ctx context.Context, start []byte, limit int, after string, read func(pebble.Reader, []byte) (*ObjectRecord, error)) (page ObjectPage, err error) {
+func (v *Views) objects(ctx context.Context, start, from []byte, limit int, after string, read func(pebble.Reader, []byte) (*ObjectRecord, error)) (page ObjectPage, err error) {
 	g, leave, err := v.enter()
 	if err != nil {
 		return page, err
 	}
 	defer leave()
-	lower, err := afterKey(start, after)
+	lower, err := afterKey(start, from, after)
 	if err != nil {
 		return page, err
 	}
@@ -249,9 +274,9 @@ func (v *Views) objects(ctx context.Context, start []byte, limit int, after stri
 func keyCursor(k []byte) string { return base64.RawURLEncoding.EncodeToString(k) }
 
 // afterKey is where a list goes on behind a cursor.
-func afterKey(start []byte, cursor string) ([]byte, error) {
+func afterKey(start, from []byte, cursor string) ([]byte, error) {
 	if cursor == "" {
-		return start, nil
+		return from, nil
 	}
 	k, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || !bytes.HasPrefix(k, start) {

@@ -69,7 +69,7 @@ func (p *player) step() {
 
 func (p *player) action(acct string) account.Action {
 	service := []domain.Service{domain.ServiceRay, domain.ServiceVM}[p.intn(2)]
-	switch p.intn(17) {
+	switch p.intn(22) {
 	case 0, 1:
 		return account.RecordPurchase{Purchase: p.id("purchase"), Amount: p.amount(), ExpiresAt: p.date()}
 	case 2, 3:
@@ -96,6 +96,8 @@ func (p *player) action(acct string) account.Action {
 		return account.Capture{Reservation: fmt.Sprint("hold", p.intn(30)), Amount: p.amount(), Final: p.intn(2) == 0}
 	case 13:
 		return account.Release{Reservation: fmt.Sprint("hold", p.intn(30))}
+	case 14, 15, 16, 17, 18:
+		return p.buyingAction()
 	default:
 		return p.deskAction()
 	}

@@ -69,7 +69,7 @@ func (v *Views) swap(old, next *generation, atLeast eventstore.Position) bool {
 	v.current, v.through, v.stopped = next, position, nil
 	v.wake()
 	// What next had ahead of the old one was never announced.
-	v.signalDeadlines()
+	v.signals.sendAll()
 	old.retire()
 	return true
 }

@@ -167,6 +167,9 @@ func (r *rig) log() map[string]*told {
 		account.Evolve(a.state, f.Body)
 		a.facts = append(a.facts, f)
 		if entry, ok := projections.TransactionOf(f, a.state.Figures.Balance().Balance); ok {
+			if at, known := projections.RelatedRevision(f); known {
+				entry.Related = a.facts[at].ID
+			}
 			a.entries = append(a.entries, entry)
 		}
 	}

@@ -137,10 +137,14 @@ func (v *Views) decode(records []eventstore.Recorded) (decoded, error) {
 	return d, nil
 }
 
-// ours tells the streams of accounts. One with a name that no account can have
-// was not written by a ledger, and its name could break the order of keys.
+// ours tells the streams of accounts and of their notices. One with a name that
+// no account can have was not written by a ledger, and its name could break the
+// order of keys.
 func ours(stream string) bool {
 	name, ok := eventstore.AccountOf(stream)
+	if !ok {
+		name, ok = eventstore.NoticesOf(stream)
+	}
 	return ok && domain.CheckID("account", name) == nil
 }
 
@@ -179,8 +183,8 @@ func (v *Views) show(g *generation, w *writer, position eventstore.Position, che
 	if err := w.commit(checkpoint); err != nil {
 		return &applyError{position: position, err: err}
 	}
-	if v.publish(g, position) && w.deadlines {
-		v.signalDeadlines()
+	if v.publish(g, position) {
+		v.signals.send(w)
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ type Views struct {
 	moved   chan struct{}
 
 	rebuilding sync.Mutex
-	changed    chan struct{}
+	signals    *signals
 }
 
 // ErrStopped: the views met an event that they can't apply. They answer as of
@@ -91,7 +91,7 @@ type Progress func(through, head eventstore.Position)
 // before Run.
 func Open(ctx context.Context, dir string, opts Options) (*Views, error) {
 	opts.defaults()
-	v := &Views{opts: opts, dir: dir, moved: make(chan struct{}), changed: make(chan struct{}, 1)}
+	v := &Views{opts: opts, dir: dir, moved: make(chan struct{}), signals: newSignals()}
 	v.life, v.end = context.WithCancel(context.Background())
 	g, err := v.openCurrent(ctx)
 	if err != nil {

@@ -16,13 +16,17 @@ type step struct {
 	Account string
 	// Effect is what the event does to money.
 	Effect account.Effect
-	// BalanceAfter is the account's balance once the event counts.
-	BalanceAfter domain.Amount
+	// BalanceBefore and BalanceAfter are the account's balance around the event.
+	BalanceBefore, BalanceAfter domain.Amount
+	// LowBalanceAt is the line of the account's policy.
+	LowBalanceAt domain.Amount
 }
 
 // views are applied in this order to each event: balances come first, because a
 // history shows what they become.
-var views = []func(*writer, *step) error{applyBalance, applyTransaction, applyNames, applyDeadlines, applyObject}
+var views = []func(*writer, *step) error{
+	applyBalance, applyTransaction, applyNames, applyDeadlines, applyObject, applyNotices, applyRelated,
+}
 
 // writer collects what a batch of events changes and writes it once. Values that
 // the batch reads again stand in dirty until then.
@@ -40,8 +44,10 @@ type writer struct {
 	step step
 	// scratch is where values are put together; the batch copies them.
 	scratch []byte
-	// deadlines: something will be due that wasn't known before.
-	deadlines bool
+	// deadlines: something will be due that wasn't known before; purchases: one
+	// was started; noticed are the accounts with news for their customers.
+	deadlines, purchases bool
+	noticed              []string
 }
 
 func newWriter(g *generation) *writer {
@@ -53,6 +59,9 @@ func newWriter(g *generation) *writer {
 
 // apply puts one event through all views.
 func (w *writer) apply(f eventstore.Fact) error {
+	if name, beside := eventstore.NoticesOf(f.Stream); beside {
+		return w.applyNoticeEvent(name, &f)
+	}
 	name, _ := eventstore.AccountOf(f.Stream)
 	s := &w.step
 	s.Fact, s.Account, s.Effect = f, name, account.EffectOf(f.Body, f.Revision)

@@ -18,13 +18,19 @@ import (
 //	keyring/        the keys of sealed text
 //	views/          the read models; may be deleted, rebuild makes them again
 //	dev-keys.json   --dev only
+//	sandbox.json    --dev only: what happened at the payment sandbox
+//	sandbox-addr    --dev only: where it listens
 //	dev-clock       --dev only: how far POST /dev/clock has moved the clock
 type dataDir string
 
-func (d dataDir) log() string      { return filepath.Join(string(d), "log") }
-func (d dataDir) keyring() string  { return filepath.Join(string(d), "keyring") }
-func (d dataDir) views() string    { return filepath.Join(string(d), "views") }
-func (d dataDir) devKeys() string  { return filepath.Join(string(d), "dev-keys.json") }
+func (d dataDir) log() string     { return filepath.Join(string(d), "log") }
+func (d dataDir) keyring() string { return filepath.Join(string(d), "keyring") }
+func (d dataDir) views() string   { return filepath.Join(string(d), "views") }
+func (d dataDir) devKeys() string { return filepath.Join(string(d), "dev-keys.json") }
+func (d dataDir) sandbox() string { return filepath.Join(string(d), "sandbox.json") }
+func (d dataDir) sandboxAddr() string {
+	return filepath.Join(string(d), "sandbox-addr")
+}
 func (d dataDir) devClock() string { return filepath.Join(string(d), "dev-clock") }
 
 // open makes the directory if need be and holds it alone until the lock is

@@ -19,6 +19,10 @@ import (
 type devMode struct {
 	keys  devKeys
 	clock *devClock
+	// paymentKey and paymentSecret are between this engine and its sandbox.
+	paymentKey, paymentSecret string
+	sandbox                   *sandbox
+	reactor                   *reactor.Reactor
 }
 
 // openDev gives the engine's clock, and the dev mode if it is asked for.
@@ -26,7 +30,7 @@ func (c *serveCmd) openDev(dir dataDir) (clock func() time.Time, dev *devMode, e
 	if !c.Dev {
 		return time.Now, nil, nil
 	}
-	dev = &devMode{}
+	dev = &devMode{paymentKey: newKey(), paymentSecret: newKey()}
 	if dev.keys, err = openDevKeys(dir.devKeys()); err != nil {
 		return nil, nil, err
 	}
@@ -37,16 +41,19 @@ func (c *serveCmd) openDev(dir dataDir) (clock func() time.Time, dev *devMode, e
 }
 
 // api is the part of it that has routes.
-func (d *devMode) api(r *reactor.Reactor) *httpapi.Dev {
+func (d *devMode) api() *httpapi.Dev {
 	if d == nil {
 		return nil
 	}
-	return &httpapi.Dev{Advance: func(ctx context.Context, by time.Duration) error {
-		if err := d.clock.Advance(by); err != nil {
-			return err
-		}
-		return r.RunDue(ctx)
-	}}
+	return &httpapi.Dev{Advance: d.advance, Play: d.sandbox.play}
+}
+
+// advance moves the clock and runs all that became due before it returns.
+func (d *devMode) advance(ctx context.Context, by time.Duration) error {
+	if err := d.clock.Advance(by); err != nil {
+		return err
+	}
+	return d.reactor.RunDue(ctx)
 }
 
 // print tells a developer where the engine is and what to try.
@@ -57,7 +64,7 @@ func (d *devMode) print(out io.Writer, data, url string) {
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", name, d.keys[name], devRoleUse(name))
 	}
 	_ = w.Flush() // a terminal that is gone is no reason to stop
-	fmt.Fprintf(out, "\ntry\n  curl -H 'x-api-key: %s' %s/v1/accounts/demo-1/balance\nread\n  %s/docs\n\n", d.keys["customer:demo-1"], url, url)
+	fmt.Fprintf(out, "\ntry\n  curl -H 'x-api-key: %s' %s/v1/accounts/demo-1/balance\nread\n  %s/docs\npay, as a customer would\n  %s\n\n", d.keys["customer:demo-1"], url, url, d.sandbox.url)
 }
 
 // devClock is the system's clock, moved ahead by a person. Its offset only

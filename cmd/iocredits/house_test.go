@@ -97,9 +97,10 @@ func parseSource(file, rel string) (source, error) {
 // mayImport is the table of the house: for each folder the folders to its left
 // that it may use; "x/..." is x and everything under it. What has no row may not exist.
 var mayImport = map[string]string{
-	"domain":         "",
-	"domain/account": "domain",
-	"domain/journal": "domain domain/account",
+	"domain":          "",
+	"domain/calendar": "",
+	"domain/account":  "domain domain/calendar",
+	"domain/journal":  "domain domain/account",
 
 	"eventstore":             "domain",
 	"eventstore/pebblestore": "eventstore",
@@ -108,11 +109,12 @@ var mayImport = map[string]string{
 	"eventstore/storetest":   "eventstore",
 	"eventstore/keyring":     "domain eventstore",
 	"eventstore/ledger":      "domain/... eventstore",
+	"eventstore/notices":     "domain/... eventstore",
 	"eventstore/reactor":     "domain/... eventstore eventstore/ledger",
 
 	"projections": "domain/... eventstore eventstore/ledger",
 
-	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/reactor projections " +
+	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/notices eventstore/reactor projections " +
 		"httpapi/api httpapi/client httpapi/console httpapi/spherepay",
 	"httpapi/api":       "",
 	"httpapi/client":    "",
@@ -172,11 +174,14 @@ func importPath(spec *ast.ImportSpec) string {
 	return p
 }
 
-// pureImports is everything that the domain may use from outside.
+// pureImports is everything that the domain may use from outside: computation
+// alone. rickar/cal has the rules of holidays, x/crypto/sha3 the Keccak of EIP-55,
+// which the standard library lacks.
 var pureImports = []string{
-	"bytes", "cmp", "encoding", "encoding/binary", "errors", "fmt", "iter", "maps", "math", "math/big", "math/bits",
+	"bytes", "cmp", "encoding", "encoding/binary", "encoding/hex", "errors", "fmt", "iter", "maps", "math", "math/big", "math/bits",
 	"slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
 	"github.com/ericlagergren/decimal", "github.com/google/uuid",
+	"github.com/rickar/cal/v2", "github.com/rickar/cal/v2/us", "golang.org/x/crypto/sha3",
 }
 
 // impureCalls are the ways to time and chance that the pure imports still have.

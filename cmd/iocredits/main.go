@@ -50,11 +50,14 @@ type Main struct {
 type cli struct {
 	Config string `help:"YAML file with settings, named like the flags." placeholder:"FILE"`
 
-	Serve   serveCmd   `cmd:"" help:"Run the engine and its HTTP API."`
-	Keys    keysCmd    `cmd:"" help:"Manage API keys."`
-	Load    loadCmd    `cmd:"" help:"Charge an account for a trace of LLM requests, through the API."`
-	Rebuild rebuildCmd `cmd:"" help:"Rebuild the read models from the log; the engine must be stopped."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve      serveCmd      `cmd:"" help:"Run the engine and its HTTP API."`
+	Keys       keysCmd       `cmd:"" help:"Manage API keys."`
+	Load       loadCmd       `cmd:"" help:"Charge an account for a trace of LLM requests, through the API."`
+	Explain    explainCmd    `cmd:"" help:"Print all that led to a charge and followed from it."`
+	Rebuild    rebuildCmd    `cmd:"" help:"Rebuild the read models from the log; the engine must be stopped."`
+	Eventstore eventstoreCmd `cmd:"" help:"Serve the log alone by the EventStoreDB protocol: a small stand-in for a cluster."`
+	Copy       copyCmd       `cmd:"" help:"Copy the log and its keyring to a cluster; the engine must be stopped."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 
 	Bench      benchCmd      `cmd:"" help:"Measure the engine on this machine."`
 	BenchEmpty benchEmptyCmd `cmd:"" hidden:"" help:"The yardstick that bench starts."`

@@ -34,7 +34,7 @@ func (c *rebuildCmd) Run(ctx context.Context, m *Main) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	head, err := s.store.Head(ctx)
+	head, err := s.log.store.Head(ctx)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,14 @@ const rebuilt = "rebuilt %d events in %s, %.0f a second\n"
 func (c *rebuildCmd) openLog(ctx context.Context, dir dataDir, m *Main, onApply func(int, time.Duration)) (*services, error) {
 	logger := slog.New(slog.NewTextHandler(m.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	store, views := pebblestore.Options{Logger: logger}, projections.Options{Logger: logger, OnApply: onApply}
-	s, err := openLog(ctx, dir, store, views)
+	open := func() (*services, error) {
+		log, err := openEmbedded(dir, store)
+		if err != nil {
+			return nil, err
+		}
+		return openViews(ctx, dir, log, views)
+	}
+	s, err := open()
 	var corrupt *eventstore.CorruptError
 	if err == nil || errors.As(err, &corrupt) || errors.Is(err, pebblestore.ErrLocked) || ctx.Err() != nil {
 		return s, err
@@ -68,5 +75,5 @@ func (c *rebuildCmd) openLog(ctx context.Context, dir dataDir, m *Main, onApply 
 	if err := os.RemoveAll(dir.views()); err != nil {
 		return nil, fmt.Errorf("remove read models: %w", err)
 	}
-	return openLog(ctx, dir, store, views)
+	return open()
 }

@@ -25,6 +25,19 @@ type serveCmd struct {
 	Dev     bool   `help:"For development: keys of its own, a clock that can be moved, purchases without payment. Loopback only."`
 	Samples string `help:"With --dev: put the samples of this folder in, once." placeholder:"DIR"`
 
+	PaymentURL     string        `help:"Address of the payment provider; without it nobody can buy. --dev has a sandbox instead." placeholder:"URL"`
+	PaymentKey     string        `help:"Secret key at the payment provider; better in the environment." placeholder:"KEY"`
+	PaymentSecret  string        `help:"Secret of the payment provider's webhooks; better in the environment." placeholder:"SECRET"`
+	ReconcileEvery time.Duration `help:"How often the provider is asked about open purchases." default:"2m"`
+
+	Eventstore    string `help:"Run on an EventStoreDB cluster instead of the log in --data: esdb://… or esdb+discover://…" placeholder:"URL"`
+	KeyringSecret string `help:"With --eventstore: file with 32 random bytes in hex that wrap the keyring, the same for all engines." placeholder:"FILE"`
+
+	EsdbAddr     string `help:"Also serve the log by the EventStoreDB protocol, for auditors' clients." placeholder:"HOST:PORT"`
+	EsdbWritable bool   `help:"With --esdb-addr: take writes to streams that are not the engine's."`
+	EsdbCert     string `help:"With --esdb-addr: certificate, PEM; required without --dev." placeholder:"FILE"`
+	EsdbKey      string `help:"With --esdb-addr: the certificate's private key, PEM." placeholder:"FILE"`
+
 	TopUpURL string `help:"Where a customer who is short of credits is sent." default:"/manage-funds" placeholder:"URL"`
 
 	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
@@ -51,6 +64,15 @@ func (c *serveCmd) check() error {
 	}
 	if c.Samples != "" && !c.Dev {
 		return usagef("--samples needs --dev")
+	}
+	if c.PaymentURL != "" && (c.Dev || c.PaymentKey == "" || c.PaymentSecret == "") {
+		return usagef("--payment-url needs --payment-key and --payment-secret, and is not for --dev")
+	}
+	if c.KeyringSecret != "" && c.Eventstore == "" {
+		return usagef("--keyring-secret needs --eventstore")
+	}
+	if err := c.checkEsdb(); err != nil {
+		return err
 	}
 	host, port, err := net.SplitHostPort(c.Addr)
 	if err != nil {
@@ -100,11 +122,18 @@ func (c *serveCmd) Run(ctx context.Context, m *Main) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, endProfile()) }()
-	return c.serve(ctx, m, dir, listener)
+	esdb, err := c.listenEsdb(ctx)
+	if err != nil {
+		return err
+	}
+	if esdb != nil {
+		defer func() { _ = esdb.Close() }()
+	}
+	return c.serve(ctx, m, dir, listener, esdb)
 }
 
 // serve wires the engine, runs it until ctx ends, and lets it finish.
-func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener net.Listener) (err error) {
+func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, esdb net.Listener) (err error) {
 	logger := c.logger(m.Stderr)
 	clock, dev, err := c.openDev(dir)
 	if err != nil {
@@ -114,16 +143,26 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener net
 	if err != nil {
 		return err
 	}
-	s, err := c.open(ctx, dir, clock, logger)
+	pay, err := c.openProvider(ctx, dir, "http://"+listener.Addr().String(), dev)
+	if err != nil {
+		return err
+	}
+	if dev != nil {
+		defer func() { err = errors.Join(err, dev.sandbox.close()) }()
+	}
+	s, err := c.open(ctx, dir, clock, pay, logger)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if dev != nil {
+		dev.reactor = s.reactor
+	}
 	server, err := httpapi.New(httpapi.Options{
-		Ledger: s.ledger, Views: s.views, Store: s.store, Codec: s.codec, Sealer: keyring.NewSealer(s.keyring, c.MaxAccounts),
+		Ledger: s.ledger, Views: s.views, Store: s.log.store, Codec: s.codec, Sealer: keyring.NewSealer(s.log.keys, c.MaxAccounts),
 		Keys: keys, Clock: clock, Logger: logger, Metrics: s.metrics, TopUpURL: c.TopUpURL,
 		RequestTimeout: c.RequestTimeout, ShutdownTimeout: c.ShutdownTimeout,
-		Dev: dev.api(s.reactor),
+		Notices: s.notices, ReadWebhook: pay.webhooks(), Dev: dev.api(),
 	})
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
@@ -131,6 +170,9 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener net
 	return s.run(ctx, c.ShutdownTimeout, func(ctx context.Context) error {
 		group, ctx := errgroup.WithContext(ctx)
 		group.Go(func() error { return server.Serve(ctx, listener) })
+		if esdb != nil {
+			group.Go(func() error { return c.serveEsdb(ctx, s.log.store, keys, esdb, logger) })
+		}
 		group.Go(func() error { return c.announce(ctx, m, s, dev, "http://"+listener.Addr().String()) })
 		return group.Wait()
 	})
@@ -139,7 +181,7 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener net
 // announce waits until the read models have what was in the log at the start,
 // and says so. Log or read models that are damaged before that end the program.
 func (c *serveCmd) announce(ctx context.Context, m *Main, s *services, dev *devMode, url string) error {
-	head, err := s.store.Head(ctx)
+	head, err := s.log.store.Head(ctx)
 	if err == nil {
 		err = s.views.WaitThrough(ctx, head)
 	}

@@ -232,7 +232,7 @@ func refusesConnections(url string) bool {
 
 // TestDevBanner: what a person sees who has just typed make run.
 func TestDevBanner(t *testing.T) {
-	dev := &devMode{keys: devKeys{}}
+	dev := &devMode{keys: devKeys{}, sandbox: &sandbox{url: "http://127.0.0.1:2"}}
 	for _, name := range devRoles {
 		dev.keys[name] = "key-of-" + name
 		require.NotEmpty(t, devRoleUse(name), name)
@@ -240,7 +240,7 @@ func TestDevBanner(t *testing.T) {
 	var out bytes.Buffer
 	dev.print(&out, "folder", "http://127.0.0.1:1")
 	for _, want := range []string{
-		"folder/dev-keys.json", "key-of-service", "curl -H 'x-api-key: key-of-customer:demo-1' http://127.0.0.1:1/v1/accounts/demo-1/balance", "http://127.0.0.1:1/docs",
+		"folder/dev-keys.json", "key-of-service", "curl -H 'x-api-key: key-of-customer:demo-1' http://127.0.0.1:1/v1/accounts/demo-1/balance", "http://127.0.0.1:1/docs", "http://127.0.0.1:2",
 	} {
 		require.Contains(t, out.String(), want)
 	}

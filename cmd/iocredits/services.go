@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/google/uuid"
+
 	"iocredits/domain/account"
 	"iocredits/eventstore"
-	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
+	"iocredits/eventstore/notices"
 	"iocredits/eventstore/pebblestore"
 	"iocredits/eventstore/reactor"
 	"iocredits/httpapi"
@@ -19,61 +21,86 @@ import (
 
 // services are the parts of a running engine. Each rests on those above it:
 //
-//	store, keyring
+//	log        the store and the keyring
 //	views      follow the store
 //	ledger     appends to the store, asks the views for names
-//	reactor    asks the views what is due, sends it to the ledger
+//	notices    appends to the store what customers were told and have seen
+//	reactor    asks the views what is due, sends it to the ledger; makes payment
+//	           links at the provider
 //	(server)   asks them all
 //
 // They are opened from the top and ended from the bottom, so that nothing that
 // was accepted misses what it needs to be finished.
 type services struct {
 	codec   *eventstore.Codec
-	store   *pebblestore.Store
-	keyring *keyring.FileKeys
+	log     *eventLog
 	views   *projections.Views
 	ledger  *ledger.Ledger
+	notices *notices.Writer
 	reactor *reactor.Reactor
 	metrics *httpapi.Metrics
+	logger  *slog.Logger
 }
 
 // idleAfter is how long an account rests before its snapshot is saved.
 const idleAfter = time.Minute
 
-// openLog opens the store and the views: what serve and rebuild have in common.
-func openLog(ctx context.Context, dir dataDir, store pebblestore.Options, views projections.Options) (*services, error) {
-	s := &services{codec: eventstore.NewCodec(account.EventTypes()...)}
+// openViews opens the views on a log that is open: what serve and rebuild have in
+// common. The log is closed if that fails.
+func openViews(ctx context.Context, dir dataDir, log *eventLog, views projections.Options) (*services, error) {
+	s := &services{codec: eventstore.NewCodec(account.EventTypes()...), log: log}
+	views.Store, views.Codec = log.store, s.codec
 	var err error
-	if s.store, err = pebblestore.Open(dir.log(), store); err != nil {
-		return nil, err
-	}
-	views.Store, views.Codec = s.store, s.codec
 	if s.views, err = projections.Open(ctx, dir.views(), views); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-// open makes everything that the flags ask for; nothing runs yet.
-func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time, logger *slog.Logger) (*services, error) {
-	metrics := httpapi.NewMetrics()
-	s, err := openLog(ctx, dir,
-		pebblestore.Options{FS: slowSyncs(c.SyncDelay), Logger: logger, MinFreeBytes: c.MinFreeMB << 20,
-			OnCommit: func(stats pebblestore.CommitStats) { metrics.OnCommit(stats.Appends, stats.Wait) }},
-		projections.Options{Logger: logger, MinFreeBytes: c.MinFreeMB << 20, OnApply: metrics.OnApply})
+// openLog opens the log that the flags name, with its keyring.
+func (c *serveCmd) openLog(ctx context.Context, dir dataDir, logger *slog.Logger, metrics *httpapi.Metrics) (*eventLog, error) {
+	if c.Eventstore != "" {
+		return openCluster(ctx, c.Eventstore, c.KeyringSecret, logger)
+	}
+	log, err := openEmbedded(dir, pebblestore.Options{
+		FS: slowSyncs(c.SyncDelay), Logger: logger, MinFreeBytes: c.MinFreeMB << 20,
+		OnCommit: func(stats pebblestore.CommitStats) { metrics.OnCommit(stats.Appends, stats.Wait) },
+	})
 	if err != nil {
 		return nil, err
 	}
-	s.metrics = metrics
-	if s.keyring, err = keyring.Open(dir.keyring(), keyring.Options{}); err != nil {
-		return nil, errors.Join(err, s.close())
+	if err := log.addKeys(dir); err != nil {
+		return nil, errors.Join(err, log.close())
 	}
+	return log, nil
+}
+
+// open makes everything that the flags ask for; nothing runs yet.
+func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time, pay *provider, logger *slog.Logger) (*services, error) {
+	metrics := httpapi.NewMetrics()
+	log, err := c.openLog(ctx, dir, logger, metrics)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openViews(ctx, dir, log, projections.Options{Logger: logger, MinFreeBytes: c.MinFreeMB << 20, OnApply: metrics.OnApply})
+	if err != nil {
+		return nil, err
+	}
+	s.metrics, s.logger = metrics, logger
 	s.ledger = ledger.New(ledger.Options{
-		Store: s.store, Snapshots: s.store, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger,
+		Store: log.store, Snapshots: log.snapshots, Shared: log.shared, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger,
 		SnapshotEvery: c.SnapshotEvery, MaxAccounts: c.MaxAccounts, MaxQueue: c.MaxQueue, MaxInFlight: c.MaxInFlight,
 		OnCommand: metrics.OnCommand, OnAppend: metrics.OnAppend,
 	})
-	s.reactor = reactor.New(reactor.Options{Ledger: s.ledger, Deadlines: s.views, Clock: clock, Logger: logger})
+	s.notices = &notices.Writer{Store: log.store, Codec: s.codec, Clock: clock}
+	options := reactor.Options{
+		Ledger: s.ledger, Deadlines: s.views, Lots: s.views, Announce: s.notices, Clock: clock, Logger: logger,
+		ReconcileEvery: c.ReconcileEvery,
+	}
+	if pay != nil {
+		options.Provider, options.Purchases = pay, purchases{s.views}
+	}
+	s.reactor = reactor.New(options)
 	return s, nil
 }
 
@@ -83,7 +110,7 @@ func (s *services) run(ctx context.Context, patience time.Duration, serve func(c
 	life := context.WithoutCancel(ctx)
 	stopViews := start(life, s.views.Run)
 	stopMaintain := start(life, func(ctx context.Context) { s.ledger.Maintain(ctx, idleAfter) })
-	stopReactor := start(life, s.reactor.Run)
+	stopReactor := start(life, s.react)
 
 	err := serve(ctx)
 
@@ -96,6 +123,19 @@ func (s *services) run(ctx context.Context, patience time.Duration, serve func(c
 	}
 	stopViews()
 	return err
+}
+
+// react runs the reactor: on a log that other engines share, only while this one
+// has the lease.
+func (s *services) react(ctx context.Context) {
+	if !s.log.shared {
+		s.reactor.Run(ctx)
+		return
+	}
+	lease := &reactor.Lease{
+		Store: s.log.store, Name: "reactor", Holder: uuid.NewString(), TTL: reactor.DefaultLeaseTTL, Logger: s.logger,
+	}
+	lease.Hold(ctx, s.reactor.Run)
 }
 
 // start runs f in the background. stop ends it and waits until it has ended.
@@ -118,8 +158,5 @@ func (s *services) close() error {
 	if s.views != nil {
 		errs = append(errs, s.views.Close())
 	}
-	if s.keyring != nil {
-		errs = append(errs, s.keyring.Close())
-	}
-	return errors.Join(append(errs, s.store.Close())...)
+	return errors.Join(append(errs, s.log.close())...)
 }

@@ -21,6 +21,8 @@ type AdjustmentRequested struct {
 // EventName is the stored type.
 func (*AdjustmentRequested) EventName() string { return "adjustment-requested" }
 
+func (e *AdjustmentRequested) about() (int64, uuid.UUID) { return aboutID(e.Related) }
+
 func (e *AdjustmentRequested) claim() string { return adjustmentName(e.Adjustment) }
 
 func (e *AdjustmentRequested) object() (ObjectKind, string) { return ObjectAdjustment, e.Adjustment }
@@ -40,6 +42,21 @@ func (*AdjustmentApproved) EventName() string { return "adjustment-approved" }
 func (e *AdjustmentApproved) object() (ObjectKind, string) { return ObjectAdjustment, e.Adjustment }
 
 func (e *AdjustmentApproved) evolve(s *State) { fold(s.Adjustments, e.Adjustment, e) }
+
+// AdjustmentRejected ends a correction that never was in effect.
+type AdjustmentRejected struct {
+	plain
+	Adjustment string        `json:"adjustment"`
+	Reason     domain.Sealed `json:"reason,omitempty"`
+	RejectedBy string        `json:"rejected_by"`
+}
+
+// EventName is the stored type.
+func (*AdjustmentRejected) EventName() string { return "adjustment-rejected" }
+
+func (e *AdjustmentRejected) object() (ObjectKind, string) { return ObjectAdjustment, e.Adjustment }
+
+func (e *AdjustmentRejected) evolve(s *State) { fold(s.Adjustments, e.Adjustment, e) }
 
 // Adjusted is a correction in effect: a promotional lot, or credits taken.
 type Adjusted struct {
@@ -74,6 +91,8 @@ func (e *Adjusted) entry() Entry {
 
 func (e *Adjusted) parts() Part { return e.Part }
 
+func (e *Adjusted) about() (int64, uuid.UUID) { return aboutID(e.Related) }
+
 func (e *Adjusted) object() (ObjectKind, string) { return ObjectAdjustment, e.Adjustment }
 
 func (e *Adjusted) evolve(s *State) { fold(s.Adjustments, e.Adjustment, e) }
@@ -85,6 +104,7 @@ type AdjustmentStatus string
 const (
 	AdjustmentIsRequested AdjustmentStatus = "requested"
 	AdjustmentIsApproved  AdjustmentStatus = "approved"
+	AdjustmentIsRejected  AdjustmentStatus = "rejected"
 )
 
 // Adjustment is a correction; the state keeps those that wait for approval.
@@ -96,6 +116,9 @@ type Adjustment struct {
 	RequestedBy string           `json:"requested_by"`
 	// ApprovedBy has the approvers in order: two where the policy asks for two.
 	ApprovedBy []string `json:"approved_by,omitempty"`
+	// RejectedBy and Rejection say who didn't, and why.
+	RejectedBy string        `json:"rejected_by,omitempty"`
+	Rejection  domain.Sealed `json:"rejection,omitempty"`
 }
 
 // Apply implements Object.
@@ -105,6 +128,8 @@ func (a *Adjustment) Apply(event domain.Event) {
 		a.State, a.Amount, a.Reason, a.Related, a.RequestedBy = AdjustmentIsRequested, e.Amount, e.Reason, e.Related, e.RequestedBy
 	case *AdjustmentApproved:
 		a.ApprovedBy = with(a.ApprovedBy, e.ApprovedBy)
+	case *AdjustmentRejected:
+		a.State, a.RejectedBy, a.Rejection = AdjustmentIsRejected, e.RejectedBy, e.Reason
 	case *Adjusted:
 		if e.Part.last() {
 			a.State, a.ApprovedBy = AdjustmentIsApproved, with(a.ApprovedBy, e.ApprovedBy)
@@ -162,7 +187,7 @@ func (c RequestAdjustment) decide(d *decision) error {
 // ApproveAdjustment puts a correction in effect, or is the first of two
 // approvals where the policy asks for two (money.md, Classes).
 //
-// Checks, in order: unknown-adjustment, or wrong-status if it is in effect;
+// Checks, in order: unknown-adjustment, or wrong-status if it is decided;
 // self-approval; then for a last approval amount-too-large (MaxBalance) and
 // insufficient-credits, against spendable.
 type ApproveAdjustment struct{ Adjustment string }
@@ -171,20 +196,14 @@ type ApproveAdjustment struct{ Adjustment string }
 func (c ApproveAdjustment) NameFor(s *State) string { return adjustmentNameIfUnknown(s, c.Adjustment) }
 
 func (c ApproveAdjustment) decide(d *decision) error {
-	s := d.now()
-	a, waits := s.Adjustments[c.Adjustment]
-	switch {
-	case !waits && d.cmd.NameTaken:
-		return domain.Refuse(domain.CodeWrongStatus, "adjustment %q is approved already", c.Adjustment).With("status", "approved")
-	case !waits:
-		return domain.Refuse(domain.CodeUnknownAdjustment, "the account has no adjustment %q", c.Adjustment).
-			With("field", "adjustment_id").With("value", c.Adjustment)
-	case d.cmd.By == a.RequestedBy:
-		return domain.Refuse(domain.CodeSelfApproval, "%s asked for adjustment %q and can't approve it", d.cmd.By, c.Adjustment)
-	case slices.Contains(a.ApprovedBy, d.cmd.By):
+	a, err := d.adjustment(c.Adjustment)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(a.ApprovedBy, d.cmd.By) {
 		return domain.Refuse(domain.CodeSelfApproval, "%s approved adjustment %q already; a second person has to", d.cmd.By, c.Adjustment)
 	}
-	if max(a.Amount, -a.Amount) >= s.Policy.TwoApproversFrom && len(a.ApprovedBy) == 0 {
+	if max(a.Amount, -a.Amount) >= d.now().Policy.TwoApproversFrom && len(a.ApprovedBy) == 0 {
 		d.emit(&AdjustmentApproved{Adjustment: c.Adjustment, ApprovedBy: d.cmd.By})
 		return nil
 	}
@@ -193,6 +212,41 @@ func (c ApproveAdjustment) decide(d *decision) error {
 		return d.adjustUp(a.Amount, event)
 	}
 	return d.adjustDown(-a.Amount, event)
+}
+
+// RejectAdjustment ends a correction that waits.
+//
+// Checks, in order: unknown-adjustment, or wrong-status if it is decided;
+// self-approval.
+type RejectAdjustment struct {
+	Adjustment string
+	Reason     domain.Sealed
+}
+
+// NameFor asks about the id unless it waits.
+func (c RejectAdjustment) NameFor(s *State) string { return adjustmentNameIfUnknown(s, c.Adjustment) }
+
+func (c RejectAdjustment) decide(d *decision) error {
+	if _, err := d.adjustment(c.Adjustment); err != nil {
+		return err
+	}
+	d.emit(&AdjustmentRejected{Adjustment: c.Adjustment, Reason: c.Reason, RejectedBy: d.cmd.By})
+	return nil
+}
+
+// adjustment finds a correction that waits and that the actor may decide about.
+func (d *decision) adjustment(id string) (Adjustment, error) {
+	a, waits := d.now().Adjustments[id]
+	switch {
+	case !waits && d.cmd.NameTaken:
+		return a, domain.Refuse(domain.CodeWrongStatus, "adjustment %q is decided already", id).With("status", "decided")
+	case !waits:
+		return a, domain.Refuse(domain.CodeUnknownAdjustment, "the account has no adjustment %q", id).
+			With("field", "adjustment_id").With("value", id)
+	case d.cmd.By == a.RequestedBy:
+		return a, domain.Refuse(domain.CodeSelfApproval, "%s asked for adjustment %q and can't decide about it", d.cmd.By, id)
+	}
+	return a, nil
 }
 
 func (d *decision) adjustUp(amount domain.Amount, event Adjusted) error {

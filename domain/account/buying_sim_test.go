@@ -138,7 +138,7 @@ func (b *buyer) action() account.Action {
 	case 4:
 		return account.RecordPaymentFailure{Payment: b.name("f", 9), Purchase: b.name("p", 6)}
 	case 5:
-		kind := account.ReversalKind([]account.ReversalKind{account.ReversalRefund, account.ReversalChargeback}[b.random.IntN(2)])
+		kind := []account.ReversalKind{account.ReversalRefund, account.ReversalChargeback}[b.random.IntN(2)]
 		return account.ReversePurchase{Payment: b.name("x", b.ids+1), Purchase: b.name("p", 6), Kind: kind}
 	case 6:
 		return account.ResolvePayment{Payment: b.name("x", b.ids+1), Returned: b.random.IntN(2) == 0}

@@ -62,6 +62,12 @@ func (e *CreditGranted) entry() Entry {
 	return Entry{Type: EntryGrant, Service: domain.ServiceCredits, Reference: e.Request}
 }
 
+func (e *CreditGranted) figures(f *Figures) {
+	if !e.Terms.Promotional {
+		f.Cash += e.Terms.Amount
+	}
+}
+
 func (e *CreditGranted) object() (ObjectKind, string) { return ObjectCreditRequest, e.Request }
 
 func (e *CreditGranted) evolve(s *State) { fold(s.CreditRequests, e.Request, e) }

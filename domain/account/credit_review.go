@@ -107,7 +107,7 @@ func (d *decision) mayApprove(id string, r CreditRequest) error {
 // agree refuses terms that are not the first approver's: both have to have
 // approved the same.
 func (t CreditTerms) agree(first CreditTerms) error {
-	field, want := "", ""
+	var field, want string
 	switch {
 	case t.Amount != first.Amount:
 		field, want = "approved_amount", first.Amount.String()

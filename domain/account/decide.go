@@ -46,9 +46,10 @@ type NameUser interface {
 	NameFor(*State) string
 }
 
-// OriginalUser is an action that refers to an earlier event by its id.
+// OriginalUser is an action that refers to an earlier event by its id, which it
+// or the state knows; Nil: to none.
 type OriginalUser interface {
-	OriginalID() domain.TransactionID
+	OriginalID(*State) domain.TransactionID
 }
 
 // ClaimUser is an action that refers to the event which claimed a name, where
@@ -74,6 +75,14 @@ func PartsOf(event domain.Event) int {
 		return at.Count - at.Index + 1
 	}
 	return 1
+}
+
+// PlaceOf tells which part of its movement an event is, from 1, and of how many.
+func PlaceOf(event domain.Event) (index, count int) {
+	if p, ok := event.(interface{ parts() Part }); ok {
+		return max(1, p.parts().Index), max(1, p.parts().Count)
+	}
+	return 1, 1
 }
 
 // Decide answers a command: first the deadlines that are due, then the
@@ -176,12 +185,14 @@ func later(a, b time.Time) time.Time {
 }
 
 // positive is the first check of every action with an amount.
-func positive(amount domain.Amount) error {
+func positive(amount domain.Amount) error { return positiveField("amount", amount) }
+
+func positiveField(field string, amount domain.Amount) error {
 	if amount <= 0 {
-		return domain.Refuse(domain.CodeAmountInvalid, "amount %s is not above zero", amount).
-			With("field", "amount").With("value", amount.String())
+		return domain.Refuse(domain.CodeAmountInvalid, "%s %s is not above zero", field, amount).
+			With("field", field).With("value", amount.String())
 	}
-	return bounded(amount)
+	return boundedField(field, amount)
 }
 
 func bounded(amount domain.Amount) error { return boundedField("amount", amount) }

@@ -92,6 +92,20 @@ func TestPausedDeployment(t *testing.T) {
 			balance: "balance 11.666667, available 11.666667, promotional 11.666667, spendable 11.666667",
 		},
 		{
+			name: "at its deadline a VM has used its minimum", given: given(granted(6*credit),
+				do(account.StartDeployment{Deployment: "d", Service: vm, HourlyPrice: rate("2"), Hours: 3}), usage(minute(10), credit)),
+			when: doAt(minute(15), account.Tick{}),
+			then: events(func() *account.Refunded {
+				e := back("d", 2, promo(0, 4*credit))
+				e.Service = vm
+				return e
+			}(), func() *account.DeploymentEnded {
+				e := ended(account.DeploymentIsFailed, "d", minute(15), 10, 2*credit, 4*credit)
+				e.Cause, e.UsageDropped = account.CauseUsageUnpaid, credit
+				return e
+			}()),
+		},
+		{
 			name: "it ends no sooner for having been paused", given: append(paused[:3:3], doAt(minute(13), account.GrantIncentive{Amount: 2 * credit})), when: doAt(minute(122), account.Tick{}),
 		},
 		{
@@ -102,6 +116,26 @@ func TestPausedDeployment(t *testing.T) {
 			name: "paused time is not used time", given: append(paused[:3:3], doAt(minute(13), account.GrantIncentive{Amount: 2 * credit})), when: stopped(minute(33)),
 			then: events(back("d", 2, promo(0, 3*credit)), ended(account.DeploymentIsStopped, "d", minute(33), 30, credit, 3*credit)),
 		},
+		{
+			name:  "what one gives back at its deadline doesn't pay one that fails in the same instant",
+			given: given(granted(14*credit), do(deploy("d", "2", 2)), usage(minute(10), 11*credit), doAt(minute(10), deploy("e", "12", 1))),
+			when:  doAt(minute(15), account.Tick{}),
+			then: events(back("d", 2, promo(0, 3_666_667)), func() *account.DeploymentEnded {
+				e := ended(account.DeploymentIsFailed, "d", minute(15), 10, 333_333, 3_666_667)
+				e.Cause, e.UsageDropped = account.CauseUsageUnpaid, 11*credit
+				return e
+			}(), func() *account.DeploymentEnded {
+				e := ended(account.DeploymentIsFailed, "e", minute(15), 0, 0, 0)
+				e.Cause = account.CauseUnpaid
+				return e
+			}()),
+		},
+	})
+}
+
+func TestStopPausedDeployment(t *testing.T) {
+	paused := given(granted(10*credit), do(deploy("d", "2", 2)), usage(minute(10), 7*credit))
+	check(t, []row{
 		{
 			name: "stopped: what comes back covers the open usage", given: paused, when: stopped(minute(12)),
 			then: events(back("d", 2, promo(0, 3_666_667)), func() *account.DeploymentUsed {
@@ -116,20 +150,6 @@ func TestPausedDeployment(t *testing.T) {
 			then: events(back("d", 2, promo(0, 3_666_667)), func() *account.DeploymentEnded {
 				e := ended(account.DeploymentIsStopped, "d", minute(12), 10, 333_333, 3_666_667)
 				e.UsageDropped = 70 * credit
-				return e
-			}()),
-		},
-		{
-			name:  "what one gives back at its deadline doesn't pay one that fails in the same instant",
-			given: given(granted(14*credit), do(deploy("d", "2", 2)), usage(minute(10), 11*credit), doAt(minute(10), deploy("e", "12", 1))),
-			when:  doAt(minute(15), account.Tick{}),
-			then: events(back("d", 2, promo(0, 3_666_667)), func() *account.DeploymentEnded {
-				e := ended(account.DeploymentIsFailed, "d", minute(15), 10, 333_333, 3_666_667)
-				e.Cause, e.UsageDropped = account.CauseUsageUnpaid, 11*credit
-				return e
-			}(), func() *account.DeploymentEnded {
-				e := ended(account.DeploymentIsFailed, "e", minute(15), 0, 0, 0)
-				e.Cause = account.CauseUnpaid
 				return e
 			}()),
 		},

@@ -50,7 +50,7 @@ func (c StartDeployment) decide(d *decision) error {
 	policy := s.Policy
 	d.emit(&DeploymentRequested{
 		Deployment: c.Deployment, Service: c.Service, HourlyPrice: c.HourlyPrice, Hours: c.Hours,
-		MinimumMinutes: *policy.MinimumMinutes.of(c.Service), Required: required, RequestedAt: d.clock,
+		MinimumMinutes: policy.MinimumMinutes.Of(c.Service), Required: required, RequestedAt: d.clock,
 	})
 	if spendable := d.now().Spendable(); required > spendable {
 		d.emit(&DeploymentPending{

@@ -13,16 +13,18 @@ type EntryType string
 
 // The types of the history.
 const (
-	EntryPurchase    EntryType = "purchase"
-	EntryGrant       EntryType = "grant"
-	EntryIncentive   EntryType = "incentive"
-	EntryDeduction   EntryType = "deduction"
-	EntryRefund      EntryType = "refund"
-	EntryReservation EntryType = "reservation"
-	EntryRelease     EntryType = "release"
-	EntryExpiry      EntryType = "expiry"
-	EntryAdjustment  EntryType = "adjustment"
-	EntryChargeback  EntryType = "chargeback"
+	EntryPurchase           EntryType = "purchase"
+	EntryGrant              EntryType = "grant"
+	EntryIncentive          EntryType = "incentive"
+	EntryDeduction          EntryType = "deduction"
+	EntryRefund             EntryType = "refund"
+	EntryReservation        EntryType = "reservation"
+	EntryRelease            EntryType = "release"
+	EntryExpiry             EntryType = "expiry"
+	EntryAdjustment         EntryType = "adjustment"
+	EntryChargeback         EntryType = "chargeback"
+	EntryWithdrawal         EntryType = "withdrawal"
+	EntryWithdrawalReturned EntryType = "withdrawal-returned"
 )
 
 // Entry is what an event shows in the history of its account: one event makes
@@ -45,6 +47,28 @@ type Entry struct {
 	// RelatedRevision is the place of that transaction, where a decision can't
 	// know the id: both may be of one append. The reader of the log finds the id.
 	RelatedRevision *int64
+}
+
+// AboutOf is the earlier event of the account that an event is about, though it
+// may show no entry of its own: a refund's deduction, what a dispute or a
+// correction names. False if there is none. id is Nil where the event goes by the
+// revision alone; else only the event of that id is meant, and there may be none.
+func AboutOf(event domain.Event) (revision int64, id uuid.UUID, ok bool) {
+	a, ok := event.(interface{ about() (int64, uuid.UUID) })
+	if !ok {
+		return 0, uuid.Nil, false
+	}
+	revision, id = a.about()
+	return revision, id, revision >= 0
+}
+
+// aboutID is about for an event that knows an id alone.
+func aboutID(id uuid.UUID) (int64, uuid.UUID) {
+	revision, ours := domain.RevisionOf(id)
+	if !ours {
+		return -1, id
+	}
+	return revision, id
 }
 
 // EntryOf gives the history's entry of an event; false if it shows none.

@@ -24,3 +24,9 @@ func (e *LotExpired) entry() Entry {
 		Lots: []LotUse{e.Lot}, EffectiveAt: e.EffectiveAt,
 	}
 }
+
+func (e *LotExpired) figures(f *Figures) {
+	if e.Lot.Class == Purchased {
+		f.Cash -= e.Lot.Amount
+	}
+}

@@ -17,6 +17,12 @@ type Figures struct {
 	SpendingDebt   domain.Amount
 	ChargebackDebt domain.Amount
 
+	// Cash is the money that can still be behind purchased credits: what came in
+	// as purchased, less what the provider took back, what was paid out and what
+	// has expired. Nothing above it can be withdrawn, whatever the lots say: where
+	// promotional credits covered a chargeback, a later refund must not bring them
+	// back as purchased ones.
+	Cash domain.Amount
 	// Paid is settled purchases minus reversed ones: no allowance unless > 0.
 	Paid   domain.Amount
 	Frozen bool
@@ -120,7 +126,7 @@ func (f *Figures) Balance() Balance {
 		Withdrawing:  f.Withdrawing,
 		Promotional:  f.FreePromotional + f.HeldPromotional,
 		Purchased:    f.FreePurchased + f.HeldPurchased + f.Withdrawing,
-		Withdrawable: min(f.FreePurchased, max(0, available)),
+		Withdrawable: max(0, min(f.FreePurchased, available, f.Cash-f.Withdrawing)),
 		Debt:         f.Debt(),
 		Allowance:    f.Allowance(),
 		Spendable:    f.Spendable(),

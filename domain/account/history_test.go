@@ -62,7 +62,7 @@ func (h *history) command(s step) account.Command {
 		cmd.NameTaken = name != "" && h.claims[name]
 	}
 	if user, ok := s.do.(account.OriginalUser); ok {
-		cmd.Original = h.original(user.OriginalID())
+		cmd.Original = h.original(user.OriginalID(h.state))
 	}
 	if user, ok := s.do.(account.ClaimUser); ok {
 		cmd.Original = h.claimant(user.ClaimFor(h.state))

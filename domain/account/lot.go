@@ -167,6 +167,26 @@ func sumOf(uses []LotUse, class Class) (total domain.Amount) {
 	return total
 }
 
+// sumOfLot adds up what uses move of one lot.
+func sumOfLot(uses []LotUse, lot int64) (total domain.Amount) {
+	for _, u := range uses {
+		if u.Lot == lot {
+			total += u.Amount
+		}
+	}
+	return total
+}
+
+// freeOf is what is unreserved of one lot.
+func (ls lots) freeOf(lot int64) domain.Amount {
+	for _, l := range ls {
+		if l.ID == lot {
+			return l.Free
+		}
+	}
+	return 0
+}
+
 // split cuts uses into the parts of a movement; one, perhaps empty, at least.
 func split(uses []LotUse) [][]LotUse {
 	if len(uses) <= maxLotsInEvent {

@@ -191,8 +191,10 @@ func (r *run) invariants(before account.Figures) {
 		{b.Balance == free+b.Reserved+b.Withdrawing-b.Debt, "the balance is all lots minus debt"},
 		{b.Balance == r.entries(), "the balance is what came in minus what went out"},
 		{b.Withdrawable <= max(0, b.Available) && b.Withdrawable <= f.FreePurchased, "withdrawable are unreserved purchased credits"},
+		{b.Withdrawable <= max(0, r.n.paid()), "no more can be withdrawn than was paid and not taken back"},
 		// What promotional credits have paid of a chargeback is the one exception:
-		// as much may come back to the purchased lots that were spent or held.
+		// as much may come back to the purchased lots that were spent or held, where
+		// it can be spent and not withdrawn.
 		{b.Purchased <= r.n.paid()+f.ChargebackDebt+r.n.promoForReversals, "promotional credits never become purchased ones"},
 	} {
 		if !rule.holds {

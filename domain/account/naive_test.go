@@ -25,6 +25,8 @@ type naive struct {
 	// paidDebt is what purchased lots have paid of spending debt and have not
 	// got back; promoForReversals what promotional lots have paid of reversals.
 	paidDebt, promoForReversals domain.Amount
+	// expired is what purchased lots had when their date came.
+	expired domain.Amount
 
 	frozen         bool
 	allowance      domain.Amount
@@ -169,7 +171,7 @@ func (n *naive) balance() account.Balance {
 		}
 	}
 	b.Balance = b.Promotional + b.Purchased - b.Debt
-	b.Withdrawable = min(freePurchased, max(0, b.Available))
+	b.Withdrawable = max(0, min(freePurchased, b.Available, n.paid()-n.expired))
 	if !n.frozen && n.paid() > 0 {
 		b.Allowance = n.allowance
 	}
@@ -188,6 +190,9 @@ func (n *naive) arrive(purchased bool, amount domain.Amount, expires, now time.T
 func (n *naive) settle(now time.Time) {
 	for _, l := range n.lots {
 		if !l.expires.IsZero() && !l.expires.After(now) {
+			if l.purchased {
+				n.expired += l.free
+			}
 			l.free = 0
 		}
 	}

@@ -16,8 +16,10 @@ const (
 	ObjectAdjustment    ObjectKind = "adjustment"
 	ObjectPurchase      ObjectKind = "purchase"
 	ObjectPayment       ObjectKind = "payment"
-	ObjectCreditRequest ObjectKind = "credit-request"
+	ObjectCreditRequest ObjectKind = "credit_request"
 	ObjectDeployment    ObjectKind = "deployment"
+	ObjectDispute       ObjectKind = "dispute"
+	ObjectWithdrawal    ObjectKind = "withdrawal"
 )
 
 // Object is such a thing, folded from its own events alone. The state keeps the
@@ -50,6 +52,10 @@ func NewObject(kind ObjectKind) Object {
 		return new(CreditRequest)
 	case ObjectDeployment:
 		return new(Deployment)
+	case ObjectDispute:
+		return new(Dispute)
+	case ObjectWithdrawal:
+		return new(Withdrawal)
 	}
 	return nil
 }
@@ -62,6 +68,16 @@ func ObjectOf(event domain.Event) (kind ObjectKind, id string, ok bool) {
 	}
 	kind, id = o.object()
 	return kind, id, id != ""
+}
+
+// IsDecision tells that an event is what a person decided about an object, though
+// its status may stay: the first of two approvals.
+func IsDecision(event domain.Event) bool {
+	switch event.(type) {
+	case *AdjustmentApproved, *CreditRequestApproved, *WithdrawalApproved:
+		return true
+	}
+	return false
 }
 
 // fold applies an event to one of the state's open objects, and drops it once
@@ -80,4 +96,13 @@ func fold[T any, P interface {
 }
 
 // with appends without touching what other copies of list refer to.
-func with[T any](list []T, item T) []T { return append(slices.Clip(list), item) }
+func with[T any](list []T, items ...T) []T { return append(slices.Clip(list), items...) }
+
+// nameIfNotIn is the name to look up of something that the state has forgotten
+// or never known; "" while it is open.
+func nameIfNotIn[T any](open map[string]T, id string, name func(string) string) string {
+	if _, is := open[id]; is {
+		return ""
+	}
+	return name(id)
+}

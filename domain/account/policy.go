@@ -38,7 +38,10 @@ type MinimumMinutes struct {
 	Inference  int `json:"inference,omitzero"`
 }
 
-// of is the figure of a service; a service that can't be charged for has none.
+// Of is the figure of a service.
+func (m MinimumMinutes) Of(service domain.Service) int { return *m.of(service) }
+
+// of is where the figure of a service stands; a service that can't be charged for has none.
 func (m *MinimumMinutes) of(service domain.Service) *int {
 	switch service {
 	case domain.ServiceRay:

@@ -110,7 +110,10 @@ func (e *PurchaseSettled) claim() string { return purchaseName(e.Purchase) }
 
 func (e *PurchaseSettled) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
 
-func (e *PurchaseSettled) figures(f *Figures) { f.Paid += e.Amount }
+func (e *PurchaseSettled) figures(f *Figures) {
+	f.Paid += e.Amount
+	f.Cash += e.Amount
+}
 
 func (e *PurchaseSettled) evolve(s *State) {
 	payments := s.OpenPurchases[e.Purchase].Payments

@@ -51,6 +51,8 @@ func (e *Refunded) entry() Entry {
 
 func (e *Refunded) parts() Part { return e.Part }
 
+func (e *Refunded) about() (int64, uuid.UUID) { return e.Revision, e.Deduction }
+
 func (e *Refunded) evolve(s *State) {
 	s.Refunded[e.Revision] += e.Amount
 	if e.Class == Purchased {
@@ -71,7 +73,7 @@ type Refund struct {
 }
 
 // OriginalID is the deduction that the write side has to read.
-func (c Refund) OriginalID() domain.TransactionID { return c.Transaction }
+func (c Refund) OriginalID(*State) domain.TransactionID { return c.Transaction }
 
 func (c Refund) decide(d *decision) error {
 	original, err := c.original(d.cmd.Original)

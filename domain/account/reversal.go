@@ -1,6 +1,11 @@
 package account
 
-import "iocredits/domain"
+import (
+	"cmp"
+	"time"
+
+	"iocredits/domain"
+)
 
 // ReversalKind says how the provider took a payment back.
 type ReversalKind string
@@ -51,7 +56,10 @@ func (e *PurchaseReversed) claim() string {
 
 func (e *PurchaseReversed) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
 
-func (e *PurchaseReversed) figures(f *Figures) { f.Paid -= e.Amount }
+func (e *PurchaseReversed) figures(f *Figures) {
+	f.Paid -= e.Amount
+	f.Cash -= e.Amount
+}
 
 func (e *PurchaseReversed) evolve(s *State) {
 	name := e.Purchase
@@ -77,10 +85,11 @@ func reversalNameIf(reversal bool, payment string) string {
 
 // ReversePurchase records that the provider took a payment back. A payment that
 // was not credited just no longer counts. A purchase gives back its unreserved
-// remainder, then other unreserved lots, purchased first; the rest is debt, and
-// debt freezes the account (money.md, Chargeback). Holds stay untouched. It is a
-// fact: never refused; what fits nowhere becomes a PaymentUnmatched, and what
-// was recorded before has no event.
+// remainder, then what withdrawals that are only requested hold of it, which
+// rejects them, then other unreserved lots, purchased first; the rest is debt, and
+// debt freezes the account (money.md, Chargeback). Reservations and approved
+// withdrawals stay untouched. It is a fact: never refused; what fits nowhere
+// becomes a PaymentUnmatched, and what was recorded before has no event.
 type ReversePurchase struct {
 	Purchase string
 	// Payment is the provider's id of the payment; empty if it isn't known.
@@ -189,7 +198,8 @@ func (c RecordChargeback) decide(d *decision) error {
 
 // reverse takes amount of a purchase's credits back, as far as they are there.
 func (d *decision) reverse(p SettledPurchase, amount domain.Amount, event PurchaseReversed) {
-	uses, debt := reversalOrder(d.now().Lots, p).pick(amount)
+	returned := d.returnChargedBack(cmp.Or(event.Purchase, event.Payment), p.Lot, amount)
+	uses, debt := reversalOrder(d.now().Lots, p, d.clock).pick(amount)
 	taken := spending{lots: split(uses), debt: debt}
 	for i, lots := range taken.lots {
 		e := event
@@ -199,10 +209,15 @@ func (d *decision) reverse(p SettledPurchase, amount domain.Amount, event Purcha
 	if debt > 0 && !d.now().Frozen {
 		d.emit(&Frozen{Cause: FreezeChargeback})
 	}
+	if returned {
+		d.arrived()
+	}
 }
 
-// reversalOrder puts the purchase's own lot first, then purchased, then promotional.
-func reversalOrder(all lots, p SettledPurchase) lots {
+// reversalOrder puts the purchase's own lot first, then purchased, then
+// promotional. Of other lots, what came back past its date is about to expire
+// and pays for nothing.
+func reversalOrder(all lots, p SettledPurchase, at time.Time) lots {
 	ordered := make(lots, 0, len(all))
 	for _, l := range all {
 		if l.ID == p.Lot {
@@ -211,7 +226,7 @@ func reversalOrder(all lots, p SettledPurchase) lots {
 	}
 	for _, class := range []Class{Purchased, Promotional} {
 		for _, l := range all.of(class) {
-			if l.ID != p.Lot {
+			if expired := !l.ExpiresAt.IsZero() && !l.ExpiresAt.After(at); l.ID != p.Lot && !expired {
 				ordered = append(ordered, l)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 
 // FoldVersion names the fold that made a snapshot. MUST change whenever a
 // State folded from the same events would differ (design.md rule 16).
-const FoldVersion = "3"
+const FoldVersion = "5"
 
 // State is all that a decision needs, folded from the account's events. It
 // forgets what no rule asks for: spent lots, closed holds, deductions. So an
@@ -44,6 +44,8 @@ type State struct {
 	Meters         map[string]domain.Accrual
 	Adjustments    map[string]Adjustment
 	CreditRequests map[string]CreditRequest
+	Withdrawals    map[string]Withdrawal
+	Disputes       map[string]Dispute
 
 	Deployments map[string]Deployment
 	// Payments of open deployments, oldest first: what a refund gives back to.
@@ -66,6 +68,8 @@ func New() *State {
 		Meters:         map[string]domain.Accrual{},
 		Adjustments:    map[string]Adjustment{},
 		CreditRequests: map[string]CreditRequest{},
+		Withdrawals:    map[string]Withdrawal{},
+		Disputes:       map[string]Dispute{},
 		Deployments:    map[string]Deployment{},
 		Payments:       map[string][]DeploymentPayment{},
 	}
@@ -85,6 +89,8 @@ func (s *State) Clone() *State {
 	c.Unmatched = maps.Clone(s.Unmatched)
 	c.Adjustments = maps.Clone(s.Adjustments)
 	c.CreditRequests = maps.Clone(s.CreditRequests)
+	c.Withdrawals = maps.Clone(s.Withdrawals)
+	c.Disputes = maps.Clone(s.Disputes)
 	c.Deployments = maps.Clone(s.Deployments)
 	c.Payments = maps.Clone(s.Payments)
 	c.Waiting = slices.Clone(s.Waiting)

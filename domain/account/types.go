@@ -7,6 +7,7 @@ import "iocredits/domain"
 func EventTypes() []domain.EventType {
 	return []domain.EventType{
 		current[AdjustmentApproved](),
+		current[AdjustmentRejected](),
 		current[AdjustmentRequested](),
 		current[Adjusted](),
 		current[Captured](),
@@ -29,9 +30,13 @@ func EventTypes() []domain.EventType {
 		current[DeploymentResumed](),
 		current[DeploymentUsageOpened](),
 		current[DeploymentUsed](),
+		current[DisputeOpened](),
+		current[DisputeResolved](),
+		current[ExpiryAnnounced](),
 		current[Frozen](),
 		current[IncentiveGranted](),
 		current[LotExpired](),
+		current[NoticeSeen](),
 		current[PaymentAssigned](),
 		current[PaymentCredited](),
 		current[PaymentDropped](),
@@ -52,6 +57,10 @@ func EventTypes() []domain.EventType {
 		current[Reserved](),
 		current[Unfrozen](),
 		current[UsageMetered](),
+		current[WithdrawalApproved](),
+		current[WithdrawalPaid](),
+		current[WithdrawalRequested](),
+		current[WithdrawalReturned](),
 	}
 }
 

@@ -54,7 +54,10 @@ func (e *PaymentCredited) entry() Entry {
 
 func (e *PaymentCredited) claim() string { return creditedName(e.Payment) }
 
-func (e *PaymentCredited) figures(f *Figures) { f.Paid += e.Amount }
+func (e *PaymentCredited) figures(f *Figures) {
+	f.Paid += e.Amount
+	f.Cash += e.Amount
+}
 
 func (e *PaymentCredited) evolve(s *State) {
 	s.Purchases[creditedName(e.Payment)] = SettledPurchase{Lot: s.Revision, Amount: e.Amount}
@@ -149,11 +152,13 @@ func (p *Payment) Open() bool { return p.State == PaymentIsUnmatched || p.State 
 func (p *Payment) QueueTime() time.Time { return p.Since }
 
 // ResolvePayment is finance's decision on a payment that fits nowhere: to this
-// account, to another one, or returned outside.
+// account, to another one, or returned outside. The same decision again, for
+// another account that isn't credited yet, is accepted: it finishes what a crash
+// has left.
 //
 // Checks, in order: unknown-payment, or wrong-status if it is decided;
-// field-invalid for a reversal, which has nothing to credit; amount-too-large
-// (MaxBalance, for this account).
+// field-invalid for a reversal, which has nothing to credit; for this account
+// wrong-status if it has it already, amount-too-large (MaxBalance).
 type ResolvePayment struct {
 	Payment string
 	// Account is another account to credit; empty: this one.
@@ -167,6 +172,10 @@ type ResolvePayment struct {
 func (c ResolvePayment) NameFor(s *State) string { return paymentNameIfClosed(s, c.Payment) }
 
 func (c ResolvePayment) decide(d *decision) error {
+	if p := d.now().Unmatched[c.Payment]; p.State == PaymentIsAssigned && p.Account == c.Account && !c.Returned {
+		d.emit(&PaymentAssigned{Payment: c.Payment, Account: c.Account, Amount: p.Amount, Note: p.Note})
+		return nil
+	}
 	p, err := d.waitingPayment(c.Payment, PaymentIsUnmatched)
 	if err != nil {
 		return err
@@ -177,6 +186,9 @@ func (c ResolvePayment) decide(d *decision) error {
 	}
 	here := !c.Returned && c.Account == ""
 	if here {
+		if _, before := d.now().Purchases[creditedName(c.Payment)]; before {
+			return domain.Refuse(domain.CodeWrongStatus, "payment %q was credited to this account before", c.Payment).With("status", string(PaymentIsCredited))
+		}
 		if err := d.room(p.Amount); err != nil {
 			return err
 		}

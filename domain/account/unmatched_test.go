@@ -32,6 +32,14 @@ func TestResolvePayment(t *testing.T) {
 			name: "decided twice, for two accounts", given: given(lost, there), when: do(account.ResolvePayment{Payment: "x", Account: "eve"}),
 			refused: "wrong-status status=assigned account=bob",
 		},
+		{
+			name: "the same decision again finishes what was begun", given: given(lost, there), when: do(account.ResolvePayment{Payment: "x", Account: "bob"}),
+			then: events(&account.PaymentAssigned{Payment: "x", Account: "bob", Amount: 5 * credit, Note: "sealed"}),
+		},
+		{
+			name: "that this account has got from another place", given: given(do(account.CreditPayment{Payment: "x", From: "@unmatched", Amount: 5 * credit}), lost),
+			when: here, refused: "wrong-status status=credited",
+		},
 		{name: "decided twice", given: given(lost, here), when: here, refused: "wrong-status payment_id=x"},
 		{name: "of a payment that fitted", given: given(started("p", credit), do(payment("x", "p", credit))), when: here, refused: "wrong-status payment_id=x"},
 		{name: "unknown", when: here, refused: "unknown-payment field=payment_id value=x"},

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -248,6 +250,13 @@ func (k *FileKeys) read(account string, at place) (Key, error) {
 		return Key{}, fmt.Errorf("damaged keyring: slot %d: %w", at.slot, err)
 	}
 	return Key{Generation: r.generation, Secret: r.secret}, nil
+}
+
+// Accounts lists, in order, every account that has or had a key.
+func (k *FileKeys) Accounts() []string {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return slices.Sorted(maps.Keys(k.accounts))
 }
 
 // writable answers why nothing can be written, if so. mu is held.

@@ -26,6 +26,8 @@ type group struct {
 	bytes    int
 	began    time.Time
 	answers  []answer
+	// stale: the book turned out to be behind the stream.
+	stale *eventstore.ConflictError
 	// rest did not fit and is the next group.
 	rest []*task
 }
@@ -106,7 +108,12 @@ func (w *worker) decide(ctx context.Context, tasks []*task) *group {
 			g.answers = append(g.answers, answer{task: t, err: err})
 			continue
 		}
-		g.answers = append(g.answers, w.decideOne(ctx, g, t))
+		a := w.decideOne(ctx, g, t)
+		g.answers = append(g.answers, a)
+		if errors.As(a.err, &g.stale) {
+			g.rest = tasks[i+1:]
+			break
+		}
 	}
 	return g
 }
@@ -275,7 +282,7 @@ func (w *worker) encode(revision int64, meta eventstore.Metadata, body domain.Ev
 // referred reads the earlier event that an action refers to, if it does.
 func (w *worker) referred(ctx context.Context, g *group, do account.Action) ([]account.Recorded, error) {
 	if user, ok := do.(account.OriginalUser); ok {
-		return w.original(ctx, g, user.OriginalID())
+		return w.original(ctx, g, user.OriginalID(w.book.state))
 	}
 	user, ok := do.(account.ClaimUser)
 	if !ok {
@@ -333,7 +340,8 @@ func (w *worker) factsAt(ctx context.Context, g *group, revision int64, count in
 		if end := at + int64(count); end <= int64(len(g.facts)) {
 			return g.facts[at:end:end], nil
 		}
-		return nil, errors.New("events of one command are spread over groups")
+		// The read model is ahead of the book: another engine wrote.
+		return nil, &eventstore.ConflictError{Stream: w.stream, Expected: g.expected, Actual: revision}
 	}
 	facts := make([]eventstore.Fact, 0, count)
 	for r, err := range w.ledger.opts.Store.ReadStream(ctx, w.stream, revision, eventstore.Forwards, count) {

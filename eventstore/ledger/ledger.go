@@ -17,10 +17,13 @@ type Options struct {
 	Store eventstore.Store
 	// Snapshots may be nil: then a cold account is folded from its beginning.
 	Snapshots eventstore.Snapshots
-	Codec     *eventstore.Codec
-	Names     Names
-	Clock     func() time.Time
-	Logger    *slog.Logger
+	// Shared: other engines write to the same log. Then answers that rest on no
+	// append of their own are checked against the end of the stream.
+	Shared bool
+	Codec  *eventstore.Codec
+	Names  Names
+	Clock  func() time.Time
+	Logger *slog.Logger
 
 	// SnapshotEvery is the number of events between snapshots of a busy account.
 	SnapshotEvery int

@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"container/list"
+	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"iocredits/domain"
@@ -61,14 +63,43 @@ func (w *worker) turn() {
 		}
 		g := w.decide(ctx, w.tasks)
 		w.tasks = g.rest
+		if err := w.behind(ctx, g); err != nil {
+			w.failed, w.err = g, err
+			w.undo()
+			continue
+		}
 		if len(g.events) > 0 {
 			// From here on the worker belongs to appended.
 			w.ledger.store.AppendAsync(w.stream, g.expected, g.events, func(a eventstore.Appended, err error) { w.appended(g, a, err) })
 			return
 		}
-		// A group without events is durable as it is: it was decided on a durable book.
+		// A group without events is durable as it is: it was decided on a durable
+		// book, and on one that no other engine has left behind.
 		w.settle(g, eventstore.Appended{})
 	}
+}
+
+// behind is a conflict if another engine wrote since the book was loaded. A group
+// with events needs no look: its append is one. Without it a refusal, a replay
+// or a strong read would rest on what is no longer so.
+func (w *worker) behind(ctx context.Context, g *group) error {
+	if g.stale != nil {
+		return g.stale
+	}
+	if !w.ledger.opts.Shared || len(g.events) > 0 {
+		return nil
+	}
+	end := eventstore.NoStream
+	for r, err := range w.ledger.opts.Store.ReadStream(ctx, w.stream, eventstore.End, eventstore.Backwards, 1) {
+		if err != nil {
+			return fmt.Errorf("read the end of %s: %w", w.stream, err)
+		}
+		end = r.Revision
+	}
+	if end != g.expected {
+		return &eventstore.ConflictError{Stream: w.stream, Expected: g.expected, Actual: end}
+	}
+	return nil
 }
 
 // take empties the queue, or ends the worker's time.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/google/uuid"
 
 	"iocredits/eventstore"
 )
@@ -124,36 +123,15 @@ func (s *Store) enqueue(p *pending) error {
 	}
 }
 
-// check holds the caller to the contract.
+// check holds the caller to the contract, and weighs the append.
 func (p *pending) check() error {
-	if len(p.stream) == 0 || len(p.stream) > eventstore.MaxStreamName {
-		return fmt.Errorf("%w: stream name has %d bytes, 1 to %d are allowed", eventstore.ErrInvalid, len(p.stream), eventstore.MaxStreamName)
-	}
-	if len(p.events) == 0 || p.expected < eventstore.NoStream {
-		return fmt.Errorf("%w: %d events at revision %d", eventstore.ErrInvalid, len(p.events), p.expected)
+	if err := eventstore.CheckAppend(p.stream, p.expected, p.events); err != nil {
+		return err
 	}
 	for i := range p.events {
-		e := &p.events[i]
-		if size := len(e.Data) + len(e.Metadata); size > eventstore.MaxEventBytes {
-			return fmt.Errorf("%w: event %d has %d bytes, more than %d", eventstore.ErrInvalid, i, size, eventstore.MaxEventBytes)
-		}
-		p.bytes += int64(recordSize(p.stream, e))
-	}
-	if !distinct(p.events) {
-		return fmt.Errorf("%w: two events have one id", eventstore.ErrInvalid)
+		p.bytes += int64(recordSize(p.stream, &p.events[i]))
 	}
 	return nil
-}
-
-func distinct(events []eventstore.Event) bool {
-	if len(events) == 1 {
-		return true
-	}
-	ids := make(map[uuid.UUID]struct{}, len(events))
-	for i := range events {
-		ids[events[i].ID] = struct{}{}
-	}
-	return len(ids) == len(events)
 }
 
 // commit prepares groups until the queue is closed. next is the last position
@@ -261,7 +239,7 @@ func (s *Store) encode(g *group, r *eventstore.Recorded, last bool) {
 // that it compares with is in Pebble, and its answer waits for the sync of that.
 func (s *Store) repeated(p *pending, last int64) (eventstore.Appended, error) {
 	conflict := &eventstore.ConflictError{Stream: p.stream, Expected: p.expected, Actual: last}
-	if last < p.expected+int64(len(p.events)) {
+	if last-int64(len(p.events)) < p.expected { // a sum could overflow
 		return eventstore.Appended{}, conflict
 	}
 	appended := eventstore.Appended{Revision: p.expected + int64(len(p.events))}

@@ -3,6 +3,7 @@ package reactor
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"iocredits/eventstore"
@@ -25,6 +26,20 @@ type Options struct {
 	Clock  func() time.Time
 	Logger *slog.Logger
 
+	// Provider and Purchases are set together, or not at all: then nobody can buy.
+	Provider  Provider
+	Purchases Purchases
+	// Lots and Announce are set together, or not at all: then nobody is told that
+	// credits will expire.
+	Lots     Lots
+	Announce Announcer
+	// AnnounceBefore is how long before its date a lot's customer is told,
+	// AnnounceEvery how often lots are looked for.
+	AnnounceBefore, AnnounceEvery time.Duration
+	// ReconcileEvery is how often the provider is asked about open purchases, and
+	// ReconcileEnded for how long about those that ended without being paid.
+	ReconcileEvery, ReconcileEnded time.Duration
+
 	// Recheck bounds how long the reactor sleeps: after a jump of the clock
 	// nothing is late by more than this.
 	Recheck time.Duration
@@ -43,6 +58,10 @@ func (o *Options) defaults() {
 			*v = to
 		}
 	}
+	set(&o.AnnounceBefore, 7*24*time.Hour)
+	set(&o.AnnounceEvery, time.Minute)
+	set(&o.ReconcileEvery, 2*time.Minute)
+	set(&o.ReconcileEnded, 24*time.Hour)
 	set(&o.Recheck, time.Second)
 	set(&o.Timeout, 10*time.Second)
 	set(&o.FirstPause, 100*time.Millisecond)
@@ -70,15 +89,31 @@ func New(opts Options) *Reactor {
 // Run does what becomes due until ctx ends, and returns when all tries that it
 // began have ended. It doesn't fail: what goes wrong is logged and tried again.
 func (r *Reactor) Run(ctx context.Context) {
-	newTicker(r.opts).run(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { newTicker(r.opts).run(ctx) })
+	if r.opts.Provider != nil {
+		work.Go(func() { newCashier(r.opts).run(ctx) })
+	}
+	if r.opts.Lots != nil {
+		work.Go(func() { r.opts.runAnnouncer(ctx) })
+	}
+	work.Wait()
 }
+
+// Reconcile asks the provider once about every purchase that may still be paid.
+// Errors: those of single purchases, joined, after all others were asked about.
+func (r *Reactor) Reconcile(ctx context.Context) error { return newCashier(r.opts).reconcile(ctx) }
 
 // RunDue does everything that is due now, of all that was acknowledged before
 // the call, and returns when nothing of it is left. Each account is tried at
 // once, whatever happened to it before. Errors: ctx's; those of the accounts
 // that could not be ticked, joined, after all others were.
 func (r *Reactor) RunDue(ctx context.Context) error {
-	return tickAll(ctx, r.opts)
+	err := tickAll(ctx, r.opts)
+	if err == nil && r.opts.Lots != nil {
+		err = r.opts.announce(ctx)
+	}
+	return err
 }
 
 // sleep waits for d, or for news on any channel, or for ctx's end.

@@ -185,7 +185,7 @@ type due struct {
 	thing   string
 }
 
-// model is the smallest read model of deadlines: it folds the log up to where
+// model is the smallest read model of deadlines and names: it folds the log up to where
 // advance was called. The real one is in projections and has tests of its own.
 type model struct {
 	store   eventstore.Store
@@ -195,13 +195,14 @@ type model struct {
 	through eventstore.Position
 	free    map[due]domain.Amount
 	at      map[due]time.Time
+	names   map[due]int64
 	moved   chan struct{}
 }
 
 func newModel(store eventstore.Store) *model {
 	return &model{
 		store: store, changed: make(chan struct{}, 1), moved: make(chan struct{}),
-		free: map[due]domain.Amount{}, at: map[due]time.Time{},
+		free: map[due]domain.Amount{}, at: map[due]time.Time{}, names: map[due]int64{},
 	}
 }
 
@@ -229,6 +230,9 @@ func (m *model) advance() {
 
 func (m *model) apply(f eventstore.Fact) {
 	name, _ := eventstore.AccountOf(f.Stream)
+	for _, claimed := range ledger.NamesOf(f) {
+		m.names[due{account: name, thing: claimed}] = f.Revision
+	}
 	effect := account.EffectOf(f.Body, f.Revision)
 	move := func(use account.LotUse, sign domain.Amount) {
 		if use.Amount == 0 || use.ExpiresAt.IsZero() {
@@ -309,8 +313,13 @@ func (m *model) WaitThrough(ctx context.Context, position eventstore.Position) e
 	}
 }
 
-// Find: no test here repeats a command.
-func (m *model) Find(context.Context, string, string) (int64, bool, error) { return 0, false, nil }
+// Find implements ledger.Names.
+func (m *model) Find(_ context.Context, name, claimed string) (int64, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	revision, found := m.names[due{account: name, thing: claimed}]
+	return revision, found, nil
+}
 
 // safeLog is a buffer that a reactor may write while a test reads.
 type safeLog struct {

@@ -21,6 +21,9 @@ type Instance struct {
 	// Reopen closes nothing: the suite closes the store first. Nil: the store
 	// can't be opened again, and those tests are skipped.
 	Reopen func(t *testing.T) eventstore.Store
+	// Cluster: a subscription's batch may end inside an append, because the
+	// protocol doesn't tell where one ends, and only an event's position is one.
+	Cluster bool
 }
 
 // Factory opens an empty store. The suite closes it.

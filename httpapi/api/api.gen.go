@@ -15,16 +15,112 @@ import (
 
 // Defines values for AdjustmentStatus.
 const (
-	Approved  AdjustmentStatus = "approved"
-	Requested AdjustmentStatus = "requested"
+	AdjustmentStatusApproved  AdjustmentStatus = "approved"
+	AdjustmentStatusRejected  AdjustmentStatus = "rejected"
+	AdjustmentStatusRequested AdjustmentStatus = "requested"
 )
 
 // Valid indicates whether the value is a known member of the AdjustmentStatus enum.
 func (e AdjustmentStatus) Valid() bool {
 	switch e {
-	case Approved:
+	case AdjustmentStatusApproved:
 		return true
-	case Requested:
+	case AdjustmentStatusRejected:
+		return true
+	case AdjustmentStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CheckoutOptionMethod.
+const (
+	CheckoutOptionMethodCredits CheckoutOptionMethod = "credits"
+	CheckoutOptionMethodIoCoin  CheckoutOptionMethod = "io_coin"
+	CheckoutOptionMethodUsdc    CheckoutOptionMethod = "usdc"
+)
+
+// Valid indicates whether the value is a known member of the CheckoutOptionMethod enum.
+func (e CheckoutOptionMethod) Valid() bool {
+	switch e {
+	case CheckoutOptionMethodCredits:
+		return true
+	case CheckoutOptionMethodIoCoin:
+		return true
+	case CheckoutOptionMethodUsdc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreditRequestStatus.
+const (
+	CreditRequestStatusApproved  CreditRequestStatus = "approved"
+	CreditRequestStatusCancelled CreditRequestStatus = "cancelled"
+	CreditRequestStatusRejected  CreditRequestStatus = "rejected"
+	CreditRequestStatusRequested CreditRequestStatus = "requested"
+)
+
+// Valid indicates whether the value is a known member of the CreditRequestStatus enum.
+func (e CreditRequestStatus) Valid() bool {
+	switch e {
+	case CreditRequestStatusApproved:
+		return true
+	case CreditRequestStatusCancelled:
+		return true
+	case CreditRequestStatusRejected:
+		return true
+	case CreditRequestStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeploymentPaymentMethod.
+const (
+	DeploymentPaymentMethodCredits DeploymentPaymentMethod = "credits"
+)
+
+// Valid indicates whether the value is a known member of the DeploymentPaymentMethod enum.
+func (e DeploymentPaymentMethod) Valid() bool {
+	switch e {
+	case DeploymentPaymentMethodCredits:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeploymentStatus.
+const (
+	DeploymentStatusActive         DeploymentStatus = "active"
+	DeploymentStatusCancelled      DeploymentStatus = "cancelled"
+	DeploymentStatusCompleted      DeploymentStatus = "completed"
+	DeploymentStatusFailed         DeploymentStatus = "failed"
+	DeploymentStatusPaused         DeploymentStatus = "paused"
+	DeploymentStatusPendingPayment DeploymentStatus = "pending-payment"
+	DeploymentStatusStopped        DeploymentStatus = "stopped"
+)
+
+// Valid indicates whether the value is a known member of the DeploymentStatus enum.
+func (e DeploymentStatus) Valid() bool {
+	switch e {
+	case DeploymentStatusActive:
+		return true
+	case DeploymentStatusCancelled:
+		return true
+	case DeploymentStatusCompleted:
+		return true
+	case DeploymentStatusFailed:
+		return true
+	case DeploymentStatusPaused:
+		return true
+	case DeploymentStatusPendingPayment:
+		return true
+	case DeploymentStatusStopped:
 		return true
 	default:
 		return false
@@ -33,16 +129,103 @@ func (e AdjustmentStatus) Valid() bool {
 
 // Defines values for DevPurchaseStatus.
 const (
-	Settled   DevPurchaseStatus = "settled"
-	Unmatched DevPurchaseStatus = "unmatched"
+	DevPurchaseStatusSettled   DevPurchaseStatus = "settled"
+	DevPurchaseStatusUnmatched DevPurchaseStatus = "unmatched"
 )
 
 // Valid indicates whether the value is a known member of the DevPurchaseStatus enum.
 func (e DevPurchaseStatus) Valid() bool {
 	switch e {
-	case Settled:
+	case DevPurchaseStatusSettled:
 		return true
-	case Unmatched:
+	case DevPurchaseStatusUnmatched:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DisputeStatus.
+const (
+	DisputeStatusOpen     DisputeStatus = "open"
+	DisputeStatusRejected DisputeStatus = "rejected"
+	DisputeStatusUpheld   DisputeStatus = "upheld"
+)
+
+// Valid indicates whether the value is a known member of the DisputeStatus enum.
+func (e DisputeStatus) Valid() bool {
+	switch e {
+	case DisputeStatusOpen:
+		return true
+	case DisputeStatusRejected:
+		return true
+	case DisputeStatusUpheld:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DisputeResolutionOutcome.
+const (
+	DisputeResolutionOutcomeRejected DisputeResolutionOutcome = "rejected"
+	DisputeResolutionOutcomeUpheld   DisputeResolutionOutcome = "upheld"
+)
+
+// Valid indicates whether the value is a known member of the DisputeResolutionOutcome enum.
+func (e DisputeResolutionOutcome) Valid() bool {
+	switch e {
+	case DisputeResolutionOutcomeRejected:
+		return true
+	case DisputeResolutionOutcomeUpheld:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExplainedEventWhy.
+const (
+	ExplainedEventWhyCharge      ExplainedEventWhy = "charge"
+	ExplainedEventWhyHold        ExplainedEventWhy = "hold"
+	ExplainedEventWhyLot         ExplainedEventWhy = "lot"
+	ExplainedEventWhyObject      ExplainedEventWhy = "object"
+	ExplainedEventWhySameCommand ExplainedEventWhy = "same-command"
+	ExplainedEventWhySince       ExplainedEventWhy = "since"
+)
+
+// Valid indicates whether the value is a known member of the ExplainedEventWhy enum.
+func (e ExplainedEventWhy) Valid() bool {
+	switch e {
+	case ExplainedEventWhyCharge:
+		return true
+	case ExplainedEventWhyHold:
+		return true
+	case ExplainedEventWhyLot:
+		return true
+	case ExplainedEventWhyObject:
+		return true
+	case ExplainedEventWhySameCommand:
+		return true
+	case ExplainedEventWhySince:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExplainedLotClass.
+const (
+	ExplainedLotClassPromotional ExplainedLotClass = "promotional"
+	ExplainedLotClassPurchased   ExplainedLotClass = "purchased"
+)
+
+// Valid indicates whether the value is a known member of the ExplainedLotClass enum.
+func (e ExplainedLotClass) Valid() bool {
+	switch e {
+	case ExplainedLotClassPromotional:
+		return true
+	case ExplainedLotClassPurchased:
 		return true
 	default:
 		return false
@@ -66,16 +249,16 @@ func (e HealthStatus) Valid() bool {
 
 // Defines values for LotClass.
 const (
-	Promotional LotClass = "promotional"
-	Purchased   LotClass = "purchased"
+	LotClassPromotional LotClass = "promotional"
+	LotClassPurchased   LotClass = "purchased"
 )
 
 // Valid indicates whether the value is a known member of the LotClass enum.
 func (e LotClass) Valid() bool {
 	switch e {
-	case Promotional:
+	case LotClassPromotional:
 		return true
-	case Purchased:
+	case LotClassPurchased:
 		return true
 	default:
 		return false
@@ -94,6 +277,207 @@ func (e MeterStatus) Valid() bool {
 	case MeterStatusClosed:
 		return true
 	case MeterStatusOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Network.
+const (
+	Ethereum Network = "ethereum"
+	Solana   Network = "solana"
+	Stripe   Network = "stripe"
+)
+
+// Valid indicates whether the value is a known member of the Network enum.
+func (e Network) Valid() bool {
+	switch e {
+	case Ethereum:
+		return true
+	case Solana:
+		return true
+	case Stripe:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NotificationPriority.
+const (
+	Critical NotificationPriority = "critical"
+	Error    NotificationPriority = "error"
+	Info     NotificationPriority = "info"
+	Promo    NotificationPriority = "promo"
+	Success  NotificationPriority = "success"
+)
+
+// Valid indicates whether the value is a known member of the NotificationPriority enum.
+func (e NotificationPriority) Valid() bool {
+	switch e {
+	case Critical:
+		return true
+	case Error:
+		return true
+	case Info:
+		return true
+	case Promo:
+		return true
+	case Success:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NotificationTopic.
+const (
+	NotificationTopicAccount        NotificationTopic = "account"
+	NotificationTopicCreditRequest  NotificationTopic = "credit-request"
+	NotificationTopicCreditsArrived NotificationTopic = "credits-arrived"
+	NotificationTopicDeployment     NotificationTopic = "deployment"
+	NotificationTopicDispute        NotificationTopic = "dispute"
+	NotificationTopicExpiry         NotificationTopic = "expiry"
+	NotificationTopicLowBalance     NotificationTopic = "low-balance"
+	NotificationTopicPurchase       NotificationTopic = "purchase"
+	NotificationTopicRefund         NotificationTopic = "refund"
+	NotificationTopicWithdrawal     NotificationTopic = "withdrawal"
+)
+
+// Valid indicates whether the value is a known member of the NotificationTopic enum.
+func (e NotificationTopic) Valid() bool {
+	switch e {
+	case NotificationTopicAccount:
+		return true
+	case NotificationTopicCreditRequest:
+		return true
+	case NotificationTopicCreditsArrived:
+		return true
+	case NotificationTopicDeployment:
+		return true
+	case NotificationTopicDispute:
+		return true
+	case NotificationTopicExpiry:
+		return true
+	case NotificationTopicLowBalance:
+		return true
+	case NotificationTopicPurchase:
+		return true
+	case NotificationTopicRefund:
+		return true
+	case NotificationTopicWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PaymentKind.
+const (
+	PaymentKindChargeback PaymentKind = "chargeback"
+	PaymentKindPayment    PaymentKind = "payment"
+	PaymentKindRefund     PaymentKind = "refund"
+)
+
+// Valid indicates whether the value is a known member of the PaymentKind enum.
+func (e PaymentKind) Valid() bool {
+	switch e {
+	case PaymentKindChargeback:
+		return true
+	case PaymentKindPayment:
+		return true
+	case PaymentKindRefund:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PaymentStatus.
+const (
+	PaymentStatusAssigned  PaymentStatus = "assigned"
+	PaymentStatusCredited  PaymentStatus = "credited"
+	PaymentStatusMatched   PaymentStatus = "matched"
+	PaymentStatusReturned  PaymentStatus = "returned"
+	PaymentStatusTakenBack PaymentStatus = "taken-back"
+	PaymentStatusUnmatched PaymentStatus = "unmatched"
+)
+
+// Valid indicates whether the value is a known member of the PaymentStatus enum.
+func (e PaymentStatus) Valid() bool {
+	switch e {
+	case PaymentStatusAssigned:
+		return true
+	case PaymentStatusCredited:
+		return true
+	case PaymentStatusMatched:
+		return true
+	case PaymentStatusReturned:
+		return true
+	case PaymentStatusTakenBack:
+		return true
+	case PaymentStatusUnmatched:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlayRequestAction.
+const (
+	PlayRequestActionChargeback PlayRequestAction = "chargeback"
+	PlayRequestActionDouble     PlayRequestAction = "double"
+	PlayRequestActionFail       PlayRequestAction = "fail"
+	PlayRequestActionHalf       PlayRequestAction = "half"
+	PlayRequestActionPay        PlayRequestAction = "pay"
+	PlayRequestActionRefund     PlayRequestAction = "refund"
+	PlayRequestActionTwice      PlayRequestAction = "twice"
+)
+
+// Valid indicates whether the value is a known member of the PlayRequestAction enum.
+func (e PlayRequestAction) Valid() bool {
+	switch e {
+	case PlayRequestActionChargeback:
+		return true
+	case PlayRequestActionDouble:
+		return true
+	case PlayRequestActionFail:
+		return true
+	case PlayRequestActionHalf:
+		return true
+	case PlayRequestActionPay:
+		return true
+	case PlayRequestActionRefund:
+		return true
+	case PlayRequestActionTwice:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PurchaseStatus.
+const (
+	PurchaseStatusAwaitingPayment PurchaseStatus = "awaiting-payment"
+	PurchaseStatusExpired         PurchaseStatus = "expired"
+	PurchaseStatusFailed          PurchaseStatus = "failed"
+	PurchaseStatusReversed        PurchaseStatus = "reversed"
+	PurchaseStatusSettled         PurchaseStatus = "settled"
+)
+
+// Valid indicates whether the value is a known member of the PurchaseStatus enum.
+func (e PurchaseStatus) Valid() bool {
+	switch e {
+	case PurchaseStatusAwaitingPayment:
+		return true
+	case PurchaseStatusExpired:
+		return true
+	case PurchaseStatusFailed:
+		return true
+	case PurchaseStatusReversed:
+		return true
+	case PurchaseStatusSettled:
 		return true
 	default:
 		return false
@@ -160,6 +544,42 @@ func (e Service) Valid() bool {
 	case ServiceRay:
 		return true
 	case ServiceVm:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StoryKind.
+const (
+	StoryKindAdjustment    StoryKind = "adjustment"
+	StoryKindCreditRequest StoryKind = "credit-request"
+	StoryKindDeployment    StoryKind = "deployment"
+	StoryKindDispute       StoryKind = "dispute"
+	StoryKindPayment       StoryKind = "payment"
+	StoryKindPurchase      StoryKind = "purchase"
+	StoryKindReservation   StoryKind = "reservation"
+	StoryKindWithdrawal    StoryKind = "withdrawal"
+)
+
+// Valid indicates whether the value is a known member of the StoryKind enum.
+func (e StoryKind) Valid() bool {
+	switch e {
+	case StoryKindAdjustment:
+		return true
+	case StoryKindCreditRequest:
+		return true
+	case StoryKindDeployment:
+		return true
+	case StoryKindDispute:
+		return true
+	case StoryKindPayment:
+		return true
+	case StoryKindPurchase:
+		return true
+	case StoryKindReservation:
+		return true
+	case StoryKindWithdrawal:
 		return true
 	default:
 		return false
@@ -247,6 +667,60 @@ func (e TransactionType) Valid() bool {
 	}
 }
 
+// Defines values for WithdrawalCause.
+const (
+	WithdrawalCauseCancelled  WithdrawalCause = "cancelled"
+	WithdrawalCauseChargeback WithdrawalCause = "chargeback"
+	WithdrawalCauseFailed     WithdrawalCause = "failed"
+	WithdrawalCauseRejected   WithdrawalCause = "rejected"
+)
+
+// Valid indicates whether the value is a known member of the WithdrawalCause enum.
+func (e WithdrawalCause) Valid() bool {
+	switch e {
+	case WithdrawalCauseCancelled:
+		return true
+	case WithdrawalCauseChargeback:
+		return true
+	case WithdrawalCauseFailed:
+		return true
+	case WithdrawalCauseRejected:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WithdrawalStatus.
+const (
+	WithdrawalStatusApproved  WithdrawalStatus = "approved"
+	WithdrawalStatusCancelled WithdrawalStatus = "cancelled"
+	WithdrawalStatusFailed    WithdrawalStatus = "failed"
+	WithdrawalStatusPaid      WithdrawalStatus = "paid"
+	WithdrawalStatusRejected  WithdrawalStatus = "rejected"
+	WithdrawalStatusRequested WithdrawalStatus = "requested"
+)
+
+// Valid indicates whether the value is a known member of the WithdrawalStatus enum.
+func (e WithdrawalStatus) Valid() bool {
+	switch e {
+	case WithdrawalStatusApproved:
+		return true
+	case WithdrawalStatusCancelled:
+		return true
+	case WithdrawalStatusFailed:
+		return true
+	case WithdrawalStatusPaid:
+		return true
+	case WithdrawalStatusRejected:
+		return true
+	case WithdrawalStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GetBalanceParamsConsistency.
 const (
 	Strong GetBalanceParamsConsistency = "strong"
@@ -277,25 +751,128 @@ func (e ListEventsParamsWith) Valid() bool {
 	}
 }
 
+// Defines values for ListAdjustmentQueueParamsStatus.
+const (
+	ListAdjustmentQueueParamsStatusApproved  ListAdjustmentQueueParamsStatus = "approved"
+	ListAdjustmentQueueParamsStatusRejected  ListAdjustmentQueueParamsStatus = "rejected"
+	ListAdjustmentQueueParamsStatusRequested ListAdjustmentQueueParamsStatus = "requested"
+)
+
+// Valid indicates whether the value is a known member of the ListAdjustmentQueueParamsStatus enum.
+func (e ListAdjustmentQueueParamsStatus) Valid() bool {
+	switch e {
+	case ListAdjustmentQueueParamsStatusApproved:
+		return true
+	case ListAdjustmentQueueParamsStatusRejected:
+		return true
+	case ListAdjustmentQueueParamsStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListCreditRequestsParamsStatus.
+const (
+	ListCreditRequestsParamsStatusApproved  ListCreditRequestsParamsStatus = "approved"
+	ListCreditRequestsParamsStatusCancelled ListCreditRequestsParamsStatus = "cancelled"
+	ListCreditRequestsParamsStatusRejected  ListCreditRequestsParamsStatus = "rejected"
+	ListCreditRequestsParamsStatusRequested ListCreditRequestsParamsStatus = "requested"
+)
+
+// Valid indicates whether the value is a known member of the ListCreditRequestsParamsStatus enum.
+func (e ListCreditRequestsParamsStatus) Valid() bool {
+	switch e {
+	case ListCreditRequestsParamsStatusApproved:
+		return true
+	case ListCreditRequestsParamsStatusCancelled:
+		return true
+	case ListCreditRequestsParamsStatusRejected:
+		return true
+	case ListCreditRequestsParamsStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListDisputeQueueParamsStatus.
+const (
+	ListDisputeQueueParamsStatusOpen     ListDisputeQueueParamsStatus = "open"
+	ListDisputeQueueParamsStatusRejected ListDisputeQueueParamsStatus = "rejected"
+	ListDisputeQueueParamsStatusUpheld   ListDisputeQueueParamsStatus = "upheld"
+)
+
+// Valid indicates whether the value is a known member of the ListDisputeQueueParamsStatus enum.
+func (e ListDisputeQueueParamsStatus) Valid() bool {
+	switch e {
+	case ListDisputeQueueParamsStatusOpen:
+		return true
+	case ListDisputeQueueParamsStatusRejected:
+		return true
+	case ListDisputeQueueParamsStatusUpheld:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWithdrawalQueueParamsStatus.
+const (
+	ListWithdrawalQueueParamsStatusApproved  ListWithdrawalQueueParamsStatus = "approved"
+	ListWithdrawalQueueParamsStatusCancelled ListWithdrawalQueueParamsStatus = "cancelled"
+	ListWithdrawalQueueParamsStatusFailed    ListWithdrawalQueueParamsStatus = "failed"
+	ListWithdrawalQueueParamsStatusOpen      ListWithdrawalQueueParamsStatus = "open"
+	ListWithdrawalQueueParamsStatusPaid      ListWithdrawalQueueParamsStatus = "paid"
+	ListWithdrawalQueueParamsStatusRejected  ListWithdrawalQueueParamsStatus = "rejected"
+	ListWithdrawalQueueParamsStatusRequested ListWithdrawalQueueParamsStatus = "requested"
+)
+
+// Valid indicates whether the value is a known member of the ListWithdrawalQueueParamsStatus enum.
+func (e ListWithdrawalQueueParamsStatus) Valid() bool {
+	switch e {
+	case ListWithdrawalQueueParamsStatusApproved:
+		return true
+	case ListWithdrawalQueueParamsStatusCancelled:
+		return true
+	case ListWithdrawalQueueParamsStatusFailed:
+		return true
+	case ListWithdrawalQueueParamsStatusOpen:
+		return true
+	case ListWithdrawalQueueParamsStatusPaid:
+		return true
+	case ListWithdrawalQueueParamsStatusRejected:
+		return true
+	case ListWithdrawalQueueParamsStatusRequested:
+		return true
+	default:
+		return false
+	}
+}
+
 // Adjustment defines model for Adjustment.
 type Adjustment struct {
+	Account string `json:"account"`
+
 	// Amount Credits, canonical.
 	//
 	// Example: 12.5
-	Amount Money `json:"amount"`
+	Amount             Money     `json:"amount"`
+	ApprovedBy         []string  `json:"approved_by"`
+	Id                 string    `json:"id"`
+	Reason             string    `json:"reason"`
+	RejectedBy         *string   `json:"rejected_by,omitempty"`
+	Rejection          *string   `json:"rejection,omitempty"`
+	RelatedTransaction *string   `json:"related_transaction"`
+	RequestedAt        time.Time `json:"requested_at"`
+	RequestedBy        string    `json:"requested_by"`
 
-	// ApprovedBy One, or two where the policy asks for two.
-	ApprovedBy         []string `json:"approved_by"`
-	Id                 string   `json:"id"`
-	Reason             string   `json:"reason"`
-	RelatedTransaction *string  `json:"related_transaction"`
-	RequestedBy        string   `json:"requested_by"`
-
-	// Status In effect once it is approved.
+	// Status approved: in effect. After the first of two approvals it is still requested.
 	Status AdjustmentStatus `json:"status"`
+	Steps  []Step           `json:"steps"`
 }
 
-// AdjustmentStatus In effect once it is approved.
+// AdjustmentStatus approved: in effect. After the first of two approvals it is still requested.
 type AdjustmentStatus string
 
 // AdjustmentAnswer defines model for AdjustmentAnswer.
@@ -313,6 +890,15 @@ type AdjustmentAnswer struct {
 	Transactions []Transaction `json:"transactions"`
 }
 
+// AdjustmentList defines model for AdjustmentList.
+type AdjustmentList struct {
+	Items []Adjustment `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
+}
+
 // AdjustmentRequest defines model for AdjustmentRequest.
 type AdjustmentRequest struct {
 	// Amount As AmountInput, or below zero.
@@ -325,6 +911,16 @@ type AdjustmentRequest struct {
 
 // AmountInput Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
 type AmountInput = Figure
+
+// ApprovalRequest defines model for ApprovalRequest.
+type ApprovalRequest struct {
+	// ApprovedAmount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	ApprovedAmount AmountInput `json:"approved_amount"`
+
+	// ExpiresAt Of the credits; none: never.
+	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+	Promotional *bool      `json:"promotional,omitempty"`
+}
 
 // Balance defines model for Balance.
 type Balance struct {
@@ -484,6 +1080,44 @@ type Check struct {
 	Sufficient bool  `json:"sufficient"`
 }
 
+// Checkout defines model for Checkout.
+type Checkout struct {
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag     *Lag             `json:"lag,omitempty"`
+	Options []CheckoutOption `json:"options"`
+
+	// Position Place in the whole log.
+	Position *Position `json:"position,omitempty"`
+
+	// Required Credits, canonical.
+	//
+	// Example: 12.5
+	Required Money `json:"required"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision *Revision `json:"revision,omitempty"`
+}
+
+// CheckoutOption defines model for CheckoutOption.
+type CheckoutOption struct {
+	// Available Credits, canonical.
+	//
+	// Example: 12.5
+	Available Money                `json:"available"`
+	Enabled   bool                 `json:"enabled"`
+	Message   string               `json:"message"`
+	Method    CheckoutOptionMethod `json:"method"`
+
+	// Required Credits, canonical.
+	//
+	// Example: 12.5
+	Required Money `json:"required"`
+	Visible  bool  `json:"visible"`
+}
+
+// CheckoutOptionMethod defines model for CheckoutOption.Method.
+type CheckoutOptionMethod string
+
 // ClockAnswer defines model for ClockAnswer.
 type ClockAnswer struct {
 	Now time.Time `json:"now"`
@@ -507,6 +1141,76 @@ type CommandAnswer struct {
 
 	// Transactions What the command made, deadlines that were due first.
 	Transactions []Transaction `json:"transactions"`
+}
+
+// CreditRequest defines model for CreditRequest.
+type CreditRequest struct {
+	Account string `json:"account"`
+
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount Money `json:"amount"`
+
+	// ApprovalLevel How many have approved.
+	ApprovalLevel *int `json:"approval_level,omitempty"`
+
+	// ApprovedAmount Credits, canonical.
+	//
+	// Example: 12.5
+	ApprovedAmount  *Money              `json:"approved_amount,omitempty"`
+	ApprovedBy      []string            `json:"approved_by"`
+	ExpiresAt       *time.Time          `json:"expires_at,omitempty"`
+	Id              string              `json:"id"`
+	Name            *string             `json:"name,omitempty"`
+	Promotional     *bool               `json:"promotional,omitempty"`
+	Reason          *string             `json:"reason,omitempty"`
+	RejectedBy      *string             `json:"rejected_by,omitempty"`
+	RejectionLevel  *int                `json:"rejection_level,omitempty"`
+	RejectionReason *string             `json:"rejection_reason,omitempty"`
+	RequestedAt     *time.Time          `json:"requested_at,omitempty"`
+	RequestedBy     string              `json:"requested_by"`
+	Status          CreditRequestStatus `json:"status"`
+	Steps           *[]ObjectStep       `json:"steps,omitempty"`
+}
+
+// CreditRequestStatus defines model for CreditRequest.Status.
+type CreditRequestStatus string
+
+// CreditRequestAnswer defines model for CreditRequestAnswer.
+type CreditRequestAnswer struct {
+	Balance       Balance       `json:"balance"`
+	CreditRequest CreditRequest `json:"credit_request"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// Transactions What the command made, deadlines that were due first.
+	Transactions []Transaction `json:"transactions"`
+}
+
+// CreditRequestList defines model for CreditRequestList.
+type CreditRequestList struct {
+	Items []CreditRequest `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        *Lag    `json:"lag,omitempty"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// CreditRequestRequest defines model for CreditRequestRequest.
+type CreditRequestRequest struct {
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	Amount AmountInput `json:"amount"`
+
+	// Name Free text; it is kept encrypted.
+	Name *Text `json:"name,omitempty"`
+
+	// Reason Free text; it is kept encrypted.
+	Reason *Text `json:"reason,omitempty"`
 }
 
 // Deduction defines model for Deduction.
@@ -558,6 +1262,105 @@ type DeductionRequest struct {
 	Service   Service    `json:"service"`
 }
 
+// Deployment defines model for Deployment.
+type Deployment struct {
+	Account       string     `json:"account"`
+	Cause         *string    `json:"cause,omitempty"`
+	DurationHours int        `json:"duration_hours"`
+	EndedAt       *time.Time `json:"ended_at,omitempty"`
+	EndsAt        *time.Time `json:"ends_at,omitempty"`
+	GraceEndsAt   *time.Time `json:"grace_ends_at,omitempty"`
+	HourlyPrice   string     `json:"hourly_price"`
+	Id            string     `json:"id"`
+
+	// Paid Credits, canonical.
+	//
+	// Example: 12.5
+	Paid          Money                    `json:"paid"`
+	PausedAt      *time.Time               `json:"paused_at,omitempty"`
+	PaymentMethod *DeploymentPaymentMethod `json:"payment_method,omitempty"`
+	Reason        *string                  `json:"reason,omitempty"`
+
+	// Refunded Credits, canonical.
+	//
+	// Example: 12.5
+	Refunded    Money      `json:"refunded"`
+	RequestedAt *time.Time `json:"requested_at,omitempty"`
+
+	// Required Credits, canonical.
+	//
+	// Example: 12.5
+	Required *Money  `json:"required,omitempty"`
+	Service  Service `json:"service"`
+
+	// Shortfall Credits, canonical.
+	//
+	// Example: 12.5
+	Shortfall Money            `json:"shortfall"`
+	StartedAt *time.Time       `json:"started_at,omitempty"`
+	Status    DeploymentStatus `json:"status"`
+	Steps     *[]ObjectStep    `json:"steps,omitempty"`
+	TopUpUrl  *string          `json:"top_up_url,omitempty"`
+
+	// Usage Charged on top of paid.
+	Usage *string `json:"usage,omitempty"`
+
+	// UsageDropped Never covered, and not charged.
+	UsageDropped *string `json:"usage_dropped,omitempty"`
+
+	// UsageOpen Not covered yet.
+	UsageOpen *string `json:"usage_open,omitempty"`
+
+	// Used Credits, canonical.
+	//
+	// Example: 12.5
+	Used        Money `json:"used"`
+	UsedMinutes *int  `json:"used_minutes,omitempty"`
+}
+
+// DeploymentPaymentMethod defines model for Deployment.PaymentMethod.
+type DeploymentPaymentMethod string
+
+// DeploymentStatus defines model for Deployment.Status.
+type DeploymentStatus string
+
+// DeploymentAnswer defines model for DeploymentAnswer.
+type DeploymentAnswer struct {
+	Balance    Balance    `json:"balance"`
+	Deployment Deployment `json:"deployment"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// Transactions What the command made, deadlines that were due first.
+	Transactions []Transaction `json:"transactions"`
+}
+
+// DeploymentList defines model for DeploymentList.
+type DeploymentList struct {
+	Items []Deployment `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        *Lag    `json:"lag,omitempty"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// DeploymentRequest defines model for DeploymentRequest.
+type DeploymentRequest struct {
+	DeploymentId  ID  `json:"deployment_id"`
+	DurationHours int `json:"duration_hours"`
+
+	// HourlyPrice A unit price in credits, at most 12 decimals.
+	HourlyPrice RateInput `json:"hourly_price"`
+
+	// PaymentMethod `credits`.
+	PaymentMethod string  `json:"payment_method"`
+	Service       Service `json:"service"`
+}
+
 // DevPurchase defines model for DevPurchase.
 type DevPurchase struct {
 	// Amount Credits, canonical.
@@ -592,6 +1395,82 @@ type DevPurchaseRequest struct {
 	Amount    AmountInput `json:"amount"`
 	ExpiresAt *time.Time  `json:"expires_at,omitempty"`
 }
+
+// Dispute defines model for Dispute.
+type Dispute struct {
+	Account string `json:"account"`
+
+	// AgeSeconds How long it has been open, or was.
+	AgeSeconds int64 `json:"age_seconds"`
+
+	// Amount Of the deduction.
+	Amount    Money     `json:"amount"`
+	Id        string    `json:"id"`
+	Note      *string   `json:"note,omitempty"`
+	OpenedAt  time.Time `json:"opened_at"`
+	OpenedBy  string    `json:"opened_by"`
+	Reason    string    `json:"reason"`
+	Reference string    `json:"reference"`
+
+	// Refund Credits, canonical.
+	//
+	// Example: 12.5
+	Refund     *Money        `json:"refund,omitempty"`
+	ResolvedBy *string       `json:"resolved_by,omitempty"`
+	Service    Service       `json:"service"`
+	Status     DisputeStatus `json:"status"`
+	Steps      []Step        `json:"steps"`
+
+	// TransactionId The deduction.
+	TransactionId string `json:"transaction_id"`
+}
+
+// DisputeStatus defines model for Dispute.Status.
+type DisputeStatus string
+
+// DisputeAnswer defines model for DisputeAnswer.
+type DisputeAnswer struct {
+	Balance Balance `json:"balance"`
+	Dispute Dispute `json:"dispute"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// Transactions What the command made, deadlines that were due first.
+	Transactions []Transaction `json:"transactions"`
+}
+
+// DisputeList defines model for DisputeList.
+type DisputeList struct {
+	Items []Dispute `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// DisputeRequest defines model for DisputeRequest.
+type DisputeRequest struct {
+	// Reason Free text; it is kept encrypted.
+	Reason        *Text `json:"reason,omitempty"`
+	TransactionId ID    `json:"transaction_id"`
+}
+
+// DisputeResolution defines model for DisputeResolution.
+type DisputeResolution struct {
+	// Note Free text; it is kept encrypted.
+	Note    *Text                    `json:"note,omitempty"`
+	Outcome DisputeResolutionOutcome `json:"outcome"`
+
+	// Refund Only with upheld; all that the deduction has left, if left out.
+	Refund *Figure `json:"refund,omitempty"`
+}
+
+// DisputeResolutionOutcome defines model for DisputeResolution.Outcome.
+type DisputeResolutionOutcome string
 
 // EmptyRequest defines model for EmptyRequest.
 type EmptyRequest = map[string]interface{}
@@ -631,6 +1510,133 @@ type EventList struct {
 
 	// NextCursor null: this is the end.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// ExplainedEvent defines model for ExplainedEvent.
+type ExplainedEvent struct {
+	Actor string `json:"actor"`
+
+	// Data Byte for byte as it is stored and hashed.
+	Data map[string]interface{} `json:"data"`
+	Hash string                 `json:"hash"`
+	Id   string                 `json:"id"`
+
+	// Position Place in the whole log.
+	Position     Position  `json:"position"`
+	Postings     []Posting `json:"postings"`
+	PreviousHash string    `json:"previous_hash"`
+	RecordedAt   time.Time `json:"recorded_at"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+	Role     string   `json:"role"`
+	Type     string   `json:"type"`
+
+	// Why What it has to do with the charge.
+	Why ExplainedEventWhy `json:"why"`
+}
+
+// ExplainedEventWhy What it has to do with the charge.
+type ExplainedEventWhy string
+
+// ExplainedLot defines model for ExplainedLot.
+type ExplainedLot struct {
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount    Money             `json:"amount"`
+	Class     ExplainedLotClass `json:"class"`
+	ExpiresAt *time.Time        `json:"expires_at"`
+	Lot       int64             `json:"lot"`
+
+	// Origin Where a lot came from.
+	Origin Origin `json:"origin"`
+}
+
+// ExplainedLotClass defines model for ExplainedLot.Class.
+type ExplainedLotClass string
+
+// Explanation defines model for Explanation.
+type Explanation struct {
+	// Asked Who asked, and how.
+	Asked struct {
+		Actor          string `json:"actor"`
+		IdempotencyKey string `json:"idempotency_key"`
+
+		// Key The id of the API key.
+		Key        string    `json:"key"`
+		RecordedAt time.Time `json:"recorded_at"`
+		RequestId  string    `json:"request_id"`
+		Role       string    `json:"role"`
+	} `json:"asked"`
+
+	// BalanceAfter Credits, canonical.
+	//
+	// Example: 12.5
+	BalanceAfter Money `json:"balance_after"`
+
+	// BalanceBefore Credits, canonical.
+	//
+	// Example: 12.5
+	BalanceBefore Money `json:"balance_before"`
+
+	// Debt The part that no lot covered.
+	Debt Money `json:"debt"`
+
+	// Events All events that this answer rests on, in their order.
+	Events []ExplainedEvent `json:"events"`
+	Lots   []ExplainedLot   `json:"lots"`
+
+	// Objects The reservation or deployment that it is of.
+	Objects []Story `json:"objects"`
+
+	// Parts Transactions that one movement was split into; one for most.
+	Parts []string `json:"parts"`
+
+	// Reading The reading of a meter that was charged.
+	Reading *struct {
+		// Charged All that the meter has charged up to here.
+		Charged   Money  `json:"charged"`
+		Final     bool   `json:"final"`
+		Meter     string `json:"meter"`
+		Quantity  string `json:"quantity"`
+		UnitPrice string `json:"unit_price"`
+	} `json:"reading,omitempty"`
+
+	// Refunded What has come back of it.
+	Refunded Money `json:"refunded"`
+
+	// Since Refunds, disputes and corrections, oldest first.
+	Since []struct {
+		Actor string `json:"actor"`
+
+		// Amount Credits, canonical.
+		//
+		// Example: 12.5
+		Amount      Money  `json:"amount"`
+		Description string `json:"description"`
+		Event       string `json:"event"`
+
+		// Object Something with a life of its own, and who did what to it.
+		Object        *Story    `json:"object,omitempty"`
+		RecordedAt    time.Time `json:"recorded_at"`
+		TransactionId string    `json:"transaction_id"`
+	} `json:"since"`
+	Transaction Transaction `json:"transaction"`
+}
+
+// ExtensionRequest defines model for ExtensionRequest.
+type ExtensionRequest struct {
+	DurationHours int `json:"duration_hours"`
+}
+
+// FailRequest defines model for FailRequest.
+type FailRequest struct {
+	// Reason Free text; it is kept encrypted.
+	Reason *Text `json:"reason,omitempty"`
+
+	// UsedMinutes The caller's fact; without it the engine counts started minutes.
+	UsedMinutes *int `json:"used_minutes,omitempty"`
 }
 
 // Health defines model for Health.
@@ -716,6 +1722,155 @@ type MeterStatus string
 // Example: 12.5
 type Money = string
 
+// Network defines model for Network.
+type Network string
+
+// Notification defines model for Notification.
+type Notification struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Id Example: a12.0
+	Id string `json:"id"`
+
+	// Message For the customer, with the figures.
+	Message  string               `json:"message"`
+	Priority NotificationPriority `json:"priority"`
+	SeenAt   *time.Time           `json:"seen_at"`
+	Topic    NotificationTopic    `json:"topic"`
+
+	// TransactionId The event that it is about.
+	TransactionId string `json:"transaction_id"`
+}
+
+// NotificationPriority defines model for Notification.Priority.
+type NotificationPriority string
+
+// NotificationTopic defines model for Notification.Topic.
+type NotificationTopic string
+
+// NotificationAnswer defines model for NotificationAnswer.
+type NotificationAnswer struct {
+	Notification Notification `json:"notification"`
+}
+
+// NotificationList defines model for NotificationList.
+type NotificationList struct {
+	Items []Notification `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        *Lag    `json:"lag,omitempty"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// ObjectStep defines model for ObjectStep.
+type ObjectStep struct {
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+
+	// Event The stored event.
+	Event         string `json:"event"`
+	Role          string `json:"role"`
+	Status        string `json:"status"`
+	TransactionId string `json:"transaction_id"`
+}
+
+// Origin Where a lot came from.
+type Origin struct {
+	Actor string `json:"actor"`
+
+	// Amount What the lot was born with.
+	Amount      Money  `json:"amount"`
+	Description string `json:"description"`
+	Event       string `json:"event"`
+
+	// Object Something with a life of its own, and who did what to it.
+	Object     *Story    `json:"object,omitempty"`
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// Reference Of a purchase its id, of an incentive its campaign, of a correction its id.
+	Reference     string `json:"reference"`
+	TransactionId string `json:"transaction_id"`
+}
+
+// Payment defines model for Payment.
+type Payment struct {
+	// Account In whose log it stands; `@unmatched` if it named none.
+	Account string `json:"account"`
+
+	// AgeSeconds While it waits.
+	AgeSeconds *int64 `json:"age_seconds,omitempty"`
+
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount          Money       `json:"amount"`
+	CreditedAccount *string     `json:"credited_account,omitempty"`
+	Id              string      `json:"id"`
+	Kind            PaymentKind `json:"kind"`
+	Note            *string     `json:"note,omitempty"`
+
+	// Payment The id at the provider.
+	Payment  string        `json:"payment"`
+	Purchase *string       `json:"purchase,omitempty"`
+	Since    time.Time     `json:"since"`
+	Status   PaymentStatus `json:"status"`
+	Steps    *[]ObjectStep `json:"steps,omitempty"`
+	Why      string        `json:"why"`
+}
+
+// PaymentKind defines model for Payment.Kind.
+type PaymentKind string
+
+// PaymentStatus defines model for Payment.Status.
+type PaymentStatus string
+
+// PaymentAnswer defines model for PaymentAnswer.
+type PaymentAnswer struct {
+	Balance Balance `json:"balance"`
+	Payment Payment `json:"payment"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// Transactions What the command made, deadlines that were due first.
+	Transactions []Transaction `json:"transactions"`
+}
+
+// PaymentList defines model for PaymentList.
+type PaymentList struct {
+	Items []Payment `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        *Lag    `json:"lag,omitempty"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// PayoutRequest defines model for PayoutRequest.
+type PayoutRequest struct {
+	// Network Where it was paid, if not on the network that was asked for.
+	Network *Network `json:"network,omitempty"`
+
+	// TxUrl Where the payment can be seen.
+	TxUrl string `json:"tx_url"`
+}
+
+// PlayAnswer defines model for PlayAnswer.
+type PlayAnswer struct {
+	Action     string `json:"action"`
+	PurchaseId string `json:"purchase_id"`
+}
+
+// PlayRequest defines model for PlayRequest.
+type PlayRequest struct {
+	Action PlayRequestAction `json:"action"`
+}
+
+// PlayRequestAction defines model for PlayRequest.Action.
+type PlayRequestAction string
+
 // Policy defines model for Policy.
 type Policy struct {
 	// Allowance Credits, canonical.
@@ -727,7 +1882,10 @@ type Policy struct {
 	// LowBalanceAt Credits, canonical.
 	//
 	// Example: 12.5
-	LowBalanceAt Money `json:"low_balance_at"`
+	LowBalanceAt           Money           `json:"low_balance_at"`
+	MinimumMinutes         *map[string]int `json:"minimum_minutes,omitempty"`
+	PurchaseFeeBasisPoints *int            `json:"purchase_fee_basis_points,omitempty"`
+	PurchasedLifeMonths    *int            `json:"purchased_life_months,omitempty"`
 
 	// TwoApproversFrom Credits, canonical.
 	//
@@ -759,12 +1917,37 @@ type PolicyRequest struct {
 	// LowBalanceAt Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
 	LowBalanceAt *AmountInput `json:"low_balance_at,omitempty"`
 
+	// MinimumMinutes What a deployment is charged at least, by service.
+	MinimumMinutes *map[string]int `json:"minimum_minutes,omitempty"`
+
+	// PurchaseFeeBasisPoints On top of a purchase: 200 is 2 %.
+	PurchaseFeeBasisPoints *int `json:"purchase_fee_basis_points,omitempty"`
+
+	// PurchasedLifeMonths How long purchased credits live; 0: for ever.
+	PurchasedLifeMonths *int `json:"purchased_life_months,omitempty"`
+
 	// TwoApproversFrom Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
 	TwoApproversFrom *AmountInput `json:"two_approvers_from,omitempty"`
 }
 
 // Position Place in the whole log.
 type Position = int64
+
+// Posting defines model for Posting.
+type Posting struct {
+	// Account A line of the chart of accounts.
+	Account string `json:"account"`
+
+	// Credit Credits, canonical.
+	//
+	// Example: 12.5
+	Credit Money `json:"credit"`
+
+	// Debit Credits, canonical.
+	//
+	// Example: 12.5
+	Debit Money `json:"debit"`
+}
 
 // Problem RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Problem struct {
@@ -805,8 +1988,78 @@ type Problem struct {
 	Type      string  `json:"type"`
 
 	// Value What was given, cut short.
-	Value                *string                `json:"value,omitempty"`
+	Value *string `json:"value,omitempty"`
+
+	// Withdrawable Credits, canonical.
+	//
+	// Example: 12.5
+	Withdrawable         *Money                 `json:"withdrawable,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// Purchase defines model for Purchase.
+type Purchase struct {
+	Account string `json:"account"`
+
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount Money `json:"amount"`
+
+	// Credited Credits, canonical.
+	//
+	// Example: 12.5
+	Credited  *Money     `json:"credited,omitempty"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Fee Credits, canonical.
+	//
+	// Example: 12.5
+	Fee        Money   `json:"fee"`
+	Id         string  `json:"id"`
+	PaymentUrl *string `json:"payment_url"`
+
+	// Received Credits, canonical.
+	//
+	// Example: 12.5
+	Received Money `json:"received"`
+
+	// Reversed Credits, canonical.
+	//
+	// Example: 12.5
+	Reversed  *Money         `json:"reversed,omitempty"`
+	StartedAt *time.Time     `json:"started_at,omitempty"`
+	Status    PurchaseStatus `json:"status"`
+	Steps     *[]ObjectStep  `json:"steps,omitempty"`
+
+	// ToPay Credits, canonical.
+	//
+	// Example: 12.5
+	ToPay Money `json:"to_pay"`
+}
+
+// PurchaseStatus defines model for Purchase.Status.
+type PurchaseStatus string
+
+// PurchaseAnswer defines model for PurchaseAnswer.
+type PurchaseAnswer struct {
+	Balance Balance `json:"balance"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+	Purchase Purchase `json:"purchase"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// Transactions What the command made, deadlines that were due first.
+	Transactions []Transaction `json:"transactions"`
+}
+
+// PurchaseRequest defines model for PurchaseRequest.
+type PurchaseRequest struct {
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	Amount AmountInput `json:"amount"`
 }
 
 // QuantityInput How much was used, at most 6 decimals.
@@ -963,6 +2216,15 @@ type ReservationRequest struct {
 	Service       Service    `json:"service"`
 }
 
+// ResolveRequest defines model for ResolveRequest.
+type ResolveRequest struct {
+	Account *ID `json:"account,omitempty"`
+
+	// Note Free text; it is kept encrypted.
+	Note     *Text `json:"note,omitempty"`
+	Returned *bool `json:"returned,omitempty"`
+}
+
 // Revision Place in the account's stream; -1: nothing has happened yet.
 type Revision = int64
 
@@ -971,6 +2233,89 @@ type Service string
 
 // SignedAmountInput As AmountInput, or below zero.
 type SignedAmountInput = Figure
+
+// Statement defines model for Statement.
+type Statement struct {
+	Account string `json:"account"`
+
+	// ClosingBalance opening_balance + the sum of the totals.
+	ClosingBalance Money `json:"closing_balance"`
+
+	// Entries Oldest first.
+	Entries []Transaction `json:"entries"`
+	From    time.Time     `json:"from"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag   Lag    `json:"lag"`
+	Month string `json:"month"`
+
+	// OpeningBalance Credits, canonical.
+	//
+	// Example: 12.5
+	OpeningBalance Money `json:"opening_balance"`
+
+	// To Exclusive.
+	To     time.Time        `json:"to"`
+	Totals []StatementTotal `json:"totals"`
+}
+
+// StatementTotal defines model for StatementTotal.
+type StatementTotal struct {
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount Money `json:"amount"`
+	Count  int64 `json:"count"`
+
+	// Held Credits, canonical.
+	//
+	// Example: 12.5
+	Held Money           `json:"held"`
+	Type TransactionType `json:"type"`
+}
+
+// Step Who did what when.
+type Step struct {
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+	Event string    `json:"event"`
+	Role  string    `json:"role"`
+
+	// Status What it became.
+	Status        string `json:"status"`
+	TransactionId string `json:"transaction_id"`
+}
+
+// StopRequest defines model for StopRequest.
+type StopRequest struct {
+	// UsedMinutes The caller's fact; without it the engine counts started minutes.
+	UsedMinutes *int `json:"used_minutes,omitempty"`
+}
+
+// Story Something with a life of its own, and who did what to it.
+type Story struct {
+	// Answered The reason or note that was given when it ended.
+	Answered *string `json:"answered,omitempty"`
+
+	// Asked The reason that was given when it began.
+	Asked *string   `json:"asked,omitempty"`
+	Id    string    `json:"id"`
+	Kind  StoryKind `json:"kind"`
+
+	// Payments Of a purchase, by the provider's ids.
+	Payments *[]struct {
+		// Amount Credits, canonical.
+		//
+		// Example: 12.5
+		Amount  Money  `json:"amount"`
+		Payment string `json:"payment"`
+	} `json:"payments,omitempty"`
+	Status string `json:"status"`
+	Steps  []Step `json:"steps"`
+}
+
+// StoryKind defines model for Story.Kind.
+type StoryKind string
 
 // Text Free text; it is kept encrypted.
 type Text = string
@@ -1034,14 +2379,119 @@ type TransactionService string
 // TransactionType defines model for TransactionType.
 type TransactionType string
 
+// UsageRequest defines model for UsageRequest.
+type UsageRequest struct {
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	Amount *AmountInput `json:"amount,omitempty"`
+
+	// Quantity How much was used, at most 6 decimals.
+	Quantity *QuantityInput `json:"quantity,omitempty"`
+
+	// UnitPrice A unit price in credits, at most 12 decimals.
+	UnitPrice *RateInput `json:"unit_price,omitempty"`
+}
+
+// WebhookAnswer defines model for WebhookAnswer.
+type WebhookAnswer struct {
+	Taken bool `json:"taken"`
+}
+
+// Withdrawal defines model for Withdrawal.
+type Withdrawal struct {
+	Account string `json:"account"`
+
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount     Money    `json:"amount"`
+	ApprovedBy []string `json:"approved_by"`
+
+	// Cause Why it was not paid. chargeback: its purchase was taken back.
+	Cause *WithdrawalCause `json:"cause,omitempty"`
+
+	// DueBy 7 business days after it.
+	DueBy time.Time `json:"due_by"`
+
+	// DueFrom 3 business days of US payments after the request.
+	DueFrom time.Time `json:"due_from"`
+	Id      string    `json:"id"`
+
+	// Late It waits, and due_by is over.
+	Late bool `json:"late"`
+
+	// Lots The purchased lots that the request named.
+	Lots    []Lot    `json:"lots"`
+	Network Network  `json:"network"`
+	PaidOn  *Network `json:"paid_on,omitempty"`
+
+	// Purchase The purchase that was charged back.
+	Purchase      *string          `json:"purchase,omitempty"`
+	Reason        *string          `json:"reason,omitempty"`
+	RequestedAt   time.Time        `json:"requested_at"`
+	RequestedBy   string           `json:"requested_by"`
+	Status        WithdrawalStatus `json:"status"`
+	Steps         []Step           `json:"steps"`
+	TxUrl         *string          `json:"tx_url,omitempty"`
+	WalletAddress string           `json:"wallet_address"`
+}
+
+// WithdrawalCause Why it was not paid. chargeback: its purchase was taken back.
+type WithdrawalCause string
+
+// WithdrawalStatus defines model for Withdrawal.Status.
+type WithdrawalStatus string
+
+// WithdrawalAnswer defines model for WithdrawalAnswer.
+type WithdrawalAnswer struct {
+	Balance Balance `json:"balance"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// Transactions What the command made, deadlines that were due first.
+	Transactions []Transaction `json:"transactions"`
+	Withdrawal   Withdrawal    `json:"withdrawal"`
+}
+
+// WithdrawalList defines model for WithdrawalList.
+type WithdrawalList struct {
+	Items []Withdrawal `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// WithdrawalRequest defines model for WithdrawalRequest.
+type WithdrawalRequest struct {
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	Amount  AmountInput `json:"amount"`
+	Network Network     `json:"network"`
+
+	// WalletAddress Of the network's form; it is kept encrypted.
+	WalletAddress string `json:"wallet_address"`
+}
+
 // Account defines model for Account.
 type Account = ID
 
 // AdjustmentID defines model for AdjustmentID.
 type AdjustmentID = ID
 
+// CreditRequestID defines model for CreditRequestID.
+type CreditRequestID = ID
+
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// DeploymentID defines model for DeploymentID.
+type DeploymentID = ID
+
+// DisputeID defines model for DisputeID.
+type DisputeID = ID
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
@@ -1061,11 +2511,20 @@ type MinPosition = int64
 // OptionalIdempotencyKey defines model for OptionalIdempotencyKey.
 type OptionalIdempotencyKey = string
 
+// PaymentID defines model for PaymentID.
+type PaymentID = string
+
+// PurchaseID defines model for PurchaseID.
+type PurchaseID = ID
+
 // ReservationID defines model for ReservationID.
 type ReservationID = ID
 
 // TransactionID defines model for TransactionID.
 type TransactionID = ID
+
+// WithdrawalID defines model for WithdrawalID.
+type WithdrawalID = ID
 
 // BadRequest RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type BadRequest = Problem
@@ -1133,6 +2592,15 @@ type ApproveAdjustmentParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// RejectAdjustmentParams defines parameters for RejectAdjustment.
+type RejectAdjustmentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // GetBalanceParams defines parameters for GetBalance.
 type GetBalanceParams struct {
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
@@ -1148,8 +2616,165 @@ type GetBalanceParams struct {
 // GetBalanceParamsConsistency defines parameters for GetBalance.
 type GetBalanceParamsConsistency string
 
+// GetCheckoutParams defines parameters for GetCheckout.
+type GetCheckoutParams struct {
+	// Amount What is to be paid.
+	Amount string `form:"amount" json:"amount"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// RequestCreditParams defines parameters for RequestCredit.
+type RequestCreditParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetCreditRequestParams defines parameters for GetCreditRequest.
+type GetCreditRequestParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ApproveCreditRequestParams defines parameters for ApproveCreditRequest.
+type ApproveCreditRequestParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CancelCreditRequestParams defines parameters for CancelCreditRequest.
+type CancelCreditRequestParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// RejectCreditRequestParams defines parameters for RejectCreditRequest.
+type RejectCreditRequestParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // DeductParams defines parameters for Deduct.
 type DeductParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListDeploymentsParams defines parameters for ListDeployments.
+type ListDeploymentsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// StartDeploymentParams defines parameters for StartDeployment.
+type StartDeploymentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetDeploymentParams defines parameters for GetDeployment.
+type GetDeploymentParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// CancelDeploymentParams defines parameters for CancelDeployment.
+type CancelDeploymentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ExtendDeploymentParams defines parameters for ExtendDeployment.
+type ExtendDeploymentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// FailDeploymentParams defines parameters for FailDeployment.
+type FailDeploymentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// StopDeploymentParams defines parameters for StopDeployment.
+type StopDeploymentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// RecordDeploymentUsageParams defines parameters for RecordDeploymentUsage.
+type RecordDeploymentUsageParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListDisputesParams defines parameters for ListDisputes.
+type ListDisputesParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// OpenDisputeParams defines parameters for OpenDispute.
+type OpenDisputeParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetDisputeParams defines parameters for GetDispute.
+type GetDisputeParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ResolveDisputeParams defines parameters for ResolveDispute.
+type ResolveDisputeParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
@@ -1200,10 +2825,50 @@ type RecordReadingParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListNotificationsParams defines parameters for ListNotifications.
+type ListNotificationsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// StreamNotificationsParams defines parameters for StreamNotifications.
+type StreamNotificationsParams struct {
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // SetPolicyParams defines parameters for SetPolicy.
 type SetPolicyParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// StartPurchaseParams defines parameters for StartPurchase.
+type StartPurchaseParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetPurchaseParams defines parameters for GetPurchase.
+type GetPurchaseParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ReversePurchaseParams defines parameters for ReversePurchase.
+type ReversePurchaseParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
 	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
@@ -1245,6 +2910,15 @@ type ReleaseReservationParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// GetStatementParams defines parameters for GetStatement.
+type GetStatementParams struct {
+	// Month The month, such as 2026-11.
+	Month string `form:"month" json:"month"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // ListTransactionsParams defines parameters for ListTransactions.
 type ListTransactionsParams struct {
 	Type    *TransactionType    `form:"type,omitempty" json:"type,omitempty"`
@@ -1271,6 +2945,12 @@ type GetTransactionParams struct {
 	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
+// ExplainTransactionParams defines parameters for ExplainTransaction.
+type ExplainTransactionParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // UnfreezeAccountParams defines parameters for UnfreezeAccount.
 type UnfreezeAccountParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
@@ -1280,11 +2960,186 @@ type UnfreezeAccountParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListWithdrawalsParams defines parameters for ListWithdrawals.
+type ListWithdrawalsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// RequestWithdrawalParams defines parameters for RequestWithdrawal.
+type RequestWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetWithdrawalParams defines parameters for GetWithdrawal.
+type GetWithdrawalParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ApproveWithdrawalParams defines parameters for ApproveWithdrawal.
+type ApproveWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CancelWithdrawalParams defines parameters for CancelWithdrawal.
+type CancelWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// FailWithdrawalParams defines parameters for FailWithdrawal.
+type FailWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// RecordPayoutParams defines parameters for RecordPayout.
+type RecordPayoutParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// RejectWithdrawalParams defines parameters for RejectWithdrawal.
+type RejectWithdrawalParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListAdjustmentQueueParams defines parameters for ListAdjustmentQueue.
+type ListAdjustmentQueueParams struct {
+	// Status `requested` is the default.
+	Status  *ListAdjustmentQueueParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+	Account *string                          `form:"account,omitempty" json:"account,omitempty"`
+	Limit   *Limit                           `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListAdjustmentQueueParamsStatus defines parameters for ListAdjustmentQueue.
+type ListAdjustmentQueueParamsStatus string
+
+// ListCreditRequestsParams defines parameters for ListCreditRequests.
+type ListCreditRequestsParams struct {
+	Status  *ListCreditRequestsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+	Account *string                         `form:"account,omitempty" json:"account,omitempty"`
+	Limit   *Limit                          `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListCreditRequestsParamsStatus defines parameters for ListCreditRequests.
+type ListCreditRequestsParamsStatus string
+
+// ListDisputeQueueParams defines parameters for ListDisputeQueue.
+type ListDisputeQueueParams struct {
+	// Status `open` is the default.
+	Status  *ListDisputeQueueParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+	Account *string                       `form:"account,omitempty" json:"account,omitempty"`
+	Service *Service                      `form:"service,omitempty" json:"service,omitempty"`
+	Limit   *Limit                        `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListDisputeQueueParamsStatus defines parameters for ListDisputeQueue.
+type ListDisputeQueueParamsStatus string
+
+// ListUnmatchedPaymentsParams defines parameters for ListUnmatchedPayments.
+type ListUnmatchedPaymentsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ResolvePaymentParams defines parameters for ResolvePayment.
+type ResolvePaymentParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListWithdrawalQueueParams defines parameters for ListWithdrawalQueue.
+type ListWithdrawalQueueParams struct {
+	// Status `open`, which is requested and approved together, is the default.
+	Status  *ListWithdrawalQueueParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+	Account *string                          `form:"account,omitempty" json:"account,omitempty"`
+	Network *Network                         `form:"network,omitempty" json:"network,omitempty"`
+
+	// Late Only what is late, or only what is not.
+	Late  *bool  `form:"late,omitempty" json:"late,omitempty"`
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListWithdrawalQueueParamsStatus defines parameters for ListWithdrawalQueue.
+type ListWithdrawalQueueParamsStatus string
+
+// TakeWebhookJSONBody defines parameters for TakeWebhook.
+type TakeWebhookJSONBody = map[string]interface{}
+
+// TakeWebhookParams defines parameters for TakeWebhook.
+type TakeWebhookParams struct {
+	// Signature Lower-case hex HMAC-SHA256 of the raw body.
+	Signature *string `json:"signature,omitempty"`
+}
+
 // RecordDevPurchaseJSONRequestBody defines body for RecordDevPurchase for application/json ContentType.
 type RecordDevPurchaseJSONRequestBody = DevPurchaseRequest
 
 // AdvanceClockJSONRequestBody defines body for AdvanceClock for application/json ContentType.
 type AdvanceClockJSONRequestBody = ClockRequest
+
+// PlayPaymentJSONRequestBody defines body for PlayPayment for application/json ContentType.
+type PlayPaymentJSONRequestBody = PlayRequest
 
 // RequestAdjustmentJSONRequestBody defines body for RequestAdjustment for application/json ContentType.
 type RequestAdjustmentJSONRequestBody = AdjustmentRequest
@@ -1292,8 +3147,47 @@ type RequestAdjustmentJSONRequestBody = AdjustmentRequest
 // ApproveAdjustmentJSONRequestBody defines body for ApproveAdjustment for application/json ContentType.
 type ApproveAdjustmentJSONRequestBody = EmptyRequest
 
+// RejectAdjustmentJSONRequestBody defines body for RejectAdjustment for application/json ContentType.
+type RejectAdjustmentJSONRequestBody = ReasonRequest
+
+// RequestCreditJSONRequestBody defines body for RequestCredit for application/json ContentType.
+type RequestCreditJSONRequestBody = CreditRequestRequest
+
+// ApproveCreditRequestJSONRequestBody defines body for ApproveCreditRequest for application/json ContentType.
+type ApproveCreditRequestJSONRequestBody = ApprovalRequest
+
+// CancelCreditRequestJSONRequestBody defines body for CancelCreditRequest for application/json ContentType.
+type CancelCreditRequestJSONRequestBody = EmptyRequest
+
+// RejectCreditRequestJSONRequestBody defines body for RejectCreditRequest for application/json ContentType.
+type RejectCreditRequestJSONRequestBody = ReasonRequest
+
 // DeductJSONRequestBody defines body for Deduct for application/json ContentType.
 type DeductJSONRequestBody = DeductionRequest
+
+// StartDeploymentJSONRequestBody defines body for StartDeployment for application/json ContentType.
+type StartDeploymentJSONRequestBody = DeploymentRequest
+
+// CancelDeploymentJSONRequestBody defines body for CancelDeployment for application/json ContentType.
+type CancelDeploymentJSONRequestBody = EmptyRequest
+
+// ExtendDeploymentJSONRequestBody defines body for ExtendDeployment for application/json ContentType.
+type ExtendDeploymentJSONRequestBody = ExtensionRequest
+
+// FailDeploymentJSONRequestBody defines body for FailDeployment for application/json ContentType.
+type FailDeploymentJSONRequestBody = FailRequest
+
+// StopDeploymentJSONRequestBody defines body for StopDeployment for application/json ContentType.
+type StopDeploymentJSONRequestBody = StopRequest
+
+// RecordDeploymentUsageJSONRequestBody defines body for RecordDeploymentUsage for application/json ContentType.
+type RecordDeploymentUsageJSONRequestBody = UsageRequest
+
+// OpenDisputeJSONRequestBody defines body for OpenDispute for application/json ContentType.
+type OpenDisputeJSONRequestBody = DisputeRequest
+
+// ResolveDisputeJSONRequestBody defines body for ResolveDispute for application/json ContentType.
+type ResolveDisputeJSONRequestBody = DisputeResolution
 
 // FreezeAccountJSONRequestBody defines body for FreezeAccount for application/json ContentType.
 type FreezeAccountJSONRequestBody = ReasonRequest
@@ -1306,6 +3200,12 @@ type RecordReadingJSONRequestBody = ReadingRequest
 
 // SetPolicyJSONRequestBody defines body for SetPolicy for application/json ContentType.
 type SetPolicyJSONRequestBody = PolicyRequest
+
+// StartPurchaseJSONRequestBody defines body for StartPurchase for application/json ContentType.
+type StartPurchaseJSONRequestBody = PurchaseRequest
+
+// ReversePurchaseJSONRequestBody defines body for ReversePurchase for application/json ContentType.
+type ReversePurchaseJSONRequestBody = ReasonRequest
 
 // RefundJSONRequestBody defines body for Refund for application/json ContentType.
 type RefundJSONRequestBody = RefundRequest
@@ -1321,6 +3221,30 @@ type ReleaseReservationJSONRequestBody = ReasonRequest
 
 // UnfreezeAccountJSONRequestBody defines body for UnfreezeAccount for application/json ContentType.
 type UnfreezeAccountJSONRequestBody = ReasonRequest
+
+// RequestWithdrawalJSONRequestBody defines body for RequestWithdrawal for application/json ContentType.
+type RequestWithdrawalJSONRequestBody = WithdrawalRequest
+
+// ApproveWithdrawalJSONRequestBody defines body for ApproveWithdrawal for application/json ContentType.
+type ApproveWithdrawalJSONRequestBody = EmptyRequest
+
+// CancelWithdrawalJSONRequestBody defines body for CancelWithdrawal for application/json ContentType.
+type CancelWithdrawalJSONRequestBody = EmptyRequest
+
+// FailWithdrawalJSONRequestBody defines body for FailWithdrawal for application/json ContentType.
+type FailWithdrawalJSONRequestBody = ReasonRequest
+
+// RecordPayoutJSONRequestBody defines body for RecordPayout for application/json ContentType.
+type RecordPayoutJSONRequestBody = PayoutRequest
+
+// RejectWithdrawalJSONRequestBody defines body for RejectWithdrawal for application/json ContentType.
+type RejectWithdrawalJSONRequestBody = ReasonRequest
+
+// ResolvePaymentJSONRequestBody defines body for ResolvePayment for application/json ContentType.
+type ResolvePaymentJSONRequestBody = ResolveRequest
+
+// TakeWebhookJSONRequestBody defines body for TakeWebhook for application/json ContentType.
+type TakeWebhookJSONRequestBody = TakeWebhookJSONBody
 
 // Getter for additional properties for Problem. Returns the specified
 // element and whether it was found
@@ -1467,6 +3391,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 		delete(object, "value")
 	}
 
+	if raw, found := object["withdrawable"]; found {
+		err = json.Unmarshal(raw, &a.Withdrawable)
+		if err != nil {
+			return fmt.Errorf("error reading 'withdrawable': %w", err)
+		}
+		delete(object, "withdrawable")
+	}
+
 	if len(object) != 0 {
 		a.AdditionalProperties = make(map[string]interface{})
 		for fieldName, fieldBuf := range object {
@@ -1579,6 +3511,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 		}
 	}
 
+	if a.Withdrawable != nil {
+		object["withdrawable"], err = json.Marshal(a.Withdrawable)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'withdrawable': %w", err)
+		}
+	}
+
 	for fieldName, field := range a.AdditionalProperties {
 		object[fieldName], err = json.Marshal(field)
 		if err != nil {
@@ -1599,6 +3538,9 @@ type ServerInterface interface {
 	// AdvanceClock Move the engine's clock
 	// (POST /dev/clock)
 	AdvanceClock(ctx echo.Context) error
+	// PlayPayment What a customer or the provider would do
+	// (POST /dev/payments/{purchase_id})
+	PlayPayment(ctx echo.Context, purchaseId PurchaseID) error
 	// GetDocs This contract, and pages about the engine, to read
 	// (GET /docs)
 	GetDocs(ctx echo.Context) error
@@ -1623,12 +3565,69 @@ type ServerInterface interface {
 	// ApproveAdjustment Approve a correction
 	// (POST /v1/accounts/{account}/adjustments/{adjustment_id}/approve)
 	ApproveAdjustment(ctx echo.Context, account Account, adjustmentId AdjustmentID, params ApproveAdjustmentParams) error
+	// RejectAdjustment Refuse a correction
+	// (POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject)
+	RejectAdjustment(ctx echo.Context, account Account, adjustmentId AdjustmentID, params RejectAdjustmentParams) error
 	// GetBalance What the account has
 	// (GET /v1/accounts/{account}/balance)
 	GetBalance(ctx echo.Context, account Account, params GetBalanceParams) error
+	// GetCheckout The ways to pay at a checkout
+	// (GET /v1/accounts/{account}/checkout)
+	GetCheckout(ctx echo.Context, account Account, params GetCheckoutParams) error
+	// RequestCredit Request more credits
+	// (POST /v1/accounts/{account}/credit-requests)
+	RequestCredit(ctx echo.Context, account Account, params RequestCreditParams) error
+	// GetCreditRequest One request, and who decided what
+	// (GET /v1/accounts/{account}/credit-requests/{credit_request_id})
+	GetCreditRequest(ctx echo.Context, account Account, creditRequestId CreditRequestID, params GetCreditRequestParams) error
+	// ApproveCreditRequest Approve a request
+	// (POST /v1/accounts/{account}/credit-requests/{credit_request_id}/approve)
+	ApproveCreditRequest(ctx echo.Context, account Account, creditRequestId CreditRequestID, params ApproveCreditRequestParams) error
+	// CancelCreditRequest Take a request back
+	// (POST /v1/accounts/{account}/credit-requests/{credit_request_id}/cancel)
+	CancelCreditRequest(ctx echo.Context, account Account, creditRequestId CreditRequestID, params CancelCreditRequestParams) error
+	// RejectCreditRequest Reject a request
+	// (POST /v1/accounts/{account}/credit-requests/{credit_request_id}/reject)
+	RejectCreditRequest(ctx echo.Context, account Account, creditRequestId CreditRequestID, params RejectCreditRequestParams) error
 	// Deduct Spend credits
 	// (POST /v1/accounts/{account}/deductions)
 	Deduct(ctx echo.Context, account Account, params DeductParams) error
+	// ListDeployments Deployments of the account
+	// (GET /v1/accounts/{account}/deployments)
+	ListDeployments(ctx echo.Context, account Account, params ListDeploymentsParams) error
+	// StartDeployment Deploy with credits
+	// (POST /v1/accounts/{account}/deployments)
+	StartDeployment(ctx echo.Context, account Account, params StartDeploymentParams) error
+	// GetDeployment One deployment, and what happened to it
+	// (GET /v1/accounts/{account}/deployments/{deployment_id})
+	GetDeployment(ctx echo.Context, account Account, deploymentId DeploymentID, params GetDeploymentParams) error
+	// CancelDeployment Cancel before it was paid, or within its first minute
+	// (POST /v1/accounts/{account}/deployments/{deployment_id}/cancel)
+	CancelDeployment(ctx echo.Context, account Account, deploymentId DeploymentID, params CancelDeploymentParams) error
+	// ExtendDeployment Book more hours
+	// (POST /v1/accounts/{account}/deployments/{deployment_id}/extend)
+	ExtendDeployment(ctx echo.Context, account Account, deploymentId DeploymentID, params ExtendDeploymentParams) error
+	// FailDeployment The provider failed
+	// (POST /v1/accounts/{account}/deployments/{deployment_id}/fail)
+	FailDeployment(ctx echo.Context, account Account, deploymentId DeploymentID, params FailDeploymentParams) error
+	// StopDeployment Stop early
+	// (POST /v1/accounts/{account}/deployments/{deployment_id}/stop)
+	StopDeployment(ctx echo.Context, account Account, deploymentId DeploymentID, params StopDeploymentParams) error
+	// RecordDeploymentUsage Usage on top of what was booked
+	// (POST /v1/accounts/{account}/deployments/{deployment_id}/usage)
+	RecordDeploymentUsage(ctx echo.Context, account Account, deploymentId DeploymentID, params RecordDeploymentUsageParams) error
+	// ListDisputes Disputes of the account
+	// (GET /v1/accounts/{account}/disputes)
+	ListDisputes(ctx echo.Context, account Account, params ListDisputesParams) error
+	// OpenDispute Dispute a deduction
+	// (POST /v1/accounts/{account}/disputes)
+	OpenDispute(ctx echo.Context, account Account, params OpenDisputeParams) error
+	// GetDispute One dispute, and who did what when
+	// (GET /v1/accounts/{account}/disputes/{dispute_id})
+	GetDispute(ctx echo.Context, account Account, disputeId DisputeID, params GetDisputeParams) error
+	// ResolveDispute Decide a dispute
+	// (POST /v1/accounts/{account}/disputes/{dispute_id}/resolve)
+	ResolveDispute(ctx echo.Context, account Account, disputeId DisputeID, params ResolveDisputeParams) error
 	// ListEvents Replay the account's events, in order
 	// (GET /v1/accounts/{account}/events)
 	ListEvents(ctx echo.Context, account Account, params ListEventsParams) error
@@ -1641,9 +3640,27 @@ type ServerInterface interface {
 	// RecordReading Charge metered usage without rounding drift
 	// (POST /v1/accounts/{account}/meters/{meter}/readings)
 	RecordReading(ctx echo.Context, account Account, meter MeterID, params RecordReadingParams) error
+	// ListNotifications What the customer was told, newest first
+	// (GET /v1/accounts/{account}/notifications)
+	ListNotifications(ctx echo.Context, account Account, params ListNotificationsParams) error
+	// StreamNotifications Notifications as they come
+	// (GET /v1/accounts/{account}/notifications/stream)
+	StreamNotifications(ctx echo.Context, account Account, params StreamNotificationsParams) error
+	// SeeNotification Mark a notification as seen
+	// (POST /v1/accounts/{account}/notifications/{notification_id}/seen)
+	SeeNotification(ctx echo.Context, account Account, notificationId string) error
 	// SetPolicy Set the account's limits
 	// (PUT /v1/accounts/{account}/policy)
 	SetPolicy(ctx echo.Context, account Account, params SetPolicyParams) error
+	// StartPurchase Buy credits
+	// (POST /v1/accounts/{account}/purchases)
+	StartPurchase(ctx echo.Context, account Account, params StartPurchaseParams) error
+	// GetPurchase One purchase, and what happened to it
+	// (GET /v1/accounts/{account}/purchases/{purchase_id})
+	GetPurchase(ctx echo.Context, account Account, purchaseId PurchaseID, params GetPurchaseParams) error
+	// ReversePurchase Record a chargeback
+	// (POST /v1/accounts/{account}/purchases/{purchase_id}/reverse)
+	ReversePurchase(ctx echo.Context, account Account, purchaseId PurchaseID, params ReversePurchaseParams) error
 	// Refund Give a deduction back, whole or in part
 	// (POST /v1/accounts/{account}/refunds)
 	Refund(ctx echo.Context, account Account, params RefundParams) error
@@ -1656,18 +3673,69 @@ type ServerInterface interface {
 	// ReleaseReservation End a reservation and give its credits back
 	// (POST /v1/accounts/{account}/reservations/{reservation_id}/release)
 	ReleaseReservation(ctx echo.Context, account Account, reservationId ReservationID, params ReleaseReservationParams) error
+	// GetStatement What happened in a month
+	// (GET /v1/accounts/{account}/statement)
+	GetStatement(ctx echo.Context, account Account, params GetStatementParams) error
 	// ListTransactions The account's history, newest first
 	// (GET /v1/accounts/{account}/transactions)
 	ListTransactions(ctx echo.Context, account Account, params ListTransactionsParams) error
 	// GetTransaction One entry of the history
 	// (GET /v1/accounts/{account}/transactions/{transaction_id})
 	GetTransaction(ctx echo.Context, account Account, transactionId TransactionID, params GetTransactionParams) error
+	// ExplainTransaction All that led to a charge and followed from it
+	// (GET /v1/accounts/{account}/transactions/{transaction_id}/explain)
+	ExplainTransaction(ctx echo.Context, account Account, transactionId TransactionID, params ExplainTransactionParams) error
 	// UnfreezeAccount End a freeze
 	// (POST /v1/accounts/{account}/unfreeze)
 	UnfreezeAccount(ctx echo.Context, account Account, params UnfreezeAccountParams) error
+	// ListWithdrawals Withdrawals of the account
+	// (GET /v1/accounts/{account}/withdrawals)
+	ListWithdrawals(ctx echo.Context, account Account, params ListWithdrawalsParams) error
+	// RequestWithdrawal Ask for a payout of purchased credits
+	// (POST /v1/accounts/{account}/withdrawals)
+	RequestWithdrawal(ctx echo.Context, account Account, params RequestWithdrawalParams) error
+	// GetWithdrawal One withdrawal, and who did what when
+	// (GET /v1/accounts/{account}/withdrawals/{withdrawal_id})
+	GetWithdrawal(ctx echo.Context, account Account, withdrawalId WithdrawalID, params GetWithdrawalParams) error
+	// ApproveWithdrawal Approve a payout
+	// (POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/approve)
+	ApproveWithdrawal(ctx echo.Context, account Account, withdrawalId WithdrawalID, params ApproveWithdrawalParams) error
+	// CancelWithdrawal Take a request back
+	// (POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/cancel)
+	CancelWithdrawal(ctx echo.Context, account Account, withdrawalId WithdrawalID, params CancelWithdrawalParams) error
+	// FailWithdrawal Record that it can't be paid
+	// (POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed)
+	FailWithdrawal(ctx echo.Context, account Account, withdrawalId WithdrawalID, params FailWithdrawalParams) error
+	// RecordPayout Record that it was paid
+	// (POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid)
+	RecordPayout(ctx echo.Context, account Account, withdrawalId WithdrawalID, params RecordPayoutParams) error
+	// RejectWithdrawal Refuse a payout
+	// (POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject)
+	RejectWithdrawal(ctx echo.Context, account Account, withdrawalId WithdrawalID, params RejectWithdrawalParams) error
+	// ListAdjustmentQueue Corrections that wait for finance
+	// (GET /v1/adjustments)
+	ListAdjustmentQueue(ctx echo.Context, params ListAdjustmentQueueParams) error
+	// ListCreditRequests The queue of credit requests, oldest first
+	// (GET /v1/credit-requests)
+	ListCreditRequests(ctx echo.Context, params ListCreditRequestsParams) error
 	// DeductBatch Many deductions and meter readings, one a line
 	// (POST /v1/deductions/batch)
 	DeductBatch(ctx echo.Context) error
+	// ListDisputeQueue The desk of support
+	// (GET /v1/disputes)
+	ListDisputeQueue(ctx echo.Context, params ListDisputeQueueParams) error
+	// ListUnmatchedPayments Payments that fit nowhere, oldest first
+	// (GET /v1/payments/unmatched)
+	ListUnmatchedPayments(ctx echo.Context, params ListUnmatchedPaymentsParams) error
+	// ResolvePayment Decide about a payment that fits nowhere
+	// (POST /v1/payments/unmatched/{payment_id}/resolve)
+	ResolvePayment(ctx echo.Context, paymentId PaymentID, params ResolvePaymentParams) error
+	// ListWithdrawalQueue The desk of finance
+	// (GET /v1/withdrawals)
+	ListWithdrawalQueue(ctx echo.Context, params ListWithdrawalQueueParams) error
+	// TakeWebhook Events of the payment provider
+	// (POST /webhooks/spherepay)
+	TakeWebhook(ctx echo.Context, params TakeWebhookParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -1749,6 +3817,22 @@ func (w *ServerInterfaceWrapper) AdvanceClock(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.AdvanceClock(ctx)
+	return err
+}
+
+// PlayPayment converts echo context to params.
+func (w *ServerInterfaceWrapper) PlayPayment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "purchase_id" -------------
+	var purchaseId PurchaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "purchase_id", ctx.Param("purchase_id"), &purchaseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter purchase_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PlayPayment(ctx, purchaseId)
 	return err
 }
 
@@ -1927,6 +4011,67 @@ func (w *ServerInterfaceWrapper) ApproveAdjustment(ctx echo.Context) error {
 	return err
 }
 
+// RejectAdjustment converts echo context to params.
+func (w *ServerInterfaceWrapper) RejectAdjustment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "adjustment_id" -------------
+	var adjustmentId AdjustmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "adjustment_id", ctx.Param("adjustment_id"), &adjustmentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter adjustment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RejectAdjustmentParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RejectAdjustment(ctx, account, adjustmentId, params)
+	return err
+}
+
 // GetBalance converts echo context to params.
 func (w *ServerInterfaceWrapper) GetBalance(ctx echo.Context) error {
 	var err error
@@ -1973,6 +4118,307 @@ func (w *ServerInterfaceWrapper) GetBalance(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetBalance(ctx, account, params)
+	return err
+}
+
+// GetCheckout converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCheckout(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCheckoutParams
+	// ------------- Required query parameter "amount" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "amount", ctx.QueryParams(), &params.Amount, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter amount: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCheckout(ctx, account, params)
+	return err
+}
+
+// RequestCredit converts echo context to params.
+func (w *ServerInterfaceWrapper) RequestCredit(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RequestCreditParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RequestCredit(ctx, account, params)
+	return err
+}
+
+// GetCreditRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCreditRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "credit_request_id" -------------
+	var creditRequestId CreditRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "credit_request_id", ctx.Param("credit_request_id"), &creditRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter credit_request_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCreditRequestParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCreditRequest(ctx, account, creditRequestId, params)
+	return err
+}
+
+// ApproveCreditRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) ApproveCreditRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "credit_request_id" -------------
+	var creditRequestId CreditRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "credit_request_id", ctx.Param("credit_request_id"), &creditRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter credit_request_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveCreditRequestParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApproveCreditRequest(ctx, account, creditRequestId, params)
+	return err
+}
+
+// CancelCreditRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelCreditRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "credit_request_id" -------------
+	var creditRequestId CreditRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "credit_request_id", ctx.Param("credit_request_id"), &creditRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter credit_request_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelCreditRequestParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CancelCreditRequest(ctx, account, creditRequestId, params)
+	return err
+}
+
+// RejectCreditRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) RejectCreditRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "credit_request_id" -------------
+	var creditRequestId CreditRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "credit_request_id", ctx.Param("credit_request_id"), &creditRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter credit_request_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RejectCreditRequestParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RejectCreditRequest(ctx, account, creditRequestId, params)
 	return err
 }
 
@@ -2026,6 +4472,622 @@ func (w *ServerInterfaceWrapper) Deduct(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Deduct(ctx, account, params)
+	return err
+}
+
+// ListDeployments converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDeployments(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDeploymentsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDeployments(ctx, account, params)
+	return err
+}
+
+// StartDeployment converts echo context to params.
+func (w *ServerInterfaceWrapper) StartDeployment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StartDeploymentParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StartDeployment(ctx, account, params)
+	return err
+}
+
+// GetDeployment converts echo context to params.
+func (w *ServerInterfaceWrapper) GetDeployment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "deployment_id" -------------
+	var deploymentId DeploymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deployment_id", ctx.Param("deployment_id"), &deploymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deployment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetDeploymentParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetDeployment(ctx, account, deploymentId, params)
+	return err
+}
+
+// CancelDeployment converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelDeployment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "deployment_id" -------------
+	var deploymentId DeploymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deployment_id", ctx.Param("deployment_id"), &deploymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deployment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelDeploymentParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CancelDeployment(ctx, account, deploymentId, params)
+	return err
+}
+
+// ExtendDeployment converts echo context to params.
+func (w *ServerInterfaceWrapper) ExtendDeployment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "deployment_id" -------------
+	var deploymentId DeploymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deployment_id", ctx.Param("deployment_id"), &deploymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deployment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExtendDeploymentParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExtendDeployment(ctx, account, deploymentId, params)
+	return err
+}
+
+// FailDeployment converts echo context to params.
+func (w *ServerInterfaceWrapper) FailDeployment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "deployment_id" -------------
+	var deploymentId DeploymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deployment_id", ctx.Param("deployment_id"), &deploymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deployment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FailDeploymentParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.FailDeployment(ctx, account, deploymentId, params)
+	return err
+}
+
+// StopDeployment converts echo context to params.
+func (w *ServerInterfaceWrapper) StopDeployment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "deployment_id" -------------
+	var deploymentId DeploymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deployment_id", ctx.Param("deployment_id"), &deploymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deployment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StopDeploymentParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopDeployment(ctx, account, deploymentId, params)
+	return err
+}
+
+// RecordDeploymentUsage converts echo context to params.
+func (w *ServerInterfaceWrapper) RecordDeploymentUsage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "deployment_id" -------------
+	var deploymentId DeploymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deployment_id", ctx.Param("deployment_id"), &deploymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deployment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RecordDeploymentUsageParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RecordDeploymentUsage(ctx, account, deploymentId, params)
+	return err
+}
+
+// ListDisputes converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDisputes(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDisputesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDisputes(ctx, account, params)
+	return err
+}
+
+// OpenDispute converts echo context to params.
+func (w *ServerInterfaceWrapper) OpenDispute(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OpenDisputeParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.OpenDispute(ctx, account, params)
+	return err
+}
+
+// GetDispute converts echo context to params.
+func (w *ServerInterfaceWrapper) GetDispute(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "dispute_id" -------------
+	var disputeId DisputeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "dispute_id", ctx.Param("dispute_id"), &disputeId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dispute_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetDisputeParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetDispute(ctx, account, disputeId, params)
+	return err
+}
+
+// ResolveDispute converts echo context to params.
+func (w *ServerInterfaceWrapper) ResolveDispute(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "dispute_id" -------------
+	var disputeId DisputeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "dispute_id", ctx.Param("dispute_id"), &disputeId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dispute_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResolveDisputeParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResolveDispute(ctx, account, disputeId, params)
 	return err
 }
 
@@ -2240,6 +5302,105 @@ func (w *ServerInterfaceWrapper) RecordReading(ctx echo.Context) error {
 	return err
 }
 
+// ListNotifications converts echo context to params.
+func (w *ServerInterfaceWrapper) ListNotifications(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListNotificationsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListNotifications(ctx, account, params)
+	return err
+}
+
+// StreamNotifications converts echo context to params.
+func (w *ServerInterfaceWrapper) StreamNotifications(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StreamNotificationsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Last-Event-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Last-Event-ID: %s", err))
+		}
+
+		params.LastEventID = &LastEventID
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StreamNotifications(ctx, account, params)
+	return err
+}
+
+// SeeNotification converts echo context to params.
+func (w *ServerInterfaceWrapper) SeeNotification(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "notification_id" -------------
+	var notificationId string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "notification_id", ctx.Param("notification_id"), &notificationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter notification_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SeeNotification(ctx, account, notificationId)
+	return err
+}
+
 // SetPolicy converts echo context to params.
 func (w *ServerInterfaceWrapper) SetPolicy(ctx echo.Context) error {
 	var err error
@@ -2288,6 +5449,153 @@ func (w *ServerInterfaceWrapper) SetPolicy(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SetPolicy(ctx, account, params)
+	return err
+}
+
+// StartPurchase converts echo context to params.
+func (w *ServerInterfaceWrapper) StartPurchase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StartPurchaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StartPurchase(ctx, account, params)
+	return err
+}
+
+// GetPurchase converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPurchase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "purchase_id" -------------
+	var purchaseId PurchaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "purchase_id", ctx.Param("purchase_id"), &purchaseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter purchase_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPurchaseParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPurchase(ctx, account, purchaseId, params)
+	return err
+}
+
+// ReversePurchase converts echo context to params.
+func (w *ServerInterfaceWrapper) ReversePurchase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "purchase_id" -------------
+	var purchaseId PurchaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "purchase_id", ctx.Param("purchase_id"), &purchaseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter purchase_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReversePurchaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReversePurchase(ctx, account, purchaseId, params)
 	return err
 }
 
@@ -2519,6 +5827,38 @@ func (w *ServerInterfaceWrapper) ReleaseReservation(ctx echo.Context) error {
 	return err
 }
 
+// GetStatement converts echo context to params.
+func (w *ServerInterfaceWrapper) GetStatement(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetStatementParams
+	// ------------- Required query parameter "month" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "month", ctx.QueryParams(), &params.Month, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter month: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetStatement(ctx, account, params)
+	return err
+}
+
 // ListTransactions converts echo context to params.
 func (w *ServerInterfaceWrapper) ListTransactions(ctx echo.Context) error {
 	var err error
@@ -2626,6 +5966,39 @@ func (w *ServerInterfaceWrapper) GetTransaction(ctx echo.Context) error {
 	return err
 }
 
+// ExplainTransaction converts echo context to params.
+func (w *ServerInterfaceWrapper) ExplainTransaction(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "transaction_id" -------------
+	var transactionId TransactionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transaction_id", ctx.Param("transaction_id"), &transactionId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter transaction_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExplainTransactionParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExplainTransaction(ctx, account, transactionId, params)
+	return err
+}
+
 // UnfreezeAccount converts echo context to params.
 func (w *ServerInterfaceWrapper) UnfreezeAccount(ctx echo.Context) error {
 	var err error
@@ -2677,12 +6050,761 @@ func (w *ServerInterfaceWrapper) UnfreezeAccount(ctx echo.Context) error {
 	return err
 }
 
+// ListWithdrawals converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWithdrawals(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWithdrawalsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWithdrawals(ctx, account, params)
+	return err
+}
+
+// RequestWithdrawal converts echo context to params.
+func (w *ServerInterfaceWrapper) RequestWithdrawal(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RequestWithdrawalParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RequestWithdrawal(ctx, account, params)
+	return err
+}
+
+// GetWithdrawal converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWithdrawal(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "withdrawal_id" -------------
+	var withdrawalId WithdrawalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "withdrawal_id", ctx.Param("withdrawal_id"), &withdrawalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter withdrawal_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetWithdrawalParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWithdrawal(ctx, account, withdrawalId, params)
+	return err
+}
+
+// ApproveWithdrawal converts echo context to params.
+func (w *ServerInterfaceWrapper) ApproveWithdrawal(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "withdrawal_id" -------------
+	var withdrawalId WithdrawalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "withdrawal_id", ctx.Param("withdrawal_id"), &withdrawalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter withdrawal_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveWithdrawalParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApproveWithdrawal(ctx, account, withdrawalId, params)
+	return err
+}
+
+// CancelWithdrawal converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelWithdrawal(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "withdrawal_id" -------------
+	var withdrawalId WithdrawalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "withdrawal_id", ctx.Param("withdrawal_id"), &withdrawalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter withdrawal_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelWithdrawalParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CancelWithdrawal(ctx, account, withdrawalId, params)
+	return err
+}
+
+// FailWithdrawal converts echo context to params.
+func (w *ServerInterfaceWrapper) FailWithdrawal(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "withdrawal_id" -------------
+	var withdrawalId WithdrawalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "withdrawal_id", ctx.Param("withdrawal_id"), &withdrawalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter withdrawal_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FailWithdrawalParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.FailWithdrawal(ctx, account, withdrawalId, params)
+	return err
+}
+
+// RecordPayout converts echo context to params.
+func (w *ServerInterfaceWrapper) RecordPayout(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "withdrawal_id" -------------
+	var withdrawalId WithdrawalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "withdrawal_id", ctx.Param("withdrawal_id"), &withdrawalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter withdrawal_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RecordPayoutParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RecordPayout(ctx, account, withdrawalId, params)
+	return err
+}
+
+// RejectWithdrawal converts echo context to params.
+func (w *ServerInterfaceWrapper) RejectWithdrawal(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "withdrawal_id" -------------
+	var withdrawalId WithdrawalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "withdrawal_id", ctx.Param("withdrawal_id"), &withdrawalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter withdrawal_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RejectWithdrawalParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RejectWithdrawal(ctx, account, withdrawalId, params)
+	return err
+}
+
+// ListAdjustmentQueue converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAdjustmentQueue(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAdjustmentQueueParams
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAdjustmentQueue(ctx, params)
+	return err
+}
+
+// ListCreditRequests converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCreditRequests(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCreditRequestsParams
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCreditRequests(ctx, params)
+	return err
+}
+
 // DeductBatch converts echo context to params.
 func (w *ServerInterfaceWrapper) DeductBatch(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DeductBatch(ctx)
+	return err
+}
+
+// ListDisputeQueue converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDisputeQueue(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDisputeQueueParams
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "service" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "service", ctx.QueryParams(), &params.Service, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter service: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDisputeQueue(ctx, params)
+	return err
+}
+
+// ListUnmatchedPayments converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUnmatchedPayments(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUnmatchedPaymentsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUnmatchedPayments(ctx, params)
+	return err
+}
+
+// ResolvePayment converts echo context to params.
+func (w *ServerInterfaceWrapper) ResolvePayment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "payment_id" -------------
+	var paymentId PaymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment_id", ctx.Param("payment_id"), &paymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter payment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResolvePaymentParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResolvePayment(ctx, paymentId, params)
+	return err
+}
+
+// ListWithdrawalQueue converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWithdrawalQueue(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWithdrawalQueueParams
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "network" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "network", ctx.QueryParams(), &params.Network, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter network: %s", err))
+	}
+
+	// ------------- Optional query parameter "late" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "late", ctx.QueryParams(), &params.Late, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter late: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWithdrawalQueue(ctx, params)
+	return err
+}
+
+// TakeWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) TakeWebhook(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TakeWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "signature" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("signature")]; found {
+		var Signature string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for signature, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "signature", valueList[0], &Signature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter signature: %s", err))
+		}
+
+		params.Signature = &Signature
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TakeWebhook(ctx, params)
 	return err
 }
 
@@ -2748,9 +6870,52 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/reservations/:reservation_id/release", wrapper.ReleaseReservation, options.OperationMiddlewares["releaseReservation"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/adjustments", wrapper.RequestAdjustment, options.OperationMiddlewares["requestAdjustment"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/adjustments/:adjustment_id/approve", wrapper.ApproveAdjustment, options.OperationMiddlewares["approveAdjustment"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/withdrawals", wrapper.ListWithdrawals, options.OperationMiddlewares["listWithdrawals"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/withdrawals", wrapper.RequestWithdrawal, options.OperationMiddlewares["requestWithdrawal"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/withdrawals/:withdrawal_id", wrapper.GetWithdrawal, options.OperationMiddlewares["getWithdrawal"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/withdrawals/:withdrawal_id/cancel", wrapper.CancelWithdrawal, options.OperationMiddlewares["cancelWithdrawal"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/withdrawals/:withdrawal_id/approve", wrapper.ApproveWithdrawal, options.OperationMiddlewares["approveWithdrawal"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/withdrawals/:withdrawal_id/reject", wrapper.RejectWithdrawal, options.OperationMiddlewares["rejectWithdrawal"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/withdrawals/:withdrawal_id/paid", wrapper.RecordPayout, options.OperationMiddlewares["recordPayout"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/withdrawals/:withdrawal_id/failed", wrapper.FailWithdrawal, options.OperationMiddlewares["failWithdrawal"]...)
+	router.GET(options.BaseURL+"/v1/withdrawals", wrapper.ListWithdrawalQueue, options.OperationMiddlewares["listWithdrawalQueue"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/disputes", wrapper.ListDisputes, options.OperationMiddlewares["listDisputes"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/disputes", wrapper.OpenDispute, options.OperationMiddlewares["openDispute"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/disputes/:dispute_id", wrapper.GetDispute, options.OperationMiddlewares["getDispute"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/disputes/:dispute_id/resolve", wrapper.ResolveDispute, options.OperationMiddlewares["resolveDispute"]...)
+	router.GET(options.BaseURL+"/v1/disputes", wrapper.ListDisputeQueue, options.OperationMiddlewares["listDisputeQueue"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/adjustments/:adjustment_id/reject", wrapper.RejectAdjustment, options.OperationMiddlewares["rejectAdjustment"]...)
+	router.GET(options.BaseURL+"/v1/adjustments", wrapper.ListAdjustmentQueue, options.OperationMiddlewares["listAdjustmentQueue"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/transactions/:transaction_id/explain", wrapper.ExplainTransaction, options.OperationMiddlewares["explainTransaction"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/statement", wrapper.GetStatement, options.OperationMiddlewares["getStatement"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/freeze", wrapper.FreezeAccount, options.OperationMiddlewares["freezeAccount"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/unfreeze", wrapper.UnfreezeAccount, options.OperationMiddlewares["unfreezeAccount"]...)
 	router.PUT(options.BaseURL+"/v1/accounts/:account/policy", wrapper.SetPolicy, options.OperationMiddlewares["setPolicy"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/checkout", wrapper.GetCheckout, options.OperationMiddlewares["getCheckout"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/purchases", wrapper.StartPurchase, options.OperationMiddlewares["startPurchase"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/purchases/:purchase_id", wrapper.GetPurchase, options.OperationMiddlewares["getPurchase"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/purchases/:purchase_id/reverse", wrapper.ReversePurchase, options.OperationMiddlewares["reversePurchase"]...)
+	router.GET(options.BaseURL+"/v1/payments/unmatched", wrapper.ListUnmatchedPayments, options.OperationMiddlewares["listUnmatchedPayments"]...)
+	router.POST(options.BaseURL+"/v1/payments/unmatched/:payment_id/resolve", wrapper.ResolvePayment, options.OperationMiddlewares["resolvePayment"]...)
+	router.POST(options.BaseURL+"/webhooks/spherepay", wrapper.TakeWebhook, options.OperationMiddlewares["takeWebhook"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/credit-requests", wrapper.RequestCredit, options.OperationMiddlewares["requestCredit"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/credit-requests/:credit_request_id", wrapper.GetCreditRequest, options.OperationMiddlewares["getCreditRequest"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/credit-requests/:credit_request_id/approve", wrapper.ApproveCreditRequest, options.OperationMiddlewares["approveCreditRequest"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/credit-requests/:credit_request_id/reject", wrapper.RejectCreditRequest, options.OperationMiddlewares["rejectCreditRequest"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/credit-requests/:credit_request_id/cancel", wrapper.CancelCreditRequest, options.OperationMiddlewares["cancelCreditRequest"]...)
+	router.GET(options.BaseURL+"/v1/credit-requests", wrapper.ListCreditRequests, options.OperationMiddlewares["listCreditRequests"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/notifications", wrapper.ListNotifications, options.OperationMiddlewares["listNotifications"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/notifications/stream", wrapper.StreamNotifications, options.OperationMiddlewares["streamNotifications"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/notifications/:notification_id/seen", wrapper.SeeNotification, options.OperationMiddlewares["seeNotification"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/deployments", wrapper.ListDeployments, options.OperationMiddlewares["listDeployments"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/deployments", wrapper.StartDeployment, options.OperationMiddlewares["startDeployment"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id", wrapper.GetDeployment, options.OperationMiddlewares["getDeployment"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/extend", wrapper.ExtendDeployment, options.OperationMiddlewares["extendDeployment"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/usage", wrapper.RecordDeploymentUsage, options.OperationMiddlewares["recordDeploymentUsage"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/stop", wrapper.StopDeployment, options.OperationMiddlewares["stopDeployment"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/cancel", wrapper.CancelDeployment, options.OperationMiddlewares["cancelDeployment"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/fail", wrapper.FailDeployment, options.OperationMiddlewares["failDeployment"]...)
+	router.POST(options.BaseURL+"/dev/payments/:purchase_id", wrapper.PlayPayment, options.OperationMiddlewares["playPayment"]...)
 	router.POST(options.BaseURL+"/dev/clock", wrapper.AdvanceClock, options.OperationMiddlewares["advanceClock"]...)
 	router.POST(options.BaseURL+"/dev/accounts/:account/purchases", wrapper.RecordDevPurchase, options.OperationMiddlewares["recordDevPurchase"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)

@@ -34,24 +34,25 @@ func (r *run) overloaded(ctx context.Context) error {
 	return e.recovery(ctx)
 }
 
-// recovery is the time until a tenth of a second reaches 90 % of the peak.
+// recovery is the time until a tenth of a second reaches 90 % of the peak; 5 s
+// stands for 5 s or more.
 func (e *engine) recovery(ctx context.Context) error {
 	const slice, slices = 100 * time.Millisecond, 50
 	usual := e.singles(e.run.Connections, e.spread)
 	usual.duration, usual.took = slice, e.accepted(http.StatusCreated)
 	usual.pushBack = true
-	f := Figure{Name: "recovery", Scenario: "from the end of the overload until 90 % of the peak", Unit: inMillis}
-	for n := range slices {
+	waited := time.Duration(0)
+	for ; waited < slices*slice; waited += slice {
 		e.round.Add(1)
 		s, err := usual.run(ctx, e.process)
 		if err != nil {
 			return fmt.Errorf("recovery: %w", err)
 		}
 		if s.perSecond() >= 0.9*e.run.value("overload-peak") {
-			v := float64(n) * float64(slice) / float64(time.Millisecond)
-			e.run.add(Figure{Name: f.Name, Scenario: f.Scenario, Unit: f.Unit, Value: v, Low: v, High: v})
-			return e.verify(ctx)
+			break
 		}
 	}
-	return fmt.Errorf("recovery: the rate is not back %s after the overload", slice*slices)
+	v := waited.Seconds() * 1000
+	e.run.add(Figure{Name: "recovery", Scenario: "from the end of the overload until 90 % of the peak", Unit: inMillis, Value: v, Low: v, High: v})
+	return e.verify(ctx)
 }

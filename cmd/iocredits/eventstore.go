@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"iocredits/eventstore"
+	"iocredits/eventstore/esdbserver"
+	"iocredits/eventstore/pebblestore"
+	"iocredits/httpapi"
+)
+
+// eventstoreCmd is the log alone, as a stand-in for a cluster.
+type eventstoreCmd struct {
+	Data     string `help:"Data directory; no engine may have it open." default:".data" placeholder:"DIR"`
+	Addr     string `help:"Address to listen on." default:"127.0.0.1:2113" placeholder:"HOST:PORT"`
+	Insecure bool   `help:"Serve without TLS and without credentials."`
+	Cert     string `help:"Certificate, PEM; required without --insecure." placeholder:"FILE"`
+	Key      string `help:"The certificate's private key, PEM." placeholder:"FILE"`
+	Keys     string `help:"YAML file of API keys that clients show as basic auth; required without --insecure." placeholder:"FILE"`
+
+	MaxAppendKB int    `name:"max-append-kb" help:"Largest append, in KiB; a cluster's default is 1024." default:"1024"`
+	MinFreeMB   uint64 `name:"min-free-mb" help:"Room on the disk, in MiB, below which writes are refused." default:"256"`
+}
+
+// esdbGrace is how long a stop waits for calls of the protocol under way.
+const esdbGrace = 5 * time.Second
+
+// eventstoreReady begins the line that says where the log is served.
+const eventstoreReady = "event store on "
+
+// Run serves the log until ctx ends.
+func (c *eventstoreCmd) Run(ctx context.Context, m *Main) (err error) {
+	opts, err := c.options()
+	if err != nil {
+		return err
+	}
+	dir := dataDir(c.Data)
+	lock, err := dir.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	listener, err := listen(ctx, c.Addr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }()
+	opts.Logger = slog.New(slog.NewTextHandler(m.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log, err := openEmbedded(dir, pebblestore.Options{Logger: opts.Logger, MinFreeBytes: c.MinFreeMB << 20})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.close()) }()
+	opts.Store = log.store
+	scheme := "esdb://" + listener.Addr().String()
+	if c.Insecure {
+		scheme += "?tls=false"
+	}
+	if _, err := fmt.Fprintf(m.Stdout, "%s%s\n", eventstoreReady, scheme); err != nil {
+		return err
+	}
+	return runEsdb(ctx, opts, listener)
+}
+
+// options reads the flags; nothing is opened but files.
+func (c *eventstoreCmd) options() (esdbserver.Options, error) {
+	opts := esdbserver.Options{Mode: esdbserver.Open, MaxAppendBytes: c.MaxAppendKB << 10}
+	switch {
+	case c.MaxAppendKB < 1 || c.MaxAppendKB > 16<<10:
+		return opts, usagef("--max-append-kb %d is not from 1 to %d", c.MaxAppendKB, 16<<10)
+	case c.Insecure && (c.Cert != "" || c.Key != "" || c.Keys != ""):
+		return opts, usagef("--insecure serves without TLS and credentials: leave --cert, --key and --keys out")
+	case c.Insecure:
+		return opts, nil
+	case c.Cert == "" || c.Key == "" || c.Keys == "":
+		return opts, usagef("--cert, --key and --keys are required without --insecure")
+	}
+	var err error
+	if opts.TLS, err = readCertificate(c.Cert, c.Key); err != nil {
+		return opts, err
+	}
+	f, err := os.Open(c.Keys)
+	if err != nil {
+		return opts, usagef("--keys: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	keys, err := httpapi.ParseKeys(f)
+	if err != nil {
+		return opts, usagef("--keys %s: %w", c.Keys, err)
+	}
+	opts.Authorize = authorize(keys)
+	return opts, nil
+}
+
+func readCertificate(cert, key string) (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, usagef("certificate: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// authorize lets an API key in as a password, whatever the user is called. The
+// roles that may read raw events over HTTP may read the log; admin may write.
+func authorize(keys *httpapi.Keys) func(user, password string) (esdbserver.Access, bool) {
+	return func(_, password string) (esdbserver.Access, bool) {
+		_, role, known := keys.RoleOf(password)
+		switch role {
+		case httpapi.RoleAdmin:
+			return esdbserver.MayWrite, known
+		case httpapi.RoleAuditor, httpapi.RoleSupport:
+			return esdbserver.MayRead, known
+		}
+		return esdbserver.NoAccess, known
+	}
+}
+
+// runEsdb serves the protocol until ctx ends, then lets calls under way finish.
+func runEsdb(ctx context.Context, opts esdbserver.Options, listener net.Listener) error {
+	server, err := esdbserver.New(opts)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, esdbserver.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), esdbGrace)
+		defer cancel()
+		server.Shutdown(last)
+		return nil
+	})
+	return group.Wait()
+}
+
+// checkEsdb finds mistakes in how serve is asked for the protocol.
+func (c *serveCmd) checkEsdb() error {
+	given := c.EsdbWritable || c.EsdbCert != "" || c.EsdbKey != ""
+	switch {
+	case c.EsdbAddr == "" && given:
+		return usagef("--esdb-writable, --esdb-cert and --esdb-key need --esdb-addr")
+	case c.EsdbAddr == "":
+		return nil
+	case c.Eventstore != "":
+		return usagef("--esdb-addr serves the log of --data: with --eventstore, clients connect to the cluster itself")
+	case (c.EsdbCert == "") != (c.EsdbKey == ""):
+		return usagef("--esdb-cert and --esdb-key belong together")
+	case !c.Dev && c.EsdbCert == "":
+		return usagef("--esdb-addr needs --esdb-cert and --esdb-key: API keys never cross the wire in clear")
+	}
+	host, _, err := net.SplitHostPort(c.EsdbAddr)
+	if err != nil {
+		return usagef("--esdb-addr %s is not host:port", c.EsdbAddr)
+	}
+	if ip := net.ParseIP(host); c.Dev && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return usagef("--dev binds to loopback only, not to %s", c.EsdbAddr)
+	}
+	return nil
+}
+
+// listenEsdb gives the protocol's listener; nil: it isn't asked for.
+func (c *serveCmd) listenEsdb(ctx context.Context) (net.Listener, error) {
+	if c.EsdbAddr == "" {
+		return nil, nil
+	}
+	return listen(ctx, c.EsdbAddr)
+}
+
+// serveEsdb serves the log beside the HTTP API, with the same keys; for
+// development without TLS it asks for none.
+func (c *serveCmd) serveEsdb(ctx context.Context, store eventstore.Store, keys *httpapi.Keys, listener net.Listener, logger *slog.Logger) error {
+	opts := esdbserver.Options{Store: store, Logger: logger}
+	if c.EsdbWritable {
+		opts.Mode = esdbserver.Foreign
+	}
+	if c.EsdbCert != "" {
+		var err error
+		if opts.TLS, err = readCertificate(c.EsdbCert, c.EsdbKey); err != nil {
+			return err
+		}
+		opts.Authorize = authorize(keys)
+	}
+	logger.Info("the log is served by the EventStoreDB protocol", "addr", listener.Addr().String())
+	return runEsdb(ctx, opts, listener)
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore/reactor"
+	"iocredits/httpapi/spherepay"
+	"iocredits/projections"
+)
+
+// provider is the payment provider as the rest of the engine needs it: the
+// reactor makes links and asks for payments, httpapi takes webhooks.
+type provider struct {
+	client *spherepay.Client
+	secret []byte
+}
+
+// openProvider gives the provider of the flags, or the sandbox under --dev; nil if
+// there is none.
+func (c *serveCmd) openProvider(ctx context.Context, dir dataDir, engine string, dev *devMode) (_ *provider, err error) {
+	base, key, secret := c.PaymentURL, c.PaymentKey, c.PaymentSecret
+	if dev != nil {
+		if dev.sandbox, err = openSandbox(ctx, dir, engine, dev); err != nil {
+			return nil, err
+		}
+		base, key, secret = dev.sandbox.url, dev.paymentKey, dev.paymentSecret
+	}
+	if base == "" {
+		return nil, nil //nolint:nilnil // no provider is a choice
+	}
+	client, err := spherepay.NewClient(base, key, nil)
+	if err != nil {
+		return nil, usagef("--payment-url: %w", err)
+	}
+	return &provider{client: client, secret: []byte(secret)}, nil
+}
+
+// webhooks is what httpapi reads webhooks with; nil without a provider.
+func (p *provider) webhooks() func(string, []byte) (account.ProviderPayment, error) {
+	if p == nil {
+		return nil
+	}
+	return p.readWebhook
+}
+
+// CreateLink implements reactor.Provider.
+func (p *provider) CreateLink(ctx context.Context, r reactor.LinkRequest) (reactor.Link, error) {
+	link, err := p.client.CreateLink(ctx, spherepay.Meta{Account: r.Account, Purchase: r.Purchase, Attempt: r.Attempt}, r.Amount)
+	var refused *spherepay.Error
+	if errors.As(err, &refused) && !refused.Temporary() {
+		err = fmt.Errorf("%w: %s", reactor.ErrNoLink, refused.Code)
+	}
+	return linkOf(link), err
+}
+
+// Links implements reactor.Provider.
+func (p *provider) Links(ctx context.Context, purchase string) ([]reactor.Link, error) {
+	found, err := p.client.Links(ctx, purchase)
+	links := make([]reactor.Link, len(found))
+	for i, l := range found {
+		links[i] = linkOf(l)
+	}
+	return links, err
+}
+
+// Payments implements reactor.Provider.
+func (p *provider) Payments(ctx context.Context, purchase string) ([]account.ProviderPayment, error) {
+	found, err := p.client.Payments(ctx, purchase)
+	payments := make([]account.ProviderPayment, len(found))
+	for i := range found {
+		payments[i] = paymentOf(&found[i])
+	}
+	return payments, err
+}
+
+// readWebhook is httpapi's: it trusts a body that the secret has signed.
+func (p *provider) readWebhook(signature string, body []byte) (account.ProviderPayment, error) {
+	if !spherepay.Verify(p.secret, body, signature) {
+		return account.ProviderPayment{}, domain.Refuse(domain.CodeUnauthenticated, "the signature is not the provider's over this body")
+	}
+	event, err := spherepay.ParseEvent(body)
+	if err != nil {
+		return account.ProviderPayment{}, err
+	}
+	payment := paymentOf(&event.Data.Payment)
+	if event.Name == spherepay.PaymentFailed || event.Name == spherepay.PaymentCancelled {
+		payment.Status, payment.Why = account.ProviderFailed, string(event.Name)
+	}
+	return payment, nil
+}
+
+func linkOf(l spherepay.Link) reactor.Link {
+	return reactor.Link{ID: l.ID, URL: l.URL, Attempt: l.Meta.Attempt}
+}
+
+func paymentOf(p *spherepay.Payment) account.ProviderPayment {
+	payment := account.ProviderPayment{
+		Account: p.Meta.Account, Purchase: p.Meta.Purchase, Payment: p.ID, Link: p.Link,
+		Status: account.ProviderStatus(p.Status), Amount: domain.Amount(p.Amount),
+	}
+	switch {
+	case p.Status == spherepay.Failed:
+		payment.Why = string(spherepay.PaymentFailed)
+	case p.Status == spherepay.Refunded && p.Reason == spherepay.ReasonChargeback:
+		payment.Status = account.ProviderChargedBack
+	}
+	return payment
+}
+
+// purchases adapts the read models to what the reactor asks of purchases.
+type purchases struct{ *projections.Views }
+
+// purchasePage is how many purchases are looked at in one read.
+const purchasePage = 200
+
+// PurchasesIn implements reactor.Purchases.
+func (v purchases) PurchasesIn(ctx context.Context, status account.PurchaseStatus, since time.Time, after string) ([]reactor.OpenPurchase, string, error) {
+	page, err := v.QueueSince(ctx, account.ObjectPurchase, string(status), since, purchasePage, after)
+	if err != nil {
+		return nil, "", err
+	}
+	var found []reactor.OpenPurchase
+	for _, r := range page.Items {
+		if p, ok := r.Object.(*account.Purchase); ok {
+			found = append(found, reactor.OpenPurchase{Account: r.Account, ID: r.ID, Purchase: *p})
+		}
+	}
+	return found, page.Next, nil
+}
+
+// sandbox is a provider of our own, on a port of its own as a real one would be.
+type sandbox struct {
+	*spherepay.Sandbox
+	url    string
+	server *http.Server
+}
+
+// sessionLife is how long a purchase waits for its payment; a payment after it is late.
+const sessionLife = 21 * time.Minute
+
+// openSandbox serves a sandbox on a free port of the loopback. engine is where
+// its webhooks go.
+func openSandbox(ctx context.Context, dir dataDir, engine string, dev *devMode) (*sandbox, error) {
+	listener, err := listenAgain(ctx, dir.sandboxAddr())
+	if err != nil {
+		return nil, fmt.Errorf("payment sandbox: %w", err)
+	}
+	s := &sandbox{url: "http://" + listener.Addr().String()}
+	s.Sandbox, err = spherepay.OpenSandbox(spherepay.SandboxOptions{
+		Key: dev.paymentKey, Secret: dev.paymentSecret, BaseURL: s.url, WebhookURL: engine + "/webhooks/spherepay",
+		File: dir.sandbox(), Now: dev.clock.Now, Late: func(ctx context.Context) error { return dev.advance(ctx, sessionLife) },
+	})
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	s.server = &http.Server{Handler: s.Sandbox, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = s.server.Serve(listener) }() // ends with close
+	return s, nil
+}
+
+// listenAgain takes the port of the last run, to which old payment links lead, or
+// a free one of the loopback.
+func listenAgain(ctx context.Context, file string) (net.Listener, error) {
+	before, err := os.ReadFile(file)
+	if err == nil {
+		if listener, err := listen(ctx, strings.TrimSpace(string(before))); err == nil {
+			return listener, nil
+		}
+	}
+	listener, err := listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	if err := writeFile(file, []byte(listener.Addr().String()+"\n")); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return listener, nil
+}
+
+func (s *sandbox) close() error { return s.server.Close() }
+
+// play is httpapi's POST /dev/payments/{purchase_id}.
+func (s *sandbox) play(ctx context.Context, purchase, action string) error {
+	err := s.Act(ctx, purchase, spherepay.Action(action))
+	switch {
+	case errors.Is(err, spherepay.ErrUnknownAction):
+		return domain.Refuse(domain.CodeFieldInvalid, "%s", err.Error()).With("field", "action")
+	case errors.Is(err, spherepay.ErrNoLink):
+		return domain.Refuse(domain.CodeUnknownPurchase, "%s", err.Error()).With("field", "purchase_id").With("value", purchase)
+	case errors.Is(err, spherepay.ErrNoPayment):
+		return domain.Refuse(domain.CodeWrongStatus, "%s", err.Error())
+	}
+	return err
+}

@@ -1,0 +1,174 @@
+package account
+
+import (
+	"fmt"
+	"time"
+
+	"iocredits/domain"
+)
+
+// Topic is what a notice is about.
+type Topic string
+
+// The topics of notices.
+const (
+	TopicCreditsArrived Topic = "credits-arrived"
+	TopicCreditRequest  Topic = "credit-request"
+	TopicPurchase       Topic = "purchase"
+	TopicDeployment     Topic = "deployment"
+	TopicRefund         Topic = "refund"
+	TopicLowBalance     Topic = "low-balance"
+	TopicExpiry         Topic = "expiry"
+	TopicWithdrawal     Topic = "withdrawal"
+	TopicDispute        Topic = "dispute"
+	TopicAccount        Topic = "account"
+)
+
+// Priority is how a notice is shown (io-credits.md).
+type Priority string
+
+// The provider's priorities.
+const (
+	PriorityInfo     Priority = "info"
+	PriorityError    Priority = "error"
+	PrioritySuccess  Priority = "success"
+	PriorityCritical Priority = "critical"
+	PriorityPromo    Priority = "promo"
+)
+
+// Notice is what an event tells the customer, in words of theirs, with the
+// figures. It never holds free text that anybody wrote.
+type Notice struct {
+	Topic    Topic
+	Priority Priority
+	Message  string
+}
+
+// NoticesOf gives what an event tells the customer: one notice, or none, and one
+// more if the balance crossed the line of the policy downward: not for every
+// charge below it. before and after are the account's balance around the event.
+func NoticesOf(event domain.Event, line, before, after domain.Amount) []Notice {
+	var notices []Notice
+	if n := noticeOf(event); n.Message != "" {
+		notices = append(notices, n)
+	}
+	if line > 0 && before >= line && after < line {
+		notices = append(notices, Notice{TopicLowBalance, PriorityCritical,
+			fmt.Sprintf("Your balance is %s, below the %s at which you want to be told.", credits(after), credits(line))})
+	}
+	return notices
+}
+
+func noticeOf(event domain.Event) Notice {
+	switch e := event.(type) {
+	case *PurchaseSettled:
+		return arrival(e.Amount, "from your purchase", e.ExpiresAt, PrioritySuccess)
+	case *PaymentCredited:
+		return arrival(e.Amount, "from your payment", e.ExpiresAt, PrioritySuccess)
+	case *CreditGranted:
+		return arrival(e.Terms.Amount, "as you requested", e.Terms.ExpiresAt, PrioritySuccess)
+	case *IncentiveGranted:
+		return arrival(e.Amount, "as a gift", e.ExpiresAt, PriorityPromo)
+	case *PurchaseFailed:
+		return Notice{TopicPurchase, PriorityError, "Your payment failed and nothing was charged. You can try again."}
+	case *PurchaseExpired:
+		return expiredPurchase(e)
+	case *PurchaseReversed:
+		return Notice{TopicPurchase, PriorityCritical, fmt.Sprintf("A payment of yours was taken back: %s left your account.", credits(e.Amount))}
+	case *CreditRequestClosed:
+		if e.Status == CreditIsRejected {
+			return Notice{TopicCreditRequest, PriorityInfo, "Your request for credits was not approved."}
+		}
+	case *Refunded:
+		return Notice{TopicRefund, PrioritySuccess, fmt.Sprintf("%s came back to your account%s.", credits(e.Amount), of(e.Reference))}
+	case *LotExpired:
+		return Notice{TopicExpiry, PriorityInfo, fmt.Sprintf("%s expired.", credits(e.Lot.Amount))}
+	case *ExpiryAnnounced:
+		return Notice{TopicExpiry, PriorityInfo, fmt.Sprintf("%s can be used only until %s.", credits(e.Amount), moment(e.ExpiresAt))}
+	case *Frozen:
+		return Notice{TopicAccount, PriorityCritical, "Your account is frozen: it can't start anything new. Please contact support."}
+	case *Unfrozen:
+		return Notice{TopicAccount, PriorityInfo, "Your account is open again."}
+	}
+	if n := deskNotice(event); n.Message != "" {
+		return n
+	}
+	return deploymentNotice(event)
+}
+
+func deploymentNotice(event domain.Event) Notice {
+	tell := func(p Priority, format string, args ...any) Notice {
+		return Notice{TopicDeployment, p, fmt.Sprintf(format, args...)}
+	}
+	switch e := event.(type) {
+	case *DeploymentPending:
+		return tell(PriorityCritical, "Deployment %s waits for credits: it needs %s more. It starts as soon as they arrive, until %s.",
+			e.Deployment, credits(e.Shortfall), moment(e.GraceEndsAt))
+	case *DeploymentPaid:
+		if e.Part.last() {
+			return tell(PrioritySuccess, "Deployment %s is paid and runs until %s.", e.Deployment, moment(e.EndsAt))
+		}
+	case *DeploymentExtended:
+		if e.Part.last() {
+			return tell(PrioritySuccess, "Deployment %s has %d more hours and runs until %s.", e.Deployment, e.Added, moment(e.EndsAt))
+		}
+	case *DeploymentPaused:
+		return tell(PriorityCritical, "Deployment %s is paused: its usage needs %s more. It goes on as soon as they arrive, and fails at %s.",
+			e.Deployment, credits(e.Shortfall), moment(e.GraceEndsAt))
+	case *DeploymentResumed:
+		return tell(PrioritySuccess, "Deployment %s goes on, until %s. %s of usage were charged.", e.Deployment, moment(e.EndsAt), credits(e.Charged))
+	case *DeploymentEnded:
+		return deploymentEnd(e)
+	}
+	return Notice{}
+}
+
+func deploymentEnd(e *DeploymentEnded) Notice {
+	back := ""
+	if e.Refunded > 0 {
+		back = fmt.Sprintf(" What was not used came back: %s.", credits(e.Refunded))
+	}
+	switch {
+	case e.Status != DeploymentIsFailed:
+		return Notice{TopicDeployment, PriorityInfo, fmt.Sprintf("Deployment %s is %s. It cost %s.%s", e.Deployment, e.Status, credits(e.Used), back)}
+	case e.Cause == CauseUnpaid:
+		return Notice{TopicDeployment, PriorityError, fmt.Sprintf("Deployment %s was not started: the credits did not arrive in time. Nothing was charged.", e.Deployment)}
+	case e.Cause == CauseUsageUnpaid:
+		return Notice{TopicDeployment, PriorityError, fmt.Sprintf("Deployment %s ended: the credits for its usage did not arrive in time.%s", e.Deployment, back)}
+	}
+	return Notice{TopicDeployment, PriorityError, fmt.Sprintf("Deployment %s failed, and not by your fault. It cost %s.%s", e.Deployment, credits(e.Used), back)}
+}
+
+func arrival(amount domain.Amount, how string, expires time.Time, p Priority) Notice {
+	until := ""
+	if !expires.IsZero() {
+		until = " They can be used until " + moment(expires) + "."
+	}
+	return Notice{TopicCreditsArrived, p, fmt.Sprintf("%s arrived %s.%s", credits(amount), how, until)}
+}
+
+func expiredPurchase(e *PurchaseExpired) Notice {
+	if e.Received > 0 {
+		return Notice{TopicPurchase, PriorityError,
+			fmt.Sprintf("Your purchase ran out of time, and only a part of it, %s, has come. We are looking into it.", credits(e.Received))}
+	}
+	return Notice{TopicPurchase, PriorityInfo, "Your purchase ran out of time. Nothing was charged."}
+}
+
+// credits is an amount as a customer reads it.
+func credits(a domain.Amount) string {
+	if a == domain.Credit {
+		return "1 credit"
+	}
+	return a.String() + " credits"
+}
+
+func of(reference string) string {
+	if reference == "" {
+		return ""
+	}
+	return " from " + reference
+}
+
+// moment is an instant as a customer reads it.
+func moment(at time.Time) string { return at.UTC().Format("2 January 2006, 15:04 UTC") }

@@ -1,0 +1,194 @@
+package esdbserver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"iocredits/eventstore"
+)
+
+const (
+	// maxDrain bounds what is read of an append that is refused already.
+	maxDrain = 64 << 20
+	// eventOverhead is what an event costs beside its data and metadata.
+	eventOverhead = 64
+	// recentEvents is how far back an append at any revision looks for its ids.
+	recentEvents = 64
+	// maxRaces bounds how often a write without an exact revision tries again
+	// after somebody else's.
+	maxRaces = 100
+)
+
+// appendRequest is a whole append.
+type appendRequest struct {
+	stream   string
+	expected expectation
+	events   []eventstore.Event
+}
+
+// Append writes a client's events to a stream, all or none.
+func (s *Server) Append(stream streams.Streams_AppendServer) error {
+	request, err := s.receive(stream)
+	if err != nil {
+		return fail(stream, err)
+	}
+	response, err := s.append(stream.Context(), request)
+	if err != nil {
+		return fail(stream, err)
+	}
+	return stream.SendAndClose(response)
+}
+
+// receive reads the request to its end, even when it is refused at its first
+// message; see drain.
+func (s *Server) receive(stream streams.Streams_AppendServer) (appendRequest, error) {
+	var r appendRequest
+	var refused error
+	refuse := func(err error) {
+		if refused == nil {
+			refused, r.events = err, nil
+		}
+	}
+	bytes := 0
+	for received := 0; received < maxDrain; {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			if refused == nil && r.stream == "" {
+				refused = status.Error(codes.InvalidArgument, "append names no stream")
+			}
+			return r, refused
+		}
+		if err != nil {
+			return r, err
+		}
+		if o := m.GetOptions(); o != nil {
+			r.stream, r.expected = string(o.GetStreamIdentifier().GetStreamName()), expectationOf(o)
+			if err := s.mayAppend(r.stream); err != nil {
+				refuse(err)
+			}
+			continue
+		}
+		size := len(m.GetProposedMessage().GetData()) + len(m.GetProposedMessage().GetCustomMetadata())
+		received += eventOverhead + size
+		if bytes += size; bytes > s.opts.MaxAppendBytes {
+			refuse(errTooBig(s.opts.MaxAppendBytes))
+		}
+		e, err := proposed(m.GetProposedMessage())
+		if err != nil {
+			refuse(err)
+		}
+		if refused == nil {
+			r.events = append(r.events, e)
+		}
+	}
+	return r, errTooBig(s.opts.MaxAppendBytes)
+}
+
+// append decides what the expectation means on the stream as it is. A race with
+// another writer is decided by the Store, at the exact revision that was seen.
+func (s *Server) append(ctx context.Context, r appendRequest) (*streams.AppendResp, error) {
+	for range maxRaces {
+		end, err := s.endOf(ctx, r.stream)
+		if err != nil {
+			return nil, err
+		}
+		if end.tombstoned {
+			return nil, errDeleted(r.stream)
+		}
+		if len(r.events) == 0 {
+			if !r.expected.holds(end.visible()) {
+				return wrongVersion(r.expected, end.visible()), nil
+			}
+			return success(eventstore.Appended{Revision: end.visible()}), nil
+		}
+		response, again, err := s.appendAt(ctx, r, end)
+		if !again || err != nil {
+			return response, err
+		}
+	}
+	return nil, status.Errorf(codes.Aborted, "stream %q is too busy: %d other writers came first", r.stream, maxRaces)
+}
+
+// appendAt tries once; again: somebody else wrote, and the outcome may differ.
+func (s *Server) appendAt(ctx context.Context, r appendRequest, end end) (response *streams.AppendResp, again bool, err error) {
+	at := int64(r.expected)
+	recreates := end.deleted() && r.expected == expectNoStream
+	if r.expected == expectAny || r.expected == expectExists || recreates {
+		if first, found, err := s.repeated(ctx, r, end); found || err != nil {
+			return success(first), false, err
+		}
+		if r.expected == expectExists && end.visible() == eventstore.NoStream {
+			return wrongVersion(r.expected, eventstore.NoStream), false, nil
+		}
+		at = end.revision
+	}
+	if end.deleted() && at == end.revision {
+		// First the metadata: the other way round a crash would hide an event
+		// that its writer, who repeats it, is told is there.
+		if err := s.undelete(ctx, r.stream, end); err != nil {
+			return nil, false, err
+		}
+	}
+	appended, err := s.opts.Store.Append(ctx, r.stream, at, r.events)
+	var conflict *eventstore.ConflictError
+	switch {
+	case err == nil:
+		return success(appended), false, nil
+	case !errors.As(err, &conflict):
+		return nil, false, err
+	case at != int64(r.expected):
+		return nil, true, nil // the revision was ours, not the client's
+	}
+	if now, err := s.endOf(ctx, r.stream); err != nil || now.tombstoned {
+		return nil, now.tombstoned, err
+	}
+	return wrongVersion(r.expected, conflict.Actual), false, nil
+}
+
+// repeated finds the append in the stream's newest events: the repeat of one
+// whose answer was lost has the first one's answer.
+func (s *Server) repeated(ctx context.Context, r appendRequest, end end) (eventstore.Appended, bool, error) {
+	recent := make([]eventstore.Recorded, 0, recentEvents)
+	for e, err := range s.opts.Store.ReadStream(ctx, r.stream, end.revision, eventstore.Backwards, max(recentEvents, 2*len(r.events))) {
+		if err != nil {
+			return eventstore.Appended{}, false, err
+		}
+		recent = append(recent, e)
+	}
+	slices.Reverse(recent)
+	for i := range recent {
+		if recent[i].ID != r.events[0].ID || len(recent)-i < len(r.events) {
+			continue
+		}
+		found := recent[i : i+len(r.events)]
+		for j := range found {
+			if found[j].ID != r.events[j].ID {
+				return eventstore.Appended{}, false, nil
+			}
+		}
+		last := found[len(found)-1]
+		return eventstore.Appended{Revision: last.Revision, Positions: []eventstore.Position{last.Position}}, true, nil
+	}
+	return eventstore.Appended{}, false, nil
+}
+
+func success(a eventstore.Appended) *streams.AppendResp {
+	done := &streams.AppendResp_Success{PositionOption: &streams.AppendResp_Success_NoPosition{NoPosition: &shared.Empty{}}}
+	if a.Revision == eventstore.NoStream {
+		done.CurrentRevisionOption = &streams.AppendResp_Success_NoStream{NoStream: &shared.Empty{}}
+	} else {
+		done.CurrentRevisionOption = &streams.AppendResp_Success_CurrentRevision{CurrentRevision: uint64(a.Revision)}
+	}
+	if n := len(a.Positions); n > 0 {
+		p := uint64(a.Positions[n-1])
+		done.PositionOption = &streams.AppendResp_Success_Position{Position: &streams.AppendResp_Position{CommitPosition: p, PreparePosition: p}}
+	}
+	return &streams.AppendResp{Result: &streams.AppendResp_Success_{Success: done}}
+}

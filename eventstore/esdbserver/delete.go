@@ -1,0 +1,72 @@
+package esdbserver
+
+import (
+	"context"
+	"errors"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"iocredits/eventstore"
+)
+
+// Delete hides all events of a stream; the next append goes on after them.
+func (s *Server) Delete(ctx context.Context, request *streams.DeleteReq) (*streams.DeleteResp, error) {
+	stream := string(request.GetOptions().GetStreamIdentifier().GetStreamName())
+	if _, err := s.deletable(ctx, stream, expectationOf(request.GetOptions())); err != nil {
+		return nil, failUnary(ctx, err)
+	}
+	position, err := s.truncate(ctx, stream, deletedBefore)
+	if err != nil {
+		return nil, failUnary(ctx, err)
+	}
+	return &streams.DeleteResp{PositionOption: &streams.DeleteResp_Position_{
+		Position: &streams.DeleteResp_Position{CommitPosition: uint64(position), PreparePosition: uint64(position)},
+	}}, nil
+}
+
+// Tombstone ends a stream for ever. The tombstone is an event of the stream, so
+// an append that races with it loses or wins at its revision like any other.
+func (s *Server) Tombstone(ctx context.Context, request *streams.TombstoneReq) (*streams.TombstoneResp, error) {
+	stream, expected := string(request.GetOptions().GetStreamIdentifier().GetStreamName()), expectationOf(request.GetOptions())
+	tombstone := []eventstore.Event{{ID: uuid.New(), Type: typeTombstone}}
+	for range maxRaces {
+		end, err := s.deletable(ctx, stream, expected)
+		if err != nil {
+			return nil, failUnary(ctx, err)
+		}
+		appended, err := s.opts.Store.Append(ctx, stream, end.revision, tombstone)
+		var conflict *eventstore.ConflictError
+		if errors.As(err, &conflict) {
+			continue
+		}
+		if err != nil {
+			return nil, failUnary(ctx, err)
+		}
+		position := uint64(appended.Positions[0])
+		return &streams.TombstoneResp{PositionOption: &streams.TombstoneResp_Position_{
+			Position: &streams.TombstoneResp_Position{CommitPosition: position, PreparePosition: position},
+		}}, nil
+	}
+	return nil, status.Errorf(codes.Aborted, "stream %q is too busy: %d other writers came first", stream, maxRaces)
+}
+
+// deletable checks that the stream may go and is where the client expects it.
+func (s *Server) deletable(ctx context.Context, stream string, expected expectation) (end, error) {
+	if err := s.mayDelete(stream); err != nil {
+		return end{}, err
+	}
+	e, err := s.endOf(ctx, stream)
+	if err != nil {
+		return end{}, err
+	}
+	if e.tombstoned {
+		return end{}, errDeleted(stream)
+	}
+	if !expected.holds(e.visible()) && !expected.holds(e.revision) {
+		return end{}, errWrongVersion(stream, expected, e.visible())
+	}
+	return e, nil
+}

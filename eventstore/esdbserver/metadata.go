@@ -1,0 +1,151 @@
+package esdbserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"iocredits/eventstore"
+)
+
+// metadataPrefix makes the name of the stream that holds a stream's metadata.
+const metadataPrefix = "$$"
+
+// metadataOf gives the stream that this one has the metadata of; the stream
+// itself and false if it is no such stream.
+func metadataOf(stream string) (string, bool) { return strings.CutPrefix(stream, metadataPrefix) }
+
+// limits are the metadata that bound what of a stream can be read. The rest of
+// an object, an access list for one, is kept and not looked at.
+type limits struct {
+	MaxCount       int64 `json:"$maxCount"`
+	MaxAgeSeconds  int64 `json:"$maxAge"`
+	TruncateBefore int64 `json:"$tb"`
+}
+
+// deletedBefore as $tb hides every event that there can be: a soft delete.
+const deletedBefore = eventstore.End
+
+// end is where a stream ends, and from where on it can be read.
+type end struct {
+	// revision of the last event, or NoStream.
+	revision   int64
+	tombstoned bool
+	limits     limits
+}
+
+func (e end) deleted() bool { return e.limits.TruncateBefore == deletedBefore }
+
+// visible is the last revision as a client sees it: none after a soft delete.
+func (e end) visible() int64 {
+	if e.deleted() {
+		return eventstore.NoStream
+	}
+	return e.revision
+}
+
+// first is the lowest revision that can be read.
+func (e end) first() int64 {
+	first := e.limits.TruncateBefore
+	if e.limits.MaxCount > 0 {
+		first = max(first, e.revision-e.limits.MaxCount+1)
+	}
+	return max(0, first)
+}
+
+// hides says whether $maxAge has passed over an event.
+func (e end) hides(r *eventstore.Recorded, now time.Time) bool {
+	return e.limits.MaxAgeSeconds > 0 && r.Created.Before(now.Add(-time.Duration(e.limits.MaxAgeSeconds)*time.Second))
+}
+
+// endOf looks a stream up: two short reads of the Store.
+func (s *Server) endOf(ctx context.Context, stream string) (end, error) {
+	last, found, err := s.last(ctx, stream)
+	if err != nil {
+		return end{}, err
+	}
+	e := end{revision: eventstore.NoStream}
+	if found {
+		e.revision, e.tombstoned = last.Revision, last.Type == typeTombstone
+	}
+	if _, isMeta := metadataOf(stream); isMeta {
+		e.limits.MaxCount = 1
+		return e, nil
+	}
+	if eventstore.Kept(stream) {
+		return e, nil // whatever was written about it: it can't be truncated
+	}
+	meta, found, err := s.last(ctx, metadataPrefix+stream)
+	if found && err == nil {
+		e.limits = parseLimits(meta.Data)
+	}
+	return e, err
+}
+
+func (s *Server) last(ctx context.Context, stream string) (eventstore.Recorded, bool, error) {
+	if len(stream) > eventstore.MaxStreamName {
+		return eventstore.Recorded{}, false, nil // no metadata fits a name this long
+	}
+	for r, err := range s.opts.Store.ReadStream(ctx, stream, eventstore.End, eventstore.Backwards, 1) {
+		return r, err == nil, err
+	}
+	return eventstore.Recorded{}, false, nil
+}
+
+// parseLimits reads metadata that anybody may have written: what isn't an
+// object with whole numbers bounds nothing, as on the real server.
+func parseLimits(data []byte) limits {
+	var l limits
+	if err := json.Unmarshal(data, &l, jsontext.AllowDuplicateNames(true)); err != nil {
+		return limits{}
+	}
+	const century = 100 * 366 * 24 * 3600
+	l.MaxCount, l.MaxAgeSeconds, l.TruncateBefore = max(0, l.MaxCount), min(max(0, l.MaxAgeSeconds), century), max(0, l.TruncateBefore)
+	return l
+}
+
+// truncate sets $tb and keeps everything else in the stream's metadata. It
+// answers the position of the change.
+func (s *Server) truncate(ctx context.Context, stream string, before int64) (eventstore.Position, error) {
+	for range maxRaces {
+		meta, found, err := s.last(ctx, metadataPrefix+stream)
+		if err != nil {
+			return 0, err
+		}
+		at, content := eventstore.NoStream, map[string]jsontext.Value{}
+		if found {
+			at = meta.Revision
+			if json.Unmarshal(meta.Data, &content, jsontext.AllowDuplicateNames(true)) != nil {
+				content = map[string]jsontext.Value{}
+			}
+		}
+		content["$tb"] = jsontext.Value(fmt.Sprint(before))
+		data, err := json.Marshal(content, json.Deterministic(true))
+		if err != nil {
+			return 0, fmt.Errorf("encode metadata of %q: %w", stream, err)
+		}
+		appended, err := s.opts.Store.Append(ctx, metadataPrefix+stream, at, []eventstore.Event{{ID: uuid.New(), Type: typeMetadata, Data: data}})
+		var conflict *eventstore.ConflictError
+		if errors.As(err, &conflict) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		return appended.Positions[0], nil
+	}
+	return 0, fmt.Errorf("metadata of %q: %w: too many writers", stream, eventstore.ErrUnavailable)
+}
+
+// undelete makes what is appended to a soft-deleted stream from now on visible,
+// and nothing before it.
+func (s *Server) undelete(ctx context.Context, stream string, e end) error {
+	_, err := s.truncate(ctx, stream, e.revision+1)
+	return err
+}

@@ -1,0 +1,160 @@
+package esdbserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	"iocredits/eventstore"
+)
+
+// Mode is what a client may write.
+type Mode int
+
+const (
+	// ReadOnly answers every write with access denied.
+	ReadOnly Mode = iota
+	// Foreign takes writes to streams that are not the engine's.
+	Foreign
+	// Open takes every append: the log alone, without a ledger on it.
+	Open
+)
+
+// Access is what one user may do, within what the Mode allows.
+type Access int
+
+// NoAccess is a user who is known and may not even read.
+const (
+	NoAccess Access = iota
+	MayRead
+	MayWrite
+)
+
+// Options of a Server. MUST: Store.
+type Options struct {
+	Store eventstore.Store
+	Mode  Mode
+	// Authorize judges the user and password of a call; false: they are wrong.
+	// Nil: everyone may do what Mode allows.
+	Authorize func(user, password string) (Access, bool)
+	// TLS is the server's certificate. MUST be set with Authorize: passwords
+	// never cross the wire in clear.
+	TLS *tls.Config
+	// Advertise is the host:port that gossip names; empty: the listener's.
+	Advertise string
+	// MaxAppendBytes bounds data and metadata of one append.
+	MaxAppendBytes int
+	// Now is the clock of $maxAge.
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+const (
+	// DefaultMaxAppendBytes leaves room for the largest event that a store takes.
+	DefaultMaxAppendBytes = 16 << 20
+	// maxMessageBytes is what the official clients accept, too.
+	maxMessageBytes = 17 << 20
+	// minPing is how often a client may ping. They do every 10 s, without a call
+	// too; grpc's default of five minutes ends their connection.
+	minPing = 5 * time.Second
+)
+
+// ErrClosed is what Serve returns after Shutdown.
+var ErrClosed = errors.New("EventStoreDB server closed")
+
+// Server serves the protocol.
+type Server struct {
+	streams.UnimplementedStreamsServer
+	serverfeatures.UnimplementedServerFeaturesServer
+
+	opts     Options
+	grpc     *grpc.Server
+	instance uuid.UUID
+
+	mu        sync.Mutex
+	advertise string
+	// ended is closed by Shutdown: subscriptions end, all else may finish.
+	ended chan struct{}
+	once  sync.Once
+}
+
+// New makes a server; Serve runs it.
+func New(opts Options) (*Server, error) {
+	if opts.Authorize != nil && opts.TLS == nil {
+		return nil, errors.New("EventStoreDB server: users and passwords need TLS")
+	}
+	if opts.MaxAppendBytes <= 0 {
+		opts.MaxAppendBytes = DefaultMaxAppendBytes
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	s := &Server{opts: opts, instance: uuid.New(), advertise: opts.Advertise, ended: make(chan struct{})}
+	settings := []grpc.ServerOption{
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
+		grpc.MaxRecvMsgSize(maxMessageBytes),
+		grpc.MaxSendMsgSize(maxMessageBytes),
+		grpc.UnaryInterceptor(s.authorizeUnary),
+		grpc.StreamInterceptor(s.authorizeStream),
+	}
+	if opts.TLS != nil {
+		settings = append(settings, grpc.Creds(credentials.NewTLS(opts.TLS)))
+	}
+	s.grpc = grpc.NewServer(settings...)
+	streams.RegisterStreamsServer(s.grpc, s)
+	serverfeatures.RegisterServerFeaturesServer(s.grpc, s)
+	gossip.RegisterGossipServer(s.grpc, gossipServer{server: s})
+	return s, nil
+}
+
+// Serve answers clients on listener until Shutdown, then returns ErrClosed.
+func (s *Server) Serve(listener net.Listener) error {
+	s.mu.Lock()
+	if s.advertise == "" {
+		s.advertise = listener.Addr().String()
+	}
+	s.mu.Unlock()
+	err := s.grpc.Serve(listener)
+	select {
+	case <-s.ended:
+		return ErrClosed
+	default:
+	}
+	if err != nil {
+		return fmt.Errorf("serve EventStoreDB protocol: %w", err)
+	}
+	return ErrClosed
+}
+
+// Shutdown ends subscriptions, lets calls under way finish until ctx ends, and
+// then cuts what is left.
+func (s *Server) Shutdown(ctx context.Context) {
+	s.once.Do(func() { close(s.ended) })
+	finished := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(finished)
+	}()
+	select {
+	case <-finished:
+	case <-ctx.Done():
+		s.grpc.Stop()
+		<-finished
+	}
+}

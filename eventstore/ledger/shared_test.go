@@ -1,0 +1,109 @@
+package ledger_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore/ledger"
+)
+
+// twoEngines are ledgers on one log, both with the same read model.
+func twoEngines(t *testing.T) (*rig, *ledger.Ledger) {
+	t.Helper()
+	r := newRig(t, func(o *ledger.Options) { o.Shared = true })
+	other := ledger.New(r.opts)
+	t.Cleanup(func() { _ = other.Close(context.Background()) })
+	return r, other
+}
+
+// What one engine has in memory may be old. No answer rests on it: not a refusal,
+// not a strong read, not a replay, and not a key that only the read model knows.
+func TestAnEngineThatIsLeftBehind(t *testing.T) {
+	r, other := twoEngines(t)
+	ctx := context.Background()
+	fund := func(on *ledger.Ledger, key string) ledger.Result {
+		t.Helper()
+		result, err := on.Execute(ctx, command("a", key, grant(10)))
+		require.NoError(t, err)
+		return result
+	}
+	advance := func() {
+		t.Helper()
+		head, err := r.store.Head(ctx)
+		require.NoError(t, err)
+		r.names.advance(head)
+	}
+	fund(r.Ledger, "k1")
+	require.EqualValues(t, 10, credits(t, other, "a"))
+	fund(r.Ledger, "k2")
+	require.EqualValues(t, 20, credits(t, other, "a"), "a strong read")
+	spent, err := other.Execute(ctx, command("a", "k3", spend(15)))
+	require.NoError(t, err)
+	_, err = r.Execute(ctx, command("a", "k4", spend(15)))
+	require.True(t, domain.IsCode(err, domain.CodeInsufficientCredits), "%v", err)
+	fund(other, "k5")
+	_, err = r.Execute(ctx, command("a", "k4", spend(15)))
+	require.NoError(t, err, "a refusal on an old book")
+
+	fund(other, "k6")
+	advance()
+	again, err := r.Execute(ctx, command("a", "k3", spend(15)))
+	require.NoError(t, err)
+	require.True(t, again.Replayed)
+	require.Equal(t, spent.Facts[0].ID, again.Facts[0].ID)
+	require.NotZero(t, fund(other, "k7").Revision)
+	advance()
+	again, err = r.Execute(ctx, command("a", "k7", grant(10)))
+	require.NoError(t, err, "the read model knows more than the book")
+	require.True(t, again.Replayed)
+}
+
+// Both engines at once, each key on both: one effect each.
+func TestTwoEnginesRace(t *testing.T) {
+	r, other := twoEngines(t)
+	ctx := context.Background()
+	_, err := r.Execute(ctx, command("a", "fund", grant(1000)))
+	require.NoError(t, err)
+	const keys = 60
+	var wg sync.WaitGroup
+	for _, on := range []*ledger.Ledger{r.Ledger, other} {
+		for n := range keys {
+			wg.Go(func() {
+				for {
+					_, err := on.Execute(ctx, command("a", string(rune('A'+n)), spend(1)))
+					if err == nil {
+						return
+					}
+					if !domain.IsCode(err, domain.CodeConflict) {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	require.EqualValues(t, 1000-keys, credits(t, r.Ledger, "a"))
+	require.EqualValues(t, 1000-keys, credits(t, other, "a"))
+	require.Len(t, r.facts("a"), 1+keys)
+}
+
+func credits(t *testing.T, on *ledger.Ledger, acct string) int64 {
+	t.Helper()
+	view, err := on.Read(context.Background(), acct)
+	require.NoError(t, err)
+	return int64(view.Balance.Balance) / 1_000_000
+}
+
+func grant(n int64) account.Action {
+	return account.GrantIncentive{Amount: domain.Amount(n * 1_000_000), Campaign: "c"}
+}
+
+func spend(n int64) account.Action {
+	return account.Deduct{Amount: domain.Amount(n * 1_000_000), Service: domain.ServiceRay, Reference: "r"}
+}

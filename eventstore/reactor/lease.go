@@ -1,0 +1,157 @@
+package reactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+
+	"iocredits/eventstore"
+)
+
+// Lease lets one of several engines do a piece of work (design.md rule 8). It is
+// a stream: whoever appends to it at the exact revision that it read holds the
+// lease, and keeps it by appending again.
+//
+// No two clocks are compared. An engine that waits takes the lease when the
+// stream hasn't moved for TTL by its own clock. So a holder that is cut off from
+// the log may go on for a moment while another begins: for the reactor that is
+// wasteful and never wrong.
+type Lease struct {
+	Store eventstore.Store
+	// Name of the lease; Holder says in the log and in the stream who has it.
+	Name, Holder string
+	// TTL is how long a holder may be silent before another takes over.
+	TTL    time.Duration
+	Logger *slog.Logger
+}
+
+// Types of a lease's events. Stored names are for ever.
+const (
+	typeTaken    = "lease-taken"
+	typeReleased = "lease-released"
+	keepNewest   = `{"$maxCount":1}`
+)
+
+type leaseRecord struct {
+	Holder string `json:"holder"`
+}
+
+// DefaultLeaseTTL is how long the reactor's work rests when its holder dies.
+const DefaultLeaseTTL = 10 * time.Second
+
+// renewals is how often a holder speaks within TTL.
+const renewals = 4
+
+// Hold runs work whenever this engine has the lease, until ctx ends. The context
+// of work ends when the lease is lost, and Hold waits for it.
+func (l *Lease) Hold(ctx context.Context, work func(context.Context)) {
+	for ctx.Err() == nil {
+		at, err := l.take(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				l.Logger.Warn("lease not taken", "lease", l.Name, "error", err)
+				sleep(ctx, l.TTL/renewals, nil, nil)
+			}
+			continue
+		}
+		l.Logger.Info("lease taken", "lease", l.Name, "holder", l.Holder)
+		l.use(ctx, at, work)
+	}
+}
+
+// take waits until the lease is free and takes it. It answers the revision that
+// says so.
+func (l *Lease) take(ctx context.Context) (int64, error) {
+	var seen int64 = -2
+	var since time.Time
+	for {
+		at, free, err := l.newest(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if at != seen {
+			seen, since = at, time.Now()
+		}
+		if free || time.Since(since) >= l.TTL {
+			at, err := l.put(ctx, at, typeTaken)
+			var conflict *eventstore.ConflictError
+			if !errors.As(err, &conflict) {
+				return at, err
+			}
+			continue // another engine was faster
+		}
+		sleep(ctx, min(l.TTL/renewals, l.TTL-time.Since(since)), nil, nil)
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// use runs work and renews the lease until it is lost or ctx ends, in which case
+// it is given back.
+func (l *Lease) use(ctx context.Context, at int64, work func(context.Context)) {
+	inner, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		work(inner)
+	}()
+	renewed := time.Now()
+	for ctx.Err() == nil {
+		sleep(ctx, l.TTL/renewals, nil, nil)
+		next, err := l.put(ctx, at, typeTaken)
+		if err == nil {
+			at, renewed = next, time.Now()
+			continue
+		}
+		var conflict *eventstore.ConflictError
+		if errors.As(err, &conflict) || time.Since(renewed) >= l.TTL {
+			l.Logger.Warn("lease lost", "lease", l.Name, "holder", l.Holder, "error", err)
+			break
+		}
+	}
+	cancel()
+	<-done
+	if ctx.Err() != nil {
+		last, stop := context.WithTimeout(context.WithoutCancel(ctx), l.TTL/renewals)
+		defer stop()
+		_, _ = l.put(last, at, typeReleased) // if it can't be given back it runs out
+	}
+}
+
+func (l *Lease) newest(ctx context.Context) (at int64, free bool, err error) {
+	for r, err := range l.Store.ReadStream(ctx, eventstore.LeaseStream(l.Name), eventstore.End, eventstore.Backwards, 1) {
+		if err != nil {
+			return 0, false, fmt.Errorf("read lease %s: %w", l.Name, err)
+		}
+		return r.Revision, r.Type == typeReleased, nil
+	}
+	return eventstore.NoStream, true, nil
+}
+
+func (l *Lease) put(ctx context.Context, at int64, typ string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.TTL/2)
+	defer cancel()
+	stream := eventstore.LeaseStream(l.Name)
+	if at == eventstore.NoStream {
+		var conflict *eventstore.ConflictError
+		bound := []eventstore.Event{{ID: uuid.New(), Type: "$metadata", Data: []byte(keepNewest), Metadata: []byte("{}")}}
+		if _, err := l.Store.Append(ctx, "$$"+stream, eventstore.NoStream, bound); err != nil && !errors.As(err, &conflict) {
+			return 0, fmt.Errorf("bound lease %s: %w", l.Name, err)
+		}
+	}
+	data, err := json.Marshal(leaseRecord{Holder: l.Holder})
+	if err != nil {
+		return 0, fmt.Errorf("encode lease: %w", err)
+	}
+	appended, err := l.Store.Append(ctx, stream, at, []eventstore.Event{{ID: uuid.New(), Type: typ, Data: data, Metadata: []byte("{}")}})
+	if err != nil {
+		return 0, fmt.Errorf("write lease %s: %w", l.Name, err)
+	}
+	return appended.Revision, nil
+}

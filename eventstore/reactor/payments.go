@@ -1,0 +1,186 @@
+package reactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore/ledger"
+)
+
+// cashier makes payment links for purchases that have none, and asks the
+// provider what became of the open ones: a webhook that was lost only delays.
+//
+// Each attempt at a link is an event before the provider is asked, and its key
+// there is the purchase and the attempt, which the provider takes once. So after
+// a crash anywhere between the two the next try first looks whether the attempt
+// made a link, and makes another attempt only if it did not. Were there two
+// links all the same, a payment at either counts for the one purchase.
+type cashier struct {
+	opts  Options
+	tries *tries
+}
+
+func newCashier(opts Options) *cashier {
+	return &cashier{opts: opts, tries: newTries(&opts, "no payment link", "purchase")}
+}
+
+func (c *cashier) run(ctx context.Context) {
+	defer c.tries.wait()
+	reconcile := time.NewTimer(0)
+	defer reconcile.Stop()
+	for ctx.Err() == nil {
+		if err := c.makeLinks(ctx); err != nil && ctx.Err() == nil {
+			c.opts.Logger.Warn("purchases without a payment link can't be listed", "error", err)
+		}
+		recheck := time.NewTimer(c.opts.Recheck)
+		select {
+		case <-reconcile.C:
+			if err := c.reconcile(ctx); err != nil && ctx.Err() == nil {
+				c.opts.Logger.Warn("payments not reconciled in full", "error", err)
+			}
+			reconcile.Reset(c.opts.ReconcileEvery)
+		case <-c.opts.Purchases.PurchasesChanged():
+		case <-c.tries.ended:
+		case <-recheck.C:
+		case <-ctx.Done():
+		}
+		recheck.Stop()
+	}
+}
+
+// makeLinks begins a try at every purchase that lacks a link and isn't busy.
+func (c *cashier) makeLinks(ctx context.Context) error {
+	var lacking []string
+	err := c.each(ctx, account.PurchaseIsAwaiting, time.Time{}, func(p OpenPurchase) error {
+		if len(p.Links) > 0 {
+			return nil
+		}
+		lacking = append(lacking, p.name())
+		if !c.tries.busy(p.name()) && c.tries.room() > 0 {
+			c.tries.begin(ctx, p.name(), func() error { return c.makeLink(ctx, p) })
+		}
+		return nil
+	})
+	if err == nil {
+		c.tries.forget(lacking)
+	}
+	return err
+}
+
+// makeLink sees to it that the purchase has a link, and waits until the read
+// model knows: until then nobody tries again.
+func (c *cashier) makeLink(ctx context.Context, p OpenPurchase) error {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
+	defer cancel()
+	if p.Attempts > p.FailedAttempt {
+		found, err := c.findLink(ctx, p)
+		if err != nil || found {
+			return err
+		}
+	}
+	attempt := p.Attempts + 1
+	err := c.execute(ctx, p.Account, account.RequestLink{Purchase: p.ID, Attempt: attempt})
+	if domain.IsCode(err, domain.CodeWrongStatus) || domain.IsCode(err, domain.CodeConflict) {
+		return nil // it ended, or another engine is at it: the read model will tell
+	}
+	if err != nil {
+		return err
+	}
+	link, err := c.opts.Provider.CreateLink(ctx, LinkRequest{Account: p.Account, Purchase: p.ID, Attempt: attempt, Amount: p.ToPay})
+	if errors.Is(err, ErrNoLink) {
+		failure := account.RecordLinkFailure{Purchase: p.ID, Attempt: attempt, Why: err.Error()}
+		return errors.Join(err, c.execute(ctx, p.Account, failure))
+	}
+	if err != nil {
+		return err
+	}
+	return c.execute(ctx, p.Account, account.RecordLink{Purchase: p.ID, Attempt: attempt, Link: link.ID, URL: link.URL})
+}
+
+// findLink records the links that earlier attempts made without our learning it.
+func (c *cashier) findLink(ctx context.Context, p OpenPurchase) (found bool, err error) {
+	links, err := c.opts.Provider.Links(ctx, p.ID)
+	if err != nil {
+		return false, err
+	}
+	for _, link := range links {
+		if err := c.execute(ctx, p.Account, account.RecordLink{Purchase: p.ID, Attempt: link.Attempt, Link: link.ID, URL: link.URL}); err != nil {
+			return false, err
+		}
+	}
+	return len(links) > 0, nil
+}
+
+// reconcile asks the provider about every purchase that may still be paid: those
+// that wait, and those that ended lately, because customers pay late.
+func (c *cashier) reconcile(ctx context.Context) error {
+	since := c.opts.now().Add(-c.opts.ReconcileEnded)
+	var failures []error
+	for status, from := range map[account.PurchaseStatus]time.Time{
+		account.PurchaseIsAwaiting: {}, account.PurchaseIsExpired: since, account.PurchaseIsFailed: since,
+	} {
+		err := c.each(ctx, status, from, func(p OpenPurchase) error {
+			if p.Attempts == 0 {
+				return nil
+			}
+			if err := c.reconcileOne(ctx, p); err != nil {
+				failures = append(failures, fmt.Errorf("purchase %s: %w", p.name(), err))
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			failures = append(failures, err)
+		}
+	}
+	return errors.Join(failures...)
+}
+
+func (c *cashier) reconcileOne(ctx context.Context, p OpenPurchase) error {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
+	defer cancel()
+	payments, err := c.opts.Provider.Payments(ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	for _, payment := range payments {
+		for _, fact := range payment.Actions() {
+			if err := c.execute(ctx, p.Account, fact); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// each visits all purchases in a status, page by page.
+func (c *cashier) each(ctx context.Context, status account.PurchaseStatus, since time.Time, visit func(OpenPurchase) error) error {
+	after := ""
+	for {
+		page, next, err := c.opts.Purchases.PurchasesIn(ctx, status, since, after)
+		if err != nil {
+			return err
+		}
+		for _, p := range page {
+			if err := visit(p); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		after = next
+	}
+}
+
+// execute sends a command and waits until the read model has seen its events.
+func (c *cashier) execute(ctx context.Context, name string, do account.Action) error {
+	result, err := c.opts.Ledger.Execute(ctx, ledger.Request{Account: name, Do: do, Actor: "engine", Role: "engine"})
+	if err != nil {
+		return fmt.Errorf("%T: %w", do, err)
+	}
+	return c.opts.Purchases.WaitThrough(ctx, result.Position)
+}

@@ -1,0 +1,203 @@
+package httpapi
+
+import (
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+	"iocredits/httpapi/api"
+	"iocredits/projections"
+)
+
+// StartDeployment is POST …/deployments.
+func (h handlers) StartDeployment(c echo.Context, _ api.Account, _ api.StartDeploymentParams) error {
+	k := callOf(c)
+	var request api.DeploymentRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	id := request.DeploymentId
+	if err := domain.CheckID("deployment_id", id); err != nil {
+		return err
+	}
+	service, err := domain.ParseService(string(request.Service))
+	if err != nil {
+		return err
+	}
+	if request.PaymentMethod != string(account.PayCredits) {
+		return domain.Refuse(domain.CodePaymentMethod, "payment_method %q is not supported here; credits is", clip(request.PaymentMethod)).
+			With("field", "payment_method").With("value", clip(request.PaymentMethod))
+	}
+	price, err := domain.ParseRate("hourly_price", string(request.HourlyPrice))
+	if err != nil {
+		return err
+	}
+	request.HourlyPrice = api.Figure(price.String())
+	return k.deployment(id, statusCreated, order{body: request, do: account.StartDeployment{
+		Deployment: id, Service: service, HourlyPrice: price, Hours: request.DurationHours,
+	}})
+}
+
+// ExtendDeployment is POST …/deployments/{id}/extend.
+func (h handlers) ExtendDeployment(c echo.Context, _ api.Account, id api.DeploymentID, _ api.ExtendDeploymentParams) error {
+	k, request := callOf(c), api.ExtensionRequest{}
+	return k.changeDeployment(id, &request, func() (account.Action, error) {
+		return account.ExtendDeployment{Deployment: id, Hours: request.DurationHours}, nil
+	})
+}
+
+// RecordDeploymentUsage is POST …/deployments/{id}/usage.
+func (h handlers) RecordDeploymentUsage(c echo.Context, _ api.Account, id api.DeploymentID, _ api.RecordDeploymentUsageParams) error {
+	k, request := callOf(c), api.UsageRequest{}
+	return k.changeDeployment(id, &request, func() (account.Action, error) { return usageOf(id, &request) })
+}
+
+// usageOf reads an amount, or a quantity and its price, and makes them canonical.
+func usageOf(id string, request *api.UsageRequest) (account.Action, error) {
+	metered := request.Quantity != nil && request.UnitPrice != nil
+	if (request.Quantity != nil) != (request.UnitPrice != nil) || metered == (request.Amount != nil) {
+		return nil, domain.Refuse(domain.CodeFieldInvalid, "say either an amount, or a quantity and a unit_price").With("field", "amount")
+	}
+	if !metered {
+		amount, err := moneyOf("amount", request.Amount)
+		return account.RecordUsage{Deployment: id, Amount: amount}, err
+	}
+	quantity, err := domain.ParseQuantity("quantity", string(*request.Quantity))
+	if err != nil {
+		return nil, err
+	}
+	price, err := domain.ParseRate("unit_price", string(*request.UnitPrice))
+	*request.Quantity, *request.UnitPrice = api.Figure(quantity.String()), api.Figure(price.String())
+	return account.RecordUsage{Deployment: id, Metered: true, Quantity: quantity, UnitPrice: price}, err
+}
+
+// StopDeployment is POST …/deployments/{id}/stop.
+func (h handlers) StopDeployment(c echo.Context, _ api.Account, id api.DeploymentID, _ api.StopDeploymentParams) error {
+	k, request := callOf(c), api.StopRequest{}
+	return k.changeDeployment(id, &request, func() (account.Action, error) {
+		return account.StopDeployment{Deployment: id, UsedMinutes: request.UsedMinutes}, nil
+	})
+}
+
+// CancelDeployment is POST …/deployments/{id}/cancel.
+func (h handlers) CancelDeployment(c echo.Context, _ api.Account, id api.DeploymentID, _ api.CancelDeploymentParams) error {
+	return callOf(c).changeDeployment(id, &api.EmptyRequest{}, func() (account.Action, error) {
+		return account.CancelDeployment{Deployment: id}, nil
+	})
+}
+
+// FailDeployment is POST …/deployments/{id}/fail.
+func (h handlers) FailDeployment(c echo.Context, name api.Account, id api.DeploymentID, _ api.FailDeploymentParams) error {
+	k, request := callOf(c), api.FailRequest{}
+	return k.changeDeployment(id, &request, func() (account.Action, error) {
+		reason, err := k.seal("reason", name, request.Reason)
+		return account.FailDeployment{Deployment: id, UsedMinutes: request.UsedMinutes, Reason: reason}, err
+	})
+}
+
+// changeDeployment reads the request, makes the command and executes it.
+func (k *call) changeDeployment(id string, request any, command func() (account.Action, error)) error {
+	if err := k.decode(request); err != nil {
+		return err
+	}
+	if err := domain.CheckID("deployment_id", id); err != nil {
+		return err
+	}
+	do, err := command()
+	if err != nil {
+		return err
+	}
+	return k.deployment(id, statusOK, order{do: do, body: request})
+}
+
+// deployment executes a command about a deployment and answers with it. The
+// status follows from the events, so that a replay has the first one's; a
+// command may change other deployments, which waited for what it gave back.
+func (k *call) deployment(id string, status int, o order) error {
+	result, err := k.execute(o)
+	if err != nil {
+		return err
+	}
+	record, err := k.objectAfter(account.ObjectDeployment, id, result.Position)
+	if err != nil {
+		return err
+	}
+	if waits(result.Facts, id) {
+		status = statusAccepted
+	}
+	return k.answer(status, result, func(d *document) error {
+		d.object("deployment")
+		if err := deploymentForm(k, d, record); err != nil {
+			return err
+		}
+		d.close()
+		return nil
+	})
+}
+
+// waits tells whether a command left its deployment short of credits.
+func waits(facts []eventstore.Fact, id string) bool {
+	for i := range facts {
+		switch e := facts[i].Body.(type) {
+		case *account.DeploymentPending:
+			if e.Deployment == id {
+				return true
+			}
+		case *account.DeploymentUsageOpened:
+			if e.Deployment == id {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// GetDeployment is GET …/deployments/{id}.
+func (h handlers) GetDeployment(c echo.Context, _ api.Account, id api.DeploymentID, params api.GetDeploymentParams) error {
+	return callOf(c).sendObject(account.ObjectDeployment, id, params.MinPosition, deploymentForm)
+}
+
+// ListDeployments is GET …/deployments.
+func (h handlers) ListDeployments(c echo.Context, _ api.Account, params api.ListDeploymentsParams) error {
+	return callOf(c).sendObjects(account.ObjectDeployment, deploymentForm, params.Limit, params.Cursor, params.MinPosition)
+}
+
+// deploymentForm writes the members of a deployment.
+func deploymentForm(k *call, d *document, r *projections.ObjectRecord) error {
+	x, ok := r.Object.(*account.Deployment)
+	if !ok {
+		return wrongObject(r)
+	}
+	d.text("id", r.ID)
+	d.text("account", r.Account)
+	d.text("status", x.Status())
+	d.text("service", string(x.Service))
+	d.text("payment_method", string(account.PayCredits))
+	d.text("hourly_price", x.HourlyPrice.String())
+	d.number("duration_hours", int64(x.Hours))
+	d.money("required", x.Required)
+	d.money("paid", x.Paid)
+	d.money("used", x.Used)
+	d.number("used_minutes", int64(x.UsedMinutes))
+	d.money("refunded", x.Refunded)
+	d.money("usage", x.Usage)
+	d.money("usage_open", x.UsageOpen)
+	d.money("usage_dropped", x.UsageDropped)
+	d.money("shortfall", x.Shortfall)
+	if x.Shortfall > 0 {
+		d.optional("top_up_url", k.server.opts.TopUpURL)
+	}
+	d.moment("grace_ends_at", x.GraceEndsAt)
+	d.moment("requested_at", x.RequestedAt)
+	d.moment("started_at", x.StartedAt)
+	d.moment("ends_at", x.EndsAt)
+	d.moment("paused_at", x.PausedAt)
+	d.moment("ended_at", x.EndedAt)
+	d.optional("cause", string(x.Cause))
+	if err := k.sealedText(d, "reason", r.Account, x.Reason); err != nil {
+		return err
+	}
+	d.steps(r.Steps)
+	return nil
+}

@@ -1,0 +1,335 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+	"iocredits/httpapi/api"
+	"iocredits/projections"
+)
+
+// ExplainTransaction is GET …/transactions/{id}/explain: the whole story of a
+// charge, as JSON or as text. What it says comes from the log; the read models
+// only tell where to look.
+func (h handlers) ExplainTransaction(c echo.Context, name api.Account, text api.TransactionID, params api.ExplainTransactionParams) error {
+	k := callOf(c)
+	id, err := parseTransactionID("transaction_id", text)
+	if err != nil {
+		return err
+	}
+	if err := k.await(name, params.MinPosition); err != nil {
+		return err
+	}
+	x := &explanation{server: h.Server, account: name, events: map[int64]explained{}}
+	if err := x.gather(k.ctx, id); err != nil {
+		return err
+	}
+	d := newDocument()
+	if wantsText(k.Request().Header.Get("Accept")) {
+		x.text(d)
+		k.send(statusOK, textType, d)
+		return nil
+	}
+	if err := x.json(k.ctx, d); err != nil {
+		return err
+	}
+	k.send(statusOK, jsonType, d)
+	return nil
+}
+
+// explanation is all that led to a charge and followed from it.
+type explanation struct {
+	server  *Server
+	account string
+
+	entry       projections.Transaction
+	description string
+	// parts are the events that the charge was split into: one for most.
+	parts  []eventstore.Fact
+	before domain.Amount
+	after  domain.Amount
+	lots   []explainedLot
+	debt   domain.Amount
+
+	objects  []story
+	since    []sequel
+	refunded domain.Amount
+	// events has whatever was looked at, by revision.
+	events map[int64]explained
+}
+
+// explainedLot is what a lot gave, and where the lot came from.
+type explainedLot struct {
+	account.LotUse
+	origin sequel
+}
+
+// sequel is an event of the story in words: a lot's origin, a refund since.
+type sequel struct {
+	fact        eventstore.Fact
+	reference   string
+	amount      domain.Amount
+	description string
+	object      *story
+}
+
+// story is the life of an object.
+type story struct {
+	kind, id, status string
+	// asked is what was said when it began, answered what was when it ended.
+	asked, answered string
+	// payments are those of a purchase, by the provider's ids.
+	payments []account.PurchasePayment
+	steps    []projections.ObjectStep
+}
+
+// explained is an event with what it has to do with the charge.
+type explained struct {
+	fact eventstore.Fact
+	why  string
+}
+
+// gather reads the story. Refusal: unknown-transaction.
+func (x *explanation) gather(ctx context.Context, id domain.TransactionID) error {
+	if err := x.charge(ctx, id); err != nil {
+		return err
+	}
+	if err := x.command(ctx); err != nil {
+		return err
+	}
+	if err := x.cause(ctx); err != nil {
+		return err
+	}
+	for _, part := range x.parts {
+		effect := account.EffectOf(part.Body, part.Revision)
+		x.debt += effect.SpendingDebt
+		for _, use := range slices.Concat(effect.Taken, effect.Hold.Out) {
+			origin, err := x.sequel(ctx, use.Lot, "lot")
+			if err != nil {
+				return err
+			}
+			x.lots = append(x.lots, explainedLot{use, origin})
+		}
+	}
+	return x.follow(ctx, id)
+}
+
+// charge finds the entry and the events behind it.
+func (x *explanation) charge(ctx context.Context, id domain.TransactionID) error {
+	revision, ours := domain.RevisionOf(id)
+	entry, found, err := x.server.opts.Views.Transaction(ctx, x.account, revision)
+	if err != nil {
+		return err
+	}
+	if !ours || !found || entry.ID != id {
+		return domain.Refuse(domain.CodeUnknownTransaction, "the account has no transaction %s", id).
+			With("field", "transaction_id").With("value", id.String())
+	}
+	x.entry, x.before = entry, entry.BalanceAfter-entry.Amount
+	if x.description, err = x.server.openText(ctx, x.account, entry.Description); err != nil {
+		return err
+	}
+	if x.parts, err = x.read(ctx, revision, 1, "charge"); err != nil {
+		return err
+	}
+	if n := account.PartsOf(x.parts[0].Body); n > 1 && isFirst(x.parts[0]) {
+		if x.parts, err = x.read(ctx, revision, n, "charge"); err != nil {
+			return err
+		}
+	}
+	last, _, err := x.server.opts.Views.Transaction(ctx, x.account, x.parts[len(x.parts)-1].Revision)
+	x.after = last.BalanceAfter
+	return err
+}
+
+// isFirst tells whether an event opens its movement: a refund would name it.
+func isFirst(f eventstore.Fact) bool {
+	index, _ := account.PlaceOf(f.Body)
+	return index == 1
+}
+
+// command adds what the same command did beside the charge: deadlines that were
+// due, debts that were paid.
+func (x *explanation) command(ctx context.Context) error {
+	first := x.parts[0]
+	command := first.Meta.Command
+	_, err := x.read(ctx, first.Revision-int64(command.Index), command.Count, "same-command")
+	return err
+}
+
+// cause adds what the charge is of: its reservation, or an object such as its
+// deployment.
+func (x *explanation) cause(ctx context.Context) error {
+	first := x.parts[0]
+	if kind, id, ok := account.ObjectOf(first.Body); ok {
+		s, err := x.story(ctx, kind, id, "object")
+		if err != nil {
+			return err
+		}
+		if s != nil {
+			x.objects = append(x.objects, *s)
+		}
+	}
+	hold := account.EffectOf(first.Body, first.Revision).Hold
+	if hold.Kind != account.HoldReservation {
+		return nil
+	}
+	name := account.ClaimOf(&account.Reserved{Reservation: hold.ID})
+	revision, found, err := x.server.opts.Views.Find(ctx, x.account, name)
+	if err != nil || !found {
+		return err
+	}
+	opened, err := x.read(ctx, revision, 1, "hold")
+	if err != nil {
+		return err
+	}
+	reservation := story{kind: string(account.HoldReservation), id: hold.ID, status: "open"}
+	reservation.steps = append(reservation.steps, stepOf(opened[0], "open"))
+	for _, e := range x.inOrder() { // the charge, and what its command did to the hold beside it
+		change := account.EffectOf(e.fact.Body, e.fact.Revision).Hold
+		if e.fact.Revision == revision || change.Kind != hold.Kind || change.ID != hold.ID {
+			continue
+		}
+		if change.Closes {
+			reservation.status = "closed"
+		}
+		reservation.steps = append(reservation.steps, stepOf(e.fact, reservation.status))
+	}
+	x.objects = append(x.objects, reservation)
+	return nil
+}
+
+func stepOf(f eventstore.Fact, status string) projections.ObjectStep {
+	return projections.ObjectStep{
+		Event: f.Type, Transaction: f.ID, At: f.Meta.RecordedAt, Actor: f.Meta.Actor, Role: f.Meta.Role, Status: status,
+	}
+}
+
+// maxSequels bounds what is told of a charge that very much is about.
+const maxSequels = 1_000
+
+// follow adds refunds, disputes and corrections since.
+func (x *explanation) follow(ctx context.Context, id domain.TransactionID) error {
+	revisions, err := x.server.opts.Views.Related(ctx, x.account, x.parts[0].Revision, maxSequels)
+	if err != nil {
+		return err
+	}
+	for _, revision := range revisions {
+		s, err := x.sequel(ctx, revision, "since")
+		if err != nil {
+			return err
+		}
+		// The index goes by revision: another account's id may have the same.
+		if _, named, _ := account.AboutOf(s.fact.Body); named != uuid.Nil && named != id {
+			delete(x.events, revision)
+			continue
+		}
+		if refund, is := s.fact.Body.(*account.Refunded); is {
+			x.refunded += refund.Amount
+		}
+		x.since = append(x.since, s)
+	}
+	return nil
+}
+
+// sequel tells an event in words.
+func (x *explanation) sequel(ctx context.Context, revision int64, why string) (sequel, error) {
+	facts, err := x.read(ctx, revision, 1, why)
+	if err != nil {
+		return sequel{}, err
+	}
+	s := sequel{fact: facts[0]}
+	entry, _ := account.EntryOf(s.fact.Body)
+	s.reference, s.amount = entry.Reference, entry.Amount
+	if s.amount == 0 {
+		s.amount = account.EffectOf(s.fact.Body, revision).Made.Amount
+	}
+	if s.description, err = x.server.openText(ctx, x.account, entry.Description); err != nil {
+		return s, err
+	}
+	if kind, id, ok := account.ObjectOf(s.fact.Body); ok {
+		if s.reference == "" {
+			s.reference = id
+		}
+		s.object, err = x.story(ctx, kind, id, why)
+	}
+	return s, err
+}
+
+// story tells an object's life, and adds the events of it.
+func (x *explanation) story(ctx context.Context, kind account.ObjectKind, id, why string) (*story, error) {
+	record, found, err := x.server.opts.Views.Object(ctx, x.account, kind, id)
+	if err != nil || !found {
+		return nil, err
+	}
+	s := &story{kind: string(kind), id: id, status: record.Object.Status(), steps: record.Steps}
+	for _, step := range record.Steps {
+		revision, _ := domain.RevisionOf(step.Transaction)
+		if _, err := x.read(ctx, revision, 1, why); err != nil {
+			return nil, err
+		}
+	}
+	if purchase, is := record.Object.(*account.Purchase); is {
+		s.payments = purchase.Payments
+	}
+	asked, answered := textsOf(record.Object)
+	if s.asked, err = x.server.openText(ctx, x.account, asked); err != nil {
+		return nil, err
+	}
+	s.answered, err = x.server.openText(ctx, x.account, answered)
+	return s, err
+}
+
+// textsOf is what people said about an object, at its beginning and its end.
+func textsOf(object account.Object) (asked, answered domain.Sealed) {
+	switch o := object.(type) {
+	case *account.Dispute:
+		return o.Reason, o.Note
+	case *account.Adjustment:
+		return o.Reason, o.Rejection
+	case *account.Withdrawal:
+		return "", o.Reason
+	}
+	return "", ""
+}
+
+// read gives events of the account, and notes why. What was noted before keeps
+// its reason: the nearest to the charge comes first.
+func (x *explanation) read(ctx context.Context, revision int64, count int, why string) ([]eventstore.Fact, error) {
+	facts := make([]eventstore.Fact, 0, count)
+	stream := eventstore.AccountStream(x.account)
+	for r, err := range x.server.opts.Store.ReadStream(ctx, stream, revision, eventstore.Forwards, count) {
+		if err != nil {
+			return nil, err
+		}
+		f, err := x.server.opts.Codec.Open(r)
+		if err != nil {
+			return nil, err
+		}
+		facts = append(facts, f)
+		if _, noted := x.events[f.Revision]; !noted {
+			x.events[f.Revision] = explained{f, why}
+		}
+	}
+	if len(facts) < count {
+		return nil, &eventstore.CorruptError{Stream: stream, Revision: revision, Reason: "the log ends before what the read models have"}
+	}
+	return facts, nil
+}
+
+// inOrder lists the events by revision.
+func (x *explanation) inOrder() []explained {
+	list := make([]explained, 0, len(x.events))
+	for _, e := range x.events {
+		list = append(list, e)
+	}
+	slices.SortFunc(list, func(a, b explained) int { return cmp.Compare(a.fact.Revision, b.fact.Revision) })
+	return list
+}

@@ -1,0 +1,171 @@
+package httpapi
+
+import (
+	"context"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/domain/journal"
+	"iocredits/eventstore"
+)
+
+// json writes an explanation as openapi.yaml has it.
+func (x *explanation) json(ctx context.Context, d *document) error {
+	d.open()
+	d.key("transaction")
+	if err := x.server.appendTransaction(ctx, d, &x.entry); err != nil {
+		return err
+	}
+	d.array("parts")
+	for _, part := range x.parts {
+		d.item(part.ID.String())
+	}
+	d.end()
+	x.asked(d)
+	x.reading(d)
+	d.money("balance_before", x.before)
+	d.money("balance_after", x.after)
+	d.array("lots")
+	for _, lot := range x.lots {
+		d.open()
+		d.number("lot", lot.Lot)
+		d.text("class", string(lot.Class))
+		d.money("amount", lot.Amount)
+		d.time("expires_at", lot.ExpiresAt)
+		d.object("origin")
+		d.sequel(lot.origin)
+		d.text("reference", lot.origin.reference)
+		d.close()
+		d.close()
+	}
+	d.end()
+	d.money("debt", x.debt)
+	d.money("refunded", x.refunded)
+	d.array("objects")
+	for _, s := range x.objects {
+		d.open()
+		d.story(s)
+		d.close()
+	}
+	d.end()
+	d.array("since")
+	for _, s := range x.since {
+		d.open()
+		d.sequel(s)
+		d.close()
+	}
+	d.end()
+	if err := x.log(d); err != nil {
+		return err
+	}
+	d.close()
+	return nil
+}
+
+func (x *explanation) asked(d *document) {
+	meta := x.parts[0].Meta
+	d.object("asked")
+	d.text("actor", meta.Actor)
+	d.text("role", meta.Role)
+	d.text("key", meta.Key)
+	d.text("request_id", meta.RequestID)
+	d.text("idempotency_key", meta.Command.ID)
+	d.time("recorded_at", meta.RecordedAt)
+	d.close()
+}
+
+func (x *explanation) reading(d *document) {
+	reading, metered := x.parts[0].Body.(*account.UsageMetered)
+	if !metered {
+		return
+	}
+	d.object("reading")
+	d.text("meter", reading.Meter)
+	d.text("quantity", reading.Quantity.String())
+	d.text("unit_price", reading.UnitPrice.String())
+	d.money("charged", reading.Accrued.Charged)
+	d.flag("final", reading.Final)
+	d.close()
+}
+
+// sequel writes the members of an event told in words.
+func (d *document) sequel(s sequel) {
+	d.text("transaction_id", s.fact.ID.String())
+	d.text("event", s.fact.Type)
+	d.time("recorded_at", s.fact.Meta.RecordedAt)
+	d.text("actor", s.fact.Meta.Actor)
+	d.money("amount", s.amount)
+	d.text("description", s.description)
+	if s.object != nil {
+		d.object("object")
+		d.story(*s.object)
+		d.close()
+	}
+}
+
+func (d *document) story(s story) {
+	d.text("kind", s.kind)
+	d.text("id", s.id)
+	d.text("status", s.status)
+	d.optional("asked", s.asked)
+	d.optional("answered", s.answered)
+	if len(s.payments) > 0 {
+		d.array("payments")
+		for _, p := range s.payments {
+			d.open()
+			d.text("payment", p.Payment)
+			d.money("amount", p.Amount)
+			d.close()
+		}
+		d.end()
+	}
+	d.steps(s.steps)
+}
+
+// log writes the events with their hashes and postings.
+func (x *explanation) log(d *document) error {
+	d.array("events")
+	for _, e := range x.inOrder() {
+		f := e.fact
+		postings, err := journal.Of(f.Body, f.Revision)
+		if err != nil {
+			return err
+		}
+		d.open()
+		d.number("revision", f.Revision)
+		d.number("position", int64(f.Position))
+		d.text("id", f.ID.String())
+		d.text("type", f.Type)
+		d.time("recorded_at", f.Meta.RecordedAt)
+		d.text("actor", f.Meta.Actor)
+		d.text("role", f.Meta.Role)
+		d.text("hash", hashOf(f).String())
+		d.text("previous_hash", f.Meta.Previous.String())
+		d.text("why", e.why)
+		d.array("postings")
+		for _, p := range postings {
+			d.open()
+			d.text("account", p.Account.String())
+			d.money("debit", max(0, p.Amount))
+			d.money("credit", max(0, -p.Amount))
+			d.close()
+		}
+		d.end()
+		d.raw("data", f.Data)
+		d.close()
+	}
+	d.end()
+	return nil
+}
+
+func hashOf(f eventstore.Fact) eventstore.Hash {
+	return eventstore.ChainHash(f.Stream, f.Revision, f.Event, f.Meta.Previous)
+}
+
+// signed writes an amount with its sign, as a history shows it.
+func signed(a domain.Amount) string {
+	if a > 0 {
+		return "+" + a.String()
+	}
+	return a.String()
+}

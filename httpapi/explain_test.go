@@ -1,0 +1,279 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/require"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore/ledger"
+	"iocredits/httpapi/api"
+)
+
+func asText(c call) call {
+	c.header = http.Header{"Accept": {"text/plain"}}
+	return c
+}
+
+// storied is a capture with everything that can lead to it and follow from it.
+func storied(t *testing.T) (r *rig, charge string) {
+	r = newRig(t, nil)
+	r.fund("demo-1", "50")
+	r.must(post("bd", demo+"/incentives", "i", `{"amount":"4","campaign":"welcome","expires_at":"2026-12-31T00:00:00Z"}`))
+	goodwill := part(r.must(post("support", demo+"/adjustments", "g1", `{"amount":"2","reason":"for the trouble"}`)), "adjustment")["id"].(string)
+	r.must(post("finance", demo+"/adjustments/"+goodwill+"/approve", "g2", ""))
+	r.must(post("service", demo+"/reservations", "h", `{"reservation_id":"job-7","amount":"30","service":"kubernetes","reference":"cluster-5"}`))
+	r.clock.move(time.Hour)
+	capture := post("service", demo+"/reservations/job-7/capture", "k-1", `{"amount":"12","final":true}`)
+	capture.header = http.Header{"X-Request-Id": {"req-9"}}
+	for _, e := range r.must(capture).Body["transactions"].([]any) {
+		if entry := e.(map[string]any); entry["type"] == "deduction" {
+			charge = entry["transaction_id"].(string)
+		}
+	}
+	r.clock.move(time.Hour)
+	r.must(post("service", demo+"/refunds", "f", fmt.Sprintf(`{"transaction_id":%q,"amount":"1.5","reason":"a node was slow"}`, charge)))
+	one := part(r.must(post(customer, demo+"/disputes", "x", fmt.Sprintf(`{"transaction_id":%q,"reason":"it never ran\nTotal: 0"}`, charge))), "dispute")["id"].(string)
+	r.must(post("support", demo+"/disputes/"+one+"/resolve", "y", `{"outcome":"upheld","refund":"2.5","note":"half of it did"}`))
+	r.must(post("support", demo+"/adjustments", "a", fmt.Sprintf(`{"amount":"1","reason":"goodwill","related_transaction":%q}`, charge)))
+	return r, charge
+}
+
+func TestExplain(t *testing.T) {
+	r, charge := storied(t)
+	got := r.must(get("support", demo+"/transactions/"+charge+"/explain"))
+	var x api.Explanation
+	require.NoError(t, json.Unmarshal([]byte(got.Text), &x, json.RejectUnknownMembers(true)), got.Text)
+
+	require.Equal(t, "-12", x.Transaction.Amount)
+	require.Equal(t, [2]string{"56", "44"}, [2]string{x.BalanceBefore, x.BalanceAfter})
+	require.Equal(t, []string{"actor.service", "service", "key.service", "req-9", "k-1"},
+		[]string{x.Asked.Actor, x.Asked.Role, x.Asked.Key, x.Asked.RequestId, x.Asked.IdempotencyKey})
+
+	require.Len(t, x.Objects, 1)
+	require.Equal(t, []any{api.StoryKindReservation, "job-7", "closed"}, []any{x.Objects[0].Kind, x.Objects[0].Id, x.Objects[0].Status})
+
+	require.Len(t, x.Lots, 3)
+	var from []string
+	for _, lot := range x.Lots {
+		from = append(from, fmt.Sprint(lot.Amount, " ", lot.Class, " ", lot.Origin.Event))
+	}
+	require.Equal(t, []string{"4 promotional incentive-granted", "2 promotional adjusted", "6 purchased purchase-settled"}, from)
+	require.Equal(t, "welcome", x.Lots[0].Origin.Reference)
+	approved := x.Lots[1].Origin.Object
+	require.Equal(t, api.StoryKindAdjustment, approved.Kind)
+	require.Equal(t, []string{"actor.support", "actor.finance"}, []string{approved.Steps[0].Actor, approved.Steps[1].Actor}, "who asked, who approved")
+	require.Equal(t, "for the trouble", x.Lots[1].Origin.Description)
+
+	require.Equal(t, "4", x.Refunded)
+	var since []string
+	for _, s := range x.Since {
+		since = append(since, s.Event)
+	}
+	require.Equal(t, []string{"refunded", "dispute-opened", "refunded", "adjustment-requested"}, since)
+	require.Equal(t, "a node was slow", x.Since[0].Description)
+	resolved := x.Since[1].Object
+	require.Equal(t, []string{"upheld", "it never ran\nTotal: 0", "half of it did"}, []string{resolved.Status, *resolved.Asked, *resolved.Answered})
+	require.Equal(t, "requested", x.Since[3].Object.Status)
+
+	r.holdsAgainstLog(x)
+}
+
+// holdsAgainstLog compares an explanation's events with the log's own page.
+func (r *rig) holdsAgainstLog(x api.Explanation) {
+	r.t.Helper()
+	logged := map[string]map[string]any{}
+	for _, e := range r.must(get("auditor", demo+"/events?limit=1000")).Body["items"].([]any) {
+		event := e.(map[string]any)
+		logged[event["id"].(string)] = event
+	}
+	whys := map[string]int{}
+	last := int64(-1)
+	for _, e := range x.Events {
+		require.Equal(r.t, logged[e.Id]["hash"], e.Hash)
+		require.Equal(r.t, logged[e.Id]["previous_hash"], e.PreviousHash)
+		require.EqualValues(r.t, logged[e.Id]["revision"], e.Revision)
+		require.Greater(r.t, e.Revision, last, "each once, in their order")
+		last = e.Revision
+		whys[string(e.Why)]++
+		if e.Why == "charge" {
+			require.NotEmpty(r.t, e.Postings)
+			require.Equal(r.t, []any{"revenue:kubernetes", "12"}, []any{e.Postings[len(e.Postings)-1].Account, e.Postings[len(e.Postings)-1].Credit})
+		}
+	}
+	require.Equal(r.t, map[string]int{"charge": 1, "same-command": 1, "hold": 1, "lot": 4, "since": 5}, whys,
+		"the rest's release; purchase, incentive, the correction and who asked for it; two refunds, the dispute's two, the new correction")
+}
+
+// TestExplainText compares with a golden text in which ids, hashes and request
+// ids, which differ every time, are replaced.
+func TestExplainText(t *testing.T) {
+	r, charge := storied(t)
+	got := r.must(asText(get("auditor", demo+"/transactions/"+charge+"/explain")))
+	require.Equal(t, "text/plain; charset=utf-8", got.Header.Get("Content-Type"))
+	text := regexp.MustCompile(`[0-9a-f]{64}`).ReplaceAllString(got.Text, "HASH")
+	text = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`).ReplaceAllString(text, "ID")
+	const golden = "../testdata/explain/capture.txt"
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		require.NoError(t, os.MkdirAll("../testdata/explain", 0o755))
+		require.NoError(t, os.WriteFile(golden, []byte(text), 0o644))
+	}
+	want, err := os.ReadFile(golden)
+	require.NoError(t, err)
+	require.Equal(t, string(want), text)
+	require.NotContains(t, got.Text, "\nTotal: 0", "a customer's text can't forge a line")
+}
+
+func TestExplainReading(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	r.must(post("service", demo+"/meters/m-1/readings", "a", `{"service":"inference","quantity":"1374","unit_price":"0.00000013"}`))
+	reading := part(r.must(post("service", demo+"/meters/m-1/readings", "b", `{"service":"inference","quantity":"800000","unit_price":"0.000002"}`)), "deduction")
+	path := demo + "/transactions/" + reading["id"].(string) + "/explain"
+	x := r.must(get(customer, path)).Body
+	require.Equal(t, map[string]any{"meter": "m-1", "quantity": "800000", "unit_price": "0.000002", "charged": "1.600179", "final": false}, x["reading"])
+	require.Equal(t, "0.600179", x["debt"], "the part that no lot covered")
+	text := r.must(asText(get("service", path))).Text
+	require.Contains(t, text, "800000 x 0.000002 = 1.6 charged; the meter has charged 1.600179 up to here")
+	require.Contains(t, text, "0.600179 below zero")
+	require.Contains(t, text, "Since then: no refund, dispute or correction")
+
+	r.refused(404, "unknown-transaction", get("support", "/v1/accounts/demo-2/transactions/"+reading["id"].(string)+"/explain"))
+	r.refused(404, "unknown-transaction", get("support", demo+"/transactions/nonsense/explain"))
+}
+
+func TestStatement(t *testing.T) {
+	r, _ := storied(t)
+	r.clock.move(31 * 24 * time.Hour)
+	r.must(post("service", demo+"/deductions", "april", `{"amount":"3","service":"vm"}`))
+	march := r.must(get(customer, demo+"/statement?month=2026-03"))
+	var s api.Statement
+	require.NoError(t, json.Unmarshal([]byte(march.Text), &s, json.RejectUnknownMembers(true)), march.Text)
+	require.Equal(t, []string{"0", "48"}, []string{s.OpeningBalance, s.ClosingBalance})
+	var totals []string
+	for _, total := range s.Totals {
+		totals = append(totals, fmt.Sprint(total.Count, " ", total.Type, " ", total.Amount))
+	}
+	require.Equal(t, []string{"1 adjustment 2", "1 deduction -12", "1 incentive 4", "1 purchase 50", "2 refund 4", "1 release 0", "1 reservation 0"}, totals)
+	require.Len(t, s.Entries, 8)
+	require.Equal(t, "48", s.Entries[7].BalanceAfter)
+
+	text := r.must(asText(get("auditor", demo+"/statement?month=2026-04"))).Text
+	require.Regexp(t, `Opening balance +48\n +deduction +1 +-3\nClosing balance +45\n`, text)
+	for _, month := range []string{"2026-13", "2026-1", "March", "0001-01"} {
+		c := get(customer, demo+"/statement?month="+month)
+		c.wrong = true
+		require.Equal(t, "month", r.refused(422, "field-invalid", c).Body["field"])
+	}
+	c := get(customer, demo+"/statement")
+	c.wrong = true
+	r.refused(422, "field-invalid", c)
+	require.Equal(t, []any{}, r.must(get(customer, demo+"/statement?month=2020-01")).Body["entries"])
+}
+
+// TestLongStatement is sent while it is read, and is one JSON text all the same.
+func TestLongStatement(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1000")
+	var lines strings.Builder
+	for i := range 900 {
+		fmt.Fprintf(&lines, `{"account":"demo-1","key":"k-%d","amount":"0.5","service":"inference"}`+"\n", i)
+	}
+	r.must(call{as: "service", method: "POST", path: "/v1/deductions/batch", header: http.Header{"Content-Type": {"application/x-ndjson"}}, body: lines.String()})
+	got := r.must(get(customer, demo+"/statement?month=2026-03"))
+	require.Len(t, got.Body["entries"], 901)
+	require.Equal(t, "550", got.Body["closing_balance"])
+	text := r.must(asText(get(customer, demo+"/statement?month=2026-03"))).Text
+	require.Equal(t, 901, strings.Count(text, "\n2026-"))
+}
+
+// TestExplainDeployment: the charge of a deployment, paid from a purchase that
+// came in two payments at the provider.
+func TestExplainDeployment(t *testing.T) {
+	r := newRig(t, nil)
+	_, err := r.ledger.Execute(t.Context(), ledger.Request{
+		Account: "demo-1", Do: account.StartPurchase{Purchase: "buy-1", Amount: 50 * domain.Credit}, Actor: "actor.customer.demo-1", Role: "customer",
+	})
+	require.NoError(t, err)
+	r.must(tell("demo-1", "buy-1", "pay-1", "succeeded", "20"))
+	r.must(tell("demo-1", "buy-1", "pay-2", "succeeded", "30"))
+	started := r.must(post("service", demo+"/deployments", "d", deploymentBody("dep-1", "vm", "2.5", 4))).Body
+	charge := started["transactions"].([]any)[0].(map[string]any)["transaction_id"].(string)
+	r.clock.move(2 * time.Hour)
+	r.must(post("service", demo+"/deployments/dep-1/stop", "s", ""))
+
+	got := r.must(get("support", demo+"/transactions/"+charge+"/explain"))
+	var x api.Explanation
+	require.NoError(t, json.Unmarshal([]byte(got.Text), &x, json.RejectUnknownMembers(true)), got.Text)
+	require.Equal(t, []any{api.StoryKindDeployment, "dep-1", "stopped"}, []any{x.Objects[0].Kind, x.Objects[0].Id, x.Objects[0].Status})
+	require.Len(t, x.Lots, 1)
+	bought := x.Lots[0].Origin
+	require.Equal(t, []string{"purchase-settled", "buy-1"}, []string{bought.Event, bought.Reference})
+	var payments []string
+	for _, p := range *bought.Object.Payments {
+		payments = append(payments, p.Payment+" "+p.Amount)
+	}
+	require.Equal(t, []string{"pay-1 20", "pay-2 30"}, payments, "which payments at the provider")
+	require.Equal(t, "5", x.Refunded)
+	require.Equal(t, "refunded", x.Since[0].Event)
+	text := r.must(asText(get("support", demo+"/transactions/"+charge+"/explain"))).Text
+	require.Contains(t, text, `payment "pay-2" at the provider, of 30`)
+	require.Contains(t, text, "Of deployment dep-1 (stopped)")
+}
+
+// TestExplainAnything: not only charges; every entry of a history has its story.
+func TestExplainAnything(t *testing.T) {
+	r, _ := storied(t)
+	one := r.withdraw("w", "10")
+	r.must(post("finance", one+"/approve", "w-a", ""))
+	r.must(post("finance", one+"/paid", "w-p", `{"tx_url":"https://dashboard.stripe.com/tr_1"}`))
+	r.reverse("demo-1")
+	explained := map[string]string{}
+	for _, e := range r.must(get("auditor", demo+"/transactions")).Body["items"].([]any) {
+		entry := e.(map[string]any)
+		path := demo + "/transactions/" + entry["transaction_id"].(string) + "/explain"
+		x := r.must(get("auditor", path)).Body
+		require.Equal(t, entry, x["transaction"])
+		require.Equal(t, entry["balance_after"], x["balance_after"])
+		explained[entry["type"].(string)] = r.must(asText(get("auditor", path))).Text
+	}
+	for _, kind := range []string{"purchase", "incentive", "adjustment", "reservation", "deduction", "release", "refund", "withdrawal", "chargeback"} {
+		require.Contains(t, explained, kind)
+	}
+	require.Contains(t, explained["withdrawal"], "Of withdrawal ")
+	require.Contains(t, explained["withdrawal"], "withdrawal-paid by actor.finance (finance): paid")
+}
+
+// TestExplainInParts: a charge from more lots than one event names is one story.
+func TestExplainInParts(t *testing.T) {
+	r := newRig(t, nil)
+	grants := make([]ledger.Request, 501)
+	for i := range grants {
+		grants[i] = ledger.Request{Account: "demo-1", Do: account.GrantIncentive{Amount: domain.Credit}, Actor: "bd", Role: "bd"}
+	}
+	for _, out := range r.ledger.ExecuteBatch(t.Context(), grants) {
+		require.NoError(t, out.Err)
+	}
+	entries := r.must(post("service", demo+"/deductions", "d", `{"amount":"501","service":"vm"}`)).Body["transactions"].([]any)
+	require.Len(t, entries, 2)
+	var ids []any
+	for _, e := range entries {
+		ids = append(ids, e.(map[string]any)["transaction_id"])
+	}
+	whole := r.must(get("support", demo+"/transactions/"+ids[0].(string)+"/explain")).Body
+	require.Equal(t, ids, whole["parts"])
+	require.Equal(t, []any{"501", "0"}, []any{whole["balance_before"], whole["balance_after"]})
+	require.Len(t, whole["lots"], 501)
+	rest := r.must(get("support", demo+"/transactions/"+ids[1].(string)+"/explain")).Body
+	require.Equal(t, ids[1:], rest["parts"])
+	require.Len(t, rest["lots"], 1)
+	require.Contains(t, r.must(asText(get("support", demo+"/transactions/"+ids[0].(string)+"/explain"))).Text, "in 2 parts")
+}

@@ -1,0 +1,159 @@
+package httpapi
+
+import (
+	"fmt"
+	"strings"
+
+	"iocredits/domain/account"
+	"iocredits/domain/journal"
+)
+
+var textType = []string{"text/plain; charset=utf-8"}
+
+// wantsText tells whether plain text is asked for before JSON.
+func wantsText(accept string) bool {
+	for part := range strings.SplitSeq(accept, ",") {
+		kind, _, _ := strings.Cut(part, ";")
+		switch strings.ToLower(strings.TrimSpace(kind)) {
+		case "text/plain":
+			return true
+		case "application/json", "*/*":
+			return false
+		}
+	}
+	return false
+}
+
+// printf writes a line of a text. Texts of other people are quoted where they
+// are written, so that none can forge a line.
+func (d *document) printf(format string, args ...any) {
+	d.b = fmt.Appendf(d.b, format+"\n", args...)
+}
+
+// text writes an explanation for a person.
+func (x *explanation) text(d *document) {
+	e := &x.entry
+	d.printf("Transaction %s of account %s", e.ID, x.account)
+	d.printf("  %s of %s credits for %s%s", e.Type, signed(e.Amount), e.Service, quoted(e.Reference, x.description))
+	d.printf("  recorded %s, effective %s", timeText(e.RecordedAt), timeText(e.EffectiveAt))
+	d.printf("  balance before %s, after %s", x.before, x.after)
+	if len(x.parts) > 1 {
+		d.printf("  in %d parts, because it is from very many lots", len(x.parts))
+	}
+	meta := x.parts[0].Meta
+	d.printf("\nAsked by\n  %s (%s)%s%s%s", meta.Actor, meta.Role,
+		named("key", meta.Key), named("request", meta.RequestID), named("Idempotency-Key", meta.Command.ID))
+	if r, metered := x.parts[0].Body.(*account.UsageMetered); metered {
+		d.printf("\nReading of meter %s\n  %s x %s = %s charged; the meter has charged %s up to here",
+			r.Meter, r.Quantity, r.UnitPrice, r.Amount, r.Accrued.Charged)
+	}
+	for _, s := range x.objects {
+		d.printf("\nOf %s %s (%s)", s.kind, s.id, s.status)
+		d.printLife(s)
+	}
+	x.textOfLots(d)
+	x.textSince(d)
+	x.textOfLog(d)
+}
+
+// quoted gives a reference and a text in quotes, where there are any.
+func quoted(reference, text string) string {
+	var b strings.Builder
+	if reference != "" {
+		fmt.Fprintf(&b, ", reference %q", reference)
+	}
+	if text != "" {
+		fmt.Fprintf(&b, ": %q", text)
+	}
+	return b.String()
+}
+
+func named(name, value string) string {
+	if value == "" {
+		return ""
+	}
+	return fmt.Sprintf(", %s %q", name, value)
+}
+
+// printLife tells what was said about an object, what paid for it, and who did
+// what when.
+func (d *document) printLife(s story) {
+	if s.asked != "" {
+		d.printf("    asked: %q", s.asked)
+	}
+	if s.answered != "" {
+		d.printf("    answered: %q", s.answered)
+	}
+	for _, p := range s.payments {
+		d.printf("    payment %q at the provider, of %s", p.Payment, p.Amount)
+	}
+	for _, step := range s.steps {
+		d.printf("    %s  %s by %s (%s): %s", timeText(step.At), step.Event, step.Actor, step.Role, step.Status)
+	}
+}
+
+func (x *explanation) textOfLots(d *document) {
+	if len(x.lots) == 0 && x.debt == 0 {
+		return
+	}
+	d.printf("\nPaid from")
+	for _, lot := range x.lots {
+		o := lot.origin
+		expires := "never expires"
+		if !lot.ExpiresAt.IsZero() {
+			expires = "expires " + timeText(lot.ExpiresAt)
+		}
+		d.printf("  %s %s of lot %d, which %s", lot.Amount, lot.Class, lot.Lot, expires)
+		d.printf("    %s of %s credits on %s by %s%s", o.fact.Type, o.amount, timeText(o.fact.Meta.RecordedAt), o.fact.Meta.Actor, quoted(o.reference, o.description))
+		if o.object != nil {
+			d.printLife(*o.object)
+		}
+	}
+	if x.debt > 0 {
+		d.printf("  %s below zero: no credits were left for it", x.debt)
+	}
+}
+
+func (x *explanation) textSince(d *document) {
+	if len(x.since) == 0 {
+		d.printf("\nSince then: no refund, dispute or correction")
+		return
+	}
+	d.printf("\nSince then")
+	for _, s := range x.since {
+		amount := ""
+		if s.amount != 0 {
+			amount = " of " + signed(s.amount)
+		}
+		d.printf("  %s  %s%s by %s%s", timeText(s.fact.Meta.RecordedAt), s.fact.Type, amount, s.fact.Meta.Actor, quoted("", s.description))
+		if s.object != nil {
+			d.printf("    %s %s is %s", s.object.kind, s.object.id, s.object.status)
+			d.printLife(*s.object)
+		}
+	}
+	if x.refunded > 0 {
+		d.printf("  %s have come back in all", x.refunded)
+	}
+}
+
+// textOfLog has what an auditor compares with the log and the books.
+func (x *explanation) textOfLog(d *document) {
+	d.printf("\nEvents")
+	for _, e := range x.inOrder() {
+		f := e.fact
+		d.printf("  revision %d, position %d: %s (%s)", f.Revision, f.Position, f.Type, e.why)
+		d.printf("    id   %s\n    hash %s", f.ID, hashOf(f))
+		postings, err := journal.Of(f.Body, f.Revision)
+		if err != nil {
+			d.printf("    no postings: %v", err)
+			continue
+		}
+		for _, p := range postings {
+			side := "debit"
+			if p.Amount < 0 {
+				side = "credit"
+			}
+			d.printf("    %-34s %-6s %s", p.Account, side, max(p.Amount, -p.Amount))
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package httpapi
+
+import (
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"iocredits/eventstore/notices"
+	"iocredits/httpapi/api"
+	"iocredits/projections"
+)
+
+// ListNotifications is GET …/notifications. Its cursor is the id of the last
+// notification of the page before.
+func (h handlers) ListNotifications(c echo.Context, name api.Account, params api.ListNotificationsParams) error {
+	k := callOf(c)
+	limit, err := limitOf(params.Limit)
+	if err != nil {
+		return err
+	}
+	if err := k.await(name, params.MinPosition); err != nil {
+		return err
+	}
+	page, err := h.opts.Views.Notices(k.ctx, name, valueOf(params.Cursor), limit)
+	if err != nil {
+		return err
+	}
+	d := newDocument()
+	d.open()
+	d.array("items")
+	for i := range page.Items {
+		appendNotice(d, &page.Items[i])
+	}
+	d.end()
+	d.nullable("next_cursor", page.Next)
+	d.number("lag", h.lag())
+	d.close()
+	k.send(statusOK, jsonType, d)
+	return nil
+}
+
+// SeeNotification is POST …/notifications/{id}/seen.
+func (h handlers) SeeNotification(c echo.Context, name api.Account, id string) error {
+	k := callOf(c)
+	var request api.EmptyRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	if err := k.await(name, nil); err != nil {
+		return err
+	}
+	notice, err := h.opts.Views.Notice(k.ctx, name, id)
+	if err != nil {
+		return err
+	}
+	if notice.SeenAt.IsZero() {
+		by := notices.By{Actor: k.key.Actor, Role: string(k.key.Role), Key: k.key.ID, RequestID: k.requestID}
+		position, err := h.opts.Notices.MarkSeen(k.ctx, name, id, by)
+		if err != nil {
+			return err
+		}
+		if err := h.waitFor(k.ctx, position); err != nil {
+			return err
+		}
+		if notice, err = h.opts.Views.Notice(k.ctx, name, id); err != nil {
+			return err
+		}
+	}
+	d := newDocument()
+	d.open()
+	d.key("notification")
+	appendNotice(d, &notice)
+	d.close()
+	k.send(statusOK, jsonType, d)
+	return nil
+}
+
+// Bounds of a stream of notifications.
+const (
+	// streamPage is how many are sent at once.
+	streamPage = 100
+	// streamBeat keeps a quiet stream open through proxies.
+	streamBeat = 15 * time.Second
+)
+
+var streamType = []string{"text/event-stream"}
+
+// StreamNotifications is GET …/notifications/stream: server-sent events until the
+// client or the engine has enough.
+func (h handlers) StreamNotifications(c echo.Context, name api.Account, params api.StreamNotificationsParams) error {
+	k := callOf(c)
+	news, stop := h.opts.Views.WatchNotices(name) // before the first look, so that nothing falls between
+	defer stop()
+	last, err := h.streamStart(k, name, valueOf(params.LastEventID))
+	if err != nil {
+		return err
+	}
+	header := k.Response().Header()
+	header["Content-Type"], header["Cache-Control"] = streamType, noCache
+	k.Response().WriteHeader(statusOK)
+	beat := time.NewTicker(streamBeat)
+	defer beat.Stop()
+	d := newDocument()
+	defer d.free()
+	for {
+		items, err := h.opts.Views.NoticesAfter(k.ctx, name, last, streamPage)
+		if err != nil {
+			return err
+		}
+		d.b = append(d.b[:0], ": \n\n"...) // a comment, so that the client sees that somebody is there
+		for i := range items {
+			d.b = append(d.b, "id: "+items[i].ID+"\nevent: notification\ndata:"...) // no space: a document follows a colon
+			appendNotice(d, &items[i])
+			d.b = append(d.b, "\n\n"...)
+			last = items[i].ID
+		}
+		k.writeSoon()
+		if _, err := k.Response().Write(d.b); err != nil {
+			return nil //nolint:nilerr // the client has gone
+		}
+		k.Response().Flush()
+		if len(items) == streamPage {
+			continue
+		}
+		select {
+		case <-news:
+		case <-beat.C:
+		case <-k.ctx.Done():
+			return nil
+		case <-h.ending:
+			return nil
+		}
+	}
+}
+
+// streamStart is the id behind which a stream begins: the one that the client
+// has, or the newest.
+func (s *Server) streamStart(k *call, name, given string) (string, error) {
+	if err := k.await(name, nil); err != nil {
+		return "", err
+	}
+	if given != "" {
+		_, err := s.opts.Views.Notice(k.ctx, name, given)
+		return given, err
+	}
+	newest, err := s.opts.Views.Notices(k.ctx, name, "", 1)
+	if err != nil || len(newest.Items) == 0 {
+		return "", err
+	}
+	return newest.Items[0].ID, nil
+}
+
+// endStreams lets streams end, which would hold up a graceful stop for ever.
+func (s *Server) endStreams() { s.endOnce.Do(func() { close(s.ending) }) }
+
+func appendNotice(d *document, n *projections.Notice) {
+	d.open()
+	d.text("id", n.ID)
+	d.text("topic", string(n.Topic))
+	d.text("priority", string(n.Priority))
+	d.text("message", n.Message)
+	d.text("transaction_id", n.Transaction.String())
+	d.time("created_at", n.CreatedAt)
+	if n.SeenAt.IsZero() {
+		d.null("seen_at")
+	} else {
+		d.time("seen_at", n.SeenAt)
+	}
+	d.close()
+}

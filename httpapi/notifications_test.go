@@ -1,0 +1,107 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const notifications = "/v1/accounts/demo-1/notifications"
+
+func (r *rig) notices(query string) []any {
+	r.t.Helper()
+	return r.must(call{as: "customer:demo-1", method: "GET", path: notifications + query}).Body["items"].([]any)
+}
+
+// stream reads server-sent events as a client does, until the test ends.
+func (r *rig) stream(lastEventID string) (next func() map[string]any) {
+	r.t.Helper()
+	request := r.request(call{as: "customer:demo-1", method: "GET", path: notifications + "/stream"})
+	if lastEventID != "" {
+		request.Header.Set("Last-Event-ID", lastEventID)
+	}
+	ctx, cancel := context.WithCancel(r.t.Context())
+	response, err := r.http.Client().Do(request.WithContext(ctx))
+	require.NoError(r.t, err)
+	require.Equal(r.t, http.StatusOK, response.StatusCode)
+	require.Equal(r.t, "text/event-stream", response.Header.Get("Content-Type"))
+	r.t.Cleanup(func() { cancel(); _ = response.Body.Close() })
+	lines := bufio.NewScanner(response.Body)
+	require.True(r.t, lines.Scan(), "the stream begins at once")
+	return func() map[string]any {
+		r.t.Helper()
+		id := ""
+		for lines.Scan() {
+			if text, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
+				id = text
+			}
+			if data, ok := strings.CutPrefix(lines.Text(), "data:"); ok {
+				var n map[string]any
+				require.NoError(r.t, json.Unmarshal([]byte(data), &n))
+				require.Equal(r.t, id, n["id"])
+				return n
+			}
+		}
+		r.t.Fatalf("the stream ended: %v", lines.Err())
+		return nil
+	}
+}
+
+func TestNotifications(t *testing.T) {
+	r := newRig(t, nil)
+	require.Empty(t, r.notices(""))
+	r.fund("demo-1", "20")
+	r.must(call{as: "finance", method: "PUT", path: "/v1/accounts/demo-1/policy", body: `{"low_balance_at":"10"}`})
+	for _, key := range []string{"d1", "d2", "d3"} {
+		r.must(post("service", "/v1/accounts/demo-1/deductions", key, `{"amount":"6","service":"vm","reference":"vm-1"}`))
+	}
+	items := r.notices("")
+	require.Len(t, items, 2, "crossing the line is told once")
+	low, arrived := items[0].(map[string]any), items[1].(map[string]any)
+	require.Equal(t, "low-balance", low["topic"])
+	require.Equal(t, "Your balance is 8 credits, below the 10 credits at which you want to be told.", low["message"])
+	require.Equal(t, "credits-arrived", arrived["topic"])
+	require.Nil(t, arrived["seen_at"])
+
+	first := r.must(call{as: "customer:demo-1", method: "GET", path: notifications + "?limit=1"}).Body
+	second := r.must(call{as: "customer:demo-1", method: "GET", path: notifications + "?limit=1&cursor=" + first["next_cursor"].(string)}).Body
+	require.Equal(t, []any{low, arrived}, append(first["items"].([]any), second["items"].([]any)...))
+	require.Nil(t, second["next_cursor"])
+
+	seen := notifications + "/" + arrived["id"].(string) + "/seen"
+	mark := r.must(call{as: "customer:demo-1", method: "POST", path: seen}).Body
+	at := object(mark, "notification")["seen_at"]
+	require.NotNil(t, at)
+	require.Equal(t, mark, r.must(call{as: "customer:demo-1", method: "POST", path: seen, body: "{}"}).Body, "the first time counts")
+	require.NoError(t, r.views.Rebuild(t.Context(), nil))
+	require.Equal(t, at, r.notices("")[1].(map[string]any)["seen_at"], "a rebuild keeps what was seen")
+
+	r.refused(404, "unknown-notification", call{as: "customer:demo-1", method: "POST", path: notifications + "/a99.0/seen"})
+	r.refused(404, "unknown-notification", call{as: "customer:demo-1", method: "GET", path: notifications + "?cursor=n1.0"})
+	r.refused(403, "account-not-allowed", call{as: "customer:demo-2", method: "GET", path: notifications})
+}
+
+func TestNotificationStream(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	next := r.stream("")
+	r.fund("demo-1", "2")
+	require.Equal(t, "2 credits arrived from your purchase.", next()["message"], "it begins with what comes")
+	r.fund("demo-2", "7")
+	r.fund("demo-1", "3")
+	require.Equal(t, "3 credits arrived from your purchase.", next()["message"], "others' notices are theirs")
+
+	all := r.notices("")
+	oldest := all[len(all)-1].(map[string]any)["id"].(string)
+	resumed := r.stream(oldest)
+	require.Equal(t, "2 credits arrived from your purchase.", resumed()["message"])
+	require.Equal(t, "3 credits arrived from your purchase.", resumed()["message"])
+	r.refused(404, "unknown-notification", call{
+		as: "customer:demo-1", method: "GET", path: notifications + "/stream", header: http.Header{"Last-Event-Id": {"a99.0"}},
+	})
+}

@@ -1,0 +1,258 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+	"iocredits/eventstore/ledger"
+	"iocredits/httpapi/api"
+	"iocredits/projections"
+)
+
+// Bounds of a webhook: the provider wants its answer within 5 s.
+const (
+	maxWebhookBytes = 64 << 10
+	webhookPatience = 4 * time.Second
+)
+
+// The provider acts under its own name.
+const providerActor = "spherepay"
+
+// TakeWebhook is POST /webhooks/spherepay. It answers once what the event says is
+// durable; the provider repeats what isn't answered, and repeating is harmless.
+func (h handlers) TakeWebhook(c echo.Context, params api.TakeWebhookParams) error {
+	k := callOf(c)
+	if h.opts.ReadWebhook == nil {
+		return domain.Refuse(domain.CodeUnavailable, "no payment provider is set up")
+	}
+	var body bytes.Buffer
+	if err := k.readBody(&body, maxWebhookBytes); err != nil {
+		return err
+	}
+	payment, err := h.opts.ReadWebhook(valueOf(params.Signature), body.Bytes())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(k.ctx, webhookPatience)
+	defer cancel()
+	taken, err := h.recordPayment(ctx, k.requestID, payment)
+	if err != nil {
+		return err
+	}
+	d := newDocument()
+	d.open()
+	d.flag("taken", taken)
+	d.close()
+	k.send(statusOK, jsonType, d)
+	return nil
+}
+
+// recordPayment records what the provider says of a payment, in the account that
+// it names. False: it says nothing that is recorded.
+func (s *Server) recordPayment(ctx context.Context, requestID string, p account.ProviderPayment) (bool, error) {
+	p.Payment, p.Link = shortID(p.Payment), shortID(p.Link)
+	if domain.CheckID("purchase", p.Purchase) != nil {
+		p.Purchase = ""
+	}
+	name, err := s.accountOf(ctx, p)
+	if err != nil {
+		return false, err
+	}
+	actions := p.Actions()
+	for _, do := range actions {
+		if _, err := s.opts.Ledger.Execute(ctx, ledger.Request{
+			Account: name, Do: do, Actor: providerActor, Role: "provider", RequestID: requestID,
+		}); err != nil {
+			return false, err
+		}
+	}
+	return len(actions) > 0, nil
+}
+
+// accountOf is the account that a payment names, if it is one that we know.
+func (s *Server) accountOf(ctx context.Context, p account.ProviderPayment) (string, error) {
+	if domain.CheckAccount("account", p.Account) != nil {
+		return account.UnmatchedAccount, nil
+	}
+	view, err := s.opts.Ledger.Read(ctx, p.Account)
+	if err != nil {
+		return "", err
+	}
+	if view.Revision == eventstore.NoStream {
+		return account.UnmatchedAccount, nil
+	}
+	return p.Account, nil
+}
+
+// shortID takes the provider's id as it is, or a digest of one that has a form
+// which our ids can't have.
+func shortID(id string) string {
+	if id == "" || domain.CheckID("id", id) == nil && len(id) <= 100 {
+		return id
+	}
+	digest := sha256.Sum256([]byte(id))
+	return "sha256:" + hex.EncodeToString(digest[:16])
+}
+
+// ListUnmatchedPayments is GET /payments/unmatched: what waits for finance.
+func (h handlers) ListUnmatchedPayments(c echo.Context, params api.ListUnmatchedPaymentsParams) error {
+	return callOf(c).sendQueue(paymentForm, queueQuery{
+		kind:     account.ObjectPayment,
+		statuses: []string{string(account.PaymentIsUnmatched), string(account.PaymentIsAssigned)},
+		limit:    params.Limit, cursor: params.Cursor, minPosition: params.MinPosition,
+	})
+}
+
+// ResolvePayment is POST /payments/unmatched/{id}/resolve. To another account it
+// takes three appends, of which the first is the decision: see unmatched.go in
+// the domain. Whoever repeats the request finishes what was begun.
+func (h handlers) ResolvePayment(c echo.Context, id api.PaymentID, _ api.ResolvePaymentParams) error {
+	k := callOf(c)
+	from, payment, err := splitPaymentID(id)
+	if err != nil {
+		return err
+	}
+	var request api.ResolveRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	to, returned := valueOf(request.Account), valueOf(request.Returned)
+	if (to == "") != returned {
+		return domain.Refuse(domain.CodeFieldInvalid, "say either which account gets it, or that it was returned").With("field", "account")
+	}
+	if !returned {
+		if err := domain.CheckAccount("account", to); err != nil {
+			return err
+		}
+	}
+	k.account = from
+	note, err := k.seal("note", from, request.Note)
+	if err != nil {
+		return err
+	}
+	elsewhere := to
+	if to == from {
+		elsewhere = ""
+	}
+	result, err := k.execute(order{
+		do:   account.ResolvePayment{Payment: payment, Account: elsewhere, Returned: returned, Note: note},
+		body: request,
+	})
+	if err != nil {
+		return err
+	}
+	if elsewhere != "" {
+		closed, err := k.creditElsewhere(payment, elsewhere, request.Note, result)
+		if err != nil {
+			return err
+		}
+		result.Position = max(result.Position, closed.Position)
+	}
+	record, err := k.objectAfter(account.ObjectPayment, payment, result.Position)
+	if err != nil {
+		return err
+	}
+	return k.answer(statusOK, result, func(d *document) error {
+		d.object("payment")
+		if err := paymentForm(k, d, record); err != nil {
+			return err
+		}
+		d.close()
+		return nil
+	})
+}
+
+// creditElsewhere does what was decided. Both commands may be repeated.
+func (k *call) creditElsewhere(payment, to string, note *string, decided ledger.Result) (ledger.Result, error) {
+	assigned, _ := firstOf[*account.PaymentAssigned](decided.Facts)
+	if assigned == nil {
+		return ledger.Result{}, domain.Refuse(domain.CodeInternal, "payment %q was decided without an event", payment)
+	}
+	sealed, err := k.seal("note", to, note)
+	if err != nil {
+		return ledger.Result{}, err
+	}
+	ledgers := k.server.opts.Ledger
+	credit := account.CreditPayment{Payment: payment, From: k.account, Amount: assigned.Amount, Note: sealed}
+	if _, err := ledgers.Execute(k.ctx, k.request(to, "", order{do: credit})); err != nil {
+		return ledger.Result{}, err
+	}
+	return ledgers.Execute(k.ctx, k.request(k.account, "", order{do: account.ClosePayment{Payment: payment}}))
+}
+
+// splitPaymentID takes apart the id that the queue shows: payments are unique in
+// the account in whose log they stand.
+func splitPaymentID(id string) (name, payment string, err error) {
+	name, payment, found := strings.Cut(id, paymentMark)
+	if !found {
+		return "", "", domain.Refuse(domain.CodeUnknownPayment, "there is no unmatched payment %q", clip(id)).
+			With("field", "payment_id").With("value", clip(id))
+	}
+	if err := domain.CheckID("payment_id", name); err != nil {
+		return "", "", err
+	}
+	return name, payment, domain.CheckID("payment_id", payment)
+}
+
+// paymentMark can be in no id, and needs no escape in a URL.
+const paymentMark = "~"
+
+// paymentForm writes the members of a payment that fits nowhere.
+func paymentForm(k *call, d *document, r *projections.ObjectRecord) error {
+	p, ok := r.Object.(*account.Payment)
+	if !ok {
+		return wrongObject(r)
+	}
+	d.text("id", r.Account+paymentMark+r.ID)
+	d.text("account", r.Account)
+	d.text("payment", r.ID)
+	d.text("status", p.Status())
+	d.text("kind", string(p.Kind))
+	d.optional("purchase", p.Purchase)
+	d.money("amount", p.Amount)
+	d.text("why", string(p.Why))
+	d.moment("since", p.Since)
+	if p.Open() {
+		d.number("age_seconds", int64(k.server.opts.Clock().Sub(p.Since)/time.Second))
+	}
+	d.optional("credited_account", p.Account)
+	if err := k.sealedText(d, "note", r.Account, p.Note); err != nil {
+		return err
+	}
+	d.steps(r.Steps)
+	return nil
+}
+
+// PlayPayment is POST /dev/payments/{purchase_id}.
+func (h handlers) PlayPayment(c echo.Context, id api.PurchaseID) error {
+	k := callOf(c)
+	var request api.PlayRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	if err := domain.CheckID("purchase_id", id); err != nil {
+		return err
+	}
+	if h.opts.Dev.Play == nil {
+		return domain.Refuse(domain.CodeUnavailable, "there is no payment sandbox")
+	}
+	if err := h.opts.Dev.Play(k.ctx, id, string(request.Action)); err != nil {
+		return err
+	}
+	d := newDocument()
+	d.open()
+	d.text("purchase_id", id)
+	d.text("action", string(request.Action))
+	d.close()
+	k.send(statusOK, jsonType, d)
+	return nil
+}

@@ -1,0 +1,117 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+	"iocredits/httpapi/api"
+	"iocredits/projections"
+)
+
+// StartPurchase is POST …/purchases. The payment link is made by the reactor; the
+// answer waits for it, but not for long.
+func (h handlers) StartPurchase(c echo.Context, _ api.Account, _ api.StartPurchaseParams) error {
+	k := callOf(c)
+	var request api.PurchaseRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	amount, err := moneyOf("amount", &request.Amount)
+	if err != nil {
+		return err
+	}
+	id, err := newID()
+	if err != nil {
+		return err
+	}
+	result, err := k.execute(order{do: account.StartPurchase{Purchase: id, Amount: amount}, body: request})
+	if err != nil {
+		return err
+	}
+	record, err := k.purchaseWithLink(objectIn(account.ObjectPurchase, result.Facts), result.Position)
+	if err != nil {
+		return err
+	}
+	return k.answer(statusCreated, result, func(d *document) error {
+		d.object("purchase")
+		if err := purchaseForm(k, d, record); err != nil {
+			return err
+		}
+		d.close()
+		return nil
+	})
+}
+
+// purchaseWithLink waits until a purchase has its link, or needs none any more,
+// or patience ends.
+func (k *call) purchaseWithLink(id string, position eventstore.Position) (*projections.ObjectRecord, error) {
+	record, err := k.objectAfter(account.ObjectPurchase, id, position)
+	if err != nil || k.server.opts.Views.Through() < position {
+		return record, err
+	}
+	patience, cancel := context.WithTimeout(k.ctx, k.server.opts.LinkPatience)
+	defer cancel()
+	for {
+		through := k.server.opts.Views.Through()
+		if record, err = k.mustObject(account.ObjectPurchase, id); err != nil {
+			return nil, err
+		}
+		p, ok := record.Object.(*account.Purchase)
+		if !ok || p.URL() != "" || p.State != account.PurchaseIsAwaiting {
+			return record, nil
+		}
+		if k.server.opts.Views.WaitThrough(patience, through+1) != nil {
+			return record, nil
+		}
+	}
+}
+
+// GetPurchase is GET …/purchases/{id}.
+func (h handlers) GetPurchase(c echo.Context, _ api.Account, id api.PurchaseID, params api.GetPurchaseParams) error {
+	return callOf(c).sendObject(account.ObjectPurchase, id, params.MinPosition, purchaseForm)
+}
+
+// ReversePurchase is POST …/purchases/{id}/reverse: finance learnt of a chargeback.
+func (h handlers) ReversePurchase(c echo.Context, name api.Account, id api.PurchaseID, _ api.ReversePurchaseParams) error {
+	k := callOf(c)
+	var request api.ReasonRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	if err := domain.CheckID("purchase_id", id); err != nil {
+		return err
+	}
+	reason, err := k.seal("reason", name, request.Reason)
+	if err != nil {
+		return err
+	}
+	return k.change(statusOK, account.ObjectPurchase, purchaseForm, order{
+		do: account.RecordChargeback{Purchase: id, Reason: reason}, body: request,
+	})
+}
+
+// purchaseForm writes the members of a purchase.
+func purchaseForm(_ *call, d *document, r *projections.ObjectRecord) error {
+	p, ok := r.Object.(*account.Purchase)
+	if !ok {
+		return wrongObject(r)
+	}
+	d.text("id", r.ID)
+	d.text("account", r.Account)
+	d.text("status", p.Status())
+	d.money("amount", p.Amount)
+	d.money("fee", p.Fee)
+	d.money("to_pay", p.ToPay)
+	d.money("received", p.Received)
+	d.money("credited", p.Credited)
+	d.money("reversed", p.Reversed)
+	d.nullable("payment_url", p.URL())
+	d.moment("started_at", p.StartedAt)
+	d.moment("expires_at", p.ExpiresAt)
+	d.steps(r.Steps)
+	return nil
+}

@@ -1,0 +1,123 @@
+package httpapi
+
+import (
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/httpapi/api"
+	"iocredits/projections"
+)
+
+// GetStatement is GET …/statement: a month, as JSON or as text. A long one is
+// written as it is read.
+func (h handlers) GetStatement(c echo.Context, name api.Account, params api.GetStatementParams) error {
+	k := callOf(c)
+	from, err := time.Parse("2006-01", params.Month)
+	if err != nil || from.Year() < 1970 {
+		return domain.Refuse(domain.CodeFieldInvalid, "month is not a month such as 2026-11").With("field", "month").With("value", clip(params.Month))
+	}
+	if err := k.await(name, params.MinPosition); err != nil {
+		return err
+	}
+	s, err := h.opts.Views.Statement(k.ctx, name, from, from.AddDate(0, 1, 0))
+	if err != nil {
+		return err
+	}
+	if wantsText(k.Request().Header.Get("Accept")) {
+		return k.statementText(params.Month, s)
+	}
+	return k.statementJSON(params.Month, s)
+}
+
+// flushBytes is how much of a long answer is kept before it is sent.
+const flushBytes = 32 << 10
+
+// begin sends the header of an answer whose length isn't known; what fails after
+// it breaks the answer off.
+func (k *call) begin(contentType []string) {
+	k.Response().Header()["Content-Type"] = contentType
+	k.Response().WriteHeader(statusOK)
+}
+
+// flush sends what a document has, but for the last byte: what comes next looks
+// at it to know whether a comma is due.
+func (k *call) flush(d *document) error {
+	if len(d.b) < flushBytes {
+		return nil
+	}
+	last := len(d.b) - 1
+	_, err := k.Response().Write(d.b[:last])
+	d.b = append(d.b[:0], d.b[last])
+	return err
+}
+
+func (k *call) statementJSON(month string, s projections.Statement) error {
+	k.begin(jsonType)
+	d := newDocument()
+	defer d.free()
+	d.open()
+	d.text("account", s.Account)
+	d.text("month", month)
+	d.time("from", s.From)
+	d.time("to", s.To)
+	d.money("opening_balance", s.Opening)
+	d.money("closing_balance", s.Closing)
+	d.array("totals")
+	for _, total := range s.Totals {
+		d.open()
+		d.text("type", string(total.Type))
+		d.number("count", int64(total.Count))
+		d.money("amount", total.Amount)
+		d.money("held", total.Held)
+		d.close()
+	}
+	d.end()
+	d.number("lag", k.server.lag())
+	d.array("entries")
+	for t, err := range k.server.opts.Views.StatementEntries(k.ctx, s) {
+		if err == nil {
+			err = k.server.appendTransaction(k.ctx, d, &t)
+		}
+		if err == nil {
+			err = k.flush(d)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	d.end()
+	d.close()
+	_, _ = k.Response().Write(d.b) // a client that has gone has no use for an error
+	return nil
+}
+
+func (k *call) statementText(month string, s projections.Statement) error {
+	k.begin(textType)
+	d := newDocument()
+	defer d.free()
+	d.printf("Statement of account %s for %s (times in UTC)\n", s.Account, month)
+	d.printf("%-62s %20s", "Opening balance", s.Opening)
+	for _, total := range s.Totals {
+		d.printf("  %-50s %8d %21s", total.Type, total.Count, signed(total.Amount))
+	}
+	d.printf("%-62s %20s\n", "Closing balance", s.Closing)
+	d.printf("%-20s  %-20s %-10s  %20s  %20s  %s", "Recorded", "Type", "Service", "Amount", "Balance", "Transaction and reference")
+	for t, err := range k.server.opts.Views.StatementEntries(k.ctx, s) {
+		if err != nil {
+			return err
+		}
+		description, err := k.server.openText(k.ctx, t.Account, t.Description)
+		if err != nil {
+			return err
+		}
+		d.printf("%-20s  %-20s %-10s  %20s  %20s  %s%s", t.RecordedAt.UTC().Format(time.RFC3339), t.Type, t.Service,
+			signed(t.Amount), t.BalanceAfter, t.ID, quoted(t.Reference, description))
+		if err := k.flush(d); err != nil {
+			return err
+		}
+	}
+	_, _ = k.Response().Write(d.b) // a client that has gone has no use for an error
+	return nil
+}

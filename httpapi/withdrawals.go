@@ -1,0 +1,239 @@
+package httpapi
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/labstack/echo/v4"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/httpapi/api"
+	"iocredits/projections"
+)
+
+// RequestWithdrawal is POST …/withdrawals.
+func (h handlers) RequestWithdrawal(c echo.Context, name api.Account, _ api.RequestWithdrawalParams) error {
+	k := callOf(c)
+	var request api.WithdrawalRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	amount, err := moneyOf("amount", &request.Amount)
+	if err != nil {
+		return err
+	}
+	network, err := account.ParseNetwork(string(request.Network))
+	if err != nil {
+		return err
+	}
+	// The command gets the seal alone, so the form is checked here.
+	if err := account.CheckWallet(network, request.WalletAddress); err != nil {
+		return err
+	}
+	wallet, err := k.seal("wallet_address", name, &request.WalletAddress)
+	if err != nil {
+		return err
+	}
+	id, err := newID()
+	if err != nil {
+		return err
+	}
+	return k.change(statusCreated, account.ObjectWithdrawal, withdrawalForm, order{
+		do:   account.RequestWithdrawal{Withdrawal: id, Amount: amount, Wallet: wallet, Network: network},
+		body: request,
+	})
+}
+
+// CancelWithdrawal is POST …/withdrawals/{id}/cancel.
+func (h handlers) CancelWithdrawal(c echo.Context, _ api.Account, id api.WithdrawalID, _ api.CancelWithdrawalParams) error {
+	return callOf(c).decideWithdrawal(id, &api.EmptyRequest{}, func() (account.Action, error) {
+		return account.CancelWithdrawal{Withdrawal: id}, nil
+	})
+}
+
+// ApproveWithdrawal is POST …/withdrawals/{id}/approve.
+func (h handlers) ApproveWithdrawal(c echo.Context, _ api.Account, id api.WithdrawalID, _ api.ApproveWithdrawalParams) error {
+	return callOf(c).decideWithdrawal(id, &api.EmptyRequest{}, func() (account.Action, error) {
+		return account.ApproveWithdrawal{Withdrawal: id}, nil
+	})
+}
+
+// RejectWithdrawal is POST …/withdrawals/{id}/reject.
+func (h handlers) RejectWithdrawal(c echo.Context, name api.Account, id api.WithdrawalID, _ api.RejectWithdrawalParams) error {
+	k, request := callOf(c), api.ReasonRequest{}
+	return k.decideWithdrawal(id, &request, func() (account.Action, error) {
+		reason, err := k.seal("reason", name, request.Reason)
+		return account.RejectWithdrawal{Withdrawal: id, Reason: reason}, err
+	})
+}
+
+// FailWithdrawal is POST …/withdrawals/{id}/failed.
+func (h handlers) FailWithdrawal(c echo.Context, name api.Account, id api.WithdrawalID, _ api.FailWithdrawalParams) error {
+	k, request := callOf(c), api.ReasonRequest{}
+	return k.decideWithdrawal(id, &request, func() (account.Action, error) {
+		reason, err := k.seal("reason", name, request.Reason)
+		return account.FailWithdrawal{Withdrawal: id, Reason: reason}, err
+	})
+}
+
+// RecordPayout is POST …/withdrawals/{id}/paid.
+func (h handlers) RecordPayout(c echo.Context, name api.Account, id api.WithdrawalID, _ api.RecordPayoutParams) error {
+	k, request := callOf(c), api.PayoutRequest{}
+	return k.decideWithdrawal(id, &request, func() (account.Action, error) {
+		if err := checkWebAddress("tx_url", request.TxUrl); err != nil {
+			return nil, err
+		}
+		network, err := k.paidOn(id, request.Network)
+		if err != nil {
+			return nil, err
+		}
+		sealed, err := k.seal("tx_url", name, &request.TxUrl)
+		return account.RecordPayout{Withdrawal: id, TxURL: sealed, Network: network}, err
+	})
+}
+
+// paidOn is where a payout was made: where it was asked for, if nothing is said.
+func (k *call) paidOn(id string, given *api.Network) (account.Network, error) {
+	if given != nil {
+		return account.ParseNetwork(string(*given))
+	}
+	if err := k.await(k.account, nil); err != nil {
+		return "", err
+	}
+	record, err := k.mustObject(account.ObjectWithdrawal, id)
+	if err != nil {
+		return "", err
+	}
+	w, _ := record.Object.(*account.Withdrawal)
+	return w.Network, nil
+}
+
+// checkWebAddress accepts an https address, because people will follow it.
+func checkWebAddress(field, text string) error {
+	address, err := url.Parse(text)
+	if err != nil || address.Scheme != "https" || address.Host == "" {
+		return domain.Refuse(domain.CodeFieldInvalid, "%s is no https address", field).With("field", field).With("value", clip(text))
+	}
+	return nil
+}
+
+// decideWithdrawal decodes a request about a withdrawal, and does what it asks.
+func (k *call) decideWithdrawal(id string, request any, action func() (account.Action, error)) error {
+	if err := k.decode(request); err != nil {
+		return err
+	}
+	if err := domain.CheckID("withdrawal_id", id); err != nil {
+		return err
+	}
+	do, err := action()
+	if err != nil {
+		return err
+	}
+	return k.change(statusOK, account.ObjectWithdrawal, withdrawalForm, order{do: do, body: request})
+}
+
+// GetWithdrawal is GET …/withdrawals/{id}.
+func (h handlers) GetWithdrawal(c echo.Context, _ api.Account, id api.WithdrawalID, params api.GetWithdrawalParams) error {
+	return callOf(c).sendObject(account.ObjectWithdrawal, id, params.MinPosition, withdrawalForm)
+}
+
+// ListWithdrawals is GET …/withdrawals of an account.
+func (h handlers) ListWithdrawals(c echo.Context, _ api.Account, params api.ListWithdrawalsParams) error {
+	return callOf(c).sendObjects(account.ObjectWithdrawal, withdrawalForm, params.Limit, params.Cursor, params.MinPosition)
+}
+
+// openWithdrawals are those that finance still has to do something about.
+var openWithdrawals = []string{string(account.WithdrawalIsRequested), string(account.WithdrawalIsApproved)}
+
+// ListWithdrawalQueue is GET /v1/withdrawals, finance's desk.
+func (h handlers) ListWithdrawalQueue(c echo.Context, params api.ListWithdrawalQueueParams) error {
+	k := callOf(c)
+	q := queueQuery{
+		kind: account.ObjectWithdrawal, statuses: openWithdrawals, account: params.Account,
+		limit: params.Limit, cursor: params.Cursor, minPosition: params.MinPosition,
+	}
+	if params.Status != nil && *params.Status != api.ListWithdrawalQueueParamsStatusOpen {
+		if !params.Status.Valid() {
+			return noStatus(string(*params.Status))
+		}
+		q.statuses = []string{string(*params.Status)}
+	}
+	var network account.Network
+	if params.Network != nil {
+		var err error
+		if network, err = account.ParseNetwork(string(*params.Network)); err != nil {
+			return err
+		}
+	}
+	q.keep = func(r *projections.ObjectRecord) bool {
+		w, ok := r.Object.(*account.Withdrawal)
+		return ok && (network == "" || w.Network == network) && (params.Late == nil || *params.Late == h.late(w))
+	}
+	return k.sendQueue(withdrawalForm, q)
+}
+
+func noStatus(text string) error {
+	return domain.Refuse(domain.CodeFieldInvalid, "status %q is none of this queue", clip(text)).With("field", "status").With("value", clip(text))
+}
+
+// late tells that a withdrawal should have been paid.
+func (s *Server) late(w *account.Withdrawal) bool { return w.Open() && s.opts.Clock().After(w.DueBy) }
+
+// deskGauge counts what waits for finance; -1 when the read models can't tell.
+func (s *Server) deskGauge() (all, late float64) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.opts.ReadPatience)
+	defer cancel()
+	open, overdue, err := s.opts.Views.CountWaiting(ctx, account.ObjectWithdrawal, openWithdrawals, s.opts.Clock())
+	if err != nil {
+		return -1, -1
+	}
+	return float64(open), float64(overdue)
+}
+
+func withdrawalForm(k *call, d *document, r *projections.ObjectRecord) error {
+	w, ok := r.Object.(*account.Withdrawal)
+	if !ok {
+		return wrongObject(r)
+	}
+	wallet, err := k.server.openText(k.ctx, r.Account, w.Wallet)
+	if err != nil {
+		return err
+	}
+	d.text("id", r.ID)
+	d.text("account", r.Account)
+	d.text("status", w.Status())
+	d.money("amount", w.Amount)
+	d.text("wallet_address", wallet)
+	d.text("network", string(w.Network))
+	d.text("requested_by", w.RequestedBy)
+	d.time("requested_at", r.CreatedAt)
+	d.time("due_from", w.DueFrom)
+	d.time("due_by", w.DueBy)
+	d.flag("late", k.server.late(w))
+	d.names("approved_by", w.ApprovedBy)
+	d.optional("cause", string(w.Cause))
+	if err := k.sealedText(d, "reason", r.Account, w.Reason); err != nil {
+		return err
+	}
+	d.optional("purchase", w.Purchase)
+	if err := k.sealedText(d, "tx_url", r.Account, w.TxURL); err != nil {
+		return err
+	}
+	d.optional("paid_on", string(w.PaidOn))
+	d.lots(w.Lots)
+	d.steps(r.Steps)
+	return nil
+}
+
+func (d *document) lots(uses []account.LotUse) {
+	d.array("lots")
+	for _, u := range uses {
+		d.open()
+		d.number("lot", u.Lot)
+		d.text("class", string(u.Class))
+		d.money("amount", u.Amount)
+		d.close()
+	}
+	d.end()
+}

@@ -1,0 +1,222 @@
+package projections
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/go-json-experiment/json"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+)
+
+// Notice is something that a customer was told.
+type Notice struct {
+	// ID is the same in every rebuild: "a" or "n" for the account's stream or the
+	// one of notices, the event's revision, and the notice's place in the event.
+	ID       string           `json:"-"`
+	Topic    account.Topic    `json:"topic"`
+	Priority account.Priority `json:"priority"`
+	Message  string           `json:"message"`
+	// Transaction is the event that it is about.
+	Transaction domain.TransactionID `json:"transaction_id"`
+	CreatedAt   time.Time            `json:"created_at"`
+	// SeenAt is zero until the customer has seen it.
+	SeenAt time.Time `json:"seen_at,omitzero"`
+}
+
+// applyNotices writes what an event of an account tells its customer.
+func applyNotices(w *writer, s *step) error {
+	for i, n := range account.NoticesOf(s.Body, s.LowBalanceAt, s.BalanceBefore, s.BalanceAfter) {
+		if err := w.addNotice(s.Account, fmt.Sprintf("a%d.%d", s.Revision, i), i, &s.Fact, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyNoticeEvent applies an event of an account's stream of notices.
+func (w *writer) applyNoticeEvent(name string, f *eventstore.Fact) error {
+	switch e := f.Body.(type) {
+	case *account.ExpiryAnnounced:
+		k := announcedKey(name, e.Lot)
+		known, err := w.get(k)
+		if err != nil || known != nil {
+			return err
+		}
+		w.set(k, []byte{1})
+		for _, n := range account.NoticesOf(e, 0, 0, 0) {
+			if err := w.addNotice(name, fmt.Sprintf("n%d.0", f.Revision), 0, f, n); err != nil {
+				return err
+			}
+		}
+	case *account.NoticeSeen:
+		return w.seeNotice(name, e.Notice, f.Meta.RecordedAt)
+	}
+	return nil
+}
+
+func (w *writer) addNotice(name, id string, index int, f *eventstore.Fact, n account.Notice) error {
+	value, err := json.Marshal(Notice{
+		Topic: n.Topic, Priority: n.Priority, Message: n.Message, Transaction: f.ID, CreatedAt: f.Meta.RecordedAt,
+	})
+	if err != nil {
+		return err
+	}
+	place := noticePlace(f.Position, index)
+	w.set(noticeKey(name, place), append([]byte(id+"\x00"), value...))
+	w.set(noticeIDKey(name, id), place)
+	w.noticed = append(w.noticed, name)
+	return nil
+}
+
+// seeNotice keeps the first time. A mark of a notice that isn't there changes nothing.
+func (w *writer) seeNotice(name, id string, at time.Time) error {
+	place, err := w.get(noticeIDKey(name, id))
+	if err != nil || place == nil {
+		return err
+	}
+	k := noticeKey(name, place)
+	stored, err := w.get(k)
+	if err != nil {
+		return err
+	}
+	n, err := decodeNotice(stored)
+	if err != nil || !n.SeenAt.IsZero() {
+		return err
+	}
+	n.SeenAt = at
+	value, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	w.set(k, append([]byte(id+"\x00"), value...))
+	w.noticed = append(w.noticed, name)
+	return nil
+}
+
+func decodeNotice(stored []byte) (Notice, error) {
+	for i, c := range stored {
+		if c == 0 {
+			n := Notice{ID: string(stored[:i])}
+			return n, json.Unmarshal(stored[i+1:], &n)
+		}
+	}
+	return Notice{}, errors.New("notice without an id")
+}
+
+// noticePlace orders the notices of an account as the log does.
+func noticePlace(position eventstore.Position, index int) []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(position)), byte(index))
+}
+
+func noticeKey(name string, place []byte) []byte { return key(noticePrefix, name, place...) }
+
+func noticeIDKey(name, id string) []byte { return key(noticeIDPrefix, name, []byte(id)...) }
+
+func announcedKey(name string, lot int64) []byte {
+	return key(announcedPrefix, name, binary.BigEndian.AppendUint64(nil, uint64(lot))...)
+}
+
+// NoticePage is part of an account's notices.
+type NoticePage struct {
+	Items []Notice
+	// Next is the id that the next page goes on from; empty: this is the end.
+	Next string
+}
+
+// Notices lists an account's notices, newest first, before the one with the id
+// (empty: from the newest). Error: CodeUnknownNotice for an id that isn't there.
+func (v *Views) Notices(ctx context.Context, name, before string, limit int) (NoticePage, error) {
+	var page NoticePage
+	err := v.scanNotices(ctx, name, before, func(it *pebble.Iterator, at []byte) bool {
+		if at == nil {
+			return it.Last()
+		}
+		return it.SeekLT(at)
+	}, (*pebble.Iterator).Prev, func(n Notice) bool {
+		if len(page.Items) == limit {
+			page.Next = page.Items[limit-1].ID
+			return false
+		}
+		page.Items = append(page.Items, n)
+		return true
+	})
+	return page, err
+}
+
+// NoticesAfter lists at most limit notices behind the one with the id, oldest
+// first; empty: from the beginning. It is how a stream of them goes on.
+func (v *Views) NoticesAfter(ctx context.Context, name, after string, limit int) ([]Notice, error) {
+	var items []Notice
+	err := v.scanNotices(ctx, name, after, func(it *pebble.Iterator, at []byte) bool {
+		if at == nil {
+			return it.First()
+		}
+		return it.SeekGE(append(at, 0))
+	}, (*pebble.Iterator).Next, func(n Notice) bool {
+		items = append(items, n)
+		return len(items) < limit
+	})
+	return items, err
+}
+
+// Notice gives one notice. Error: CodeUnknownNotice.
+func (v *Views) Notice(ctx context.Context, name, id string) (found Notice, err error) {
+	err = v.scanNotices(ctx, name, id, func(it *pebble.Iterator, at []byte) bool { return it.SeekGE(at) },
+		(*pebble.Iterator).Next, func(n Notice) bool {
+			found = n
+			return false
+		})
+	return found, err
+}
+
+// scanNotices visits notices in one direction, from where seek puts the iterator.
+func (v *Views) scanNotices(ctx context.Context, name, id string, seek func(*pebble.Iterator, []byte) bool,
+	step func(*pebble.Iterator) bool, visit func(Notice) bool,
+) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	g, leave, err := v.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	var at []byte
+	if id != "" {
+		place, err := lookup(g.db, noticeIDKey(name, id), func(b []byte) ([]byte, error) { return append([]byte{}, b...), nil })
+		if err != nil {
+			return err
+		}
+		if place == nil {
+			return domain.Refuse(domain.CodeUnknownNotice, "the account has no notice %q", id).With("field", "id").With("value", id)
+		}
+		at = noticeKey(name, place)
+	}
+	lower := noticeKey(name, nil)
+	it, err := g.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: keyAfter(lower)})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := seek(it, at); ok; ok = step(it) {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		n, err := decodeNotice(value)
+		if err != nil {
+			return fmt.Errorf("damaged view at %q: %w", it.Key(), err)
+		}
+		if !visit(n) {
+			return nil
+		}
+	}
+	return it.Error()
+}

@@ -1,0 +1,68 @@
+package projections_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"iocredits/domain/account"
+	"iocredits/eventstore/notices"
+	"iocredits/projections"
+)
+
+// TestExpiringLots: every lot with a date near enough is found once, until its
+// customer was told; what was told or seen twice counts once, and a rebuild
+// keeps all of it.
+func TestExpiringLots(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	defer r.close()
+	r.do("a", "k1", account.GrantIncentive{Amount: 5 * credit, ExpiresAt: start.Add(48 * time.Hour)})
+	r.do("a", "k2", account.GrantIncentive{Amount: 7 * credit, ExpiresAt: start.Add(24 * time.Hour)})
+	r.do("b", "k3", account.GrantIncentive{Amount: 9 * credit, ExpiresAt: start.Add(240 * time.Hour)})
+	r.do("b", "k4", account.GrantIncentive{Amount: credit})
+	r.toEnd()
+
+	expiring := func(within time.Duration) (found []string) {
+		t.Helper()
+		require.NoError(t, r.views.ExpiringLots(bg, start, start.Add(within), func(name string, lot account.ExpiryAnnounced) bool {
+			found = append(found, name+" "+lot.Amount.String())
+			return true
+		}))
+		return found
+	}
+	require.Equal(t, []string{"a 7", "a 5"}, expiring(7*24*time.Hour), "the soonest first")
+	require.Equal(t, []string{"a 7"}, expiring(24*time.Hour), "a date at the end is within")
+
+	w := &notices.Writer{Store: r.store, Codec: codec, Clock: r.clock.Now}
+	told := account.ExpiryAnnounced{Lot: 1, Amount: 7 * credit, ExpiresAt: start.Add(24 * time.Hour)}
+	for range 2 { // two engines at once
+		_, err := w.AnnounceExpiry(bg, "a", told)
+		require.NoError(t, err)
+	}
+	_, err := w.MarkSeen(bg, "a", "n0.0", notices.By{Actor: "ann", Role: "customer"})
+	require.NoError(t, err)
+	seenAt := r.clock.Now()
+	r.clock.move(time.Hour)
+	_, err = w.MarkSeen(bg, "a", "n0.0", notices.By{Actor: "ann", Role: "customer"})
+	require.NoError(t, err)
+	_, err = w.MarkSeen(bg, "a", "n9.9", notices.By{Actor: "ann", Role: "customer"})
+	require.NoError(t, err, "a mark of nothing changes nothing")
+	r.toEnd()
+
+	check := func(v *projections.Views) {
+		t.Helper()
+		page, err := v.Notices(bg, "a", "", 10)
+		require.NoError(t, err)
+		require.Len(t, page.Items, 3)
+		require.Equal(t, "7 credits can be used only until "+start.Add(24*time.Hour).Format("2 January 2006, 15:04 UTC")+".", page.Items[0].Message)
+		require.Equal(t, seenAt.Truncate(time.Microsecond), page.Items[0].SeenAt)
+		require.True(t, page.Items[1].SeenAt.IsZero())
+	}
+	check(r.views)
+	require.Equal(t, []string{"a 5"}, expiring(7*24*time.Hour))
+	require.NoError(t, r.views.Rebuild(bg, nil))
+	check(r.views)
+	require.Equal(t, []string{"a 5"}, expiring(7*24*time.Hour))
+}
