@@ -61,6 +61,8 @@ type batch struct {
 	lines []batchLine
 	// requests are those of the lines that could be read.
 	requests []ledger.Request
+	// text is the line that is read now.
+	text lineText
 }
 
 // batchLine is a line on its way.
@@ -86,11 +88,15 @@ func (b *batch) fill() bool {
 
 // read makes a request of a line, the same as the single route would.
 func (b *batch) read(text []byte) batchLine {
-	var line api.BatchLine
-	if err := decodeObject(text, &line); err != nil {
-		return batchLine{err: err}
+	line := &b.text.BatchLine
+	b.text = lineText{}
+	if !b.text.scan(text) {
+		b.text = lineText{}
+		if err := decodeObject(text, line); err != nil {
+			return batchLine{err: err}
+		}
 	}
-	request, err := b.requestOf(&line)
+	request, err := b.requestOf(line)
 	if err != nil {
 		return batchLine{key: clip(line.Key), err: err}
 	}
@@ -110,11 +116,7 @@ func (b *batch) requestOf(line *api.BatchLine) (ledger.Request, error) {
 		return ledger.Request{}, err
 	}
 	request := b.request(line.Account, line.Key, o)
-	body, err := canonical(o.body)
-	if err != nil {
-		return request, err
-	}
-	request.Fingerprint, err = b.server.opts.Sealer.Fingerprint(b.ctx, line.Account, http.MethodPost, path, b.call.key.Actor, body)
+	request.Fingerprint, err = b.fingerprint(b.ctx, line.Account, http.MethodPost, path, o)
 	return request, err
 }
 
@@ -177,7 +179,7 @@ func accepted(d *document, key string, result *ledger.Result) {
 	d.text("key", key)
 	d.number("status", statusCreated)
 	if charge := chargeIn(result.Facts); charge != nil {
-		d.text("transaction_id", charge.ID.String())
+		d.id("transaction_id", charge.ID)
 	}
 	d.number("revision", result.Revision)
 	d.number("position", int64(result.Position))
