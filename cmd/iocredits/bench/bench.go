@@ -67,6 +67,9 @@ type Figure struct {
 	// Limit names the figure that this one is held against.
 	Limit string  `json:"limit,omitempty"`
 	Ratio float64 `json:"ratio,omitempty"`
+	// CPURatio is the limit's processor time a unit, server and client, in parts of
+	// this one's: a ratio that hardly minds what else the machine does.
+	CPURatio float64 `json:"cpu_ratio,omitempty"`
 	// ServerCPU and ClientCPU are processor time a unit; Written bytes a unit.
 	ServerCPU time.Duration `json:"server_cpu_ns,omitempty"`
 	ClientCPU time.Duration `json:"client_cpu_ns,omitempty"`
@@ -120,21 +123,30 @@ func (r *run) add(f Figure) { r.figures = append(r.figures, f) }
 
 func (r *run) say(format string, args ...any) { fmt.Fprintf(r.out, format+"\n", args...) }
 
-// value gives a figure's value, 0 if it was not measured.
-func (r *run) value(name string) float64 {
+// figure gives a figure by name, an empty one if it was not measured.
+func (r *run) figure(name string) Figure {
 	for _, f := range r.figures {
 		if f.Name == name {
-			return f.Value
+			return f
 		}
 	}
-	return 0
+	return Figure{}
 }
 
-// rate fills in each figure's ratio to its limit.
+func (r *run) value(name string) float64 { return r.figure(name).Value }
+
+// cpu is what a unit costs, on both sides.
+func (f *Figure) cpu() time.Duration { return f.ServerCPU + f.ClientCPU }
+
+// rate fills in each figure's ratios to its limit.
 func (r *run) rate() {
 	for i, f := range r.figures {
-		if limit := r.value(f.Limit); limit > 0 {
-			r.figures[i].Ratio = f.Value / limit
+		limit := r.figure(f.Limit)
+		if limit.Value > 0 {
+			r.figures[i].Ratio = f.Value / limit.Value
+		}
+		if limit.cpu() > 0 && f.cpu() > 0 {
+			r.figures[i].CPURatio = limit.cpu().Seconds() / f.cpu().Seconds()
 		}
 	}
 }

@@ -10,14 +10,10 @@ import (
 // what the load itself burnt of the same processors.
 func (r *run) print() error {
 	w := tabwriter.NewWriter(r.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "name\tscenario\tmedian\tlow - high\tp50\tp99\tp99.9\tratio to\tlimit\tCPU\tclient\twritten\tresident\t503")
+	fmt.Fprintln(w, "name\tscenario\tmedian\tlow - high\tp50\tp99\tp99.9\tratio to\tlimit\tin CPU\tCPU\tclient\twritten\tresident\t503")
 	for _, f := range r.figures {
-		ratio := ""
-		if f.Ratio > 0 {
-			ratio = fmt.Sprintf("%.0f %%", 100*f.Ratio)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s %s\t%s - %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Name, f.Scenario,
-			plain(f.Value), f.Unit, plain(f.Low), plain(f.High), short(f.P50), short(f.P99), short(f.P999), ratio, f.Limit,
+		fmt.Fprintf(w, "%s\t%s\t%s %s\t%s - %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Name, f.Scenario,
+			plain(f.Value), f.Unit, plain(f.Low), plain(f.High), short(f.P50), short(f.P99), short(f.P999), counted(100*f.Ratio, " %"), f.Limit, counted(100*f.CPURatio, " %"),
 			short(f.ServerCPU), short(f.ClientCPU), counted(f.Written, " B"), counted(float64(f.Resident>>20), " MiB"), counted(float64(f.Refused), ""))
 	}
 	if err := w.Flush(); err != nil {
