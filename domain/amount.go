@@ -56,11 +56,16 @@ func ParseAmount(field, text string) (Amount, error) {
 	if !plainDecimal(text, amountDecimals) {
 		return 0, invalidAmount(field, text)
 	}
-	big, err := parseExact(text)
-	if err != nil {
-		return 0, tooLarge(field, text)
+	// An amount has few digits. What has more goes through the decimal library,
+	// which a test holds this way equal to.
+	micro, ok := parsePlain(text)
+	if !ok {
+		big, err := parseExact(text)
+		if err != nil {
+			return 0, tooLarge(field, text)
+		}
+		micro, ok = toMicro(big)
 	}
-	micro, ok := toMicro(big)
 	if !ok || micro > MaxAmount {
 		return 0, tooLarge(field, text)
 	}
@@ -127,12 +132,26 @@ func parseStored(text []byte) (Amount, bool) {
 	if negative {
 		text = text[1:]
 	}
-	if !plainDecimal(text, amountDecimals) || len(text) > 20 {
+	if !plainDecimal(text, amountDecimals) {
+		return 0, false
+	}
+	v, ok := parsePlain(text)
+	if negative {
+		return -v, ok
+	}
+	return v, ok
+}
+
+// parsePlain reads a figure that has passed plainDecimal; false if it doesn't
+// fit, or has more digits than an amount has.
+func parsePlain[T ~string | ~[]byte](text T) (Amount, bool) {
+	if len(text) > 20 {
 		return 0, false
 	}
 	var v uint64
 	decimals := -1
-	for _, c := range text {
+	for i := range len(text) {
+		c := text[i]
 		if c == '.' {
 			decimals = 0
 			continue
@@ -153,9 +172,6 @@ func parseStored(text []byte) (Amount, bool) {
 	}
 	if v > math.MaxInt64 {
 		return 0, false
-	}
-	if negative {
-		return -Amount(v), true
 	}
 	return Amount(v), true
 }

@@ -126,7 +126,7 @@ func (s *Server) appendTransaction(ctx context.Context, d *document, t *projecti
 		return err
 	}
 	d.open()
-	d.text("transaction_id", t.ID.String())
+	d.id("transaction_id", t.ID)
 	d.text("account", t.Account)
 	d.text("service", string(t.Service))
 	d.text("type", string(t.Type))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -42,25 +43,37 @@ func (h handlers) DeductBatch(c echo.Context) error {
 	if err := k.readBody(&body, maxBatchBytes); err != nil {
 		return err
 	}
-	response := k.Response()
-	response.Header()["Content-Type"] = []string{"application/x-ndjson"}
-	response.WriteHeader(statusOK)
-	b := batch{call: k, rest: body.Bytes()}
-	for b.fill() {
-		if err := b.execute(); err != nil {
-			return err
-		}
-	}
-	return nil
+	k.Response().Header()["Content-Type"] = []string{"application/x-ndjson"}
+	return (&batch{call: k, rest: body.Bytes()}).run()
 }
 
 // batch is one request's lines, a group at a time.
 type batch struct {
 	*call
-	rest  []byte
+	rest []byte
+	// text is the line that is read now.
+	text lineText
+}
+
+// lineGroup is what is decided together.
+type lineGroup struct {
 	lines []batchLine
 	// requests are those of the lines that could be read.
 	requests []ledger.Request
+}
+
+// run answers all groups. While one waits for its sync the next is read, but it
+// is executed only after it: lines of one account keep their order.
+func (b *batch) run() error {
+	this, next := new(lineGroup), new(lineGroup)
+	for b.fill(this); len(this.lines) > 0; this, next = next, this {
+		outcomes := b.execute(this.requests)
+		b.fill(next)
+		if err := b.answerGroup(this, <-outcomes, len(next.lines) > 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // batchLine is a line on its way.
@@ -71,31 +84,38 @@ type batchLine struct {
 	request int
 }
 
-// fill reads the next group; false at the end.
-func (b *batch) fill() bool {
-	b.lines, b.requests = b.lines[:0], b.requests[:0]
-	for len(b.lines) < batchGroup && len(b.rest) > 0 {
+// fill reads the next group; it has no lines at the end.
+func (b *batch) fill(g *lineGroup) {
+	g.lines, g.requests = g.lines[:0], g.requests[:0]
+	if g.lines == nil {
+		lines := min(batchGroup, bytes.Count(b.rest, []byte{'\n'})+1)
+		g.lines, g.requests = make([]batchLine, 0, lines), make([]ledger.Request, 0, lines)
+	}
+	for len(g.lines) < batchGroup && len(b.rest) > 0 {
 		line, rest, _ := bytes.Cut(b.rest, []byte{'\n'})
 		b.rest = rest
 		if len(bytes.TrimSpace(line)) > 0 {
-			b.lines = append(b.lines, b.read(line))
+			g.lines = append(g.lines, b.read(g, line))
 		}
 	}
-	return len(b.lines) > 0
 }
 
 // read makes a request of a line, the same as the single route would.
-func (b *batch) read(text []byte) batchLine {
-	var line api.BatchLine
-	if err := decodeObject(text, &line); err != nil {
-		return batchLine{err: err}
+func (b *batch) read(g *lineGroup, text []byte) batchLine {
+	line := &b.text.BatchLine
+	b.text = lineText{}
+	if !b.text.scan(text) {
+		b.text = lineText{}
+		if err := decodeObject(text, line); err != nil {
+			return batchLine{err: err}
+		}
 	}
-	request, err := b.requestOf(&line)
+	request, err := b.requestOf(line)
 	if err != nil {
 		return batchLine{key: clip(line.Key), err: err}
 	}
-	b.requests = append(b.requests, request)
-	return batchLine{key: line.Key, request: len(b.requests) - 1}
+	g.requests = append(g.requests, request)
+	return batchLine{key: line.Key, request: len(g.requests) - 1}
 }
 
 func (b *batch) requestOf(line *api.BatchLine) (ledger.Request, error) {
@@ -110,11 +130,7 @@ func (b *batch) requestOf(line *api.BatchLine) (ledger.Request, error) {
 		return ledger.Request{}, err
 	}
 	request := b.request(line.Account, line.Key, o)
-	body, err := canonical(o.body)
-	if err != nil {
-		return request, err
-	}
-	request.Fingerprint, err = b.server.opts.Sealer.Fingerprint(b.ctx, line.Account, http.MethodPost, path, b.call.key.Actor, body)
+	request.Fingerprint, err = b.fingerprint(b.ctx, line.Account, http.MethodPost, path, o)
 	return request, err
 }
 
@@ -141,16 +157,26 @@ func (b *batch) orderOf(line *api.BatchLine) (o order, path string, err error) {
 	return o, path + "/meters/" + *line.Meter + "/readings", err
 }
 
-// execute decides a group and writes its answers, which are durable then.
-func (b *batch) execute() error {
+// execute decides requests. What it gives is durable; the requests may be used
+// again once it is there.
+func (b *batch) execute(requests []ledger.Request) <-chan []ledger.Outcome {
 	// The request's own time limit is for single commands; a batch has one for
 	// each group, however many there are.
 	ctx, cancel := context.WithTimeout(b.Request().Context(), b.server.opts.RequestTimeout)
-	defer cancel()
-	outcomes := b.server.opts.Ledger.ExecuteBatch(ctx, b.requests)
+	done := make(chan []ledger.Outcome, 1)
+	go func() {
+		defer cancel()
+		done <- b.server.opts.Ledger.ExecuteBatch(ctx, requests)
+	}()
+	return done
+}
+
+// answerGroup writes a group's answers; more tells that another group follows.
+func (b *batch) answerGroup(g *lineGroup, outcomes []ledger.Outcome, more bool) error {
 	d := newDocument()
-	for i := range b.lines {
-		line := &b.lines[i]
+	defer d.free()
+	for i := range g.lines {
+		line := &g.lines[i]
 		if line.err != nil {
 			b.refuse(d, line.key, line.err)
 			continue
@@ -162,13 +188,17 @@ func (b *batch) execute() error {
 		}
 		accepted(d, line.key, &outcome.Result)
 	}
+	response := b.Response()
+	if !more && !response.Committed {
+		response.Header()["Content-Length"] = b.values.of(1, strconv.Itoa(len(d.b)))
+	}
 	b.writeSoon()
-	_, err := b.Response().Write(d.b)
-	d.free()
-	if err != nil {
+	if _, err := response.Write(d.b); err != nil {
 		return err
 	}
-	b.Response().Flush()
+	if more {
+		response.Flush()
+	}
 	return nil
 }
 
@@ -177,7 +207,7 @@ func accepted(d *document, key string, result *ledger.Result) {
 	d.text("key", key)
 	d.number("status", statusCreated)
 	if charge := chargeIn(result.Facts); charge != nil {
-		d.text("transaction_id", charge.ID.String())
+		d.id("transaction_id", charge.ID)
 	}
 	d.number("revision", result.Revision)
 	d.number("position", int64(result.Position))

@@ -31,6 +31,11 @@ var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // decode reads the body strictly: unknown fields, names given twice, data after
 // the object and invalid UTF-8 are refused. No body is an empty object.
 func (k *call) decode(into any) error {
+	return k.withBody(func(body []byte) error { return decodeObject(body, into) })
+}
+
+// withBody reads the body for do, which MUST NOT keep it.
+func (k *call) withBody(do func(body []byte) error) error {
 	buffer, _ := bodies.Get().(*bytes.Buffer)
 	buffer.Reset()
 	defer func() {
@@ -41,7 +46,7 @@ func (k *call) decode(into any) error {
 	if err := k.readBody(buffer, maxBodyBytes); err != nil {
 		return err
 	}
-	return decodeObject(buffer.Bytes(), into)
+	return do(buffer.Bytes())
 }
 
 // readBody reads all of a body that may have limit bytes, and takes no longer

@@ -14,11 +14,18 @@ import (
 // Deduct is POST …/deductions; a line of a batch with an amount is the same.
 func (h handlers) Deduct(c echo.Context, name api.Account, _ api.DeductParams) error {
 	k := callOf(c)
-	var request api.DeductionRequest
-	if err := k.decode(&request); err != nil {
+	var request deductionText
+	err := k.withBody(func(body []byte) error {
+		if request.scan(body) {
+			return nil
+		}
+		request = deductionText{}
+		return decodeObject(body, &request.DeductionRequest)
+	})
+	if err != nil {
 		return err
 	}
-	o, err := k.deduction(name, &request)
+	o, err := k.deduction(name, &request.DeductionRequest)
 	if err != nil {
 		return err
 	}
@@ -132,7 +139,7 @@ func (d *document) deduction(facts []eventstore.Fact, refunded domain.Amount) {
 		}
 	}
 	d.object("deduction")
-	d.text("id", first.ID.String())
+	d.id("id", first.ID)
 	d.money("amount", total)
 	d.money("refunded", refunded)
 	d.text("service", string(service))

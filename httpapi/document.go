@@ -1,12 +1,14 @@
 package httpapi
 
 import (
+	"encoding/hex"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
 
 	"iocredits/domain"
 )
@@ -82,7 +84,22 @@ func (d *document) line() { d.b = append(d.b, '\n') }
 // text writes any string: what isn't UTF-8 gets replacement characters.
 func (d *document) text(name, value string) {
 	d.key(name)
+	if b, plain := domain.AppendJSONString(d.b, value); plain {
+		d.b = b
+		return
+	}
 	d.b, _ = jsontext.AppendQuote(d.b, value)
+}
+
+// id writes a transaction's id.
+func (d *document) id(name string, id uuid.UUID) {
+	d.key(name)
+	before := byte('"')
+	for _, part := range [][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
+		d.b = hex.AppendEncode(append(d.b, before), part)
+		before = '-'
+	}
+	d.b = append(d.b, '"')
 }
 
 // optional leaves the member out if there is no text.

@@ -34,12 +34,7 @@ func (k *call) execute(o order) (ledger.Result, error) {
 	request := k.request(k.account, k.commandID, o)
 	request.OnlyAt = onlyAt
 	if k.commandID != "" {
-		body, err := canonical(o.body)
-		if err != nil {
-			return ledger.Result{}, err
-		}
-		url := k.Request().URL
-		request.Fingerprint, err = k.server.opts.Sealer.Fingerprint(k.ctx, k.account, k.Request().Method, url.Path, k.key.Actor, body)
+		request.Fingerprint, err = k.fingerprint(k.ctx, k.account, k.Request().Method, k.Request().URL.Path, o)
 		if err != nil {
 			return ledger.Result{}, err
 		}
@@ -58,11 +53,20 @@ func (k *call) request(account, commandID string, o order) ledger.Request {
 // reflection does: those that come by the thousand.
 type canonicalBody interface{ appendCanonical([]byte) []byte }
 
-func canonical(body any) ([]byte, error) {
-	if fast, ok := body.(canonicalBody); ok {
-		return fast.appendCanonical(make([]byte, 0, 256)), nil
+// fingerprint tells an order from every other that could come under its key.
+func (k *call) fingerprint(ctx context.Context, account, method, path string, o order) (string, error) {
+	sealer := k.server.opts.Sealer
+	if fast, ok := o.body.(canonicalBody); ok {
+		d := newDocument()
+		defer d.free()
+		d.b = fast.appendCanonical(d.b)
+		return sealer.Fingerprint(ctx, account, method, path, k.key.Actor, d.b)
 	}
-	return json.Marshal(body, json.Deterministic(true))
+	body, err := json.Marshal(o.body, json.Deterministic(true))
+	if err != nil {
+		return "", err
+	}
+	return sealer.Fingerprint(ctx, account, method, path, k.key.Actor, body)
 }
 
 // seal encrypts a free text of the account before it enters a command.

@@ -45,6 +45,18 @@ type call struct {
 	requestID string
 	// commandID is the Idempotency-Key, checked; empty if none was given.
 	commandID string
+	// values are of the answer's headers. net/http reads them after the handler
+	// has returned: so a call is never used again for another request.
+	values headerValues
+}
+
+// headerValues are room for a few headers of one value each, which would need a
+// slice of its own otherwise.
+type headerValues [3]string
+
+func (v *headerValues) of(i int, value string) []string {
+	v[i] = value
+	return v[i : i+1 : i+1]
 }
 
 // callOf gives what the frame made of the request. Only endpoint calls handlers.
@@ -109,7 +121,7 @@ func (r *registrar) add(method, path string, h echo.HandlerFunc) *echo.Route {
 		metrics: r.server.opts.Metrics.route(operation.name, statusOK, statusCreated),
 		timed:   method != http.MethodGet,
 	}
-	return r.echo.Add(method, path, r.server.endpoint(rt, h))
+	return r.echo.Add(method, path, r.server.endpoint(rt, handlers{r.server}.lean(operation.name, h)))
 }
 
 // endpoint is the frame around a handler: request id, key, role, account, query,
@@ -119,7 +131,7 @@ func (s *Server) endpoint(rt *route, h echo.HandlerFunc) echo.HandlerFunc {
 		start := time.Now()
 		request := c.Request()
 		k := &call{Context: c, server: s, route: rt, requestID: s.requestID(request), ctx: request.Context()}
-		c.Response().Header()["X-Request-Id"] = []string{k.requestID}
+		c.Response().Header()["X-Request-Id"] = k.values.of(0, k.requestID)
 		err := k.handle(h)
 		broken := err != nil && c.Response().Committed
 		switch {
@@ -235,7 +247,7 @@ func (k *call) send(status int, contentType []string, d *document) {
 	header := response.Header()
 	header["Content-Type"] = contentType
 	header["Cache-Control"] = noCache
-	header["Content-Length"] = []string{strconv.Itoa(len(d.b))}
+	header["Content-Length"] = k.values.of(1, strconv.Itoa(len(d.b)))
 	response.WriteHeader(status)
 	_, _ = response.Write(d.b) // a client that has gone has no use for an error
 	d.free()

@@ -5,33 +5,76 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"iocredits/cmd/iocredits/bench"
 )
 
-// TestBenchMeasuresEverything with runs too short to mean anything: each scenario
-// has a figure, and bench itself compares all balances with what it sent.
-func TestBenchMeasuresEverything(t *testing.T) {
+// measure runs bench on a small scale, too short to mean anything.
+func measure(t *testing.T, args ...string) []bench.Figure {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "figures.json")
-	out, err := program(t, "bench", "--dir", t.TempDir(), "--duration", "30ms", "--runs", "1", "--accounts", "3",
-		"--connections", "2", "--lines", "10", "--batch-connections", "2", "--json", file).CombinedOutput()
+	args = append([]string{"bench", "--dir", t.TempDir(), "--duration", "30ms", "--runs", "1", "--accounts", "3",
+		"--connections", "2", "--lines", "10", "--batch-connections", "2", "--entries", "60", "--slow-connections", "4", "--json", file}, args...)
+	out, err := program(t, args...).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	content, err := os.ReadFile(file)
 	require.NoError(t, err)
 	var figures []bench.Figure
 	require.NoError(t, json.Unmarshal(content, &figures))
-	require.Len(t, figures, 10, "%s", out)
+	names := map[string]bool{}
 	for _, f := range figures {
-		require.Positive(t, f.PerSecond, f.Scenario)
 		require.Contains(t, string(out), f.Scenario)
-		if f.Limit != "" {
-			require.Positive(t, f.Ratio, f.Scenario)
+		require.False(t, names[f.Name], "%s is there twice", f.Name)
+		names[f.Name] = true
+		if f.Name != "recovery" { // it may be at once
+			require.Positive(t, f.Value, f.Name)
 		}
 	}
+	for _, f := range figures {
+		if f.Limit != "" {
+			require.True(t, names[f.Limit], "%s lacks its limit %s", f.Name, f.Limit)
+			require.Positive(t, f.Ratio, f.Name)
+		}
+	}
+	return figures
+}
 
-	_, _, err = run(t, "bench", "--runs", "0")
-	var usage *usageError
-	require.ErrorAs(t, err, &usage)
+// Each scenario has a figure, and bench itself compares all balances with what
+// it sent, after every one.
+func TestBenchMeasuresEverything(t *testing.T) {
+	figures := measure(t, "--trace", filepath.Join(repoRoot, "testdata/samples/llm-trace.csv"), "--profile", t.TempDir())
+	var names []string
+	for _, f := range figures {
+		names = append(names, f.Name)
+	}
+	for _, name := range bench.Names() {
+		require.Contains(t, names, name)
+	}
+}
+
+func TestBenchGrowth(t *testing.T) {
+	figures := measure(t, "--growth", "--growth-events", "50,100", "--growth-accounts", "2,4")
+	require.Len(t, figures, 8)
+	require.Equal(t, "deduct-events-50", figures[2].Limit)
+}
+
+// A delay of each sync is in the latency of what waits for one.
+func TestBenchDelaysSyncs(t *testing.T) {
+	figures := measure(t, "--only", "deduct-slow", "--sync-delay", "20ms", "--duration", "100ms")
+	require.Len(t, figures, 2)
+	require.Equal(t, "deduct-slow", figures[1].Name)
+	require.Greater(t, figures[1].P50, 20*time.Millisecond)
+}
+
+func TestBenchUsage(t *testing.T) {
+	for _, args := range [][]string{{"--runs", "0"}, {"--only", "nothing"}, {"--growth", "--growth-events", "0"}, {"--trace", "no-such-file"}} {
+		_, _, err := run(t, append([]string{"bench"}, args...)...)
+		var usage *usageError
+		require.ErrorAs(t, err, &usage, "%v", args)
+	}
+	_, _, err := run(t, "serve", "--data", t.TempDir(), "--keys", "k", "--sync-delay", "1ms")
+	require.ErrorContains(t, err, "--sync-delay is for --dev")
 }

@@ -76,7 +76,7 @@ type cli struct {
 
 	Version versionCmd `cmd:"" help:"Print the version."`
 
-	Bench      benchCmd      `cmd:"" hidden:"" help:"Measure the engine on this machine."`
+	Bench      benchCmd      `cmd:"" help:"Measure the engine on this machine."`
 	BenchEmpty benchEmptyCmd `cmd:"" hidden:"" help:"The yardstick that bench starts."`
 }
 

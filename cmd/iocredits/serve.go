@@ -53,6 +53,10 @@ type serveCmd struct {
 	MaxAccounts   int    `help:"Accounts whose state is kept in memory." default:"100000"`
 	SnapshotEvery int    `help:"Events of an account between two snapshots." default:"1000"`
 	MinFreeMB     uint64 `name:"min-free-mb" help:"Room on the disk, in MiB, below which writes are refused with 503." default:"256"`
+
+	// For iocredits bench.
+	SyncDelay  time.Duration `hidden:"" help:"With --dev: make each sync of the log take this much longer."`
+	CPUProfile string        `hidden:"" name:"cpu-profile" help:"Write a CPU profile of the whole run to this file."`
 }
 
 // check finds mistakes in the call before anything is opened.
@@ -81,6 +85,9 @@ func (c *serveCmd) check() error {
 	}
 	if ip := net.ParseIP(host); c.Dev && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return usagef("--dev binds to loopback only, not to %s: use 127.0.0.1 or serve with --keys", c.Addr)
+	}
+	if c.SyncDelay < 0 || c.SyncDelay > 0 && !c.Dev {
+		return usagef("--sync-delay is for --dev, and not below 0")
 	}
 	for name, value := range map[string]int{
 		"max-queue": c.MaxQueue, "max-in-flight": c.MaxInFlight, "max-accounts": c.MaxAccounts, "snapshot-every": c.SnapshotEvery,
@@ -112,6 +119,11 @@ func (c *serveCmd) Run(ctx context.Context, m *Main) (err error) {
 		return err
 	}
 	defer func() { _ = listener.Close() }()
+	endProfile, err := c.profile()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, endProfile()) }()
 	esdb, err := c.listenEsdb(ctx)
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ func (c *serveCmd) openLog(ctx context.Context, dir dataDir, logger *slog.Logger
 		return openCluster(ctx, c.Eventstore, c.KeyringSecret, logger)
 	}
 	log, err := openEmbedded(dir, pebblestore.Options{
-		Logger: logger, MinFreeBytes: c.MinFreeMB << 20,
+		FS: slowSyncs(c.SyncDelay), Logger: logger, MinFreeBytes: c.MinFreeMB << 20,
 		OnCommit: func(stats pebblestore.CommitStats) { metrics.OnCommit(stats.Appends, stats.Wait) },
 	})
 	if err != nil {

@@ -74,7 +74,7 @@ var (
 type primitives struct {
 	generation  uint32
 	seal        *subtle.AESSIV
-	fingerprint []byte
+	fingerprint *fingerprinter
 }
 
 // derive gives each purpose a subkey of its own: what one of them might reveal
@@ -92,5 +92,5 @@ func derive(key Key) (*primitives, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make sealing primitive: %w", err)
 	}
-	return &primitives{generation: key.Generation, seal: siv, fingerprint: fingerprint}, nil
+	return &primitives{generation: key.Generation, seal: siv, fingerprint: newFingerprinter(fingerprint)}, nil
 }

@@ -1,24 +1,31 @@
 // Package bench measures the engine over real HTTP, in a process of its own,
-// with the machine's own limits beside each figure: the raw fdatasync rate and
-// an empty echo handler driven by the same client. It checks the money after
-// every scenario, because a fast wrong answer is no figure.
+// with the machine's own limits beside each figure: what the disk can do, what
+// Pebble alone can do, and an empty echo handler driven by the same client. It
+// checks the money after every scenario, because a fast wrong answer is no figure.
+//
+//	scenarios.go  what is measured, in order; each is a name for --only
+//	engine.go     the server under test, and what its accounts should hold
+//	machine.go    the limits
+//	client.go     a closed loop over keep-alive connections
 package bench
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"text/tabwriter"
 	"time"
 )
 
-// Options of a run.
+// Options of a run. All sizes are above zero.
 type Options struct {
 	// Binary is the engine to start; Dir an empty directory for its data.
 	Binary, Dir string
+	// Only names the scenarios to measure; empty: all.
+	Only []string
 	// Duration of one measurement; Runs of each, of which the median counts.
 	Duration time.Duration
 	Runs     int
@@ -26,17 +33,33 @@ type Options struct {
 	Connections, Accounts int
 	// Lines of a batch request, and connections that send batches.
 	Lines, BatchConnections int
+	// SyncDelay is added to each sync in one scenario, with SlowConnections.
+	SyncDelay       time.Duration
+	SlowConnections int
+	// Entries of the account with a long history.
+	Entries int
+	// Overload is how many times Connections overload the engine.
+	Overload int
+	// Trace, if set, is replayed.
+	Trace *Trace
+	// Growth, if set, measures growing logs instead of the scenarios.
+	Growth *Growth
+	// Profile, if set, is a directory for CPU profiles of the engines.
+	Profile string
 	// JSON, if set, is a file for the figures.
 	JSON string
 }
 
-// Figure is one measured rate beside its limit.
+// Figure is one measured figure beside its limit.
 type Figure struct {
+	// Name is what --only calls it.
+	Name     string `json:"name"`
 	Scenario string `json:"scenario"`
-	// PerSecond is the median of the runs; Low and High their bounds.
-	PerSecond float64 `json:"per_second"`
-	Low       float64 `json:"low"`
-	High      float64 `json:"high"`
+	Unit     string `json:"unit"`
+	// Value is the median of the runs; Low and High their bounds.
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
 	// P50, P99 and P999 are latencies of a request in the median run.
 	P50  time.Duration `json:"p50_ns,omitempty"`
 	P99  time.Duration `json:"p99_ns,omitempty"`
@@ -44,108 +67,127 @@ type Figure struct {
 	// Limit names the figure that this one is held against.
 	Limit string  `json:"limit,omitempty"`
 	Ratio float64 `json:"ratio,omitempty"`
+	// CPURatio is the limit's processor time a unit, server and client, in parts of
+	// this one's: a ratio that hardly minds what else the machine does.
+	CPURatio float64 `json:"cpu_ratio,omitempty"`
+	// ServerCPU and ClientCPU are processor time a unit; Written bytes a unit.
+	ServerCPU time.Duration `json:"server_cpu_ns,omitempty"`
+	ClientCPU time.Duration `json:"client_cpu_ns,omitempty"`
+	Written   float64       `json:"written_bytes,omitempty"`
+	// Resident is the server's memory at the end of the median run, in bytes.
+	Resident int64 `json:"resident_bytes,omitempty"`
+	// Refused counts the answers 503 in the median run.
+	Refused int64 `json:"refused,omitempty"`
 }
 
-// names of the limits that others are held against.
+// Units of figures.
 const (
-	rawSync  = "raw fdatasync, 256 bytes, 1 writer"
-	emptyGet = "empty echo handler, GET"
-	emptyPut = "empty echo handler, POST"
+	perSecond = "/s"
+	mebibytes = "MiB/s"
+	inMillis  = "ms"
+	inBytes   = "bytes"
+	inMiB     = "MiB"
 )
 
-// Run measures everything and prints one table to out.
+// run is one benchmark with what it found until now.
+type run struct {
+	Options
+	out     io.Writer
+	figures []Figure
+}
+
+// Run measures everything that Options asks for and prints one table to out.
 func Run(ctx context.Context, o Options, out io.Writer) error {
-	var figures []Figure
-	syncs, err := measureSync(ctx, o)
-	if err != nil {
-		return fmt.Errorf("measure the disk: %w", err)
+	r := &run{Options: o, out: out}
+	for _, name := range o.Only {
+		if !slices.Contains(Names(), name) {
+			return fmt.Errorf("there is no scenario %q; there are %v", name, Names())
+		}
 	}
-	figures = append(figures, syncs)
-	empty, err := measureEmpty(ctx, o)
-	if err != nil {
-		return fmt.Errorf("measure the empty handler: %w", err)
+	measure := r.scenarios
+	if o.Growth != nil {
+		measure = r.growth
 	}
-	figures = append(figures, empty...)
-	measured, err := measureEngine(ctx, o, out)
-	if err != nil {
-		return fmt.Errorf("measure the engine: %w", err)
+	err := measure(ctx)
+	r.rate()
+	// What was measured before a failure is worth seeing.
+	return errors.Join(err, r.print(), r.writeJSON())
+}
+
+// wants tells whether any of the names is asked for.
+func (r *run) wants(names ...string) bool {
+	return len(r.Only) == 0 || slices.ContainsFunc(names, func(n string) bool { return slices.Contains(r.Only, n) })
+}
+
+func (r *run) add(f Figure) { r.figures = append(r.figures, f) }
+
+func (r *run) say(format string, args ...any) { fmt.Fprintf(r.out, format+"\n", args...) }
+
+// figure gives a figure by name, an empty one if it was not measured.
+func (r *run) figure(name string) Figure {
+	for _, f := range r.figures {
+		if f.Name == name {
+			return f
+		}
 	}
-	figures = append(figures, measured...)
-	rate(figures)
-	if err := printTable(out, figures); err != nil {
-		return err
+	return Figure{}
+}
+
+func (r *run) value(name string) float64 { return r.figure(name).Value }
+
+// cpu is what a unit costs, on both sides.
+func (f *Figure) cpu() time.Duration { return f.ServerCPU + f.ClientCPU }
+
+// rate fills in each figure's ratios to its limit.
+func (r *run) rate() {
+	for i, f := range r.figures {
+		limit := r.figure(f.Limit)
+		if limit.Value > 0 {
+			r.figures[i].Ratio = f.Value / limit.Value
+		}
+		if limit.cpu() > 0 && f.cpu() > 0 {
+			r.figures[i].CPURatio = limit.cpu().Seconds() / f.cpu().Seconds()
+		}
 	}
-	if o.JSON == "" {
+}
+
+func (r *run) writeJSON() error {
+	if r.JSON == "" {
 		return nil
 	}
-	b, err := json.MarshalIndent(figures, "", "  ")
+	b, err := json.MarshalIndent(r.figures, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode figures: %w", err)
 	}
-	if err := os.WriteFile(o.JSON, append(b, '\n'), 0o600); err != nil {
+	if err := os.WriteFile(r.JSON, append(b, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write figures: %w", err)
 	}
 	return nil
 }
 
-// rate fills in each figure's ratio to its limit.
-func rate(figures []Figure) {
-	for i, f := range figures {
-		for _, limit := range figures {
-			if f.Limit != "" && limit.Scenario == f.Limit && limit.PerSecond > 0 {
-				figures[i].Ratio = f.PerSecond / limit.PerSecond
-			}
-		}
-	}
-}
-
-func printTable(out io.Writer, figures []Figure) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "scenario\tper second\tlow - high\tp50\tp99\tp99.9\tratio\tto")
-	for _, f := range figures {
-		ratio := ""
-		if f.Limit != "" {
-			ratio = fmt.Sprintf("%.0f %%", 100*f.Ratio)
-		}
-		fmt.Fprintf(w, "%s\t%.0f\t%.0f - %.0f\t%s\t%s\t%s\t%s\t%s\n", f.Scenario, f.PerSecond, f.Low, f.High,
-			short(f.P50), short(f.P99), short(f.P999), ratio, f.Limit)
-	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("print figures: %w", err)
-	}
-	return nil
-}
-
-func short(d time.Duration) string {
-	if d == 0 {
-		return ""
-	}
-	return d.Round(10 * time.Microsecond).String()
-}
-
-// sample is one run of one scenario.
-type sample struct {
-	perSecond float64
-	latencies []time.Duration
-}
-
 // summarize takes the median run.
-func summarize(scenario, limit string, samples []sample) Figure {
-	slices.SortFunc(samples, func(a, b sample) int {
-		if a.perSecond < b.perSecond {
+func summarize(f Figure, samples []*sample) Figure {
+	slices.SortFunc(samples, func(a, b *sample) int {
+		if a.perSecond() < b.perSecond() {
 			return -1
 		}
 		return 1
 	})
 	median := samples[len(samples)/2]
-	f := Figure{
-		Scenario: scenario, Limit: limit, PerSecond: median.perSecond,
-		Low: samples[0].perSecond, High: samples[len(samples)-1].perSecond,
+	f.Unit = perSecond
+	f.Value, f.Low, f.High = median.perSecond(), samples[0].perSecond(), samples[len(samples)-1].perSecond()
+	f.P50, f.P99, f.P999 = median.latencies.quantile(0.5), median.latencies.quantile(0.99), median.latencies.quantile(0.999)
+	f.Resident, f.Refused = median.resident, median.refused
+	if n := median.units; n > 0 {
+		f.ServerCPU, f.ClientCPU = median.server/time.Duration(n), median.client/time.Duration(n)
+		f.Written = float64(median.written) / float64(n)
 	}
-	if n := len(median.latencies); n > 0 {
-		slices.Sort(median.latencies)
-		at := func(q float64) time.Duration { return median.latencies[min(n-1, int(q*float64(n)))] }
-		f.P50, f.P99, f.P999 = at(0.5), at(0.99), at(0.999)
-	}
+	return f
+}
+
+// middle is a figure of plain values, such as durations in milliseconds.
+func middle(f Figure, values []float64) Figure {
+	slices.Sort(values)
+	f.Value, f.Low, f.High = values[len(values)/2], values[0], values[len(values)-1]
 	return f
 }

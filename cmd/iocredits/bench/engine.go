@@ -1,13 +1,10 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,53 +18,63 @@ import (
 // engine is the server under test and what it should hold by now.
 type engine struct {
 	*process
-	o             Options
+	run  *run
+	data string
+	args []string
+
 	service, boss string
-	// spent is what each account should have lost, in micro-credits.
+	// spent is what each account should have lost, in micro-credits. It is counted
+	// when a request is accepted: no answer may stay away.
 	spent []atomic.Int64
-	// round makes idempotency keys differ between runs.
+	// round makes idempotency keys differ between runs and scenarios.
 	round atomic.Int64
 }
 
 // funding of every account, in credits.
 const funding = 1_000_000
 
-// measureEngine starts a server and runs all scenarios against it, then the
-// rebuild of its read models.
-func measureEngine(ctx context.Context, o Options, progress io.Writer) ([]Figure, error) {
-	data := filepath.Join(o.Dir, "data")
-	server, err := start(ctx, o.Binary, "serve", "--dev", "--data", data, "--addr", "127.0.0.1:0")
+// helpers is how many connections do what isn't measured.
+const helpers = 16
+
+// open starts an engine on a fresh directory and funds its accounts.
+func (r *run) open(ctx context.Context, name string, accounts int, flags ...string) (*engine, error) {
+	e := &engine{run: r, data: filepath.Join(r.Dir, name), spent: make([]atomic.Int64, accounts)}
+	e.args = append([]string{"serve", "--dev", "--data", e.data, "--addr", "127.0.0.1:0", "--log-level", "warn"}, flags...)
+	if r.Profile != "" {
+		e.args = append(e.args, "--cpu-profile", filepath.Join(r.Profile, name+".cpu"))
+	}
+	if err := e.restart(ctx); err != nil {
+		return nil, err
+	}
+	r.say("%s: funding %d accounts", name, accounts)
+	err := eachOf(ctx, e.addr, helpers, accounts, func(c *conn, i int) error {
+		status, err := c.roundTrip(&request{
+			method: http.MethodPost, path: "/dev/accounts/" + account(i) + "/purchases", key: e.boss,
+			contentType: "application/json", body: fmt.Appendf(nil, `{"amount":"%d"}`, funding),
+		})
+		if err == nil && status/100 != 2 {
+			err = fmt.Errorf("status %d: %.300s", status, c.body)
+		}
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	defer func() { server.stop() }()
-	e := &engine{process: server, o: o, spent: make([]atomic.Int64, o.Accounts)}
-	if err := e.readKeys(filepath.Join(data, "dev-keys.json")); err != nil {
-		return nil, err
-	}
-	fmt.Fprintf(progress, "funding %d accounts\n", o.Accounts)
-	if err := e.fund(ctx); err != nil {
+		e.close()
 		return nil, fmt.Errorf("fund accounts: %w", err)
 	}
-	var figures []Figure
-	for _, s := range e.scenarios() {
-		fmt.Fprintf(progress, "%s\n", s.name)
-		samples, err := repeat(ctx, o, s.load, s.done)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", s.name, err)
-		}
-		if err := e.verify(ctx); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.name, err)
-		}
-		figures = append(figures, summarize(s.name, s.limit, samples))
-	}
-	server.stop()
-	rebuilt, err := measureRebuild(ctx, o, data)
-	return append(figures, rebuilt), err
+	return e, nil
 }
 
-func (e *engine) readKeys(path string) error {
-	b, err := os.ReadFile(path)
+// restart starts the engine, again if it ran.
+func (e *engine) restart(ctx context.Context) error {
+	if e.process != nil {
+		e.stop()
+	}
+	p, err := start(ctx, e.run.Binary, e.args...)
+	if err != nil {
+		return err
+	}
+	e.process = p
+	b, err := os.ReadFile(filepath.Join(e.data, "dev-keys.json"))
 	if err != nil {
 		return fmt.Errorf("read dev keys: %w", err)
 	}
@@ -79,183 +86,193 @@ func (e *engine) readKeys(path string) error {
 	return nil
 }
 
-func account(i int) string { return "bench-" + strconv.Itoa(i) }
-
-// fund gives every account its credits, over several connections.
-func (e *engine) fund(ctx context.Context) error {
-	var next atomic.Int64
-	failures := make(chan error, e.o.Connections)
-	for range e.o.Connections {
-		go func() { failures <- e.fundSome(ctx, &next) }()
-	}
-	var all []error
-	for range e.o.Connections {
-		all = append(all, <-failures)
-	}
-	return errors.Join(all...)
+// close ends the engine and removes what it left.
+func (e *engine) close() {
+	e.stop()
+	_ = os.RemoveAll(e.data)
 }
 
-func (e *engine) fundSome(ctx context.Context, next *atomic.Int64) error {
+func account(i int) string { return "bench-" + strconv.Itoa(i) }
+
+// accepted counts an answer with the status want, and what it took.
+func (e *engine) accepted(want int) func(int, *request, int, *conn) (int, error) {
+	check := expect(want)
+	return func(w int, r *request, status int, c *conn) (int, error) {
+		n, err := check(w, r, status, c)
+		if err == nil {
+			e.spent[r.account].Add(r.micro)
+		}
+		return n, err
+	}
+}
+
+// measure runs a load, compares all balances with what was sent, and adds the figure.
+func (e *engine) measure(ctx context.Context, f Figure, l load) error {
+	e.run.say("%s", f.Scenario)
+	l.duration = e.run.Duration
+	samples, err := e.run.repeat(ctx, e.process, l, func() { e.round.Add(1) })
+	if err == nil {
+		err = e.verify(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Name, err)
+	}
+	e.run.add(summarize(f, samples))
+	return nil
+}
+
+// verify compares every account's balance with what was taken from it.
+func (e *engine) verify(ctx context.Context) error {
+	return eachOf(ctx, e.addr, helpers, len(e.spent), func(c *conn, i int) error {
+		got, _, err := e.balance(c, i)
+		if err != nil {
+			return err
+		}
+		if want := credits(int64(funding)*1_000_000 - e.spent[i].Load()); got != want {
+			return fmt.Errorf("balance of %s is %s, should be %s: the figures are worth nothing", account(i), got, want)
+		}
+		return nil
+	})
+}
+
+// balance asks for one account's, and how far the views are behind.
+func (e *engine) balance(c *conn, i int) (balance string, lag int64, err error) {
+	status, err := c.roundTrip(&request{method: http.MethodGet, path: "/v1/accounts/" + account(i) + "/balance", key: e.service})
+	if err != nil {
+		return "", 0, err
+	}
+	var answer struct {
+		Balance string `json:"balance"`
+		Lag     int64  `json:"lag"`
+	}
+	if err := json.Unmarshal(c.body, &answer); err != nil || status != http.StatusOK {
+		return "", 0, fmt.Errorf("balance of %s: status %d, %w: %.300s", account(i), status, err, c.body)
+	}
+	return answer.Balance, answer.Lag, nil
+}
+
+// credits writes micro-credits as the API does.
+func credits(micro int64) string {
+	text := fmt.Sprintf("%d.%06d", micro/1_000_000, micro%1_000_000)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+}
+
+// caughtUp waits until the views have all that was acknowledged.
+func (e *engine) caughtUp(ctx context.Context) error {
 	c, err := dial(ctx, e.addr)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = c.Close() }()
 	for {
-		i := int(next.Add(1)) - 1
-		if i >= e.o.Accounts {
-			return nil
-		}
-		status, err := c.roundTrip(&request{
-			method: http.MethodPost, path: "/dev/accounts/" + account(i) + "/purchases", key: e.boss,
-			contentType: "application/json", body: fmt.Appendf(nil, `{"amount":"%d"}`, funding),
-		})
-		if err != nil {
+		_, lag, err := e.balance(c, 0)
+		if err != nil || lag == 0 {
 			return err
 		}
-		if status/100 != 2 {
-			return fmt.Errorf("status %d: %.300s", status, c.body)
+		if err := waitOrEnd(ctx, time.Millisecond); err != nil {
+			return err
 		}
 	}
 }
 
-// scenario is a load and what its answers do to the money.
-type scenario struct {
-	name, limit string
-	load        load
-	done        func(units int)
-}
-
-func (e *engine) scenarios() []scenario {
-	single := func(name string, connections int, account func(w, i int) int) scenario {
-		return scenario{name: name, limit: emptyPut, load: load{
-			addr: e.addr, connections: connections, duration: e.o.Duration, want: http.StatusCreated,
-			next: e.deduct(connections, account),
-		}, done: func(int) { e.round.Add(1) }}
-	}
-	spread := func(w, i int) int { return (w*7919 + i*104729) % e.o.Accounts }
-	hot := func(int, int) int { return 0 }
-	check := &request{method: http.MethodGet, path: "/credits/check?amount=1&account=" + account(0), key: e.service}
-	balance := &request{method: http.MethodGet, path: "/v1/accounts/" + account(0) + "/balance", key: e.service}
-	read := func(name string, r *request) scenario {
-		return scenario{name: name, limit: emptyGet, load: load{
-			addr: e.addr, connections: e.o.Connections, duration: e.o.Duration, want: http.StatusOK,
-			next: func(int, int) *request { return r },
-		}}
-	}
-	return []scenario{
-		single(fmt.Sprintf("deductions, %d connections, %d accounts", e.o.Connections, e.o.Accounts), e.o.Connections, spread),
-		single(fmt.Sprintf("deductions, %d connections, one account", e.o.Connections), e.o.Connections, hot),
-		single("deductions, 1 connection", 1, spread),
-		e.batches(),
-		read("GET /credits/check", check),
-		read("GET balance", balance),
-	}
-}
-
-// deduct sends one micro-credit a request. Money is counted as it is sent: every
-// answer MUST be a success, or the run fails.
-func (e *engine) deduct(connections int, which func(w, i int) int) func(w, i int) *request {
-	requests := make([]request, connections)
-	body := []byte(`{"amount":"0.000001","service":"inference","reference":"request"}`)
-	return func(w, i int) *request {
-		r := &requests[w]
-		n := which(w, i)
-		e.spent[n].Add(1)
-		*r = request{
-			method: http.MethodPost, path: "/v1/accounts/" + account(n) + "/deductions", key: e.service,
-			idempotency: fmt.Sprintf("s-%d-%d-%d-%d", e.round.Load(), connections, w, i),
-			contentType: "application/json", body: body,
-		}
-		return r
-	}
-}
-
-// batches sends Lines deductions a request; each line counts.
-func (e *engine) batches() scenario {
-	bodies := make([]bytes.Buffer, e.o.BatchConnections)
-	requests := make([]request, e.o.BatchConnections)
-	next := func(w, i int) *request {
-		b := &bodies[w]
-		b.Reset()
-		for line := range e.o.Lines {
-			n := (w*7919 + i*104729 + line*15485863) % e.o.Accounts
-			e.spent[n].Add(1)
-			fmt.Fprintf(b, `{"account":"%s","key":"b-%d-%d-%d-%d","amount":"0.000001","service":"inference","reference":"request"}`+"\n",
-				account(n), e.round.Load(), w, i, line)
-		}
-		requests[w] = request{method: http.MethodPost, path: "/v1/deductions/batch", key: e.service, contentType: "application/x-ndjson", body: b.Bytes()}
-		return &requests[w]
-	}
-	accepted := func(c *conn) (int, error) {
-		if n := bytes.Count(c.body, []byte(`"transaction_id":"`)); n != e.o.Lines {
-			return 0, fmt.Errorf("%d of %d lines accepted: %.300s", n, e.o.Lines, c.body)
-		}
-		return e.o.Lines, nil
-	}
-	return scenario{
-		name: fmt.Sprintf("batch of %d, %d connections, %d accounts", e.o.Lines, e.o.BatchConnections, e.o.Accounts), limit: emptyPut,
-		load: load{
-			addr: e.addr, connections: e.o.BatchConnections, duration: e.o.Duration, want: http.StatusOK,
-			next: next, weight: accepted,
-		},
-		done: func(int) { e.round.Add(1) },
-	}
-}
-
-// verify compares every account's balance with what was sent.
-func (e *engine) verify(ctx context.Context) error {
+// head is the number of events in the log: positions have no gaps.
+func (e *engine) head(ctx context.Context) (int64, error) {
 	c, err := dial(ctx, e.addr)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { _ = c.Close() }()
-	for i := range e.o.Accounts {
-		status, err := c.roundTrip(&request{method: http.MethodGet, path: "/v1/accounts/" + account(i) + "/balance", key: e.service})
-		if err != nil {
-			return err
-		}
-		var answer struct {
-			Balance string `json:"balance"`
-		}
-		if err := json.Unmarshal(c.body, &answer); err != nil || status != http.StatusOK {
-			return fmt.Errorf("balance of %s: status %d, %w: %.300s", account(i), status, err, c.body)
-		}
-		micro := int64(funding)*1_000_000 - e.spent[i].Load()
-		want := strings.TrimRight(strings.TrimRight(fmt.Sprintf("%d.%06d", micro/1_000_000, micro%1_000_000), "0"), ".")
-		if micro%1_000_000 == 0 {
-			want = strconv.FormatInt(micro/1_000_000, 10)
-		}
-		if answer.Balance != want {
-			return fmt.Errorf("balance of %s is %s, should be %s: the figures are worth nothing", account(i), answer.Balance, want)
-		}
+	if _, err := c.roundTrip(&request{method: http.MethodGet, path: "/readyz", key: e.service}); err != nil {
+		return 0, err
 	}
+	var answer struct {
+		Head int64 `json:"head"`
+	}
+	if err := json.Unmarshal(c.body, &answer); err != nil {
+		return 0, fmt.Errorf("readyz: %w: %.300s", err, c.body)
+	}
+	return answer.Head, nil
+}
+
+// rebuild rebuilds the read models of the engine, which is stopped, and takes
+// the time from the program's start to its end.
+func (e *engine) rebuild(ctx context.Context) error {
+	f := Figure{Name: "rebuild", Scenario: "rebuild of all read models, events", Unit: perSecond}
+	e.run.say("%s", f.Scenario)
+	var rates []float64
+	for range e.run.Runs {
+		cmd := exec.CommandContext(ctx, e.run.Binary, "rebuild", "--data", e.data)
+		cmd.Stderr = os.Stderr
+		began := time.Now()
+		out, err := cmd.Output()
+		if err != nil {
+			return fmt.Errorf("rebuild: %w", err)
+		}
+		took := time.Since(began)
+		var events int
+		if _, err := fmt.Sscanf(string(out), "rebuilt %d events", &events); err != nil {
+			return fmt.Errorf("rebuild printed %q: %w", out, err)
+		}
+		f.ServerCPU = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()) / time.Duration(max(events, 1))
+		rates = append(rates, float64(events)/took.Seconds())
+	}
+	e.run.add(middle(f, rates))
 	return nil
 }
 
-// measureRebuild rebuilds the read models of what the scenarios left, and takes
-// the time from the program's start to its end.
-func measureRebuild(ctx context.Context, o Options, data string) (Figure, error) {
-	cmd := exec.CommandContext(ctx, o.Binary, "rebuild", "--data", data)
-	cmd.Stderr = os.Stderr
-	begin := time.Now()
-	out, err := cmd.Output()
-	if err != nil {
-		return Figure{}, fmt.Errorf("rebuild: %w", err)
+// restarts measures how long a start takes, until the engine is ready, and the
+// first command on an account whose events are all on the disk.
+func (e *engine) restarts(ctx context.Context, cold int) error {
+	begin := Figure{Name: "start", Scenario: "start of the engine on this log until it is ready", Unit: inMillis}
+	first := Figure{Name: "cold", Scenario: fmt.Sprintf("first command on a cold account of %d events", e.run.Entries), Unit: inMillis}
+	e.run.say("%s", begin.Scenario)
+	var starts, firsts []float64
+	for range e.run.Runs {
+		if err := e.restart(ctx); err != nil {
+			return err
+		}
+		starts = append(starts, e.took.Seconds()*1000)
+		begin.Resident = e.usage().resident
+		took, err := e.firstCommand(ctx, cold)
+		if err != nil {
+			return fmt.Errorf("first command: %w", err)
+		}
+		firsts = append(firsts, took.Seconds()*1000)
 	}
-	took := time.Since(begin)
-	var events int
-	if _, err := fmt.Sscanf(string(out), "rebuilt %d events", &events); err != nil {
-		return Figure{}, fmt.Errorf("rebuild printed %q: %w", out, err)
-	}
-	return summarize("rebuild of all read models, events", "", []sample{{perSecond: float64(events) / took.Seconds()}}), nil
+	e.run.add(middle(begin, starts))
+	e.run.add(middle(first, firsts))
+	return e.verify(ctx)
 }
 
-func listen(ctx context.Context, addr string) (net.Listener, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", addr)
+func (e *engine) firstCommand(ctx context.Context, i int) (time.Duration, error) {
+	c, err := dial(ctx, e.addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		return 0, err
 	}
-	return l, nil
+	defer func() { _ = c.Close() }()
+	r := e.deduction(&request{}, i, "first-"+strconv.FormatInt(e.round.Add(1), 10))
+	began := time.Now()
+	status, err := c.roundTrip(r)
+	took := time.Since(began)
+	if err == nil {
+		_, err = e.accepted(http.StatusCreated)(0, r, status, c)
+	}
+	return took, err
+}
+
+// onDisk gives what an event takes on the disk, log and views, once the engine
+// has stopped. What is not yet compacted counts.
+func (e *engine) onDisk(events int64) error {
+	log, err := sizeOf(filepath.Join(e.data, "log"))
+	views, err2 := sizeOf(filepath.Join(e.data, "views"))
+	if err := errors.Join(err, err2); err != nil {
+		return err
+	}
+	of := func(name, title string, size int64) {
+		v := float64(size) / float64(max(events, 1))
+		e.run.add(Figure{Name: name, Scenario: title, Unit: inBytes, Value: v, Low: v, High: v})
+	}
+	of("disk", fmt.Sprintf("on the disk an event, log and views, of %d events", events), log+views)
+	of("disk-log", "on the disk an event, log alone", log)
+	return nil
 }

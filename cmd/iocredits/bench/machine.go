@@ -1,49 +1,173 @@
 package bench
 
 import (
-	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/labstack/echo/v4"
 )
 
-// measureSync gives the raw rate of durable writes: no log can be faster with
-// one writer.
-func measureSync(ctx context.Context, o Options) (Figure, error) {
-	f, err := os.Create(filepath.Join(o.Dir, "sync"))
+// measureDisk gives the raw rate of durable writes, which no log with one
+// writer can pass, and the rate of writing without end.
+func (r *run) measureDisk(ctx context.Context) error {
+	syncs, err := r.repeatWrites(ctx, 256, 1)
 	if err != nil {
-		return Figure{}, fmt.Errorf("create file: %w", err)
+		return fmt.Errorf("fdatasync: %w", err)
 	}
-	defer func() { _ = f.Close(); _ = os.Remove(f.Name()) }()
-	block := make([]byte, 256)
-	var samples []sample
-	for range o.Runs {
-		var s sample
-		start := time.Now()
-		for time.Since(start) < o.Duration && ctx.Err() == nil {
-			one := time.Now()
-			if _, err := f.Write(block); err != nil {
-				return Figure{}, fmt.Errorf("write: %w", err)
-			}
-			if err := syscall.Fdatasync(int(f.Fd())); err != nil {
-				return Figure{}, fmt.Errorf("fdatasync: %w", err)
-			}
-			s.latencies = append(s.latencies, time.Since(one))
+	r.add(summarize(Figure{Name: nameSync, Scenario: "raw fdatasync of 256 bytes, 1 writer"}, syncs))
+	const mib = 1 << 20
+	writes, err := r.repeatWrites(ctx, mib, 64)
+	if err != nil {
+		return fmt.Errorf("sequential writes: %w", err)
+	}
+	sequential := summarize(Figure{Name: nameWrite, Scenario: "sequential writes of 1 MiB, fdatasync every 64"}, writes)
+	sequential.Unit = mebibytes
+	r.add(sequential)
+	return nil
+}
+
+func (r *run) repeatWrites(ctx context.Context, size, between int) ([]*sample, error) {
+	var samples []*sample
+	for range r.Runs {
+		s, err := r.writes(ctx, size, between)
+		if err != nil {
+			return nil, err
 		}
-		s.perSecond = float64(len(s.latencies)) / time.Since(start).Seconds()
 		samples = append(samples, s)
 	}
-	return summarize(rawSync, "", samples), ctx.Err()
+	return samples, ctx.Err()
 }
+
+// writes appends blocks of size bytes, with an fdatasync after each `between`.
+func (r *run) writes(ctx context.Context, size, between int) (s *sample, err error) {
+	f, err := os.CreateTemp(r.Dir, "writes")
+	if err != nil {
+		return nil, fmt.Errorf("create file: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	block := make([]byte, size)
+	s = &sample{}
+	start := time.Now()
+	for s.took < r.Duration && ctx.Err() == nil {
+		began := time.Now()
+		for range between {
+			if _, err := f.Write(block); err != nil {
+				return nil, fmt.Errorf("write: %w", err)
+			}
+		}
+		if err := syscall.Fdatasync(int(f.Fd())); err != nil {
+			return nil, fmt.Errorf("fdatasync: %w", err)
+		}
+		s.units += between
+		s.latencies.add(time.Since(began))
+		s.took = time.Since(start)
+	}
+	return s, nil
+}
+
+// pebbleRecord is about what one deduction is in the log.
+const pebbleRecord = 300
+
+// measurePebble gives what Pebble alone makes durable: each commit has batch
+// records of 300 bytes and its own sync.
+func (r *run) measurePebble(ctx context.Context) error {
+	for _, c := range []struct {
+		name           string
+		writers, batch int
+	}{{namePebble1, 1, 1}, {namePebble64, 64, 1}, {namePebble512, 512, 1}, {namePebbleBatch, 4, 1000}} {
+		if !r.wants(c.name) {
+			continue
+		}
+		var samples []*sample
+		for range r.Runs {
+			s, err := r.pebbleRun(ctx, c.writers, c.batch)
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			samples = append(samples, s)
+		}
+		r.add(summarize(Figure{
+			Name: c.name, Scenario: fmt.Sprintf("Pebble alone, %d bytes, %d writers, commits of %d", pebbleRecord, c.writers, c.batch),
+		}, samples))
+	}
+	return ctx.Err()
+}
+
+func (r *run) pebbleRun(ctx context.Context, writers, batch int) (s *sample, err error) {
+	dir, err := os.MkdirTemp(r.Dir, "pebble-")
+	if err != nil {
+		return nil, fmt.Errorf("folder for Pebble: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	db, err := pebble.Open(dir, &pebble.Options{
+		FormatMajorVersion: pebble.FormatNewest, MemTableSize: 16 << 20, MemTableStopWritesThreshold: 4, Logger: silent{},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open Pebble: %w", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	var next atomic.Uint64
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var failures []error
+	s = &sample{}
+	start := time.Now()
+	for range writers {
+		wg.Go(func() {
+			one, err := pebbleWriter(ctx, db, &next, batch, start.Add(r.Duration))
+			mu.Lock()
+			defer mu.Unlock()
+			s.units += one.units
+			s.latencies.merge(&one.latencies)
+			failures = append(failures, err)
+		})
+	}
+	wg.Wait()
+	s.took = time.Since(start)
+	return s, errors.Join(failures...)
+}
+
+func pebbleWriter(ctx context.Context, db *pebble.DB, next *atomic.Uint64, batch int, end time.Time) (*sample, error) {
+	s := &sample{}
+	key, value := make([]byte, 9), make([]byte, pebbleRecord)
+	for i := range value { // not all zeros, which compress to nothing
+		value[i] = byte(i * 31)
+	}
+	for {
+		began := time.Now()
+		if began.After(end) || ctx.Err() != nil {
+			return s, nil
+		}
+		b := db.NewBatch()
+		for range batch {
+			binary.BigEndian.PutUint64(key[1:], next.Add(1))
+			if err := b.Set(key, value, nil); err != nil {
+				return s, fmt.Errorf("set: %w", err)
+			}
+		}
+		if err := errors.Join(b.Commit(pebble.Sync), b.Close()); err != nil {
+			return s, fmt.Errorf("commit: %w", err)
+		}
+		s.units += batch
+		s.latencies.add(time.Since(began))
+	}
+}
+
+// silent keeps Pebble's account of its work out of the table.
+type silent struct{ pebble.Logger }
+
+func (silent) Infof(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
 
 // ServeEmpty is the yardstick: echo, one JSON answer, nothing else. printed is
 // told the address once it listens.
@@ -59,10 +183,10 @@ func ServeEmpty(ctx context.Context, addr string, printed func(addr string)) err
 		<-ctx.Done()
 		_ = e.Close()
 	}()
-	e.ListenerNetwork = "tcp"
-	listener, err := listen(ctx, addr)
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("listen on %s: %w", addr, err)
 	}
 	e.Listener = listener
 	printed(listener.Addr().String())
@@ -72,91 +196,60 @@ func ServeEmpty(ctx context.Context, addr string, printed func(addr string)) err
 	return nil
 }
 
-func measureEmpty(ctx context.Context, o Options) ([]Figure, error) {
-	server, err := start(ctx, o.Binary, "bench-empty")
+// measureEmpty drives the yardstick with the requests that the engine gets.
+func (r *run) measureEmpty(ctx context.Context) error {
+	server, err := start(ctx, r.Binary, "bench-empty")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer server.stop()
-	get := &request{method: http.MethodGet, path: "/empty"}
-	post := &request{method: http.MethodPost, path: "/empty", contentType: "application/json", idempotency: "0123456789abcdef",
-		body: []byte(`{"amount":"0.000001","service":"inference","reference":"request"}`)}
-	var figures []Figure
-	for _, s := range []struct {
-		name string
+	get := &request{method: http.MethodGet, path: "/empty", key: "0123456789abcdef"}
+	post := &request{
+		method: http.MethodPost, path: "/empty", key: "0123456789abcdef", contentType: "application/json",
+		idempotency: "s-1-64-10-1000", body: deductionBody,
+	}
+	for _, c := range []struct {
+		name, title string
+		connections int
 		*request
-	}{{emptyGet, get}, {emptyPut, post}} {
-		samples, err := repeat(ctx, o, load{
-			addr: server.addr, connections: o.Connections, duration: o.Duration, want: http.StatusOK,
-			next: func(int, int) *request { return s.request },
+	}{
+		{nameEmptyGet, "empty echo handler, GET", r.Connections, get},
+		{nameEmptyPost, "empty echo handler, POST", r.Connections, post},
+		{nameEmptyOne, "empty echo handler, POST", 1, post},
+	} {
+		if !r.wants(c.name) {
+			continue
+		}
+		samples, err := r.repeat(ctx, server, load{
+			connections: c.connections, duration: r.Duration,
+			next: func(int, int) *request { return c.request }, took: expect(http.StatusOK),
 		}, nil)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", s.name, err)
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		figures = append(figures, summarize(s.name, "", samples))
+		r.add(summarize(Figure{Name: c.name, Scenario: fmt.Sprintf("%s, %d connections", c.title, c.connections)}, samples))
 	}
-	return figures, nil
+	return nil
 }
 
-// repeat runs a load Runs times after a short warm-up. done, if set, is told the
-// units of each, the warm-up included.
-func repeat(ctx context.Context, o Options, l load, done func(units int)) ([]sample, error) {
-	var samples []sample
-	for run := range o.Runs + 1 {
+// repeat runs a load Runs times after a short warm-up, the ends of which between is told.
+func (r *run) repeat(ctx context.Context, p *process, l load, between func()) ([]*sample, error) {
+	var samples []*sample
+	for n := range r.Runs + 1 {
 		one := l
-		if run == 0 {
+		if n == 0 {
 			one.duration = min(l.duration, time.Second)
 		}
-		s, units, err := one.run(ctx)
-		if done != nil {
-			done(units)
-		}
+		s, err := one.run(ctx, p)
 		if err != nil {
 			return nil, err
 		}
-		if run > 0 {
+		if between != nil {
+			between()
+		}
+		if n > 0 {
 			samples = append(samples, s)
 		}
 	}
 	return samples, nil
-}
-
-// process is a server in a process of its own.
-type process struct {
-	cmd  *exec.Cmd
-	addr string
-}
-
-// ready begins the line that names a server's address.
-const ready = "ready on http://"
-
-// start runs the binary and waits until it is ready.
-func start(ctx context.Context, binary string, args ...string) (*process, error) {
-	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", binary, err)
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", binary, err)
-	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if addr, found := strings.CutPrefix(lines.Text(), ready); found {
-			go func() { // keep the pipe empty
-				for lines.Scan() {
-					continue
-				}
-			}()
-			return &process{cmd: cmd, addr: strings.TrimSpace(addr)}, nil
-		}
-	}
-	_ = cmd.Process.Kill()
-	return nil, fmt.Errorf("%s %s printed no address: %w", binary, strings.Join(args, " "), cmd.Wait())
-}
-
-func (p *process) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	_ = p.cmd.Wait()
 }
