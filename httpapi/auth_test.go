@@ -161,4 +161,8 @@ func TestKeysFile(t *testing.T) {
 		_, err := httpapi.ParseKeys(strings.NewReader(strings.ReplaceAll(text, "HASH", hash)))
 		require.Error(t, err, name)
 	}
+	_, err = httpapi.ParseKeys(strings.NewReader(""))
+	require.ErrorContains(t, err, "the file has none")
+	_, err = httpapi.ParseKeys(strings.NewReader("keys: []"))
+	require.ErrorContains(t, err, "not a list of entries")
 }

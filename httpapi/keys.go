@@ -3,6 +3,7 @@ package httpapi
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -73,10 +74,18 @@ func ParseKeys(r io.Reader) (*Keys, error) {
 	decoder := yaml.NewDecoder(r)
 	decoder.KnownFields(true)
 	var specs []KeySpec
-	if err := decoder.Decode(&specs); err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
+	err := decoder.Decode(&specs)
+	if err == nil || errors.Is(err, io.EOF) {
+		if len(specs) == 0 {
+			return nil, errors.New("keys: the file has none; iocredits keys create --append FILE adds one")
+		}
+		return NewKeys(specs)
 	}
-	return NewKeys(specs)
+	var shape *yaml.TypeError
+	if errors.As(err, &shape) {
+		return nil, fmt.Errorf("keys: not a list of entries with id, role, account, actor and sha256: %w", err)
+	}
+	return nil, fmt.Errorf("keys: %w", err)
 }
 
 // NewKeys checks the entries and makes them usable.

@@ -96,6 +96,13 @@ func (c *serveCmd) check() error {
 			return usagef("--%s %d is below 1", name, value)
 		}
 	}
+	for name, value := range map[string]time.Duration{
+		"request-timeout": c.RequestTimeout, "shutdown-timeout": c.ShutdownTimeout, "reconcile-every": c.ReconcileEvery,
+	} {
+		if value <= 0 {
+			return usagef("--%s %s is not above zero", name, value)
+		}
+	}
 	return nil
 }
 

@@ -161,9 +161,35 @@ func (s *Sandbox) render(w http.ResponseWriter, name string, data any) {
 	_, _ = io.WriteString(w, b.String())
 }
 
+// meaning says to the person at the page what an action does.
+func meaning(a Action) string {
+	switch a {
+	case Pay:
+		return "the customer pays what is still to be paid"
+	case Fail:
+		return "the customer tries to pay and fails"
+	case Half:
+		return "half is paid; done again, the rest"
+	case Double:
+		return "twice the amount is paid"
+	case Twice:
+		return "one payment, announced by two webhooks at once"
+	case Late:
+		return "the customer pays after the session has passed"
+	case Silent:
+		return "the customer pays, and the webhook is lost"
+	case Refund:
+		return "the provider gives the newest payment back"
+	case Chargeback:
+		return "the customer's bank takes the newest payment back"
+	}
+	return ""
+}
+
 var sandboxPages = template.Must(template.New("").Funcs(template.FuncMap{
-	"amount": func(a Amount) string { return domain.Amount(a).String() },
-	"reason": func(p Payment) string { return cmp.Or(p.Reason, string(p.Status)) },
+	"amount":  func(a Amount) string { return domain.Amount(a).String() },
+	"meaning": meaning,
+	"reason":  func(p Payment) string { return cmp.Or(p.Reason, string(p.Status)) },
 }).Parse(`
 {{define "head"}}<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Payment sandbox</title><style>
@@ -184,6 +210,7 @@ td,th{text-align:left;padding:.3rem .5rem;border-bottom:1px solid #d8dee4;font-s
 <p class="sum">{{amount .Link.Amount}} USDC</p>
 <p class="note">Purchase {{.Link.Meta.Purchase}}. This is a sandbox: choose what the customer, or the provider, does.</p>
 {{range .Actions}}<form method="post" action="/pay/{{$.Link.ID}}/{{.}}"><button{{if eq . "pay"}} class="main"{{end}}>{{.}}</button></form>{{end}}
+<ul class="note">{{range .Actions}}<li>{{.}}: {{meaning .}}</li>{{end}}</ul>
 <table><tr><th>payment</th><th>amount</th><th>status</th></tr>
 {{range .Payments}}<tr><td>{{.ID}}</td><td>{{amount .Amount}}</td><td>{{reason .}}</td></tr>
 {{else}}<tr><td colspan="3">nothing was paid yet</td></tr>{{end}}</table>

@@ -284,6 +284,7 @@ func TestPage(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	for _, a := range Actions() {
 		require.Contains(t, page, `action="/pay/`+link.ID+`/`+string(a)+`"`)
+		require.NotEmpty(t, meaning(a), a)
 	}
 	response, err := http.PostForm(link.URL+"/pay", url.Values{})
 	require.NoError(t, err)
