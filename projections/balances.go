@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"iocredits/domain/account"
@@ -100,6 +101,9 @@ func (v *Views) Balance(ctx context.Context, name string) (Balance, error) {
 		return Balance{}, err
 	}
 	defer leave()
+	if shown, ok := g.shown.get(name); ok {
+		return shown.balance(), nil
+	}
 	record, err := lookup(g.db, balanceKey(name), decodeBalance)
 	if err != nil {
 		return Balance{}, err
@@ -108,4 +112,31 @@ func (v *Views) Balance(ctx context.Context, name string) (Balance, error) {
 		record = new(newBalance())
 	}
 	return record.balance(), nil
+}
+
+// shownBalances has the balances that changed lately, for readers: the ones that
+// are asked for most. Only a batch that was committed puts balances in, before
+// its position is published; a reader never does, so none is ever older than
+// what was published.
+type shownBalances struct {
+	mu      sync.RWMutex
+	records map[string]balanceRecord
+}
+
+func (s *shownBalances) get(name string) (balanceRecord, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	record, ok := s.records[name]
+	return record, ok
+}
+
+func (s *shownBalances) put(changed map[string]*balanceRecord) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.records == nil || len(s.records)+len(changed) > maxRecent {
+		s.records = make(map[string]balanceRecord, len(changed))
+	}
+	for name, record := range changed {
+		s.records[name] = *record
+	}
 }

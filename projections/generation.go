@@ -86,6 +86,7 @@ type generation struct {
 	checkpoint checkpoint
 	balances   recent[balanceRecord]
 	books      recent[journal.Totals]
+	shown      shownBalances
 	// names knows which names were certainly not claimed.
 	names *nameFilter
 	// visible is held from the commit of a batch until its position is published,

@@ -99,9 +99,13 @@ func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool)
 	after := g.checkpoint.Position
 	group.Go(func() error {
 		defer close(batches)
+		var last time.Time
 		for records, err := range v.opts.Store.Subscribe(ctx, after) {
 			if err != nil {
 				return err
+			}
+			if last = v.pace(ctx, last, len(records)); ctx.Err() != nil {
+				return ctx.Err()
 			}
 			o := make(opening, 1)
 			select {
@@ -137,6 +141,22 @@ func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool)
 		return true, nil
 	}
 	return false, err
+}
+
+// A log that is written fast is followed in steps of paceFor: each batch has a
+// price of its own, and the processor is the writers'. What comes after a pause
+// is shown at once, and a backlog is not waited for.
+const (
+	paceFor  = 2 * time.Millisecond
+	paceUpTo = 512
+)
+
+// pace waits until the next batch may go on, and says when it does.
+func (v *Views) pace(ctx context.Context, last time.Time, events int) time.Time {
+	if wait := paceFor - time.Since(last); wait > 0 && events < paceUpTo {
+		sleep(ctx, wait)
+	}
+	return time.Now()
 }
 
 // gather waits for a batch and takes what else is there. The error is that of
@@ -256,6 +276,7 @@ func (v *Views) show(g *generation, w *writer, position eventstore.Position, che
 	if err := w.commit(checkpoint); err != nil {
 		return &applyError{position: position, err: err}
 	}
+	g.shown.put(w.balances)
 	if v.publish(g, position) {
 		v.signals.send(w)
 	}

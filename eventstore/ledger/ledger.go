@@ -144,7 +144,7 @@ func (l *Ledger) schedule(w *worker) { l.runnable <- w }
 // CommandID tells which.
 func (l *Ledger) Execute(ctx context.Context, req Request) (Result, error) {
 	t := newTask(ctx, req)
-	if err := l.enqueue(t); err != nil {
+	if err := l.submit(t); err != nil {
 		return Result{}, err
 	}
 	select {
@@ -164,13 +164,22 @@ func (l *Ledger) ExecuteBatch(ctx context.Context, reqs []Request) []Outcome {
 	b := newBatch(len(reqs))
 	tasks := make([]task, len(reqs))
 	out := make([]Outcome, len(reqs))
+	starting := make([]*worker, 0, len(reqs))
 	for i := range reqs {
 		t := &tasks[i]
 		t.ctx, t.req, t.batch = ctx, reqs[i], b
-		if err := l.enqueue(t); err != nil {
+		w, err := l.enqueue(t)
+		if err != nil {
 			t.err = err
 			t.answer()
 		}
+		if w != nil {
+			starting = append(starting, w)
+		}
+	}
+	// Only now: an account's lines are then one group.
+	for _, w := range starting {
+		l.start(w)
 	}
 	select {
 	case <-b.done:
@@ -189,7 +198,7 @@ func (l *Ledger) ExecuteBatch(ctx context.Context, reqs []Request) []Outcome {
 // Read gives the account's state as the write side has it, durable: a strong read.
 func (l *Ledger) Read(ctx context.Context, account string) (View, error) {
 	t := newTask(ctx, Request{Account: account})
-	if err := l.enqueue(t); err != nil {
+	if err := l.submit(t); err != nil {
 		return View{}, err
 	}
 	select {
@@ -270,34 +279,55 @@ func (l *Ledger) begin() bool {
 	return true
 }
 
-// enqueue hands a task to its account's worker, and starts one if none runs.
-// Nothing may pile up without bound: what finds no room is refused at once.
-func (l *Ledger) enqueue(t *task) error {
+// submit hands a task to its account's worker and starts that if it rests.
+func (l *Ledger) submit(t *task) error {
+	w, err := l.enqueue(t)
+	if w != nil {
+		l.start(w)
+	}
+	return err
+}
+
+// start gives a worker that rested its turn. With a book in memory the turn is
+// short, and taking it here saves waking another goroutine for it; one that may
+// have to read first doesn't hold up its caller, who may leave before it is done.
+func (l *Ledger) start(w *worker) {
+	if w.book == nil || l.opts.Shared {
+		l.schedule(w)
+		return
+	}
+	w.turn()
+}
+
+// enqueue hands a task to its account's worker, and gives the worker if it rests:
+// the caller MUST start it. Nothing may pile up without bound: what finds no room
+// is refused at once.
+func (l *Ledger) enqueue(t *task) (*worker, error) {
 	if !l.begin() {
-		return domain.Refuse(domain.CodeUnavailable, "the engine is shutting down")
+		return nil, domain.Refuse(domain.CodeUnavailable, "the engine is shutting down")
 	}
 	if int(l.inFlight.Add(1)) > l.opts.MaxInFlight {
-		return l.overloaded("%d commands are under way", l.opts.MaxInFlight)
+		return nil, l.overloaded("%d commands are under way", l.opts.MaxInFlight)
 	}
 	s := l.shard(t.req.Account)
 	s.mu.Lock()
 	w := s.worker(l, t.req.Account)
 	if w == nil {
 		s.mu.Unlock()
-		return l.overloaded("more than %d accounts are busy or wait for the read models", l.opts.MaxAccounts)
+		return nil, l.overloaded("more than %d accounts are busy or wait for the read models", l.opts.MaxAccounts)
 	}
 	if len(w.queue) >= l.opts.MaxQueue {
 		s.mu.Unlock()
-		return l.overloaded("%d commands wait for this account", l.opts.MaxQueue)
+		return nil, l.overloaded("%d commands wait for this account", l.opts.MaxQueue)
 	}
 	w.queue = append(w.queue, t)
-	start := !w.running
+	rested := !w.running
 	w.running = true
 	s.mu.Unlock()
-	if start {
-		l.schedule(w)
+	if rested {
+		return w, nil
 	}
-	return nil
+	return nil, nil //nolint:nilnil // it runs: nobody has to start it
 }
 
 func (l *Ledger) overloaded(format string, limit int) error {
