@@ -279,6 +279,9 @@ func (v *Views) show(g *generation, w *writer, position eventstore.Position, che
 	g.shown.put(w.balances)
 	if v.publish(g, position) {
 		v.signals.send(w)
+		for _, name := range w.forgotten {
+			v.opts.OnForgotten(name)
+		}
 	}
 	return nil
 }

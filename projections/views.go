@@ -27,6 +27,9 @@ type Options struct {
 	// MinFreeBytes is the room on the disk below which the views wait: they
 	// must never take the last of it from the log.
 	MinFreeBytes uint64
+	// OnForgotten, if set, is told of every account whose key was destroyed, by
+	// this engine or another: whoever keeps keys in memory drops this one.
+	OnForgotten func(account string)
 	// OnApply, if set, is told of every batch that was applied.
 	OnApply func(events int, took time.Duration)
 }
@@ -46,6 +49,9 @@ func (o *Options) defaults() {
 	}
 	if o.MinFreeBytes == 0 {
 		o.MinFreeBytes = 256 << 20
+	}
+	if o.OnForgotten == nil {
+		o.OnForgotten = func(string) {}
 	}
 	if o.OnApply == nil {
 		o.OnApply = func(int, time.Duration) {}

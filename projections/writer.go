@@ -57,9 +57,10 @@ type writer struct {
 	// scratch is where values are put together; the batch copies them.
 	scratch []byte
 	// deadlines: something will be due that wasn't known before; purchases: one
-	// was started; noticed are the accounts with news for their customers.
+	// was started; noticed are the accounts with news for their customers,
+	// forgotten those whose key was destroyed.
 	deadlines, purchases bool
-	noticed              []string
+	noticed, forgotten   []string
 }
 
 // maxRetainedBatch bounds the buffers of batches that are kept for the next.
@@ -80,6 +81,9 @@ func (w *writer) apply(f eventstore.Fact, hash eventstore.Hash) error {
 		return w.applyNoticeEvent(name, &f)
 	}
 	name, _ := eventstore.AccountOf(f.Stream)
+	if _, gone := f.Body.(*account.Forgotten); gone {
+		w.forgotten = append(w.forgotten, name)
+	}
 	s := &w.step
 	s.Fact, s.Account, s.Hash, s.Effect = f, name, hash, account.EffectOf(f.Body, f.Revision)
 	for _, view := range views {

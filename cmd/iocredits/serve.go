@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"iocredits/eventstore/keyring"
 	"iocredits/httpapi"
 )
 
@@ -171,14 +170,13 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 	if err := s.openNotary(dir, signer, clock, logger); err != nil {
 		return err
 	}
-	sealer := keyring.NewSealer(s.log.keys, c.MaxAccounts)
-	s.control = newControl(dir, s, sealer, logger)
+	s.control = newControl(dir, s, s.sealer, logger)
 	if dev != nil {
 		dev.reactor = s.reactor
 		dev.sandbox.serve()
 	}
 	server, err := httpapi.New(httpapi.Options{
-		Ledger: s.ledger, Views: s.views, Store: s.log.store, Codec: s.codec, Sealer: sealer, Audit: s.audit(signer),
+		Ledger: s.ledger, Views: s.views, Store: s.log.store, Codec: s.codec, Sealer: s.sealer, Audit: s.audit(signer),
 		Keys: keys, Clock: clock, Logger: logger, Metrics: s.metrics, TopUpURL: c.TopUpURL,
 		RequestTimeout: c.RequestTimeout, ShutdownTimeout: c.ShutdownTimeout,
 		Notices: s.notices, ReadWebhook: pay.webhooks(), Dev: dev.api(),

@@ -11,6 +11,7 @@ import (
 
 	"iocredits/domain/account"
 	"iocredits/eventstore"
+	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
 	"iocredits/eventstore/notices"
 	"iocredits/eventstore/pebblestore"
@@ -33,6 +34,7 @@ import (
 // They are opened from the top and ended from the bottom, so that nothing that
 // was accepted misses what it needs to be finished.
 type services struct {
+	sealer  *keyring.Sealer
 	codec   *eventstore.Codec
 	log     *eventLog
 	views   *projections.Views
@@ -87,11 +89,15 @@ func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time
 	if err != nil {
 		return nil, err
 	}
-	s, err := openViews(ctx, dir, log, projections.Options{Logger: logger, MinFreeBytes: c.MinFreeMB << 20, OnApply: metrics.OnApply})
+	sealer := keyring.NewSealer(log.keys, c.MaxAccounts)
+	s, err := openViews(ctx, dir, log, projections.Options{
+		Logger: logger, MinFreeBytes: c.MinFreeMB << 20, OnApply: metrics.OnApply,
+		OnForgotten: sealer.Forget, // another engine may have destroyed the key
+	})
 	if err != nil {
 		return nil, err
 	}
-	s.metrics, s.logger = metrics, logger
+	s.metrics, s.logger, s.sealer = metrics, logger, sealer
 	s.ledger = ledger.New(ledger.Options{
 		Store: log.store, Snapshots: log.snapshots, Shared: log.shared, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger,
 		SnapshotEvery: c.SnapshotEvery, MaxAccounts: c.MaxAccounts, MaxQueue: c.MaxQueue, MaxInFlight: c.MaxInFlight,
