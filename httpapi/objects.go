@@ -24,7 +24,8 @@ func objectIn(kind account.ObjectKind, facts []eventstore.Fact) string {
 // events. Where they are late it is folded from the log, slowly: a command that
 // was accepted is always answered.
 func (k *call) objectAfter(kind account.ObjectKind, id string, position eventstore.Position) (*projections.ObjectRecord, error) {
-	err := k.server.waitFor(k.ctx, position)
+	// A replay is answered with today's object: not only its own events count.
+	err := k.server.waitFor(k.ctx, max(position, k.server.opts.Ledger.Acked(k.account)))
 	if err == nil {
 		return k.mustObject(kind, id)
 	}
