@@ -111,14 +111,17 @@ func TestReconciliationHoldsUpNoLink(t *testing.T) {
 	}
 }
 
-// countingLedger counts commands.
+// countingLedger counts commands that aren't a Tick: a read model of deadlines that
+// is late as well costs a Tick more, rightly.
 type countingLedger struct {
 	reactor.Ledger
 	commands atomic.Int64
 }
 
 func (l *countingLedger) Execute(ctx context.Context, req ledger.Request) (ledger.Result, error) {
-	l.commands.Add(1)
+	if _, tick := req.Do.(account.Tick); !tick {
+		l.commands.Add(1)
+	}
 	return l.Ledger.Execute(ctx, req)
 }
 
