@@ -243,10 +243,10 @@ func (v *Views) apply(ctx context.Context, g *generation, ready ...decoded) erro
 		return err
 	}
 	began, events := time.Now(), 0
-	w := newWriter(g)
+	w := g.writing()
 	for _, d := range ready {
 		for i := range d.facts {
-			if err := w.apply(d.facts[i], d.hashes[i]); err != nil {
+			if err := w.apply(&d.facts[i], d.hashes[i]); err != nil {
 				return errors.Join(&applyError{position: d.facts[i].Position, err: err}, w.discard())
 			}
 		}
@@ -266,6 +266,16 @@ func (v *Views) apply(ctx context.Context, g *generation, ready ...decoded) erro
 	return nil
 }
 
+// writing gives the generation's writer, ready for a batch.
+func (g *generation) writing() *writer {
+	if g.writer == nil {
+		g.writer = newWriter(g)
+	} else {
+		g.writer.begin()
+	}
+	return g.writer
+}
+
 // show commits a batch and makes its position known.
 func (v *Views) show(g *generation, w *writer, position eventstore.Position, checkpoint []byte) error {
 	g.visible.Lock()
@@ -276,7 +286,7 @@ func (v *Views) show(g *generation, w *writer, position eventstore.Position, che
 	if err := w.commit(checkpoint); err != nil {
 		return &applyError{position: position, err: err}
 	}
-	g.shown.put(w.balances)
+	g.shown.put(w.changed)
 	if v.publish(g, position) {
 		v.signals.send(w)
 		for _, name := range w.forgotten {
