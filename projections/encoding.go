@@ -192,24 +192,24 @@ func decodeBalance(value []byte) (balanceRecord, error) {
 	return in.balance(), in.end()
 }
 
-func (in *reader) balance() (record balanceRecord) {
+func (r *reader) balance() (record balanceRecord) {
 	f := &record.Figures
-	switch in.byte() {
+	switch r.byte() {
 	case 0:
 	case 1:
 		f.Frozen = true
 	default:
-		in.fail()
+		r.fail()
 	}
 	for _, a := range amountsOf(f) {
-		*a = in.amount()
+		*a = r.amount()
 	}
 	for _, n := range numbersOf(f) {
-		*n = int(in.varint())
+		*n = int(r.varint())
 	}
-	record.Revision = in.varint()
-	record.Position = eventstore.Position(in.uvarint())
-	record.RecordedAt = in.moment()
+	record.Revision = r.varint()
+	record.Position = eventstore.Position(r.uvarint())
+	record.RecordedAt = r.moment()
 	return record
 }
 
