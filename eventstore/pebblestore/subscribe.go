@@ -14,7 +14,8 @@ const (
 )
 
 // Subscribe implements eventstore.Store. It is pulled: a slow receiver reads
-// from the log where it is, and nothing waits for it.
+// from the log where it is, and nothing waits for it. One that keeps up is given
+// the events that were appended, not copies of them.
 func (s *Store) Subscribe(ctx context.Context, after eventstore.Position) iter.Seq2[[]eventstore.Recorded, error] {
 	return func(yield func([]eventstore.Recorded, error) bool) {
 		for {
@@ -50,6 +51,9 @@ func (s *Store) nextBatch(ctx context.Context, after eventstore.Position) ([]eve
 		return nil, err
 	}
 	defer s.leave()
+	if batch := s.tail.after(after); batch != nil {
+		return batch, nil
+	}
 	var batch []eventstore.Recorded
 	bytes := 0
 	err := s.scan(ctx, after+1, s.durable(), eventstore.Forwards, func(r eventstore.Recorded, last bool) bool {
