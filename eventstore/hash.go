@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
 
 	"iocredits/domain"
 )
@@ -59,8 +60,12 @@ func (c *chain) text(s string) {
 // big-endian uint64. The metadata holds previous too, in hex, so that a single
 // record shows which history it claims.
 func ChainHash(stream string, revision int64, event Event, previous Hash) Hash {
-	return new(Digester).ChainHash(stream, revision, event, previous)
+	d := digesters.Get().(*Digester) //nolint:forcetypeassert // the pool has nothing else
+	defer digesters.Put(d)
+	return d.ChainHash(stream, revision, event, previous)
 }
+
+var digesters = sync.Pool{New: func() any { return new(Digester) }}
 
 // Digester computes the hashes of many events in one buffer, which is much of
 // their cost. Not for concurrent use.
@@ -92,10 +97,13 @@ func (d *Digester) EventID(stream string, revision int64, typ string, data, meta
 	return domain.NewTransactionID(revision, sha256.Sum256(c.buf))
 }
 
+// largestChain bounds what a digester keeps after an event that was large.
+const largestChain = 64 << 10
+
 // begin empties the buffer and makes room for parts of so many bytes in all.
 func (d *Digester) begin(bytes int) *chain {
 	const around = 160 // lengths, hashes, ids
-	if cap(d.chain.buf) < bytes+around {
+	if have := cap(d.chain.buf); have < bytes+around || have > largestChain && bytes < largestChain/2 {
 		d.chain.buf = make([]byte, 0, bytes+around)
 	}
 	d.chain.buf = d.chain.buf[:0]
@@ -106,5 +114,7 @@ func (d *Digester) begin(bytes int) *chain {
 // (design.md rule 10), so that the repeat of an append has the same ids and two
 // engines that decide apart never do.
 func EventID(stream string, revision int64, typ string, data, metadata []byte, previous Hash) domain.TransactionID {
-	return new(Digester).EventID(stream, revision, typ, data, metadata, previous)
+	d := digesters.Get().(*Digester) //nolint:forcetypeassert // the pool has nothing else
+	defer digesters.Put(d)
+	return d.EventID(stream, revision, typ, data, metadata, previous)
 }

@@ -87,7 +87,8 @@ type Store interface {
 	// is unknown: the caller MUST repeat the identical append or reload before
 	// it builds on the stream.
 	//
-	// MUST: 1 <= len(events); ids differ; stream is 1 to MaxStreamName bytes of
+	// MUST: the caller doesn't change the events' bytes ever again: the store may
+	// hand them to subscribers as they are. 1 <= len(events); ids differ; stream is 1 to MaxStreamName bytes of
 	// UTF-8, as is every type. CheckAppend says what is wrong.
 	Append(ctx context.Context, stream string, expected int64, events []Event) (Appended, error)
 

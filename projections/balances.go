@@ -2,11 +2,13 @@ package projections
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"iocredits/domain/account"
+	"iocredits/domain/journal"
 	"iocredits/eventstore"
 )
 
@@ -32,19 +34,31 @@ func newBalance() balanceRecord {
 	return balanceRecord{Figures: account.New().Figures, Revision: eventstore.NoStream}
 }
 
+// accountRow is what the views have once an account and change with each of its
+// events: one row, because each key that an event writes has its price.
+type accountRow struct {
+	name string
+	balanceRecord
+	// Books are the account's running totals of the journal.
+	Books journal.Totals
+	// changed: by the batch under way.
+	changed bool
+}
+
 func applyBalance(w *writer, s *step) error {
-	record, err := w.balance(s.Account)
+	row, err := w.account(s.Account)
 	if err != nil {
 		return err
 	}
-	s.BalanceBefore = record.Figures.Available() + record.Figures.Held()
-	record.apply(s.Fact, &s.Effect)
-	s.LowBalanceAt = record.Figures.Policy.LowBalanceAt
-	s.BalanceAfter = record.Figures.Available() + record.Figures.Held()
+	s.Row = row
+	s.BalanceBefore = row.Figures.Available() + row.Figures.Held()
+	row.apply(s.Fact, &s.Effect)
+	s.LowBalanceAt = row.Figures.Policy.LowBalanceAt
+	s.BalanceAfter = row.Figures.Available() + row.Figures.Held()
 	return nil
 }
 
-func (r *balanceRecord) apply(f eventstore.Fact, effect *account.Effect) {
+func (r *balanceRecord) apply(f *eventstore.Fact, effect *account.Effect) {
 	r.Figures.ApplyEffect(f.Body, effect)
 	r.Revision, r.Position, r.RecordedAt = f.Revision, f.Position, f.Meta.RecordedAt
 }
@@ -56,37 +70,46 @@ func (r balanceRecord) balance() Balance {
 	}
 }
 
-// balance gives an account's balance to change; it is written with the batch.
-func (w *writer) balance(name string) (*balanceRecord, error) {
-	if record := w.balances[name]; record != nil {
-		return record, nil
-	}
-	record := w.known.get(name)
-	if record == nil {
-		stored, err := w.get(balanceKey(name))
+// account gives an account's row to change; it is written with the batch.
+func (w *writer) account(name string) (*accountRow, error) {
+	row := w.g.accounts.get(name)
+	if row == nil {
+		stored, err := lookup(w.db, balanceKey(name), decodeAccount)
 		if err != nil {
 			return nil, err
 		}
-		record = new(newBalance())
-		if stored != nil {
-			if record, err = decodeBalance(stored); err != nil {
-				return nil, fmt.Errorf("balance of %s: %w", name, err)
-			}
+		if row = stored; row == nil {
+			row = &accountRow{balanceRecord: newBalance()}
 		}
-		w.known.put(name, record)
+		row.name = name
+		w.g.accounts.put(name, row)
 	}
-	w.balances[name] = record
-	return record, nil
+	if !row.changed {
+		row.changed = true
+		w.changed = append(w.changed, row)
+	}
+	return row, nil
 }
 
-func (w *writer) flushBalances() error {
-	for name, record := range w.balances {
-		w.scratch = appendBalance(w.scratch[:0], record)
-		if err := w.append(balanceKey(name), w.scratch); err != nil {
+// flushAccounts writes the rows that the batch has changed, and the company's.
+func (w *writer) flushAccounts() (err error) {
+	for _, row := range w.changed {
+		row.changed = false
+		w.keyScratch = append(append(w.keyScratch[:0], balancePrefix), row.name...)
+		if w.scratch, err = appendAccount(w.scratch[:0], row); err != nil {
+			return err
+		}
+		if err := w.append(w.keyScratch, w.scratch); err != nil {
 			return err
 		}
 	}
-	return nil
+	if !w.company {
+		return nil
+	}
+	if w.scratch, err = w.g.company.AppendBinary(w.scratch[:0]); err != nil {
+		return err
+	}
+	return w.append([]byte{companyKey}, w.scratch)
 }
 
 func balanceKey(name string) []byte { return append([]byte{balancePrefix}, name...) }
@@ -104,14 +127,17 @@ func (v *Views) Balance(ctx context.Context, name string) (Balance, error) {
 	if shown, ok := g.shown.get(name); ok {
 		return shown.balance(), nil
 	}
-	record, err := lookup(g.db, balanceKey(name), decodeBalance)
-	if err != nil {
-		return Balance{}, err
+	record, err := readBalance(g.db, name)
+	return record.balance(), err
+}
+
+// readBalance reads an account's balance as it was committed last.
+func readBalance(db pebble.Reader, name string) (balanceRecord, error) {
+	row, err := lookup(db, balanceKey(name), decodeAccount)
+	if err != nil || row == nil {
+		return newBalance(), err
 	}
-	if record == nil {
-		record = new(newBalance())
-	}
-	return record.balance(), nil
+	return row.balanceRecord, nil
 }
 
 // shownBalances has the balances that changed lately, for readers: the ones that
@@ -130,13 +156,13 @@ func (s *shownBalances) get(name string) (balanceRecord, bool) {
 	return record, ok
 }
 
-func (s *shownBalances) put(changed map[string]*balanceRecord) {
+func (s *shownBalances) put(changed []*accountRow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.records == nil || len(s.records)+len(changed) > maxRecent {
 		s.records = make(map[string]balanceRecord, len(changed))
 	}
-	for name, record := range changed {
-		s.records[name] = *record
+	for _, row := range changed {
+		s.records[row.name] = row.balanceRecord
 	}
 }

@@ -172,27 +172,45 @@ func numbersOf(f *account.Figures) [9]*int {
 	}
 }
 
-func decodeBalance(value []byte) (*balanceRecord, error) {
+// appendAccount writes the balance and behind it the books (journal.Totals).
+func appendAccount(b []byte, r *accountRow) ([]byte, error) {
+	return r.Books.AppendBinary(appendBalance(b, &r.balanceRecord))
+}
+
+// decodeAccount reads what appendAccount wrote; the name is in the key.
+func decodeAccount(value []byte) (*accountRow, error) {
 	in := reader{left: value}
-	record := new(balanceRecord)
+	row := &accountRow{balanceRecord: in.balance()}
+	if in.err != nil {
+		return nil, in.err
+	}
+	return row, row.Books.UnmarshalBinary(in.left)
+}
+
+func decodeBalance(value []byte) (balanceRecord, error) {
+	in := reader{left: value}
+	return in.balance(), in.end()
+}
+
+func (r *reader) balance() (record balanceRecord) {
 	f := &record.Figures
-	switch in.byte() {
+	switch r.byte() {
 	case 0:
 	case 1:
 		f.Frozen = true
 	default:
-		return nil, errors.New("frozen is neither yes nor no")
+		r.fail()
 	}
 	for _, a := range amountsOf(f) {
-		*a = in.amount()
+		*a = r.amount()
 	}
 	for _, n := range numbersOf(f) {
-		*n = int(in.varint())
+		*n = int(r.varint())
 	}
-	record.Revision = in.varint()
-	record.Position = eventstore.Position(in.uvarint())
-	record.RecordedAt = in.moment()
-	return record, in.end()
+	record.Revision = r.varint()
+	record.Position = eventstore.Position(r.uvarint())
+	record.RecordedAt = r.moment()
+	return record
 }
 
 // reader takes values apart. The first thing that doesn't fit is its error, and

@@ -83,7 +83,23 @@ func TestNoFieldIsForgotten(t *testing.T) {
 	fill(t, reflect.ValueOf(&balance).Elem())
 	back, err := decodeBalance(appendBalance(nil, &balance))
 	require.NoError(t, err)
-	require.Equal(t, &balance, back)
+	require.Equal(t, balance, back)
+
+	row := accountRow{balanceRecord: balance}
+	for a := range row.Books {
+		row.Books[a] = row.Books[a].Add(domain.Amount(a) - 3)
+	}
+	row.Books[5] = row.Books[5].Add(math.MaxInt64).Add(math.MaxInt64)
+	value, err := appendAccount(nil, &row)
+	require.NoError(t, err)
+	read, err := decodeAccount(value)
+	require.NoError(t, err)
+	require.Equal(t, &row, read)
+	for cut := range value {
+		if read, err := decodeAccount(value[:cut]); err == nil {
+			require.NotEqual(t, &row, read, "cut at %d", cut)
+		}
+	}
 }
 
 // fill gives each field, all the way down, a value of its own that isn't zero.
@@ -126,7 +142,7 @@ func TestBalancesKeepTheExtremes(t *testing.T) {
 		want.Figures.Paid, want.Position, want.RecordedAt = a, math.MaxUint64, time.Unix(0, 0).UTC()
 		got, err := decodeBalance(appendBalance(nil, &want))
 		require.NoError(t, err)
-		require.Equal(t, &want, got)
+		require.Equal(t, want, got)
 	}
 }
 
@@ -144,8 +160,15 @@ func FuzzDecodeValues(f *testing.F) {
 			require.NoError(t, err)
 			require.Equal(t, entry, again)
 		}
+		if row, err := decodeAccount(value); err == nil {
+			written, err := appendAccount(nil, row)
+			require.NoError(t, err)
+			again, err := decodeAccount(written)
+			require.NoError(t, err)
+			require.Equal(t, row, again)
+		}
 		if balance, err := decodeBalance(value); err == nil {
-			again, err := decodeBalance(appendBalance(nil, balance))
+			again, err := decodeBalance(appendBalance(nil, &balance))
 			require.NoError(t, err)
 			require.Equal(t, balance, again)
 		}

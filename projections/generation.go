@@ -24,13 +24,13 @@ import (
 
 // format names what the views write. MUST change with any change of a key or a
 // value: views of another format are built again.
-const format = "9"
+const format = "10"
 
 // The keys of a generation. An account's name has no zero byte, so one account's
 // keys are never a prefix of another's.
 //
 //	c                                   checkpoint
-//	b account                           balance
+//	b account                           balance, and running totals of the journal
 //	t account 0 revision:8              transaction
 //	n account 0 sha256(name)[:16]       revision of the event that claimed it
 //	l account 0 lot:8                   unreserved credits of a lot with a date
@@ -42,7 +42,7 @@ const format = "9"
 //	i account 0 id                      position and index of a notice
 //	a account 0 lot:8                   that the expiry of a lot was announced
 //	q kind 0 status 0 time:12 account 0 id   objects by status, in the order of their queue
-//	j account                           running totals of the journal; J: the company's
+//	J                                   running totals of the company's journal
 //	f e                                 see times.go
 //	x r                                 see tree.go
 const (
@@ -56,7 +56,6 @@ const (
 	objectPrefix      = 'o'
 	queuePrefix       = 'q'
 	relatedPrefix     = 'y'
-	booksPrefix       = 'j'
 	companyKey        = 'J'
 	milestonePrefix   = 'f'
 	latePrefix        = 'e'
@@ -105,11 +104,14 @@ type generation struct {
 	db     *pebble.DB
 	free   func()
 
-	// checkpoint, balances and books belong to the goroutine that follows the log.
+	// What follows, up to shown, belongs to the goroutine that follows the log.
 	checkpoint checkpoint
-	balances   recent[balanceRecord]
-	books      recent[journal.Totals]
-	shown      shownBalances
+	accounts   recent[accountRow]
+	// company has the company's books once they were read.
+	company *journal.Totals
+	writer  *writer
+
+	shown shownBalances
 	// names knows which names were certainly not claimed.
 	names *nameFilter
 	// visible is held from the commit of a batch until its position is published,

@@ -87,7 +87,7 @@ type Row struct{ Key, Value []byte }
 var kinds = map[byte]string{
 	checkpointKey: "checkpoint", balancePrefix: "balance", transactionPrefix: "transaction", namePrefix: "name",
 	lotPrefix: "lot", setDeadlinePrefix: "deadline", deadlinePrefix: "due", objectPrefix: "object", queuePrefix: "queue",
-	booksPrefix: "journal", companyKey: "trial-balance", milestonePrefix: "milestone", latePrefix: "late-entry",
+	companyKey: "trial-balance", milestonePrefix: "milestone", latePrefix: "late-entry",
 	nodePrefix: "tree", edgeKey: "tree-head",
 	noticePrefix: "notice", noticeIDPrefix: "notice-id", announcedPrefix: "expiry-announced", relatedPrefix: "related",
 }
@@ -107,15 +107,19 @@ func (r Row) Kind() string {
 func (r Row) Text() string {
 	switch {
 	case len(r.Key) == 0:
-	case r.Key[0] == balancePrefix, r.Key[0] == milestonePrefix:
+	case r.Key[0] == balancePrefix:
+		if row, err := decodeAccount(r.Value); err == nil {
+			return fmt.Sprintf("%+v %s", row.balanceRecord, row.Books.String())
+		}
+	case r.Key[0] == milestonePrefix:
 		if record, err := decodeBalance(r.Value); err == nil {
-			return fmt.Sprintf("%+v", *record)
+			return fmt.Sprintf("%+v", record)
 		}
 	case r.Key[0] == transactionPrefix:
 		if t, err := decodeTransaction(r.Value); err == nil {
 			return fmt.Sprintf("%+v", t)
 		}
-	case r.Key[0] == booksPrefix, r.Key[0] == companyKey:
+	case r.Key[0] == companyKey:
 		var books journal.Totals
 		if err := books.UnmarshalBinary(r.Value); err == nil {
 			return books.String()
@@ -198,7 +202,7 @@ func (i *Image) RowsOf(account string) iter.Seq2[Row, error] {
 				continue
 			case noticePrefix, noticeIDPrefix: // seen marks are events of another stream
 				continue
-			case balancePrefix, booksPrefix: // the name is the whole key
+			case balancePrefix: // the name is the whole key
 				lower = lower[:len(lower)-1]
 				upper = append(append([]byte{}, lower...), 0)
 			case deadlinePrefix, queuePrefix:

@@ -4,66 +4,25 @@ import (
 	"context"
 	"errors"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"iocredits/domain/journal"
 	"iocredits/eventstore"
 )
 
 // applyJournal posts the event to the books of its account and of the company.
-// Both stand in memory until the batch is written.
 func applyJournal(w *writer, s *step) error {
-	postings, err := journal.OfEffect(s.Body, s.Revision, &s.Effect)
-	if err != nil || len(postings) == 0 {
-		return err
-	}
-	books, err := w.booksOf(booksKey(s.Account))
-	if err != nil {
-		return err
-	}
-	company, err := w.booksOf([]byte{companyKey})
-	if err != nil {
-		return err
-	}
-	books.Post(postings)
-	company.Post(postings)
-	return nil
-}
-
-func (w *writer) booksOf(key []byte) (*journal.Totals, error) {
-	name := string(key)
-	if books, ok := w.books[name]; ok {
-		return books, nil
-	}
-	books := w.knownBooks.get(name)
-	if books == nil {
-		stored, err := lookup(w.db, key, decodeBooks)
+	if w.g.company == nil {
+		company, err := lookup(w.db, []byte{companyKey}, decodeBooks)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		books = &stored
-		w.knownBooks.put(name, books)
+		w.g.company = &company
 	}
-	w.books[name] = books
-	return books, nil
+	posted, err := w.clerk.Book(s.Body, s.Revision, &s.Effect, &s.Row.Books, w.g.company)
+	w.company = w.company || posted
+	return err
 }
 
 func decodeBooks(value []byte) (t journal.Totals, err error) { return t, t.UnmarshalBinary(value) }
-
-func (w *writer) flushBooks() error {
-	for key, books := range w.books {
-		value, err := books.AppendBinary(nil)
-		if err != nil {
-			return err
-		}
-		if err := w.append([]byte(key), value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func booksKey(name string) []byte { return append([]byte{booksPrefix}, name...) }
 
 // TrialBalance is the company's books as of the last event that the views have.
 type TrialBalance struct {
@@ -101,5 +60,9 @@ func (v *Views) Books(ctx context.Context, name string) (journal.Totals, error) 
 		return journal.Totals{}, err
 	}
 	defer leave()
-	return lookup(pebble.Reader(g.db), booksKey(name), decodeBooks)
+	row, err := lookup(g.db, balanceKey(name), decodeAccount)
+	if err != nil || row == nil {
+		return journal.Totals{}, err
+	}
+	return row.Books, nil
 }

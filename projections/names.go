@@ -16,10 +16,11 @@ var _ ledger.Names = (*Views)(nil)
 // Pebble's own merge puts a later claim behind the earlier one. No rule allows a
 // second claim, but the log decides.
 func applyNames(w *writer, s *step) error {
-	for _, name := range ledger.NamesOf(s.Fact) {
-		k := nameKey(s.Account, name)
-		w.names.add(k)
-		if err := w.merge(k, binary.BigEndian.AppendUint64(w.scratch[:0], uint64(s.Revision))); err != nil {
+	var room [ledger.MaxNames]string
+	for _, name := range ledger.AppendNames(room[:0], s.Fact) {
+		w.keyScratch = appendNameKey(w.keyScratch[:0], s.Account, name)
+		w.g.names.add(w.keyScratch)
+		if err := w.merge(w.keyScratch, binary.BigEndian.AppendUint64(w.scratch[:0], uint64(s.Revision))); err != nil {
 			return err
 		}
 	}
@@ -28,9 +29,11 @@ func applyNames(w *writer, s *step) error {
 
 // nameKey keeps 128 bits of the name's hash: names are long and many, and the
 // ledger compares the event behind an answer with what it looked for.
-func nameKey(account, name string) []byte {
+func nameKey(account, name string) []byte { return appendNameKey(nil, account, name) }
+
+func appendNameKey(k []byte, account, name string) []byte {
 	digest := sha256.Sum256([]byte(name))
-	return key(namePrefix, account, digest[:16]...)
+	return append(appendKey(k, namePrefix, account), digest[:16]...)
 }
 
 // Find gives the revision of the first event of account that claimed name.

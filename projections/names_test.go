@@ -24,7 +24,7 @@ func TestNamesAreFoundAtTheirFirstClaim(t *testing.T) {
 		want := map[string]int64{}
 		for name, a := range r.log() {
 			for _, f := range a.facts {
-				for _, n := range ledger.NamesOf(f) {
+				for _, n := range ledger.AppendNames(nil, &f) {
 					if _, taken := want[name+"|"+n]; !taken {
 						want[name+"|"+n] = f.Revision
 					}

@@ -33,7 +33,7 @@ type Notice struct {
 // applyNotices writes what an event of an account tells its customer.
 func applyNotices(w *writer, s *step) error {
 	for i, n := range account.NoticesOf(s.Body, s.LowBalanceAt, s.BalanceBefore, s.BalanceAfter) {
-		if err := w.addNotice(s.Account, fmt.Sprintf("a%d.%d", s.Revision, i), i, &s.Fact, n); err != nil {
+		if err := w.addNotice(s.Account, fmt.Sprintf("a%d.%d", s.Revision, i), i, s.Fact, n); err != nil {
 			return err
 		}
 	}

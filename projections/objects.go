@@ -117,7 +117,7 @@ func applyObject(w *writer, s *step) error {
 		w.delete(r.queueKey())
 	}
 	w.purchases = w.purchases || stored == nil && kind == account.ObjectPurchase
-	r.Apply(s.Fact)
+	r.Apply(*s.Fact)
 	value, err := r.encode()
 	if err != nil {
 		return err

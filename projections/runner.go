@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -15,10 +17,23 @@ import (
 
 // decoded is a batch of the log on its way to a generation.
 type decoded struct {
-	facts []eventstore.Fact
-	// hashes are the chain hashes of facts.
+	*room
+	last eventstore.Recorded
+}
+
+// room has a batch's facts and their chain hashes. It is used again once the
+// batch was applied: nothing that views keep is in it, though it may point there.
+type room struct {
+	facts  []eventstore.Fact
 	hashes []eventstore.Hash
-	last   eventstore.Recorded
+}
+
+var rooms = sync.Pool{New: func() any { return new(room) }}
+
+func (r *room) free() {
+	clear(r.facts)
+	r.facts, r.hashes = r.facts[:0], r.hashes[:0]
+	rooms.Put(r)
 }
 
 // pause is what a subscription that broke is given before it is tried again;
@@ -75,12 +90,24 @@ func permanent(err error) bool {
 	return errors.As(err, &corrupt) || errors.As(err, &apply) || errors.Is(err, eventstore.ErrClosed)
 }
 
-// What the log has ready is applied together, up to this. A batch of Pebble's
-// costs the same for one event as for hundreds, and is checked for room and
-// published once.
+// What the log has ready is applied together, up to this many events. A batch of
+// Pebble's costs the same for one event as for hundreds, and is checked for room
+// and published once.
+const applyEvents = 16_384
+
+// decoding is how many batches of the log are read ahead, decoded side by side if
+// they aren't small.
 const (
-	applyBatches = 8
-	applyEvents  = 16_384
+	decoding   = 8
+	smallBatch = 128
+)
+
+// A log that is written fast is followed in steps of stepFor: the processor is
+// the writers'. What comes after a pause is shown at once, stepEvents are not
+// waited with, and whoever waits for the views ends the step.
+const (
+	stepFor    = 10 * time.Millisecond
+	stepEvents = 512
 )
 
 // opening is a batch of the log that is being decoded.
@@ -95,17 +122,13 @@ type opened struct {
 // batches are decoded side by side: a rebuild uses all processors.
 func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool) (finished bool, err error) {
 	group, ctx := errgroup.WithContext(ctx)
-	batches := make(chan opening, applyBatches)
+	batches := make(chan opening, decoding)
 	after := g.checkpoint.Position
 	group.Go(func() error {
 		defer close(batches)
-		var last time.Time
 		for records, err := range v.opts.Store.Subscribe(ctx, after) {
 			if err != nil {
 				return err
-			}
-			if last = v.pace(ctx, last, len(records)); ctx.Err() != nil {
-				return ctx.Err()
 			}
 			o := make(opening, 1)
 			select {
@@ -113,16 +136,23 @@ func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool)
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			go func() {
+			open := func() {
 				d, err := v.decode(records)
 				o <- opened{d, err}
-			}()
+			}
+			if len(records) < smallBatch {
+				open()
+			} else {
+				go open()
+			}
 		}
 		return errEnded
 	})
 	group.Go(func() error {
+		var shown time.Time
 		for first := range batches {
-			ready, err := gather(first, batches)
+			ready, err := v.gather(ctx, first, batches, shown.Add(stepFor))
+			shown = time.Now()
 			if applying := v.applyAll(ctx, g, ready); applying != nil {
 				return applying
 			}
@@ -143,45 +173,49 @@ func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool)
 	return false, err
 }
 
-// A log that is written fast is followed in steps of paceFor: each batch has a
-// price of its own, and the processor is the writers'. What comes after a pause
-// is shown at once, and a backlog is not waited for.
-const (
-	paceFor  = 2 * time.Millisecond
-	paceUpTo = 512
-)
-
-// pace waits until the next batch may go on, and says when it does.
-func (v *Views) pace(ctx context.Context, last time.Time, events int) time.Time {
-	if wait := paceFor - time.Since(last); wait > 0 && events < paceUpTo {
-		sleep(ctx, wait)
-	}
-	return time.Now()
-}
-
-// gather waits for a batch and takes what else is there. The error is that of
-// the batch after those.
-func gather(first opening, batches <-chan opening) (ready []decoded, err error) {
-	next, events := first, 0
-	for {
+// gather waits for a batch and takes what else comes in this step, which ends at
+// a time. The error is that of the batch after those.
+func (v *Views) gather(ctx context.Context, first opening, batches <-chan opening, end time.Time) (ready []decoded, err error) {
+	for next, events := first, 0; ; {
 		o := <-next
 		if o.err != nil {
 			return ready, o.err
 		}
 		ready = append(ready, o.decoded)
-		if events += len(o.facts); len(ready) == applyBatches || events >= applyEvents {
+		if events += len(o.facts); events >= applyEvents {
 			return ready, nil
 		}
-		select {
-		case another, open := <-batches:
-			if !open {
-				return ready, nil
-			}
-			next = another
-		default:
+		if events >= stepEvents {
+			end = time.Time{}
+		}
+		if next = v.another(ctx, batches, end); next == nil {
 			return ready, nil
 		}
 	}
+}
+
+// another gives the next batch if there is one, or comes before end and nobody
+// waits for the views; nil otherwise.
+func (v *Views) another(ctx context.Context, batches <-chan opening, end time.Time) opening {
+	select {
+	case next := <-batches: // nil once it is closed
+		return next
+	default:
+	}
+	wait := time.Until(end)
+	if wait <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case next := <-batches:
+		return next
+	case <-v.hurry:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // applyAll applies batches of the log as one. If that fails, one after the
@@ -190,6 +224,11 @@ func (v *Views) applyAll(ctx context.Context, g *generation, ready []decoded) er
 	if len(ready) == 0 {
 		return nil
 	}
+	defer func() {
+		for _, d := range ready {
+			d.free()
+		}
+	}()
 	err := v.apply(ctx, g, ready...)
 	var bad *applyError
 	if len(ready) == 1 || !errors.As(err, &bad) {
@@ -211,13 +250,15 @@ var (
 // decode opens the events of accounts; streams that aren't ours are skipped.
 func (v *Views) decode(records []eventstore.Recorded) (decoded, error) {
 	var digest eventstore.Digester
-	d := decoded{facts: make([]eventstore.Fact, 0, len(records)), last: records[len(records)-1]}
+	d := decoded{room: rooms.Get().(*room), last: records[len(records)-1]} //nolint:forcetypeassert // the pool has nothing else
+	d.facts, d.hashes = slices.Grow(d.facts, len(records)), slices.Grow(d.hashes, len(records))
 	for _, r := range records {
 		if !ours(r.Stream) {
 			continue
 		}
 		f, err := v.opts.Codec.Open(r)
 		if err != nil {
+			d.free()
 			return decoded{}, err
 		}
 		d.facts = append(d.facts, f)
@@ -243,10 +284,10 @@ func (v *Views) apply(ctx context.Context, g *generation, ready ...decoded) erro
 		return err
 	}
 	began, events := time.Now(), 0
-	w := newWriter(g)
+	w := g.writing()
 	for _, d := range ready {
 		for i := range d.facts {
-			if err := w.apply(d.facts[i], d.hashes[i]); err != nil {
+			if err := w.apply(&d.facts[i], d.hashes[i]); err != nil {
 				return errors.Join(&applyError{position: d.facts[i].Position, err: err}, w.discard())
 			}
 		}
@@ -265,6 +306,16 @@ func (v *Views) apply(ctx context.Context, g *generation, ready ...decoded) erro
 	return nil
 }
 
+// writing gives the generation's writer, ready for a batch.
+func (g *generation) writing() *writer {
+	if g.writer == nil {
+		g.writer = newWriter(g)
+	} else {
+		g.writer.begin()
+	}
+	return g.writer
+}
+
 // show commits a batch and makes its position known.
 func (v *Views) show(g *generation, w *writer, position eventstore.Position, checkpoint []byte) error {
 	g.visible.Lock()
@@ -275,7 +326,7 @@ func (v *Views) show(g *generation, w *writer, position eventstore.Position, che
 	if err := w.commit(checkpoint); err != nil {
 		return &applyError{position: position, err: err}
 	}
-	g.shown.put(w.balances)
+	g.shown.put(w.changed)
 	if v.publish(g, position) {
 		v.signals.send(w)
 		for _, name := range w.forgotten {

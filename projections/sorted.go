@@ -15,8 +15,10 @@ import (
 // enough to be a memtable of its own is only checked to be in order.
 type sortedKeys struct {
 	entries []entry
-	// arena has the keys and values; a full one is left to its entries.
-	arena []byte
+	places  []placed
+	// arenas have the keys and values; the first used of them are in use.
+	arenas [][]byte
+	used   int
 }
 
 // entry is a write. nil for a value deletes.
@@ -25,22 +27,55 @@ type entry struct {
 	merge      bool
 }
 
-// Arenas of a batch double from the first, which is enough for a few events, to
-// the largest.
+// arenaBytes is the size of an arena; a longer value gets one of its own. What
+// maxArenas and maxEntries don't hold is given back after a batch.
 const (
-	firstArena   = 2 << 10
-	largestArena = 256 << 10
+	arenaBytes = 64 << 10
+	maxArenas  = 128
+	maxEntries = 1 << 17
 )
+
+// reset forgets everything and keeps the memory.
+func (s *sortedKeys) reset() {
+	if cap(s.entries) > maxEntries {
+		s.entries, s.places = nil, nil
+	}
+	clear(s.entries)
+	s.entries = s.entries[:0]
+	s.arenas = s.arenas[:min(len(s.arenas), maxArenas)]
+	for i := range s.arenas {
+		s.arenas[i] = s.arenas[i][:0]
+	}
+	s.used = min(1, len(s.arenas))
+}
 
 // copy keeps bytes that the caller uses again.
 func (s *sortedKeys) copy(b []byte) []byte {
-	if len(s.arena)+len(b) > cap(s.arena) {
-		size := min(max(firstArena, 2*cap(s.arena)), largestArena)
-		s.arena = make([]byte, 0, max(size, len(b)))
+	arena := s.room(len(b))
+	start := len(*arena)
+	*arena = append(*arena, b...)
+	return (*arena)[start:len(*arena):len(*arena)]
+}
+
+func (s *sortedKeys) copyText(text string) []byte {
+	arena := s.room(len(text))
+	start := len(*arena)
+	*arena = append(*arena, text...)
+	return (*arena)[start:len(*arena):len(*arena)]
+}
+
+// room gives the arena with room for n bytes.
+func (s *sortedKeys) room(n int) *[]byte {
+	if s.used > 0 {
+		if last := &s.arenas[s.used-1]; len(*last)+n <= cap(*last) {
+			return last
+		}
 	}
-	start := len(s.arena)
-	s.arena = append(s.arena, b...)
-	return s.arena[start:len(s.arena):len(s.arena)]
+	if s.used == len(s.arenas) || cap(s.arenas[s.used]) < n {
+		s.arenas = slices.Insert(s.arenas, s.used, make([]byte, 0, max(arenaBytes, n)))
+	}
+	s.used++
+	return &s.arenas[s.used-1]
 }
 
 func (s *sortedKeys) add(e entry) { s.entries = append(s.entries, e) }
@@ -56,7 +91,8 @@ type placed struct {
 // order gives the entries' places. Of those with one key, merges all, the earlier
 // stays the earlier.
 func (s *sortedKeys) order() []placed {
-	places := make([]placed, len(s.entries))
+	s.places = slices.Grow(s.places[:0], len(s.entries))[:len(s.entries)]
+	places := s.places
 	for i := range places {
 		var head [8]byte
 		copy(head[:], s.entries[i].key)

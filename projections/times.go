@@ -36,7 +36,7 @@ func applyMilestone(w *writer, s *step) error {
 	if (s.Revision+1)%milestoneEvery != 0 {
 		return nil
 	}
-	return w.append(milestoneKey(s.Account, s.Meta.RecordedAt, s.Revision), appendBalance(nil, w.balances[s.Account]))
+	return w.append(milestoneKey(s.Account, s.Meta.RecordedAt, s.Revision), appendBalance(nil, &s.Row.balanceRecord))
 }
 
 func milestoneKey(name string, at time.Time, revision int64) []byte {
@@ -65,14 +65,11 @@ func (v *Views) BalanceKnownAt(ctx context.Context, name string, knownAt time.Ti
 		return Balance{}, err
 	}
 	defer leave()
-	record, err := lookup(g.db, balanceKey(name), decodeBalance)
+	record, err := readBalance(g.db, name)
 	if err != nil {
 		return Balance{}, err
 	}
-	if record == nil {
-		return newBalance().balance(), ctx.Err()
-	}
-	if !record.RecordedAt.After(knownAt) {
+	if record.Revision == eventstore.NoStream || !record.RecordedAt.After(knownAt) {
 		return record.balance(), ctx.Err()
 	}
 	last := record.Revision
@@ -91,19 +88,19 @@ func (v *Views) BalanceKnownAt(ctx context.Context, name string, knownAt time.Ti
 			break
 		}
 		effect := account.EffectOf(f.Body, f.Revision)
-		record.apply(f, &effect)
+		record.apply(&f, &effect)
 	}
 	return record.balance(), nil
 }
 
 // milestone is the last one that was recorded by a time, or the beginning.
-func milestone(ctx context.Context, db pebble.Reader, name string, at time.Time) (record *balanceRecord, err error) {
-	record = new(newBalance())
+func milestone(ctx context.Context, db pebble.Reader, name string, at time.Time) (record balanceRecord, err error) {
+	record = newBalance()
 	it, err := db.NewIterWithContext(ctx, &pebble.IterOptions{
 		LowerBound: key(milestonePrefix, name), UpperBound: milestoneKey(name, at, math.MaxInt64),
 	})
 	if err != nil {
-		return nil, err
+		return record, err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	if !it.Last() {
@@ -111,7 +108,7 @@ func milestone(ctx context.Context, db pebble.Reader, name string, at time.Time)
 	}
 	value, err := it.ValueAndErr()
 	if err != nil {
-		return nil, err
+		return record, err
 	}
 	return decodeBalance(value)
 }

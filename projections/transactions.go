@@ -84,8 +84,8 @@ func applyTransaction(w *writer, s *step) error {
 	if !ok {
 		return nil
 	}
-	t := transactionOf(&s.Fact, &entry, s.BalanceAfter)
-	k := transactionKey(s.Account, s.Revision)
+	t := transactionOf(s.Fact, &entry, s.BalanceAfter)
+	w.keyScratch = appendTransactionKey(w.keyScratch[:0], s.Account, s.Revision)
 	if at := entry.RelatedRevision; at != nil {
 		id, err := w.transactionID(transactionKey(s.Account, *at))
 		if err != nil {
@@ -94,13 +94,13 @@ func applyTransaction(w *writer, s *step) error {
 		t.Related = id
 	}
 	if kind, _, _ := account.ObjectOf(s.Body); kind == account.ObjectDeployment {
-		w.payments[string(k)] = t.ID
+		w.payments[string(w.keyScratch)] = t.ID
 	}
 	if err := w.late(&t); err != nil {
 		return err
 	}
 	w.scratch = appendTransaction(w.scratch[:0], &t)
-	return w.append(k, w.scratch)
+	return w.append(w.keyScratch, w.scratch)
 }
 
 // transactionID finds a transaction that is related to by its place: a payment
@@ -117,7 +117,11 @@ func (w *writer) transactionID(k []byte) (domain.TransactionID, error) {
 }
 
 func transactionKey(name string, revision int64) []byte {
-	return key(transactionPrefix, name, binary.BigEndian.AppendUint64(nil, uint64(revision))...)
+	return appendTransactionKey(nil, name, revision)
+}
+
+func appendTransactionKey(k []byte, name string, revision int64) []byte {
+	return binary.BigEndian.AppendUint64(appendKey(k, transactionPrefix, name), uint64(revision))
 }
 
 // Query selects entries of one account's history.

@@ -76,6 +76,8 @@ type Views struct {
 	through eventstore.Position
 	stopped error
 	moved   chan struct{}
+	// hurry has a value while somebody waits for the views.
+	hurry chan struct{}
 
 	rebuilding sync.Mutex
 	signals    *signals
@@ -97,7 +99,7 @@ type Progress func(through, head eventstore.Position)
 // before Run.
 func Open(ctx context.Context, dir string, opts Options) (*Views, error) {
 	opts.defaults()
-	v := &Views{opts: opts, dir: dir, moved: make(chan struct{}), signals: newSignals()}
+	v := &Views{opts: opts, dir: dir, moved: make(chan struct{}), hurry: make(chan struct{}, 1), signals: newSignals()}
 	v.life, v.end = context.WithCancel(context.Background())
 	g, err := v.openCurrent(ctx)
 	if err != nil {
@@ -219,6 +221,7 @@ func (v *Views) WaitThrough(ctx context.Context, position eventstore.Position) e
 		if stopped != nil {
 			return stopped
 		}
+		raise(v.hurry)
 		select {
 		case <-moved:
 		case <-ctx.Done():

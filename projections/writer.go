@@ -13,12 +13,14 @@ import (
 
 // step is one event on its way through the views.
 type step struct {
-	eventstore.Fact
+	*eventstore.Fact
 	Account string
 	// Hash is the event's chain hash.
 	Hash eventstore.Hash
 	// Effect is what the event does to money.
 	Effect account.Effect
+	// Row is the account's, with the event in it from applyBalance on.
+	Row *accountRow
 	// BalanceBefore and BalanceAfter are the account's balance around the event.
 	BalanceBefore, BalanceAfter domain.Amount
 	// LowBalanceAt is the line of the account's policy.
@@ -33,29 +35,29 @@ var views = []func(*writer, *step) error{
 }
 
 // writer collects what a batch of events changes and writes it once. Values that
-// the batch reads again stand in dirty until then.
+// the batch reads again stand in dirty until then. A generation has one, which is
+// used for one batch after the other.
 type writer struct {
+	g     *generation
 	db    *pebble.DB
 	batch *pebble.Batch
 	// sorted has what nobody reads within the batch.
 	sorted sortedKeys
 	// dirty has the value of each key set in this batch; nil: deleted.
 	dirty map[string][]byte
-	// known are balances of earlier batches, balances those that this one changes.
-	known    *recent[balanceRecord]
-	names    *nameFilter
-	balances map[string]*balanceRecord
-	// knownBooks and books are the same for the journal's totals.
-	knownBooks *recent[journal.Totals]
-	books      map[string]*journal.Totals
+	// changed are the accounts whose row this batch changes.
+	changed []*accountRow
+	// company: the company's books change too.
+	company bool
+	clerk   journal.Clerk
 	// tree is nil until the batch has an account's event.
 	tree *growing
 	// payments of deployments in this batch, by key: refunds relate to them.
 	payments map[string]domain.TransactionID
 	// step is the event under way.
 	step step
-	// scratch is where values are put together; the batch copies them.
-	scratch []byte
+	// scratch is where values are put together, keyScratch keys; sorted copies them.
+	scratch, keyScratch []byte
 	// deadlines: something will be due that wasn't known before; purchases: one
 	// was started; noticed are the accounts with news for their customers,
 	// forgotten those whose key was destroyed.
@@ -67,18 +69,28 @@ type writer struct {
 const maxRetainedBatch = 8 << 20
 
 func newWriter(g *generation) *writer {
-	return &writer{
-		db: g.db, batch: g.db.NewBatch(pebble.WithMaxRetainedSizeBytes(maxRetainedBatch)), dirty: map[string][]byte{},
-		known: &g.balances, names: g.names, balances: map[string]*balanceRecord{},
-		knownBooks: &g.books, books: map[string]*journal.Totals{},
-		payments: map[string]domain.TransactionID{},
-	}
+	w := &writer{g: g, db: g.db, dirty: map[string][]byte{}, payments: map[string]domain.TransactionID{}}
+	w.begin()
+	return w
+}
+
+// begin makes the writer ready for a batch. Only the goroutine that follows the
+// log may.
+func (w *writer) begin() {
+	w.batch = w.db.NewBatch(pebble.WithMaxRetainedSizeBytes(maxRetainedBatch))
+	w.sorted.reset()
+	clear(w.dirty)
+	clear(w.payments)
+	w.changed = w.changed[:0]
+	w.company, w.tree = false, nil
+	w.deadlines, w.purchases, w.noticed, w.forgotten = false, false, nil, nil
+	w.g.accounts.trim()
 }
 
 // apply puts one event through all views.
-func (w *writer) apply(f eventstore.Fact, hash eventstore.Hash) error {
+func (w *writer) apply(f *eventstore.Fact, hash eventstore.Hash) error {
 	if name, beside := eventstore.NoticesOf(f.Stream); beside {
-		return w.applyNoticeEvent(name, &f)
+		return w.applyNoticeEvent(name, f)
 	}
 	name, _ := eventstore.AccountOf(f.Stream)
 	if _, gone := f.Body.(*account.Forgotten); gone {
@@ -108,26 +120,27 @@ func (w *writer) set(key, value []byte) { w.dirty[string(key)] = value }
 
 func (w *writer) delete(key []byte) { w.dirty[string(key)] = nil }
 
-// append writes a value that nobody reads within the batch.
+// append writes a value that nobody reads within the batch. The caller keeps key
+// and value.
 func (w *writer) append(key, value []byte) error {
-	w.sorted.add(entry{key: key, value: w.sorted.copy(value)})
+	w.sorted.add(entry{key: w.sorted.copy(key), value: w.sorted.copy(value)})
 	return nil
 }
 
 // merge puts a value behind what the key has, without reading it.
 func (w *writer) merge(key, value []byte) error {
-	w.sorted.add(entry{key: key, value: w.sorted.copy(value), merge: true})
+	w.sorted.add(entry{key: w.sorted.copy(key), value: w.sorted.copy(value), merge: true})
 	return nil
 }
 
 // commit writes everything and the checkpoint as one batch. Each key stands in
 // it once, but for merges.
 func (w *writer) commit(checkpoint []byte) error {
-	if err := errors.Join(w.flushBalances(), w.flushBooks(), w.flushTree()); err != nil {
+	if err := errors.Join(w.flushAccounts(), w.flushTree()); err != nil {
 		return errors.Join(err, w.discard())
 	}
 	for key, value := range w.dirty {
-		w.sorted.add(entry{key: []byte(key), value: value})
+		w.sorted.add(entry{key: w.sorted.copyText(key), value: value})
 	}
 	if err := w.sorted.write(w.batch); err != nil {
 		return errors.Join(err, w.discard())
@@ -141,19 +154,20 @@ func (w *writer) commit(checkpoint []byte) error {
 	return w.batch.Close()
 }
 
-// discard takes with it what the batch has changed in balances and books: they
-// would count twice when its events are applied again.
+// discard takes with it what the batch has changed in the rows of accounts and in
+// the company's: it would count twice when its events are applied again.
 func (w *writer) discard() error {
-	w.known.clear()
-	w.knownBooks.clear()
+	w.g.accounts.clear()
+	w.g.company = nil
 	return w.batch.Close()
 }
 
 // key joins a prefix, an account and what distinguishes the value.
 func key(prefix byte, account string, rest ...byte) []byte {
-	k := make([]byte, 0, 2+len(account)+len(rest))
-	k = append(k, prefix)
-	k = append(k, account...)
-	k = append(k, 0)
-	return append(k, rest...)
+	return append(appendKey(make([]byte, 0, 2+len(account)+len(rest)), prefix, account), rest...)
+}
+
+// appendKey is the part of a key that all of an account's with one prefix share.
+func appendKey(k []byte, prefix byte, account string) []byte {
+	return append(append(append(k, prefix), account...), 0)
 }

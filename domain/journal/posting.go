@@ -26,23 +26,54 @@ func Of(event domain.Event, revision int64) ([]Posting, error) {
 
 // OfEffect is Of for whoever has the event's effect already.
 func OfEffect(event domain.Event, revision int64, effect *account.Effect) ([]Posting, error) {
-	rule, known := rules[event.EventName()]
-	if !known {
-		return nil, fmt.Errorf("event type %q has no journal rule", event.EventName())
-	}
 	var e entry
-	e.customer(effect)
-	if err := rule(&e, event); err != nil {
-		return nil, fmt.Errorf("journal of %s at revision %d: %w", event.EventName(), revision, err)
-	}
-	if open := e.open(); open != 0 {
-		return nil, fmt.Errorf("journal of %s at revision %d: %s has no other side", event.EventName(), revision, open)
+	if err := e.derive(event, revision, effect); err != nil {
+		return nil, err
 	}
 	return e.postings(), nil
 }
 
+// Clerk books many events, in memory of its own. The zero value is ready; not for
+// concurrent use.
+type Clerk struct{ e entry }
+
+// Book adds the postings of an event, those that OfEffect gives, to each of the
+// books; false if it has none.
+func (c *Clerk) Book(event domain.Event, revision int64, effect *account.Effect, books ...*Totals) (bool, error) {
+	c.e = entry{}
+	if err := c.e.derive(event, revision, effect); err != nil {
+		return false, err
+	}
+	moves := false
+	for a, amount := range c.e {
+		if amount == 0 {
+			continue
+		}
+		moves = true
+		for _, t := range books {
+			t[a] = t[a].Add(amount)
+		}
+	}
+	return moves, nil
+}
+
 // entry is the postings of one event under construction.
 type entry [ChartSize]domain.Amount
+
+func (e *entry) derive(event domain.Event, revision int64, effect *account.Effect) error {
+	rule, known := rules[event.EventName()]
+	if !known {
+		return fmt.Errorf("event type %q has no journal rule", event.EventName())
+	}
+	e.customer(effect)
+	if err := rule(e, event); err != nil {
+		return fmt.Errorf("journal of %s at revision %d: %w", event.EventName(), revision, err)
+	}
+	if open := e.open(); open != 0 {
+		return fmt.Errorf("journal of %s at revision %d: %s has no other side", event.EventName(), revision, open)
+	}
+	return nil
+}
 
 // customer posts what the event does to lots, holds and debt. A liability grows
 // by a credit, so what the customer gains is negative here.

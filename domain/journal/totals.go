@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/big"
 	"math/bits"
@@ -104,32 +105,61 @@ func (t *Totals) String() string {
 	return string(b)
 }
 
-const lineBytes = 17
+// wide marks a line whose sum is too large for an amount.
+const wide = 0x80
 
-// AppendBinary encodes the lines that aren't zero, each as account:1 high:8 low:8.
-// It never fails.
+// AppendBinary encodes the lines that aren't zero, each as account:1 and the sum:
+// a zigzag varint, or, where the account is marked wide, high:8 low:8. It never
+// fails.
 func (t *Totals) AppendBinary(b []byte) ([]byte, error) {
-	for a, s := range t {
-		if s != (Sum{}) {
-			b = append(b, byte(a))
-			b = binary.BigEndian.AppendUint64(b, uint64(s.high))
-			b = binary.BigEndian.AppendUint64(b, s.low)
+	for a := range t {
+		s := &t[a]
+		if *s == (Sum{}) {
+			continue
 		}
+		if amount, fits := s.Amount(); fits {
+			b = binary.AppendVarint(append(b, byte(a)), int64(amount))
+			continue
+		}
+		b = binary.BigEndian.AppendUint64(append(b, byte(a)|wide), uint64(s.high))
+		b = binary.BigEndian.AppendUint64(b, s.low)
 	}
 	return b, nil
 }
 
+var errTotals = errors.New("totals end within a line")
+
 // UnmarshalBinary reads what AppendBinary wrote.
 func (t *Totals) UnmarshalBinary(b []byte) error {
 	*t = Totals{}
-	if len(b)%lineBytes != 0 {
-		return fmt.Errorf("totals of %d bytes", len(b))
-	}
-	for ; len(b) > 0; b = b[lineBytes:] {
-		if b[0] >= byte(ChartSize) {
-			return fmt.Errorf("totals of account %d, which the chart doesn't have", b[0])
+	for next := byte(0); len(b) > 0; {
+		a := b[0] &^ wide
+		if a >= byte(ChartSize) || a < next {
+			return fmt.Errorf("totals have account %d where at least %d and less than %d was to come", a, next, ChartSize)
 		}
-		t[b[0]] = Sum{high: int64(binary.BigEndian.Uint64(b[1:])), low: binary.BigEndian.Uint64(b[9:])}
+		next = a + 1
+		isWide := b[0] != a
+		b = b[1:]
+		var s Sum
+		if isWide {
+			const size = 16
+			if len(b) < size {
+				return errTotals
+			}
+			s = Sum{high: int64(binary.BigEndian.Uint64(b)), low: binary.BigEndian.Uint64(b[8:])}
+			b = b[size:]
+		} else {
+			amount, n := binary.Varint(b)
+			if n <= 0 {
+				return errTotals
+			}
+			s = Sum{}.Add(domain.Amount(amount))
+			b = b[n:]
+		}
+		if _, fits := s.Amount(); s == (Sum{}) || fits == isWide {
+			return fmt.Errorf("totals have %s in another form than this is written in", s)
+		}
+		t[a] = s
 	}
 	return nil
 }

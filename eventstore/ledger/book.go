@@ -78,7 +78,7 @@ func (w *worker) load(ctx context.Context) (*book, error) {
 			return nil, err
 		}
 		if f.Position > through {
-			b.recent.add(NamesOf(f), f)
+			b.recent.add(&f)
 			if err := w.trim(ctx, b); err != nil {
 				return nil, err
 			}
@@ -156,7 +156,7 @@ func (w *worker) recall(ctx context.Context, b *book, through eventstore.Positio
 		}
 	}
 	for i := len(late) - 1; i >= 0; i-- {
-		b.recent.add(NamesOf(late[i]), late[i])
+		b.recent.add(&late[i])
 	}
 	return nil
 }

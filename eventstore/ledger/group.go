@@ -53,6 +53,28 @@ type answer struct {
 	err      error
 }
 
+// newGroup makes a group with room for so many tasks of one event each.
+func newGroup(tasks int) *group {
+	if tasks == 1 {
+		// The most common one by far is one piece of memory.
+		var one struct {
+			group
+			answer  [1]answer
+			fact    [1]eventstore.Fact
+			event   [1]eventstore.Event
+			balance [1]domain.Amount
+			name    [1]claim
+		}
+		one.answers, one.facts, one.events = one.answer[:0], one.fact[:0], one.event[:0]
+		one.balances, one.names = one.balance[:0], one.name[:0]
+		return &one.group
+	}
+	return &group{
+		answers: make([]answer, 0, tasks), facts: make([]eventstore.Fact, 0, tasks), events: make([]eventstore.Event, 0, tasks),
+		balances: make([]domain.Amount, 0, tasks), names: make([]claim, 0, tasks),
+	}
+}
+
 func (g *group) taken() []*task {
 	tasks := make([]*task, len(g.answers))
 	for i, a := range g.answers {
@@ -72,7 +94,7 @@ func (a *answer) fill(g *group, b *book) {
 		head.Position = g.facts[at].Position
 	}
 	if t.req.Do == nil {
-		t.view = View{Balance: a.balance, Policy: a.policy, Mark: head}
+		t.view = &View{Balance: a.balance, Policy: a.policy, Mark: head}
 		return
 	}
 	t.result = Result{Balance: a.balance, Head: head, Revision: head.Revision, Position: head.Position}
@@ -93,11 +115,8 @@ func (a *answer) fill(g *group, b *book) {
 // decide takes tasks one after the other until the group is full. The book is
 // evolved as it goes, ahead of what is durable.
 func (w *worker) decide(ctx context.Context, tasks []*task) *group {
-	g := &group{
-		expected: w.book.state.Revision, began: time.Now(), answers: make([]answer, 0, len(tasks)),
-		facts: make([]eventstore.Fact, 0, len(tasks)), events: make([]eventstore.Event, 0, len(tasks)),
-		balances: make([]domain.Amount, 0, len(tasks)), names: make([]claim, 0, len(tasks)),
-	}
+	g := newGroup(len(tasks))
+	g.expected, g.began = w.book.state.Revision, time.Now()
 	for i, t := range tasks {
 		if len(g.events) >= w.ledger.opts.MaxGroupEvents || g.bytes >= w.ledger.opts.MaxGroupBytes {
 			g.rest = tasks[i:]
@@ -246,13 +265,14 @@ func (w *worker) record(g *group, req Request, at time.Time, events []domain.Eve
 		g.facts = append(g.facts, fact)
 	}
 	// Accepted: nothing below fails.
+	var names [MaxNames]string
 	for i := start; i < len(g.facts); i++ {
 		f := &g.facts[i]
 		account.Evolve(w.book.state, f.Body)
 		g.events = append(g.events, f.Event)
 		g.balances = append(g.balances, w.book.state.Balance().Balance)
 		g.bytes += len(f.Data) + len(f.Metadata)
-		for _, name := range NamesOf(*f) {
+		for _, name := range AppendNames(names[:0], f) {
 			g.names = append(g.names, claim{name, i})
 			w.book.pending(name, f.Revision)
 		}

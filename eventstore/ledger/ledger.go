@@ -205,7 +205,10 @@ func (l *Ledger) Read(ctx context.Context, account string) (View, error) {
 	case <-t.done:
 		view, err := t.view, t.err
 		t.free()
-		return view, err
+		if err != nil {
+			return View{}, err
+		}
+		return *view, nil
 	case <-ctx.Done():
 		return View{}, ctx.Err()
 	}

@@ -96,10 +96,10 @@ type Names interface {
 // NameOfCommand is the name that a command id claims.
 func NameOfCommand(id string) string { return "command/" + id }
 
-// NamesOf lists what an event claims: the command that it opens, and the thing
-// that it names. Read sides that implement Names index exactly these.
-func NamesOf(f eventstore.Fact) []string {
-	var names []string
+// AppendNames adds what an event claims to names: the command that it opens, and
+// the thing that it names; two at most. Read sides that implement Names index
+// exactly these.
+func AppendNames(names []string, f *eventstore.Fact) []string {
 	if f.Meta.Command.ID != "" && f.Meta.Command.Index == 0 {
 		names = append(names, NameOfCommand(f.Meta.Command.ID))
 	}
@@ -108,3 +108,6 @@ func NamesOf(f eventstore.Fact) []string {
 	}
 	return names
 }
+
+// MaxNames is how many names an event can claim.
+const MaxNames = 2

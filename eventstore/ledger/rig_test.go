@@ -156,7 +156,7 @@ func (n *gatedNames) advance(to eventstore.Position) {
 		if err != nil {
 			panic(err)
 		}
-		for _, name := range ledger.NamesOf(f) {
+		for _, name := range ledger.AppendNames(nil, &f) {
 			if _, taken := n.found[f.Stream+"|"+name]; !taken {
 				n.found[f.Stream+"|"+name] = f.Revision
 			}

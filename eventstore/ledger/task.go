@@ -12,8 +12,9 @@ type task struct {
 	req Request
 
 	result Result
-	view   View
-	err    error
+	// view is set for a strong read, result for a command.
+	view *View
+	err  error
 
 	// A task alone is answered through done, which has room for the answer: a
 	// worker never blocks on a caller that has gone. One of a batch sets answered

@@ -15,6 +15,8 @@ type window struct {
 	// order has the durable ones, oldest first. A name that was claimed again
 	// (which no rule allows, but the log decides) keeps its first revision.
 	order []dated
+	// room is where order begins: most accounts have one name under way.
+	room [1]dated
 }
 
 type dated struct {
@@ -32,8 +34,9 @@ func (n *window) claim(name string, revision int64) {
 }
 
 // add puts in the names of a durable event.
-func (n *window) add(names []string, f eventstore.Fact) {
-	for _, name := range names {
+func (n *window) add(f *eventstore.Fact) {
+	var room [MaxNames]string
+	for _, name := range AppendNames(room[:0], f) {
 		n.claim(name, f.Revision)
 		n.order = append(n.order, dated{name, f.Position})
 	}
@@ -46,9 +49,9 @@ func (n *window) forget(through eventstore.Position) {
 		delete(n.revisions, n.order[old].name)
 		old++
 	}
-	n.order = n.order[old:]
-	if len(n.order) == 0 {
-		n.order = nil
+	if n.order = n.order[old:]; len(n.order) == 0 {
+		n.order = n.room[:0]
+		clear(n.room[:])
 	}
 }
 

@@ -41,9 +41,10 @@ type group struct {
 	batch   *pebble.Batch
 	pending []*pending
 	// index has the entries that follow the records.
-	index  []indexEntry
-	events int
-	bytes  int
+	index []indexEntry
+	// run is the group's records for those who follow the log.
+	run   run
+	bytes int
 	// last is the position of the group's last event; 0: it has none.
 	last    eventstore.Position
 	started time.Time
@@ -160,6 +161,9 @@ func (s *Store) commit(next eventstore.Position) {
 				return
 			}
 		}
+		// Most appends have one event.
+		waiting := len(s.queue) + 1
+		g.run = run{records: make([]eventstore.Recorded, 0, waiting), ends: make([]int, 0, waiting)}
 		g.started = time.Now()
 		full := s.diskFull()
 		carried = s.fill(g, p, &next, full)
@@ -184,7 +188,7 @@ func (s *Store) fill(g *group, p *pending, next *eventstore.Position, full error
 			}
 			g.pending = append(g.pending, p)
 		}
-		if g.events >= maxGroupEvents || g.bytes >= maxGroupBytes {
+		if len(g.run.records) >= maxGroupEvents || g.bytes >= maxGroupBytes {
 			return nil
 		}
 		select {
@@ -214,22 +218,32 @@ func (s *Store) add(g *group, p *pending, next *eventstore.Position, written map
 		p.appended, p.err = s.repeated(p, last)
 		return true
 	}
-	created := s.opts.Now()
+	// As it will be read back.
+	created := time.UnixMicro(s.opts.Now().UnixMicro()).UTC()
 	positions := make([]eventstore.Position, len(p.events))
 	for i := range p.events {
 		*next++
 		last++
 		positions[i] = *next
 		r := eventstore.Recorded{Event: p.events[i], Stream: p.stream, Revision: last, Position: *next, Created: created}
+		r.Data, r.Metadata = orEmpty(r.Data), orEmpty(r.Metadata)
 		s.encode(g, &r, i == len(p.events)-1)
+		g.run.records = append(g.run.records, r)
 	}
+	g.run.ends = append(g.run.ends, len(g.run.records)-1)
 	s.heads[p.stream] = last
 	written[p.stream] = true
-	g.events += len(p.events)
 	g.bytes += int(p.bytes)
 	g.last = *next
 	p.appended = eventstore.Appended{Revision: last, Positions: positions}
 	return true
+}
+
+func orEmpty(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
 }
 
 // encode writes the record straight into the batch. Its index entry comes after
@@ -311,7 +325,7 @@ func (s *Store) apply(g *group) {
 	if len(s.heads) > maxHeads {
 		clear(s.heads) // after this everything is in Pebble, so nothing is lost
 	}
-	if g.events == 0 {
+	if len(g.run.records) == 0 {
 		return
 	}
 	if failed := s.failed.Load(); failed != nil {
@@ -337,7 +351,7 @@ func (s *Store) fail(err error) error {
 // settle waits for each group's sync in order, moves the head, and answers.
 func (s *Store) settle() {
 	for g := range s.syncing {
-		if g.err == nil && g.events > 0 {
+		if g.err == nil && len(g.run.records) > 0 {
 			if err := g.batch.SyncWait(); err != nil {
 				g.err = s.fail(err)
 			}
@@ -345,9 +359,11 @@ func (s *Store) settle() {
 		if failed := s.failed.Load(); failed != nil && g.err == nil {
 			g.err = *failed
 		}
-		if g.err == nil && g.events > 0 {
+		if g.err == nil && len(g.run.records) > 0 {
+			g.run.bytes = g.bytes
+			s.tail.add(g.run)
 			s.publish(g.last)
-			s.opts.OnCommit(CommitStats{Appends: len(g.pending), Events: g.events, Bytes: g.bytes, Wait: time.Since(g.started)})
+			s.opts.OnCommit(CommitStats{Appends: len(g.pending), Events: len(g.run.records), Bytes: g.bytes, Wait: time.Since(g.started)})
 		}
 		for _, p := range g.pending {
 			if g.err != nil {

@@ -37,6 +37,7 @@ type Store struct {
 	mu   sync.Mutex
 	// moved is closed, and replaced, when the head moves.
 	moved chan struct{}
+	tail  tail
 	// failed is set for good when a commit failed.
 	failed atomic.Pointer[error]
 

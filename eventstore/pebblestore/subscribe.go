@@ -14,7 +14,8 @@ const (
 )
 
 // Subscribe implements eventstore.Store. It is pulled: a slow receiver reads
-// from the log where it is, and nothing waits for it.
+// from the log where it is, and nothing waits for it. One that keeps up is given
+// the events that were appended, not copies of them.
 func (s *Store) Subscribe(ctx context.Context, after eventstore.Position) iter.Seq2[[]eventstore.Recorded, error] {
 	return func(yield func([]eventstore.Recorded, error) bool) {
 		for {
@@ -58,6 +59,9 @@ func (s *Store) readBatch(ctx context.Context, after, head eventstore.Position) 
 		return nil, err
 	}
 	defer s.leave()
+	if batch := s.tail.after(after); batch != nil {
+		return batch, nil
+	}
 	var batch []eventstore.Recorded
 	bytes := 0
 	err := s.scan(ctx, after+1, head, eventstore.Forwards, func(r eventstore.Recorded, f flags) bool {

@@ -230,7 +230,7 @@ func (m *model) advance() {
 
 func (m *model) apply(f eventstore.Fact) {
 	name, _ := eventstore.AccountOf(f.Stream)
-	for _, claimed := range ledger.NamesOf(f) {
+	for _, claimed := range ledger.AppendNames(nil, &f) {
 		m.names[due{account: name, thing: claimed}] = f.Revision
 	}
 	effect := account.EffectOf(f.Body, f.Revision)

@@ -241,7 +241,7 @@ func TestAnEditedReadModelIsFound(t *testing.T) {
 		prefix byte
 		want   string
 	}{
-		{'b', `read-model "balance" account=a:`}, {'t', `read-model "transaction" account=a:`}, {'j', `read-model "journal" account=a:`},
+		{'b', `read-model "balance" account=a:`}, {'t', `read-model "transaction" account=a:`},
 		{'J', `read-model "trial-balance" account=-`}, {'x', `read-model "tree" account=-`}, {'n', `read-model "name" account=a:`},
 	} {
 		t.Run(string(row.prefix), func(t *testing.T) {
