@@ -43,6 +43,9 @@ func (s *Store) Scavenge(ctx context.Context, gone func(*eventstore.Recorded) (b
 		}
 	}()
 	erased, err := s.erase(ctx, gone)
+	if erased > 0 {
+		s.tail.forget()
+	}
 	if err == nil {
 		err = s.shred(ctx)
 	}
