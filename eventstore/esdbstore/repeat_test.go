@@ -35,8 +35,10 @@ func (s stutterer) Subscribe(ctx context.Context, after eventstore.Position) ite
 				return
 			}
 			left--
-			if !yield(batch, nil) || !yield(batch, nil) {
-				return
+			for range 2 {
+				if !yield(batch, nil) {
+					return
+				}
 			}
 		}
 	}
