@@ -93,29 +93,58 @@ func (s *JSONScanner) Amount() Amount {
 	return a
 }
 
-// Time reads an instant whose opening quote was read.
+// Time reads an instant whose opening quote was read: two digits an hour, at most
+// nine of a second, and a Z. time's own parser is more forgiving, and slower.
 func (s *JSONScanner) Time() time.Time {
-	var t time.Time
+	const shape = "0000-00-00T00:00:00"
 	text := s.token('"')
-	if s.failed || !timeShape(text) || t.UnmarshalText(text) != nil {
+	if s.failed || len(text) <= len(shape) || text[len(text)-1] != 'Z' {
 		s.failed = true
+		return time.Time{}
+	}
+	for i, want := range []byte(shape) {
+		if want != '0' && text[i] != want || want == '0' && (text[i] < '0' || text[i] > '9') {
+			s.failed = true
+			return time.Time{}
+		}
+	}
+	number := func(from, to int) (n int) {
+		for _, c := range text[from:to] {
+			n = 10*n + int(c-'0')
+		}
+		return n
+	}
+	nanos, ok := fraction(text[len(shape) : len(text)-1])
+	year, month, day := number(0, 4), time.Month(number(5, 7)), number(8, 10)
+	hour, minute, second := number(11, 13), number(14, 16), number(17, 19)
+	t := time.Date(year, month, day, hour, minute, second, nanos, time.UTC)
+	// A date that isn't one becomes another.
+	if y, m, d := t.Date(); !ok || y != year || m != month || d != day || hour > 23 || minute > 59 || second > 59 {
+		s.failed = true
+		return time.Time{}
 	}
 	return t
 }
 
-// timeShape holds text to two digits an hour and a Z, where time's own parser
-// is more forgiving.
-func timeShape(text []byte) bool {
-	const shape = "0000-00-00T00:00:00"
-	if len(text) <= len(shape) || text[len(text)-1] != 'Z' {
-		return false
+// fraction reads what follows the seconds, as nanoseconds.
+func fraction(text []byte) (nanos int, ok bool) {
+	const digits = 9
+	if len(text) == 0 {
+		return 0, true
 	}
-	for i, want := range []byte(shape) {
-		if want != '0' && text[i] != want || want == '0' && (text[i] < '0' || text[i] > '9') {
-			return false
+	if text[0] != '.' || len(text) == 1 || len(text) > 1+digits {
+		return 0, false
+	}
+	for i := 1; i <= digits; i++ {
+		nanos *= 10
+		if i < len(text) {
+			if text[i] < '0' || text[i] > '9' {
+				return 0, false
+			}
+			nanos += int(text[i] - '0')
 		}
 	}
-	return len(text) == len(shape)+1 || text[len(shape)] == '.'
+	return nanos, true
 }
 
 // Int reads a whole number up to the first byte that isn't of it.

@@ -100,11 +100,11 @@ func (m *Metadata) parseJSON(text []byte) bool {
 	s.Literal(`{"recorded_at":"`)
 	m.RecordedAt = s.Time()
 	s.Literal(`,"actor":"`)
-	m.Actor = s.String()
+	m.Actor = Intern(s.Text())
 	s.Literal(`,"role":"`)
-	m.Role = s.String()
+	m.Role = Intern(s.Text())
 	if s.Optional(`,"key":"`) {
-		m.Key = s.String()
+		m.Key = Intern(s.Text())
 	}
 	if s.Optional(`,"request_id":"`) {
 		m.RequestID = s.String()

@@ -83,7 +83,8 @@ func (s *sortedKeys) add(e entry) { s.entries = append(s.entries, e) }
 // placed is an entry's place in the order of keys. Places are sorted in the entries'
 // stead: they are small, and the garbage collector doesn't follow them.
 type placed struct {
-	// head is the key's first eight bytes, which decide most comparisons.
+	// head is the key's first byte and the seven after what all keys that begin with
+	// it have in common: it decides most comparisons.
 	head  uint64
 	index uint32
 }
@@ -93,10 +94,12 @@ type placed struct {
 func (s *sortedKeys) order() []placed {
 	s.places = slices.Grow(s.places[:0], len(s.entries))[:len(s.entries)]
 	places := s.places
+	var common commonPrefixes
+	for i := range s.entries {
+		common.see(s.entries[i].key)
+	}
 	for i := range places {
-		var head [8]byte
-		copy(head[:], s.entries[i].key)
-		places[i] = placed{binary.BigEndian.Uint64(head[:]), uint32(i)}
+		places[i] = placed{common.head(s.entries[i].key), uint32(i)}
 	}
 	slices.SortFunc(places, func(a, b placed) int {
 		if a.head != b.head {
@@ -108,6 +111,33 @@ func (s *sortedKeys) order() []placed {
 		return cmp.Compare(a.index, b.index)
 	})
 	return places
+}
+
+// commonPrefixes has, for each first byte of a key, what all such keys begin with:
+// accounts often have names that begin alike.
+type commonPrefixes [256][]byte
+
+func (c *commonPrefixes) see(key []byte) {
+	common := &c[key[0]]
+	if *common == nil {
+		*common = key
+		return
+	}
+	n := min(len(*common), len(key))
+	*common = (*common)[:n]
+	for i := 1; i < n; i++ {
+		if key[i] != (*common)[i] {
+			*common = (*common)[:i]
+			return
+		}
+	}
+}
+
+func (c *commonPrefixes) head(key []byte) uint64 {
+	var head [8]byte
+	head[0] = key[0]
+	copy(head[1:], key[len(c[key[0]]):])
+	return binary.BigEndian.Uint64(head[:])
 }
 
 // write puts everything into the batch.

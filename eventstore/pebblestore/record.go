@@ -144,7 +144,7 @@ func decodeRecord(position eventstore.Position, b []byte) (r eventstore.Recorded
 	r.Created = time.UnixMicro(p.varint()).UTC()
 	copy(r.ID[:], p.take(idBytes))
 	r.Stream = string(p.part())
-	r.Type = string(p.part())
+	r.Type = eventstore.Intern(p.part())
 	data := p.part()
 	if p.failed {
 		return eventstore.Recorded{}, 0, errShort
