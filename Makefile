@@ -23,7 +23,7 @@ race: ## run the tests of the concurrent packages under the race detector
 
 test-esdb: ## run the EventStoreDB suite: Go and Node clients (ESDB_URL=esdb://… against a real server)
 	ESDB_NODE=1 go test -count=1 ./eventstore/esdbserver ./eventstore/esdbstore
-	go test -count=1 -run 'TwoEngines|ClusterOutage|TestCopy|EsdbAddr' ./cmd/iocredits
+	go test -count=1 -run 'TwoEngines|ClusterOutage|TestCopy|EsdbAddr|LeaseMoves|ErasureIsReal' ./cmd/iocredits
 
 fuzz: ## run every fuzz target for a while (FUZZTIME=10s)
 	@for package in $$(go list ./...); do \

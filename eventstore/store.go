@@ -116,6 +116,21 @@ type Store interface {
 	Close() error
 }
 
+// Scavenger is a store that can take events away for good.
+type Scavenger interface {
+	// Scavenge erases type, data and metadata of every event that gone says is
+	// gone; reads and subscriptions leave it out from then on. Its place, id, stream
+	// and time stay: revisions and positions are as before, and repeating its append
+	// is still a repeat. When it returns nil, what was erased, now or by a Scavenge
+	// before, is in none of the store's files any more; copies made before have it.
+	// It waits for reads that began before, and lets appends go on.
+	//
+	// The answer is how many events were erased. gone MAY read the store. It MUST
+	// NOT say so of the newest event of a stream, nor of a stream that is Kept, for
+	// which the answer is ErrInvalid.
+	Scavenge(ctx context.Context, gone func(*Recorded) (bool, error)) (erased int, err error)
+}
+
 // AsyncAppender is a store that takes an append without holding its caller.
 type AsyncAppender interface {
 	// AppendAsync is Append without a context: done is called once, when Append

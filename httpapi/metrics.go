@@ -29,6 +29,8 @@ type Metrics struct {
 
 	applySeconds prometheus.Histogram
 	applyEvents  prometheus.Counter
+
+	reactorHeld prometheus.Gauge
 }
 
 // Buckets: 50 µs to 13 s, and groups of 1 to 8,192.
@@ -64,6 +66,9 @@ func NewMetrics() *Metrics {
 	m.commitAppends = histogram("commit_appends", "Appends in one group commit.", groupBuckets)
 	m.applySeconds = histogram("apply_seconds", "Time to put a batch of events into the read models.", secondsBuckets)
 	m.applyEvents = counter("apply_events_total", "Events put into the read models.")
+	m.reactorHeld = added(m, prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "iocredits_reactor_held", Help: "1: this engine sends deadlines and asks the provider; 0: another engine on the same log does.",
+	}))
 	return m
 }
 
@@ -116,6 +121,15 @@ func (m *Metrics) OnApply(events int, took time.Duration) {
 func (m *Metrics) OnCommit(appends int, wait time.Duration) {
 	m.commitSeconds.Observe(wait.Seconds())
 	m.commitAppends.Observe(float64(appends))
+}
+
+// OnReactor says whether this engine runs the reactor.
+func (m *Metrics) OnReactor(held bool) {
+	if held {
+		m.reactorHeld.Set(1)
+		return
+	}
+	m.reactorHeld.Set(0)
 }
 
 func (m *Metrics) handler() http.Handler {

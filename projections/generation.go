@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -71,6 +72,28 @@ type checkpoint struct {
 	Position eventstore.Position `json:"position"`
 	// Event at Position: a log that has another one there is another log.
 	Event uuid.UUID `json:"event"`
+	// Kept is the newest event up to there of a stream that is kept for ever. Event
+	// may be of another, a lease's, and be scavenged: then Kept stands for the log.
+	Kept keptEvent `json:"kept,omitzero"`
+}
+
+type keptEvent struct {
+	Position eventstore.Position `json:"position"`
+	Event    uuid.UUID           `json:"event"`
+}
+
+// behind is the checkpoint after batches that were decoded.
+func (c checkpoint) behind(ready []decoded) checkpoint {
+	last := ready[len(ready)-1].last
+	next := checkpoint{Format: format, Position: last.Position, Event: last.ID, Kept: c.Kept}
+	for i := len(ready) - 1; i >= 0; i-- {
+		if n := len(ready[i].facts); n > 0 {
+			f := &ready[i].facts[n-1]
+			next.Kept = keptEvent{f.Position, f.ID}
+			break
+		}
+	}
+	return next
 }
 
 // generation is one database with all views. It has no WAL: what a crash takes
@@ -176,8 +199,36 @@ func (v *Views) unfit(ctx context.Context, c checkpoint) (string, error) {
 		if r.Position == c.Position && r.ID == c.Event {
 			return "", nil
 		}
+		if r.Position > c.Position {
+			if whole, err := v.scavenged(ctx, c); whole || err != nil {
+				return "", err
+			}
+		}
 	}
 	return fmt.Sprintf("the log has no event %s at position %d", c.Event, c.Position), nil
+}
+
+// scavenged says that the log differs from the one of the checkpoint only by what
+// a scavenge took: the newest kept event is there, and none after it up to the
+// checkpoint. MUST: there are later events, and none at the checkpoint.
+func (v *Views) scavenged(ctx context.Context, c checkpoint) (bool, error) {
+	if c.Kept.Position == eventstore.BeforeFirst {
+		return false, nil
+	}
+	found := false
+	for r, err := range v.opts.Store.ReadAll(ctx, c.Kept.Position, eventstore.Forwards, math.MaxInt) {
+		switch {
+		case err != nil:
+			return false, err
+		case r.Position > c.Position:
+			return found, nil
+		case r.Position == c.Kept.Position && r.ID == c.Kept.Event:
+			found = true
+		case eventstore.Kept(r.Stream):
+			return false, nil
+		}
+	}
+	return false, nil
 }
 
 func (v *Views) generationDir(number int) string {

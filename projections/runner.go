@@ -293,8 +293,7 @@ func (v *Views) apply(ctx context.Context, g *generation, ready ...decoded) erro
 		}
 		events += len(d.facts)
 	}
-	last := ready[len(ready)-1].last
-	next := checkpoint{Format: format, Position: last.Position, Event: last.ID}
+	next := g.checkpoint.behind(ready)
 	value, err := json.Marshal(next)
 	if err != nil {
 		return errors.Join(err, w.discard())

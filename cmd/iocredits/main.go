@@ -64,6 +64,7 @@ type cli struct {
 	Explain    explainCmd    `cmd:"" help:"Print all that led to a charge and followed from it."`
 	Rebuild    rebuildCmd    `cmd:"" help:"Rebuild the read models from the log; the engine must be stopped."`
 	Eventstore eventstoreCmd `cmd:"" help:"Serve the log alone by the EventStoreDB protocol: a small stand-in for a cluster."`
+	Scavenge   scavengeCmd   `cmd:"" help:"Erase for good what metadata hides in an eventstore's log, replaced keys first of all; it must be stopped."`
 	Copy       copyCmd       `cmd:"" help:"Copy the log and its keyring to a cluster; the engine must be stopped."`
 
 	Verify        verifyCmd        `cmd:"" help:"Check the whole log, its read models and its signed checkpoints."`

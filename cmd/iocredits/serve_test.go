@@ -48,7 +48,7 @@ func TestServe(t *testing.T) {
 	for _, name := range []string{
 		`iocredits_commands_total{outcome="accepted"} 2`, `iocredits_commands_total{outcome="replayed"} 1`,
 		"iocredits_append_seconds_count 2", "iocredits_commit_appends_count 2", "iocredits_apply_events_total 2",
-		"iocredits_projection_lag_positions 0", "iocredits_queue_depth 0",
+		"iocredits_projection_lag_positions 0", "iocredits_queue_depth 0", "iocredits_reactor_held 1",
 	} {
 		require.Contains(t, metrics, name)
 	}

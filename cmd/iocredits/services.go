@@ -168,14 +168,19 @@ func (s *services) audit(signer *signerKey) *httpapi.Audit {
 // react runs the reactor: on a log that other engines share, only while this one
 // has the lease.
 func (s *services) react(ctx context.Context) {
-	if !s.log.shared {
+	run := func(ctx context.Context) {
+		s.metrics.OnReactor(true)
+		defer s.metrics.OnReactor(false)
 		s.reactor.Run(ctx)
+	}
+	if !s.log.shared {
+		run(ctx)
 		return
 	}
 	lease := &reactor.Lease{
 		Store: s.log.store, Name: "reactor", Holder: uuid.NewString(), TTL: reactor.DefaultLeaseTTL, Logger: s.logger,
 	}
-	lease.Hold(ctx, s.reactor.Run)
+	lease.Hold(ctx, run)
 }
 
 // start runs f in the background. stop ends it and waits until it has ended.

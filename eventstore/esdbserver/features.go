@@ -23,6 +23,8 @@ func (s *Server) GetSupportedMethods(context.Context, *shared.Empty) (*serverfea
 		{"event_store.client.streams.streams", "read"},
 		{"event_store.client.streams.streams", "delete"},
 		{"event_store.client.streams.streams", "tombstone"},
+		{"event_store.client.operations.operations", "startscavenge"},
+		{"event_store.client.operations.operations", "stopscavenge"},
 		{"event_store.client.gossip.gossip", "read"},
 		{"event_store.client.server_features.serverfeatures", "getsupportedmethods"},
 	} {

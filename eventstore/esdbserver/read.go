@@ -180,7 +180,7 @@ func (r *reader) target(link *eventstore.Recorded) (eventstore.Recorded, bool, e
 		return eventstore.Recorded{}, false, nil
 	}
 	for e, err := range r.server.opts.Store.ReadStream(r.ctx, stream, revision, eventstore.Forwards, 1) {
-		return e, err == nil, err
+		return e, err == nil && e.Revision == revision, err
 	}
 	return eventstore.Recorded{}, false, nil
 }

@@ -80,9 +80,10 @@ type Server struct {
 	streams.UnimplementedStreamsServer
 	serverfeatures.UnimplementedServerFeaturesServer
 
-	opts     Options
-	grpc     *grpc.Server
-	instance uuid.UUID
+	opts      Options
+	grpc      *grpc.Server
+	scavenges scavenges
+	instance  uuid.UUID
 
 	mu        sync.Mutex
 	advertise string
@@ -120,6 +121,7 @@ func New(opts Options) (*Server, error) {
 	streams.RegisterStreamsServer(s.grpc, s)
 	serverfeatures.RegisterServerFeaturesServer(s.grpc, s)
 	gossip.RegisterGossipServer(s.grpc, gossipServer{server: s})
+	s.registerOperations()
 	return s, nil
 }
 
@@ -142,10 +144,11 @@ func (s *Server) Serve(listener net.Listener) error {
 	return ErrClosed
 }
 
-// Shutdown ends subscriptions, lets calls under way finish until ctx ends, and
+// Shutdown ends subscriptions and a scavenge, lets calls under way finish until ctx ends, and
 // then cuts what is left.
 func (s *Server) Shutdown(ctx context.Context) {
 	s.once.Do(func() { close(s.ended) })
+	defer s.scavenges.end()
 	finished := make(chan struct{})
 	go func() {
 		s.grpc.GracefulStop()

@@ -31,8 +31,20 @@ func background(t *testing.T) context.Context {
 // serve runs a server over an empty store on loopback.
 func serve(t *testing.T, opts esdbserver.Options) (eventstore.Store, string) {
 	t.Helper()
+	store := memory(t)
+	return store, serveOn(t, store, opts)
+}
+
+func memory(t *testing.T) eventstore.Store {
+	t.Helper()
 	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: quiet()})
 	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	return store
+}
+
+func serveOn(t *testing.T, store eventstore.Store, opts esdbserver.Options) (addr string) {
+	t.Helper()
 	opts.Store, opts.Logger = store, quiet()
 	server, err := esdbserver.New(opts)
 	require.NoError(t, err)
@@ -45,9 +57,8 @@ func serve(t *testing.T, opts esdbserver.Options) (eventstore.Store, string) {
 		defer cancel()
 		server.Shutdown(ctx)
 		require.ErrorIs(t, <-served, esdbserver.ErrClosed)
-		require.NoError(t, store.Close())
 	})
-	return store, listener.Addr().String()
+	return listener.Addr().String()
 }
 
 func dial(t *testing.T, connection string) *esdb.Client {

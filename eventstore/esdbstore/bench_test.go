@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -20,8 +22,8 @@ import (
 	"iocredits/eventstore/pebblestore"
 )
 
-// bench opens an embedded store on disk, and the same through the wire.
-func bench(b *testing.B) map[string]eventstore.Store {
+// bench opens an embedded store on disk, and the same through so many connections.
+func bench(b *testing.B, connections int) (embedded eventstore.Store, wires []eventstore.Store) {
 	b.Helper()
 	store, err := pebblestore.Open(b.TempDir(), pebblestore.Options{Logger: quiet()})
 	require.NoError(b, err)
@@ -29,40 +31,37 @@ func bench(b *testing.B) map[string]eventstore.Store {
 	require.NoError(b, err)
 	listener := listenLow(b, "")
 	go func() { _ = server.Serve(listener) }()
-	wire, err := esdbstore.Open(context.Background(), "esdb://"+listener.Addr().String()+"?tls=false", esdbstore.Options{Logger: quiet()})
-	require.NoError(b, err)
 	b.Cleanup(func() {
-		require.NoError(b, wire.Close())
 		server.Shutdown(context.Background())
 		require.NoError(b, store.Close())
 	})
-	return map[string]eventstore.Store{"embedded": store, "wire": wire}
+	for range connections {
+		wire, err := esdbstore.Open(context.Background(), "esdb://"+listener.Addr().String()+"?tls=false", esdbstore.Options{Logger: quiet()})
+		require.NoError(b, err)
+		b.Cleanup(func() { require.NoError(b, wire.Close()) })
+		wires = append(wires, wire)
+	}
+	return store, wires
 }
 
 // BenchmarkAppend appends single events of the size of a charge, each writer to
-// a stream of its own.
+// a stream of its own: to the embedded store, over one connection that the
+// writers share, and over one connection each, as of so many engines.
 func BenchmarkAppend(b *testing.B) {
 	for _, writers := range []int{1, 16, 64} {
-		for name, s := range bench(b) {
-			b.Run(fmt.Sprintf("%s/writers=%d", name, writers), func(b *testing.B) {
+		embedded, wires := bench(b, writers)
+		ways := map[string]func(writer int) eventstore.Store{
+			"embedded":          func(int) eventstore.Store { return embedded },
+			"one-connection":    func(int) eventstore.Store { return wires[0] },
+			"a-connection-each": func(writer int) eventstore.Store { return wires[writer] },
+		}
+		for _, way := range slices.Sorted(maps.Keys(ways)) {
+			b.Run(fmt.Sprintf("%s/writers=%d", way, writers), func(b *testing.B) {
 				var next atomic.Int64
 				var wg sync.WaitGroup
 				b.ResetTimer()
 				for w := range writers {
-					wg.Go(func() {
-						stream, last := fmt.Sprintf("account-%s-%d-%d", b.Name(), b.N, w), eventstore.NoStream
-						for next.Add(1) <= int64(b.N) {
-							e := several(1)
-							e[0].Data = append([]byte(`{"pad":"`), bytes.Repeat([]byte("x"), 400)...)
-							e[0].Data = append(e[0].Data, `"}`...)
-							appended, err := s.Append(context.Background(), stream, last, e)
-							if err != nil {
-								b.Error(err)
-								return
-							}
-							last = appended.Revision
-						}
-					})
+					wg.Go(func() { appendUntil(b, ways[way](w), fmt.Sprintf("account-%s-%d-%d", b.Name(), b.N, w), &next) })
 				}
 				wg.Wait()
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
@@ -71,19 +70,35 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
+// appendUntil appends to a stream until b.N appends were begun by all writers.
+func appendUntil(b *testing.B, s eventstore.Store, stream string, next *atomic.Int64) {
+	last := eventstore.NoStream
+	for next.Add(1) <= int64(b.N) {
+		e := several(1)
+		e[0].Data = append([]byte(`{"pad":"`), bytes.Repeat([]byte("x"), 400)...)
+		e[0].Data = append(e[0].Data, `"}`...)
+		appended, err := s.Append(context.Background(), stream, last, e)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		last = appended.Revision
+	}
+}
+
 // BenchmarkCatchUp follows a log from its beginning.
 func BenchmarkCatchUp(b *testing.B) {
 	const events = 100_000
-	stores := bench(b)
+	embedded, wires := bench(b, 1)
 	for i := range int64(events / 1000) {
 		batch := several(1000)
 		for j := range batch {
 			batch[j].Data = append(append([]byte(`{"pad":"`), bytes.Repeat([]byte("x"), 400)...), `"}`...)
 		}
-		_, err := stores["embedded"].Append(context.Background(), "account-1", i*1000-1, batch)
+		_, err := embedded.Append(context.Background(), "account-1", i*1000-1, batch)
 		require.NoError(b, err)
 	}
-	for name, s := range stores {
+	for name, s := range map[string]eventstore.Store{"embedded": embedded, "wire": wires[0]} {
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
 				seen := 0

@@ -10,5 +10,6 @@
 // what is synced. Pebble's memtable has events before that; every read stops at
 // the head.
 //
-// The package never looks into data or metadata and never alters them.
+// The package never looks into data or metadata and never alters them; Scavenge
+// takes them away.
 package pebblestore

@@ -68,9 +68,12 @@ func (s *Store) readStream(ctx context.Context, stream string, from int64, direc
 		if direction == eventstore.Backwards {
 			expect = revision - 1
 		}
-		r, err := s.record(eventstore.Position(position), stream, revision)
+		r, f, err := s.record(eventstore.Position(position), stream, revision)
 		if err != nil {
 			return err
+		}
+		if f.erased() {
+			continue
 		}
 		limit--
 		if !yield(r, nil) {
@@ -94,7 +97,7 @@ func step(it *pebble.Iterator, d eventstore.Direction) bool {
 	return it.Next()
 }
 
-// recordAt reads one event through the index.
+// recordAt reads one event through the index; of an erased one what is left.
 func (s *Store) recordAt(stream string, revision int64) (eventstore.Recorded, error) {
 	value, closer, err := s.db.Get(streamKey(nil, stream, revision))
 	if err != nil {
@@ -104,32 +107,33 @@ func (s *Store) recordAt(stream string, revision int64) (eventstore.Recorded, er
 	if err := closer.Close(); err != nil || n <= 0 {
 		return eventstore.Recorded{}, &eventstore.CorruptError{Stream: stream, Revision: revision, Reason: "index entry is damaged"}
 	}
-	return s.record(eventstore.Position(position), stream, revision)
+	r, _, err := s.record(eventstore.Position(position), stream, revision)
+	return r, err
 }
 
 // record reads the event at a position, which the index says is this one.
-func (s *Store) record(position eventstore.Position, stream string, revision int64) (eventstore.Recorded, error) {
+func (s *Store) record(position eventstore.Position, stream string, revision int64) (eventstore.Recorded, flags, error) {
 	corrupt := func(reason string) error {
 		return &eventstore.CorruptError{Position: position, Stream: stream, Revision: revision, Reason: reason}
 	}
 	value, closer, err := s.db.Get(eventKey(nil, position))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return eventstore.Recorded{}, corrupt("record is missing")
+		return eventstore.Recorded{}, 0, corrupt("record is missing")
 	}
 	if err != nil {
-		return eventstore.Recorded{}, corrupt(err.Error())
+		return eventstore.Recorded{}, 0, corrupt(err.Error())
 	}
-	r, _, err := decodeRecord(position, value)
+	r, f, err := decodeRecord(position, value)
 	if closing := closer.Close(); err == nil {
 		err = closing
 	}
 	if err != nil {
-		return eventstore.Recorded{}, corrupt(err.Error())
+		return eventstore.Recorded{}, 0, corrupt(err.Error())
 	}
 	if r.Stream != stream || r.Revision != revision {
-		return eventstore.Recorded{}, corrupt(fmt.Sprintf("record is of %q at revision %d", r.Stream, r.Revision))
+		return eventstore.Recorded{}, 0, corrupt(fmt.Sprintf("record is of %q at revision %d", r.Stream, r.Revision))
 	}
-	return r, nil
+	return r, f, nil
 }
 
 // alive ends a read whose caller or store is gone.
@@ -163,7 +167,7 @@ func (s *Store) ReadAll(ctx context.Context, from eventstore.Position, direction
 		if from == eventstore.BeforeFirst && direction == eventstore.Backwards || limit <= 0 {
 			return
 		}
-		err := s.scan(ctx, low, high, direction, func(r eventstore.Recorded, _ bool) bool {
+		err := s.scan(ctx, low, high, direction, func(r eventstore.Recorded, _ flags) bool {
 			limit--
 			return yield(r, nil) && limit > 0
 		})
@@ -174,8 +178,9 @@ func (s *Store) ReadAll(ctx context.Context, from eventstore.Position, direction
 }
 
 // scan reads the events at low to high, both included, until visit says no. A
-// position that is missing between two others is damage, never skipped.
-func (s *Store) scan(ctx context.Context, low, high eventstore.Position, direction eventstore.Direction, visit func(r eventstore.Recorded, last bool) bool) error {
+// position that is missing between two others is damage, never skipped; an event
+// that was erased is skipped.
+func (s *Store) scan(ctx context.Context, low, high eventstore.Position, direction eventstore.Direction, visit func(r eventstore.Recorded, f flags) bool) error {
 	low = max(low, 1)
 	if low > high {
 		return nil
@@ -205,11 +210,11 @@ func (s *Store) scan(ctx context.Context, low, high eventstore.Position, directi
 		if position := positionOf(it.Key()); position != expect {
 			return damaged(expect, errors.New("record is missing"))
 		}
-		r, last, err := readRecord(it)
+		r, f, err := readRecord(it)
 		if err != nil {
 			return err
 		}
-		if !visit(r, last) {
+		if !f.erased() && !visit(r, f) {
 			return nil
 		}
 		if direction == eventstore.Backwards {

@@ -52,9 +52,21 @@ func snapshotKey(stream string) []byte { return append([]byte{snapshotPrefix}, s
 const (
 	crcBytes = 4
 	idBytes  = 16
-	// flagLast marks the last event of an append.
-	flagLast = 1
 )
+
+// flags is the byte behind the checksum.
+type flags byte
+
+const (
+	// flagLast marks the last event of an append.
+	flagLast flags = 1 << iota
+	// flagErased marks a record whose type, data and metadata were taken away. It
+	// holds its place, and its id answers who repeats the append.
+	flagErased
+)
+
+func (f flags) last() bool   { return f&flagLast != 0 }
+func (f flags) erased() bool { return f&flagErased != 0 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -69,7 +81,7 @@ func appendRecord(b []byte, r *eventstore.Recorded, last bool) []byte {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0, 0)
 	if last {
-		b[start+crcBytes] = flagLast
+		b[start+crcBytes] = byte(flagLast)
 	}
 	b = binary.AppendUvarint(b, uint64(r.Revision))
 	b = binary.AppendVarint(b, r.Created.UnixMicro())
@@ -79,6 +91,16 @@ func appendRecord(b []byte, r *eventstore.Recorded, last bool) []byte {
 	b = appendPart(b, r.Data)
 	b = append(b, r.Metadata...)
 	binary.BigEndian.PutUint32(b[start:], checksum(r.Position, b[start+crcBytes:]))
+	return b
+}
+
+// erasedRecord encodes what is left of r.
+func erasedRecord(r *eventstore.Recorded, f flags) []byte {
+	left := *r
+	left.Event = eventstore.Event{ID: r.ID}
+	b := appendRecord(nil, &left, f.last())
+	b[crcBytes] |= byte(flagErased)
+	binary.BigEndian.PutUint32(b, checksum(r.Position, b[crcBytes:]))
 	return b
 }
 
@@ -109,12 +131,12 @@ var (
 )
 
 // decodeRecord reads the record at position. The result keeps no reference to b.
-func decodeRecord(position eventstore.Position, b []byte) (r eventstore.Recorded, last bool, err error) {
+func decodeRecord(position eventstore.Position, b []byte) (r eventstore.Recorded, f flags, err error) {
 	if len(b) < crcBytes+1 {
-		return r, false, errShort
+		return r, 0, errShort
 	}
 	if binary.BigEndian.Uint32(b) != checksum(position, b[crcBytes:]) {
-		return r, false, errChecksum
+		return r, 0, errChecksum
 	}
 	p := parser{rest: b[crcBytes+1:]}
 	r.Position = position
@@ -125,13 +147,13 @@ func decodeRecord(position eventstore.Position, b []byte) (r eventstore.Recorded
 	r.Type = eventstore.Intern(p.part())
 	data := p.part()
 	if p.failed {
-		return eventstore.Recorded{}, false, errShort
+		return eventstore.Recorded{}, 0, errShort
 	}
 	// One allocation for both; the caps keep an append to Data off Metadata.
 	own := append(append(make([]byte, 0, len(data)+len(p.rest)), data...), p.rest...)
 	r.Data = own[:len(data):len(data)]
 	r.Metadata = own[len(data):]
-	return r, b[crcBytes]&flagLast != 0, nil
+	return r, flags(b[crcBytes]), nil
 }
 
 // parser reads fields until one is missing.

@@ -20,6 +20,10 @@ type Store struct {
 	dir  string
 	db   *pebble.DB
 	free func()
+	// logs can keep Pebble from writing into files that have old bytes.
+	logs *logFiles
+	// scavenging lets one Scavenge run at a time.
+	scavenging sync.Mutex
 
 	queue       chan *pending
 	queuedBytes atomic.Int64
@@ -55,6 +59,8 @@ var (
 func Open(dir string, opts Options) (*Store, error) {
 	opts.defaults()
 	pebbleOptions, free := opts.pebble()
+	logs := &logFiles{FS: opts.FS}
+	pebbleOptions.FS = logs
 	db, err := pebble.Open(dir, pebbleOptions)
 	if err != nil {
 		free()
@@ -64,7 +70,7 @@ func Open(dir string, opts Options) (*Store, error) {
 		return nil, fmt.Errorf("open event log %s: %w", dir, err)
 	}
 	s := &Store{
-		opts: opts, dir: dir, db: db, free: free,
+		opts: opts, dir: dir, db: db, free: free, logs: logs,
 		queue: make(chan *pending, opts.MaxQueue), syncing: make(chan *group, maxSyncing),
 		heads: make(map[string]int64), moved: make(chan struct{}), ended: make(chan struct{}),
 	}
@@ -90,25 +96,25 @@ func (s *Store) findHead() (eventstore.Position, error) {
 	if !it.Last() {
 		return eventstore.BeforeFirst, it.Error()
 	}
-	r, last, err := readRecord(it)
-	if err == nil && !last {
+	r, f, err := readRecord(it)
+	if err == nil && !f.last() {
 		err = &eventstore.CorruptError{Position: r.Position, Stream: r.Stream, Revision: r.Revision, Reason: "the log ends inside an append"}
 	}
 	return r.Position, err
 }
 
 // readRecord decodes the record under an iterator over 'e' keys.
-func readRecord(it *pebble.Iterator) (eventstore.Recorded, bool, error) {
+func readRecord(it *pebble.Iterator) (eventstore.Recorded, flags, error) {
 	position := positionOf(it.Key())
 	value, err := it.ValueAndErr()
 	if err != nil {
-		return eventstore.Recorded{}, false, damaged(position, err)
+		return eventstore.Recorded{}, 0, damaged(position, err)
 	}
-	r, last, err := decodeRecord(position, value)
+	r, f, err := decodeRecord(position, value)
 	if err != nil {
-		return eventstore.Recorded{}, false, damaged(position, err)
+		return eventstore.Recorded{}, 0, damaged(position, err)
 	}
-	return r, last, nil
+	return r, f, nil
 }
 
 func positionOf(key []byte) eventstore.Position {

@@ -36,8 +36,13 @@ func (s *Store) Subscribe(ctx context.Context, after eventstore.Position) iter.S
 func (s *Store) nextBatch(ctx context.Context, after eventstore.Position) ([]eventstore.Recorded, error) {
 	for {
 		moved := s.watch()
-		if s.durable() > after {
-			break
+		if head := s.durable(); head > after {
+			batch, err := s.readBatch(ctx, after, head)
+			if len(batch) > 0 || err != nil {
+				return batch, err
+			}
+			after = head // all of it was erased
+			continue
 		}
 		select {
 		case <-moved:
@@ -47,6 +52,9 @@ func (s *Store) nextBatch(ctx context.Context, after eventstore.Position) ([]eve
 			return nil, eventstore.ErrClosed
 		}
 	}
+}
+
+func (s *Store) readBatch(ctx context.Context, after, head eventstore.Position) ([]eventstore.Recorded, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
@@ -56,10 +64,10 @@ func (s *Store) nextBatch(ctx context.Context, after eventstore.Position) ([]eve
 	}
 	var batch []eventstore.Recorded
 	bytes := 0
-	err := s.scan(ctx, after+1, s.durable(), eventstore.Forwards, func(r eventstore.Recorded, last bool) bool {
+	err := s.scan(ctx, after+1, head, eventstore.Forwards, func(r eventstore.Recorded, f flags) bool {
 		batch = append(batch, r)
 		bytes += len(r.Data) + len(r.Metadata)
-		return !last || len(batch) < batchEvents && bytes < batchBytes
+		return !f.last() || len(batch) < batchEvents && bytes < batchBytes
 	})
 	return batch, err
 }

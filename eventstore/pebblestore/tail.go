@@ -51,6 +51,13 @@ func (t *tail) add(r run) {
 	t.runs = slices.Delete(t.runs, 0, old)
 }
 
+// forget drops all runs: events in them were erased.
+func (t *tail) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.runs, t.events, t.bytes = nil, 0, 0
+}
+
 // after gives whole appends from the position after p on, as many as a batch of a
 // subscription takes; nothing if the tail doesn't reach back to there.
 func (t *tail) after(p eventstore.Position) []eventstore.Recorded {

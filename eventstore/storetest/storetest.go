@@ -24,6 +24,9 @@ type Instance struct {
 	// Cluster: a subscription's batch may end inside an append, because the
 	// protocol doesn't tell where one ends, and only an event's position is one.
 	Cluster bool
+	// MaxAppendBytes is what a server that isn't ours to configure takes in one
+	// append; 0: MaxEventBytes and more.
+	MaxAppendBytes int
 }
 
 // Factory opens an empty store. The suite closes it.
