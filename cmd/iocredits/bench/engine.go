@@ -121,8 +121,12 @@ func (e *engine) measure(ctx context.Context, f Figure, l load) error {
 	return nil
 }
 
-// verify compares every account's balance with what was taken from it.
+// verify compares every account's balance with what was taken from it, once the
+// views have it.
 func (e *engine) verify(ctx context.Context) error {
+	if err := e.caughtUp(ctx); err != nil {
+		return err
+	}
 	return eachOf(ctx, e.addr, helpers, len(e.spent), func(c *conn, i int) error {
 		got, _, err := e.balance(c, i)
 		if err != nil {
