@@ -152,13 +152,45 @@ func (c *cashier) reconcileOne(ctx context.Context, p OpenPurchase) error {
 		return err
 	}
 	for _, payment := range payments {
+		payment = payment.Normal()
+		home, err := PaymentHome(ctx, c.opts.Ledger, payment.Payment, p.Account)
+		if err != nil {
+			return err
+		}
 		for _, fact := range payment.Actions() {
-			if err := c.execute(ctx, p.Account, fact); err != nil {
+			if err := c.execute(ctx, home, fact); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// PaymentHome is the account in whose stream a payment is recorded: the one that
+// it names, which MUST have events, or the engine's own if it was recorded there
+// before that account came to be. Otherwise it would count twice: once as finance
+// decided, and once in the account. What was credited to the account that it
+// names is taken back there.
+func PaymentHome(ctx context.Context, l Ledger, payment, named string) (string, error) {
+	if payment == "" {
+		return named, nil
+	}
+	unseen := func(name string, credited bool) (bool, error) {
+		_, err := l.Execute(ctx, ledger.Request{
+			Account: name, Do: account.RequireNewPayment{Payment: payment, Credited: credited}, Actor: "engine", Role: "engine",
+		})
+		if domain.IsCode(err, domain.CodeDuplicateID) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	if isNew, err := unseen(account.UnmatchedAccount, false); isNew || err != nil {
+		return named, err
+	}
+	if uncredited, err := unseen(named, true); uncredited || err != nil {
+		return account.UnmatchedAccount, err
+	}
+	return named, nil
 }
 
 // each visits all purchases in a status, page by page.

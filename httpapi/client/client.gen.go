@@ -1889,7 +1889,10 @@ type Payment struct {
 	CreditedAccount *string     `json:"credited_account,omitempty"`
 	Id              string      `json:"id"`
 	Kind            PaymentKind `json:"kind"`
-	Note            *string     `json:"note,omitempty"`
+
+	// NamedAccount The account that it names, if that wasn't known when it came.
+	NamedAccount *string `json:"named_account,omitempty"`
+	Note         *string `json:"note,omitempty"`
 
 	// Payment The id at the provider.
 	Payment  string        `json:"payment"`
@@ -4752,7 +4755,7 @@ type ClientInterface interface {
 
 	// ResolvePaymentWithBody Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4761,7 +4764,7 @@ type ClientInterface interface {
 
 	// ResolvePayment Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6783,7 +6786,7 @@ func (c *Client) ListUnmatchedPayments(ctx context.Context, params *ListUnmatche
 
 // ResolvePaymentWithBody Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6802,7 +6805,7 @@ func (c *Client) ResolvePaymentWithBody(ctx context.Context, paymentId PaymentID
 
 // ResolvePayment Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13206,7 +13209,7 @@ type ClientWithResponsesInterface interface {
 
 	// ResolvePaymentWithBodyWithResponse Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13215,7 +13218,7 @@ type ClientWithResponsesInterface interface {
 
 	// ResolvePaymentWithResponse Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -22297,7 +22300,7 @@ func (c *ClientWithResponses) ListUnmatchedPaymentsWithResponse(ctx context.Cont
 
 // ResolvePaymentWithBodyWithResponse Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -22312,7 +22315,7 @@ func (c *ClientWithResponses) ResolvePaymentWithBodyWithResponse(ctx context.Con
 
 // ResolvePaymentWithResponse Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

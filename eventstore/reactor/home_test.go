@@ -1,0 +1,44 @@
+package reactor_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"iocredits/domain/account"
+	"iocredits/eventstore/reactor"
+)
+
+// TestReconciliationCountsAPaymentOnce, that a webhook has brought in before: into
+// the engine's own account, from where finance credited it; or under an id whose
+// form isn't ours.
+func TestReconciliationCountsAPaymentOnce(t *testing.T) {
+	r := newRig(t)
+	r.follow()
+	p := newTill()
+	stop := r.run(func(o *reactor.Options) { r.selling(p)(o); o.ReconcileEvery = time.Hour })
+	for _, id := range []string{"p1", "p2"} {
+		r.do("a", account.StartPurchase{Purchase: id, Amount: 5 * credit})
+	}
+	eventually(t, func() bool { return r.count("a", "purchase-link-made") == 2 }, "links")
+	stop()
+	p.pay("a", "p1", 5*credit)
+	p.pay("a", "p2", 5*credit)
+	p.payments["p2"][0].Payment = "an id with spaces"
+
+	first := p.payments["p1"][0]
+	first.Named = "a"
+	r.do(account.UnmatchedAccount, first.Actions()[0])
+	r.do(account.UnmatchedAccount, account.ResolvePayment{Payment: first.Payment, Account: "b"})
+	r.do("b", account.CreditPayment{Payment: first.Payment, From: account.UnmatchedAccount, Amount: 5 * credit})
+	r.do("a", p.payments["p2"][0].Normal().Actions()[0])
+	for range 2 {
+		require.NoError(t, r.reactor(r.selling(p)).Reconcile(t.Context()))
+	}
+	require.Equal(t, 5*credit, r.balance("b"))
+	require.Equal(t, 5*credit, r.balance("a"), "only p2 was paid")
+	require.Equal(t, 1, r.count("a", "purchase-settled"))
+	require.Zero(t, r.count("a", "payment-unmatched"))
+	require.Equal(t, 1, r.count(account.UnmatchedAccount, "payment-unmatched"))
+}
