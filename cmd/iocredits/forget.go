@@ -34,9 +34,9 @@ func (c *forgetCmd) Run(ctx context.Context, m *Main) (err error) {
 	logger := slog.New(slog.NewTextHandler(m.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	forget := c.inData
 	if c.EventStore != "" {
-		log, err := openCluster(ctx, c.EventStore, c.KeyringSecret, logger)
-		if err != nil {
-			return err
+		log, openErr := openCluster(ctx, c.EventStore, c.KeyringSecret, logger)
+		if openErr != nil {
+			return openErr
 		}
 		defer func() { err = errors.Join(err, log.close()) }()
 		forget = func(ctx context.Context, logger *slog.Logger) (int64, error) { return c.onCluster(ctx, log, logger) }
