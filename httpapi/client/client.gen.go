@@ -4379,7 +4379,8 @@ type ClientInterface interface {
 	// StreamNotifications Notifications as they come
 	//
 	// Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named.
+	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+	// streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 	//
 	// Corresponds with GET /v1/accounts/{account}/notifications/stream (the `StreamNotifications` operationId).
 	StreamNotifications(ctx context.Context, account Account, params *StreamNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5930,7 +5931,8 @@ func (c *Client) ListNotifications(ctx context.Context, account Account, params 
 // StreamNotifications Notifications as they come
 //
 // Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-// `Last-Event-ID` the stream begins with the next one; with it, behind the one named.
+// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+// streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 //
 // Corresponds with GET /v1/accounts/{account}/notifications/stream (the `StreamNotifications` operationId).
 func (c *Client) StreamNotifications(ctx context.Context, account Account, params *StreamNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -12795,7 +12797,8 @@ type ClientWithResponsesInterface interface {
 	// StreamNotificationsWithResponse Notifications as they come
 	//
 	// Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named.
+	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+	// streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -21598,7 +21601,8 @@ func (c *ClientWithResponses) ListNotificationsWithResponse(ctx context.Context,
 // StreamNotificationsWithResponse Notifications as they come
 //
 // Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-// `Last-Event-ID` the stream begins with the next one; with it, behind the one named.
+// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+// streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
