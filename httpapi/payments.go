@@ -74,6 +74,13 @@ func (s *Server) recordPayment(ctx context.Context, requestID string, p account.
 			return false, err
 		}
 	}
+	differs, err := reactor.ComparePayment(ctx, s.opts.Ledger, s.opts.Logger.With("request_id", requestID), name, p)
+	if err != nil {
+		return false, err
+	}
+	if differs {
+		s.opts.Metrics.OnPaymentDiffers()
+	}
 	return len(actions) > 0, nil
 }
 

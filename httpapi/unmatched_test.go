@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -83,4 +84,37 @@ func TestAPaymentIsNotResolvedToATypingMistake(t *testing.T) {
 	require.Equal(t, "7", r.balance("new-one")["balance"])
 	r.must(resolve("b", "@unmatched~y", `{"account":"new-one"}`))
 	require.Equal(t, "12", r.balance("new-one")["balance"])
+}
+
+// TestAnotherAmountOfAKnownPayment moves no money, and leaves a trace for finance.
+func TestAnotherAmountOfAKnownPayment(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	bought := object(r.must(post("customer:demo-1", "/v1/accounts/demo-1/purchases", "a", `{"amount":"5"}`)).Body, "purchase")
+	purchase := bought["id"].(string)
+	r.makeLink("demo-1", purchase)
+	differing := func() string {
+		_, rest, found := strings.Cut(r.must(get("", "/metrics")).Text, "\niocredits_payments_differing_total ")
+		require.True(t, found)
+		count, _, _ := strings.Cut(rest, "\n")
+		return count
+	}
+	for range 2 { // a repeat as it should be
+		r.must(tell("demo-1", purchase, "pay-1", "succeeded", bought["to_pay"].(string)))
+		r.must(tell("demo-1", "none", "pay-2", "succeeded", "3"))
+	}
+	r.must(tell("demo-1", purchase, "pay-1", "failed", "9"))
+	balance, waiting := r.balance("demo-1")["balance"], r.unmatched()
+	require.Equal(t, "6", balance)
+	require.Equal(t, "0", differing())
+	require.NotContains(t, r.log.String(), "another amount")
+
+	r.must(tell("demo-1", purchase, "pay-1", "succeeded", "500"))
+	require.Regexp(t, `level=WARN msg="the provider tells of a recorded payment with another amount.*request_id=\S+ payment=pay-1 account=demo-1 purchase=`+
+		purchase+` status=succeeded told=500 detail="payment \\"pay-1\\" was recorded with `+bought["to_pay"].(string)+` credits, not 500"`, r.log.String())
+	require.Equal(t, "1", differing())
+	r.must(tell("demo-1", "none", "pay-2", "succeeded", "0.5"))
+	require.Equal(t, "2", differing(), "of one that waits for finance too")
+	require.Equal(t, balance, r.balance("demo-1")["balance"])
+	require.Equal(t, waiting, r.unmatched())
 }

@@ -180,6 +180,37 @@ func (c RequireNewPayment) decide(d *decision) error {
 	return nil
 }
 
+// ComparePayment asks whether a payment that was recorded in this account has this
+// amount. It has no event.
+//
+// Checks: amount-invalid, if it has another one.
+type ComparePayment struct {
+	Payment string
+	Amount  domain.Amount
+}
+
+// ClaimFor asks for the event that recorded the payment.
+func (c ComparePayment) ClaimFor(*State) string { return paymentName(c.Payment) }
+
+func (c ComparePayment) decide(d *decision) error {
+	for _, claimed := range d.cmd.Original {
+		var recorded domain.Amount
+		switch e := claimed.Event.(type) {
+		case *PaymentReceived:
+			recorded = e.Amount
+		case *PaymentUnmatched:
+			recorded = e.Amount
+		default:
+			continue
+		}
+		if recorded != c.Amount {
+			return domain.Refuse(domain.CodeAmountInvalid, "payment %q was recorded with %s credits, not %s", c.Payment, recorded, c.Amount).
+				With("field", "amount").With("value", c.Amount.String())
+		}
+	}
+	return nil
+}
+
 // RecordPaymentFailure records that the provider could not make a payment. It is
 // a fact, and has no event for a purchase that isn't to be paid any more, or
 // for a payment that did arrive: the provider's events come in any order.

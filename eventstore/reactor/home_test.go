@@ -42,3 +42,23 @@ func TestReconciliationCountsAPaymentOnce(t *testing.T) {
 	require.Zero(t, r.count("a", "payment-unmatched"))
 	require.Equal(t, 1, r.count(account.UnmatchedAccount, "payment-unmatched"))
 }
+
+// TestReconciliationTellsOfAnotherAmount, and credits none of it.
+func TestReconciliationTellsOfAnotherAmount(t *testing.T) {
+	r := newRig(t)
+	r.follow()
+	p := newTill()
+	r.do("a", account.StartPurchase{Purchase: "p1", Amount: 5 * credit})
+	stop := r.run(func(o *reactor.Options) { r.selling(p)(o); o.ReconcileEvery = time.Hour })
+	eventually(t, func() bool { return r.count("a", "purchase-link-made") == 1 }, "links")
+	stop()
+	p.pay("a", "p1", 2*credit)
+	differing := 0
+	once := r.reactor(func(o *reactor.Options) { r.selling(p)(o); o.OnPaymentDiffers = func() { differing++ } })
+	require.NoError(t, once.Reconcile(t.Context()))
+	require.Zero(t, differing)
+	p.payments["p1"][0].Amount = 50 * credit
+	require.NoError(t, once.Reconcile(t.Context()))
+	require.Equal(t, 1, differing)
+	require.Zero(t, r.balance("a"), "2 of 5 have come")
+}

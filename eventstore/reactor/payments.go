@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -162,6 +163,13 @@ func (c *cashier) reconcileOne(ctx context.Context, p OpenPurchase) error {
 				return err
 			}
 		}
+		differs, err := ComparePayment(ctx, c.opts.Ledger, c.opts.Logger, home, payment)
+		if err != nil {
+			return err
+		}
+		if differs {
+			c.opts.OnPaymentDiffers()
+		}
 	}
 	return nil
 }
@@ -191,6 +199,30 @@ func PaymentHome(ctx context.Context, l Ledger, payment, named string) (string, 
 		return account.UnmatchedAccount, err
 	}
 	return named, nil
+}
+
+// ComparePayment holds what the provider says of a payment to what was recorded of
+// it, in the account home. The first amount that was recorded stays; people have
+// to look, so the log says so, and differs. It changes nothing.
+func ComparePayment(ctx context.Context, l Ledger, logger *slog.Logger, home string, p account.ProviderPayment) (differs bool, err error) {
+	actions := p.Actions()
+	if len(actions) == 0 || p.Payment == "" {
+		return false, nil
+	}
+	if _, arrived := actions[0].(account.RecordPayment); !arrived {
+		return false, nil
+	}
+	_, err = l.Execute(ctx, ledger.Request{
+		Account: home, Do: account.ComparePayment{Payment: p.Payment, Amount: p.Amount}, Actor: "engine", Role: "engine",
+	})
+	refusal, refused := domain.AsError(err)
+	if !refused || refusal.Code != domain.CodeAmountInvalid {
+		return false, err
+	}
+	logger.Warn("the provider tells of a recorded payment with another amount; nothing was changed, finance has to look",
+		"payment", p.Payment, "account", home, "purchase", p.Purchase, "status", string(p.Status),
+		"told", p.Amount.String(), "detail", refusal.Detail)
+	return true, nil
 }
 
 // each visits all purchases in a status, page by page.
