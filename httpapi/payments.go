@@ -58,7 +58,7 @@ func (h handlers) TakeWebhook(c echo.Context, params api.TakeWebhookParams) erro
 // recordPayment records what the provider says of a payment, in the account that
 // it names. False: it says nothing that is recorded.
 func (s *Server) recordPayment(ctx context.Context, requestID string, p account.ProviderPayment) (bool, error) {
-	p = p.Normal()
+	p = reactor.Normal(p)
 	name, err := s.accountOf(ctx, p)
 	if err != nil {
 		return false, err

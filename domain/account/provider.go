@@ -1,11 +1,6 @@
 package account
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-
-	"iocredits/domain"
-)
+import "iocredits/domain"
 
 // UnmatchedAccount has the payments that named no account that we know. Accounts
 // that begin with "@" are the engine's own: none comes from outside.
@@ -40,30 +35,11 @@ type ProviderPayment struct {
 	Named string
 }
 
-// Normal is the payment with ids that our own can be: whoever learns of it, by
-// whatever way, records the same.
-func (p ProviderPayment) Normal() ProviderPayment {
-	p.Payment, p.Link = shortID(p.Payment), shortID(p.Link)
-	if domain.CheckID("purchase", p.Purchase) != nil {
-		p.Purchase = ""
-	}
-	return p
-}
-
-// shortID takes the provider's id as it is, or a digest of one that has a form
-// which our ids can't have.
-func shortID(id string) string {
-	if id == "" || domain.CheckID("id", id) == nil && len(id) <= 100 {
-		return id
-	}
-	digest := sha256.Sum256([]byte(id))
-	return "sha256:" + hex.EncodeToString(digest[:16])
-}
-
 // Actions are what has to be recorded, in order; each may be recorded again. A
 // payment that was taken back has arrived before, though the provider's events
 // come in any order and may be lost: so it is recorded first, or what tells of
-// its arrival would credit it later. p MUST be Normal.
+// its arrival would credit it later. Its ids MUST be ones that ours can be:
+// whoever asks has seen to that.
 func (p ProviderPayment) Actions() []Action {
 	arrived := RecordPayment{Payment: p.Payment, Purchase: p.Purchase, Link: p.Link, Amount: p.Amount, Named: p.Named}
 	reversed := ReversePurchase{Purchase: p.Purchase, Payment: p.Payment, Amount: p.Amount}

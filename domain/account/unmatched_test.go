@@ -43,6 +43,14 @@ func TestResolvePayment(t *testing.T) {
 		{name: "decided twice", given: given(lost, here), when: here, refused: "wrong-status payment_id=x"},
 		{name: "of a payment that fitted", given: given(started("p", credit), do(payment("x", "p", credit))), when: here, refused: "wrong-status payment_id=x"},
 		{name: "unknown", when: here, refused: "unknown-payment field=payment_id value=x"},
+	})
+}
+
+// TestResolvePaymentOfAnotherAccount: which account the payment names, and whether
+// that has it, is looked up before.
+func TestResolvePaymentOfAnotherAccount(t *testing.T) {
+	lost := do(payment("x", "q", 5*credit))
+	check(t, []row{
 		{
 			name: "to an account that is a typing mistake", given: given(lost), when: do(account.ResolvePayment{Payment: "x", Account: "bbo", Unused: true}),
 			refused: "unknown-account field=account account=bbo",
@@ -61,6 +69,14 @@ func TestResolvePayment(t *testing.T) {
 			when:    do(payment("x", "p", 5*credit)),
 			balance: "balance 5, available 5, purchased 5, withdrawable 5, allowance 10, spendable 15",
 		},
+	})
+}
+
+// TestClosingOfPayments: reversals, and what is done after the decision.
+func TestClosingOfPayments(t *testing.T) {
+	lost := do(payment("x", "q", 5*credit))
+	there := do(account.ResolvePayment{Payment: "x", Account: "bob", Note: "sealed"})
+	check(t, []row{
 		{
 			name: "a reversal has nothing to credit", given: given(chargedBack("q")), when: do(account.ResolvePayment{Payment: "reversal:q"}),
 			refused: "field-invalid field=account",

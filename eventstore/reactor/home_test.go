@@ -32,7 +32,7 @@ func TestReconciliationCountsAPaymentOnce(t *testing.T) {
 	r.do(account.UnmatchedAccount, first.Actions()[0])
 	r.do(account.UnmatchedAccount, account.ResolvePayment{Payment: first.Payment, Account: "b"})
 	r.do("b", account.CreditPayment{Payment: first.Payment, From: account.UnmatchedAccount, Amount: 5 * credit})
-	r.do("a", p.payments["p2"][0].Normal().Actions()[0])
+	r.do("a", reactor.Normal(p.payments["p2"][0]).Actions()[0])
 	for range 2 {
 		require.NoError(t, r.reactor(r.selling(p)).Reconcile(t.Context()))
 	}

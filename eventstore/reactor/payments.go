@@ -2,6 +2,8 @@ package reactor
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -153,7 +155,7 @@ func (c *cashier) reconcileOne(ctx context.Context, p OpenPurchase) error {
 		return err
 	}
 	for _, payment := range payments {
-		payment = payment.Normal()
+		payment = Normal(payment)
 		home, err := PaymentHome(ctx, c.opts.Ledger, payment.Payment, p.Account)
 		if err != nil {
 			return err
@@ -172,6 +174,26 @@ func (c *cashier) reconcileOne(ctx context.Context, p OpenPurchase) error {
 		}
 	}
 	return nil
+}
+
+// Normal is a payment with ids that our own can be: whoever learns of it, by
+// whatever way, records the same.
+func Normal(p account.ProviderPayment) account.ProviderPayment {
+	p.Payment, p.Link = shortID(p.Payment), shortID(p.Link)
+	if domain.CheckID("purchase", p.Purchase) != nil {
+		p.Purchase = ""
+	}
+	return p
+}
+
+// shortID takes the provider's id as it is, or a digest of one that has a form
+// which our ids can't have.
+func shortID(id string) string {
+	if id == "" || domain.CheckID("id", id) == nil && len(id) <= 100 {
+		return id
+	}
+	digest := sha256.Sum256([]byte(id))
+	return "sha256:" + hex.EncodeToString(digest[:16])
 }
 
 // PaymentHome is the account in whose stream a payment is recorded: the one that
