@@ -74,11 +74,14 @@ func (r balanceRecord) balance() Balance {
 func (w *writer) account(name string) (*accountRow, error) {
 	row := w.g.accounts.get(name)
 	if row == nil {
-		stored, err := lookup(w.db, balanceKey(name), decodeAccount)
+		var err error
+		if !w.first {
+			row, err = lookup(w.db, balanceKey(name), decodeAccount)
+		}
 		if err != nil {
 			return nil, err
 		}
-		if row = stored; row == nil {
+		if row == nil {
 			row = &accountRow{balanceRecord: newBalance()}
 		}
 		row.name = name

@@ -246,13 +246,18 @@ func (v *Views) emptyGeneration(number int) (*generation, error) {
 // l0Compaction is how deep L0 may get before it is compacted.
 const l0Compaction = 8
 
+// memTables is how many memtables there may be before writes wait.
+const memTables = 4
+
 func (v *Views) openGeneration(number int) (*generation, error) {
-	cache := pebble.NewCache(v.opts.CacheBytes)
+	// Pebble takes what memtables have off the cache: without an allowance for them
+	// nothing would be left, and every read would go to the files.
+	cache := pebble.NewCache(v.opts.CacheBytes + (memTables+1)*int64(v.opts.MemTableBytes))
 	opts := &pebble.Options{
 		FS: v.opts.FS, Cache: cache, DisableWAL: true,
 		FormatMajorVersion:          pebble.FormatNewest,
 		MemTableSize:                v.opts.MemTableBytes,
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: memTables,
 		// Names and balances are spread over all keys, so that each compaction out of
 		// L0 rewrites the level below: it is worth waiting for more.
 		L0CompactionThreshold: l0Compaction,

@@ -54,8 +54,10 @@ type writer struct {
 	tree *growing
 	// payments of deployments in this batch, by key: refunds relate to them.
 	payments map[string]domain.TransactionID
-	// step is the event under way.
-	step step
+	// step is the event under way. first: it is its account's first, before which
+	// the views have nothing of the account.
+	step  step
+	first bool
 	// scratch is where values are put together, keyScratch keys; sorted copies them.
 	scratch, keyScratch []byte
 	// deadlines: something will be due that wasn't known before; purchases: one
@@ -90,8 +92,10 @@ func (w *writer) begin() {
 // apply puts one event through all views.
 func (w *writer) apply(f *eventstore.Fact, hash eventstore.Hash) error {
 	if name, beside := eventstore.NoticesOf(f.Stream); beside {
+		w.first = false
 		return w.applyNoticeEvent(name, f)
 	}
+	w.first = f.Revision == 0
 	name, _ := eventstore.AccountOf(f.Stream)
 	if _, gone := f.Body.(*account.Forgotten); gone {
 		w.forgotten = append(w.forgotten, name)
@@ -106,10 +110,10 @@ func (w *writer) apply(f *eventstore.Fact, hash eventstore.Hash) error {
 	return nil
 }
 
-// get reads a value as this batch has it; nil where there is none. The caller
-// MUST NOT change it.
+// get reads a value of the account as this batch has it; nil where there is none.
+// The caller MUST NOT change it.
 func (w *writer) get(key []byte) ([]byte, error) {
-	if value, ok := w.dirty[string(key)]; ok {
+	if value, ok := w.dirty[string(key)]; ok || w.first {
 		return value, nil
 	}
 	return lookup(w.db, key, func(value []byte) ([]byte, error) { return append([]byte{}, value...), nil })

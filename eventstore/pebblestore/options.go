@@ -49,6 +49,7 @@ const (
 	DefaultMaxQueueBytes = 64 << 20
 
 	memTableBytes = 16 << 20
+	memTables     = 4
 )
 
 // ErrLocked: another process has the directory open.
@@ -82,7 +83,9 @@ func (o *Options) defaults() {
 }
 
 func (o *Options) pebble() (*pebble.Options, func()) {
-	cache := pebble.NewCache(o.CacheBytes)
+	// Pebble takes what memtables have off the cache: without an allowance for them
+	// nothing would be left, and every read would go to the files.
+	cache := pebble.NewCache(o.CacheBytes + (memTables+1)*memTableBytes)
 	opts := &pebble.Options{
 		FS:                 o.FS,
 		Cache:              cache,
@@ -91,7 +94,7 @@ func (o *Options) pebble() (*pebble.Options, func()) {
 		// Small memtables recycle the WAL's files sooner, and a recycled file
 		// syncs faster than one that grows.
 		MemTableSize:                memTableBytes,
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: memTables,
 		// The index is spread over all streams, so that each compaction out of L0
 		// rewrites the level below: it is worth waiting for more.
 		L0CompactionThreshold: 8,
