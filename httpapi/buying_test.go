@@ -174,6 +174,7 @@ func TestWebhooks(t *testing.T) {
 func TestUnmatchedPayments(t *testing.T) {
 	r := newRig(t, nil)
 	r.fund("demo-1", "1")
+	r.fund("demo-2", "1")
 	r.must(tell("demo-1", "gone", "x1", "succeeded", "5"))
 	r.must(tell("a stranger", "?", "x 2", "succeeded", "7"))
 	r.must(tell("@unmatched", "", "x3", "succeeded", "9"))
@@ -207,8 +208,8 @@ func TestUnmatchedPayments(t *testing.T) {
 		require.Equal(t, "demo-2", object(there, "payment")["credited_account"])
 		require.Equal(t, "found the sender", object(there, "payment")["note"])
 	}
-	require.Equal(t, "9", r.balance("demo-2")["balance"])
-	require.Equal(t, "9", r.balance("demo-2")["withdrawable"])
+	require.Equal(t, "10", r.balance("demo-2")["balance"])
+	require.Equal(t, "10", r.balance("demo-2")["withdrawable"])
 	r.refused(409, "wrong-status", resolve("c", "@unmatched~x3", `{"account":"demo-1"}`))
 	left := r.must(get("finance", "/v1/payments/unmatched")).Body["items"].([]any)
 	require.Len(t, left, 1)

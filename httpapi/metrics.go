@@ -31,6 +31,8 @@ type Metrics struct {
 	applyEvents  prometheus.Counter
 
 	reactorHeld prometheus.Gauge
+
+	paymentsDiffering prometheus.Counter
 }
 
 // Buckets: 50 µs to 13 s, and groups of 1 to 8,192.
@@ -66,6 +68,7 @@ func NewMetrics() *Metrics {
 	m.commitAppends = histogram("commit_appends", "Appends in one group commit.", groupBuckets)
 	m.applySeconds = histogram("apply_seconds", "Time to put a batch of events into the read models.", secondsBuckets)
 	m.applyEvents = counter("apply_events_total", "Events put into the read models.")
+	m.paymentsDiffering = counter("payments_differing_total", "Times that the provider told of a recorded payment with another amount; nothing was changed, the log has which.")
 	m.reactorHeld = added(m, prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "iocredits_reactor_held", Help: "1: this engine sends deadlines and asks the provider; 0: another engine on the same log does.",
 	}))
@@ -131,6 +134,9 @@ func (m *Metrics) OnReactor(held bool) {
 	}
 	m.reactorHeld.Set(0)
 }
+
+// OnPaymentDiffers fits reactor.Options.
+func (m *Metrics) OnPaymentDiffers() { m.paymentsDiffering.Inc() }
 
 func (m *Metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})

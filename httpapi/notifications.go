@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"iocredits/domain"
 	"iocredits/eventstore/notices"
 	"iocredits/httpapi/api"
 	"iocredits/projections"
@@ -89,6 +91,10 @@ var streamType = []string{"text/event-stream"}
 // client or the engine has enough.
 func (h handlers) StreamNotifications(c echo.Context, name api.Account, params api.StreamNotificationsParams) error {
 	k := callOf(c)
+	if !h.streams.begin(k.key.ID, h.opts.MaxStreams) {
+		return domain.Refuse(domain.CodeOverloaded, "%d streams of this key are open; end one, or wait", h.opts.MaxStreams)
+	}
+	defer h.streams.end(k.key.ID)
 	news, stop := h.opts.Views.WatchNotices(name) // before the first look, so that nothing falls between
 	defer stop()
 	last, err := h.streamStart(k, name, valueOf(params.LastEventID))
@@ -130,6 +136,34 @@ func (h handlers) StreamNotifications(c echo.Context, name api.Account, params a
 		case <-h.ending:
 			return nil
 		}
+	}
+}
+
+// streamCount counts the open streams of each key. The zero value is ready to use.
+type streamCount struct {
+	mu   sync.Mutex
+	open map[string]int
+}
+
+// begin counts one more, unless there are most already. Then end MUST NOT be called.
+func (s *streamCount) begin(key string, most int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[key] >= most {
+		return false
+	}
+	if s.open == nil {
+		s.open = map[string]int{}
+	}
+	s.open[key]++
+	return true
+}
+
+func (s *streamCount) end(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[key]--; s.open[key] == 0 {
+		delete(s.open, key)
 	}
 }
 

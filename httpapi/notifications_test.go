@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -104,4 +105,44 @@ func TestNotificationStream(t *testing.T) {
 	r.refused(404, "unknown-notification", call{
 		as: "customer:demo-1", method: "GET", path: notifications + "/stream", header: http.Header{"Last-Event-Id": {"a99.0"}},
 	})
+}
+
+// TestStreamsOfAKeyAreBounded: one that ends makes room; other keys have their own.
+func TestStreamsOfAKeyAreBounded(t *testing.T) {
+	r := newRig(t, func(p *parts) { p.server.MaxStreams = 2 })
+	open := func(account string) (status int, end func()) {
+		ctx, cancel := context.WithCancel(t.Context())
+		request := r.request(call{as: "customer:" + account, method: "GET", path: "/v1/accounts/" + account + "/notifications/stream"})
+		response, err := r.http.Client().Do(request.WithContext(ctx))
+		require.NoError(t, err)
+		end = func() { cancel(); _ = response.Body.Close() }
+		t.Cleanup(end)
+		return response.StatusCode, end
+	}
+	status, end := open("demo-1")
+	require.Equal(t, http.StatusOK, status)
+	status, _ = open("demo-1")
+	require.Equal(t, http.StatusOK, status)
+	full := r.refused(503, "overloaded", call{as: "customer:demo-1", method: "GET", path: notifications + "/stream"})
+	require.Equal(t, "1", full.Header.Get("Retry-After"))
+	require.Contains(t, full.Text, "2 streams of this key are open")
+	status, _ = open("demo-2")
+	require.Equal(t, http.StatusOK, status)
+	require.Empty(t, r.notices(""), "the key is not held up elsewhere")
+	end()
+	require.Eventually(t, func() bool {
+		status, end := open("demo-1")
+		if status != http.StatusOK {
+			end()
+		}
+		return status == http.StatusOK
+	}, 10*time.Second, time.Millisecond, "a stream that ended makes room")
+	// What is refused before it begins counts no longer.
+	for range 3 {
+		r.refused(404, "unknown-notification", call{
+			as: "customer:demo-2", method: "GET", path: "/v1/accounts/demo-2/notifications/stream", header: http.Header{"Last-Event-Id": {"a99.0"}},
+		})
+	}
+	status, _ = open("demo-2")
+	require.Equal(t, http.StatusOK, status)
 }

@@ -3,8 +3,6 @@ package httpapi
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"strings"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 	"iocredits/domain/account"
 	"iocredits/eventstore"
 	"iocredits/eventstore/ledger"
+	"iocredits/eventstore/reactor"
 	"iocredits/httpapi/api"
 	"iocredits/projections"
 )
@@ -59,13 +58,13 @@ func (h handlers) TakeWebhook(c echo.Context, params api.TakeWebhookParams) erro
 // recordPayment records what the provider says of a payment, in the account that
 // it names. False: it says nothing that is recorded.
 func (s *Server) recordPayment(ctx context.Context, requestID string, p account.ProviderPayment) (bool, error) {
-	p.Payment, p.Link = shortID(p.Payment), shortID(p.Link)
-	if domain.CheckID("purchase", p.Purchase) != nil {
-		p.Purchase = ""
-	}
+	p = reactor.Normal(p)
 	name, err := s.accountOf(ctx, p)
 	if err != nil {
 		return false, err
+	}
+	if name == account.UnmatchedAccount && domain.CheckAccount("account", p.Account) == nil {
+		p.Named = p.Account
 	}
 	actions := p.Actions()
 	for _, do := range actions {
@@ -75,10 +74,18 @@ func (s *Server) recordPayment(ctx context.Context, requestID string, p account.
 			return false, err
 		}
 	}
+	differs, err := reactor.ComparePayment(ctx, s.opts.Ledger, s.opts.Logger.With("request_id", requestID), name, p)
+	if err != nil {
+		return false, err
+	}
+	if differs {
+		s.opts.Metrics.OnPaymentDiffers()
+	}
 	return len(actions) > 0, nil
 }
 
-// accountOf is the account that a payment names, if it is one that we know.
+// accountOf is the account that a payment names, if it is one that we know and
+// knew when the payment was first recorded.
 func (s *Server) accountOf(ctx context.Context, p account.ProviderPayment) (string, error) {
 	if domain.CheckAccount("account", p.Account) != nil {
 		return account.UnmatchedAccount, nil
@@ -90,17 +97,7 @@ func (s *Server) accountOf(ctx context.Context, p account.ProviderPayment) (stri
 	if view.Revision == eventstore.NoStream {
 		return account.UnmatchedAccount, nil
 	}
-	return p.Account, nil
-}
-
-// shortID takes the provider's id as it is, or a digest of one that has a form
-// which our ids can't have.
-func shortID(id string) string {
-	if id == "" || domain.CheckID("id", id) == nil && len(id) <= 100 {
-		return id
-	}
-	digest := sha256.Sum256([]byte(id))
-	return "sha256:" + hex.EncodeToString(digest[:16])
+	return reactor.PaymentHome(ctx, s.opts.Ledger, p.Payment, p.Account)
 }
 
 // ListUnmatchedPayments is GET /payments/unmatched: what waits for finance.
@@ -143,10 +140,16 @@ func (h handlers) ResolvePayment(c echo.Context, id api.PaymentID, _ api.Resolve
 	if to == from {
 		elsewhere = ""
 	}
-	result, err := k.execute(order{
-		do:   account.ResolvePayment{Payment: payment, Account: elsewhere, Returned: returned, Note: note},
-		body: request,
-	})
+	do := account.ResolvePayment{Payment: payment, Account: elsewhere, Returned: returned, Note: note}
+	if elsewhere != "" {
+		if do.Unused, err = k.unused(elsewhere); err != nil {
+			return err
+		}
+		if do.Twice, err = k.recordedTwice(from, payment); err != nil {
+			return err
+		}
+	}
+	result, err := k.execute(order{do: do, body: request})
 	if err != nil {
 		return err
 	}
@@ -169,6 +172,30 @@ func (h handlers) ResolvePayment(c echo.Context, id api.PaymentID, _ api.Resolve
 		d.close()
 		return nil
 	})
+}
+
+// unused says that nothing has happened to an account yet.
+func (k *call) unused(name string) (bool, error) {
+	view, err := k.server.opts.Ledger.Read(k.ctx, name)
+	return view.Revision == eventstore.NoStream, err
+}
+
+// recordedTwice says that the account which a payment names has it too: that came
+// to be while the payment was told of twice at once.
+func (k *call) recordedTwice(from, payment string) (bool, error) {
+	record, found, err := k.server.opts.Views.Object(k.ctx, from, account.ObjectPayment, payment)
+	if err != nil || !found {
+		return false, err
+	}
+	p, ok := record.Object.(*account.Payment)
+	if !ok || p.Named == "" {
+		return false, nil
+	}
+	_, err = k.server.opts.Ledger.Execute(k.ctx, k.request(p.Named, "", order{do: account.RequireNewPayment{Payment: payment}}))
+	if domain.IsCode(err, domain.CodeDuplicateID) {
+		return true, nil
+	}
+	return false, err
 }
 
 // creditElsewhere does what was decided. Both commands may be repeated.
@@ -224,6 +251,7 @@ func paymentForm(k *call, d *document, r *projections.ObjectRecord) error {
 	if p.Open() {
 		d.number("age_seconds", int64(k.server.opts.Clock().Sub(p.Since)/time.Second))
 	}
+	d.optional("named_account", p.Named)
 	d.optional("credited_account", p.Account)
 	if err := k.sealedText(d, "note", r.Account, p.Note); err != nil {
 		return err

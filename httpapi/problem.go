@@ -18,6 +18,7 @@ const (
 	statusOK          = http.StatusOK
 	statusCreated     = http.StatusCreated
 	statusAccepted    = http.StatusAccepted
+	statusFound       = http.StatusFound
 	statusNotModified = http.StatusNotModified
 	statusNotReady    = http.StatusServiceUnavailable
 )

@@ -83,6 +83,8 @@ func (s *Server) router() (*echo.Echo, error) {
 		c.Response().Header()["X-Request-Id"] = []string{k.requestID}
 		s.writeProblem(k, err)
 	}
+	// Not in the contract: for a person who opens the engine's address.
+	e.GET("/", func(c echo.Context) error { return c.Redirect(statusFound, "/docs") })
 	r := &registrar{server: s, echo: e, seen: map[string]bool{}}
 	api.RegisterHandlers(r, handlers{s})
 	for name := range access {

@@ -222,6 +222,10 @@ func TestNotFoundAndMethods(t *testing.T) {
 func TestDocs(t *testing.T) {
 	r := newRig(t, nil)
 	index := r.must(get("", "/docs")).Text
+	response, err := r.http.Client().Do(r.request(call{method: "GET", path: "/"}))
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, "/docs", response.Request.URL.Path, "who opens the engine's address is shown the pages")
 	for _, operation := range theContract().operations() {
 		_, path, _ := strings.Cut(operation, " ")
 		require.Contains(t, index, path)

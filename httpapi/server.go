@@ -49,6 +49,9 @@ type Options struct {
 	MaxLag uint64
 	// MaxBatchBytes bounds the bodies of all batches under way together.
 	MaxBatchBytes int64
+	// MaxStreams bounds the streams of notifications of one key: each holds a
+	// connection for as long as its client likes.
+	MaxStreams int
 
 	// Notices writes what customers have seen.
 	Notices *notices.Writer
@@ -114,6 +117,9 @@ func (o *Options) defaults() {
 	if o.MaxBatchBytes == 0 {
 		o.MaxBatchBytes = 8 * maxBatchBytes
 	}
+	if o.MaxStreams == 0 {
+		o.MaxStreams = 64
+	}
 }
 
 // Server is the HTTP API. It holds no state of accounts: it turns requests into
@@ -128,6 +134,7 @@ type Server struct {
 	// goal is the head of the log at the start: ready once the views passed it.
 	goal       eventstore.Position
 	batchBytes atomic.Int64
+	streams    streamCount
 
 	// ending is closed when the server ends, for answers that have no end.
 	ending  chan struct{}

@@ -119,6 +119,10 @@ func (r Row) Text() string {
 		if t, err := decodeTransaction(r.Value); err == nil {
 			return fmt.Sprintf("%+v", t)
 		}
+	case r.Key[0] == noticePrefix:
+		if n, err := decodeNotice(r.Value); err == nil {
+			return fmt.Sprintf("%+v", n)
+		}
 	case r.Key[0] == companyKey:
 		var books journal.Totals
 		if err := books.UnmarshalBinary(r.Value); err == nil {
@@ -190,8 +194,7 @@ func (i *Image) rows(lower, upper []byte) iter.Seq2[Row, error] {
 }
 
 // RowsOf yields the rows of one account. Those of lists over all accounts are
-// found by going through these lists, which have what is open only. Notices are
-// left out: what was seen of them is in another stream than the account's.
+// found by going through these lists, which have what is open only.
 func (i *Image) RowsOf(account string) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		for prefix := range kinds {
@@ -199,8 +202,6 @@ func (i *Image) RowsOf(account string) iter.Seq2[Row, error] {
 			upper[len(upper)-1]++
 			switch prefix {
 			case checkpointKey, companyKey, nodePrefix, edgeKey:
-				continue
-			case noticePrefix, noticeIDPrefix: // seen marks are events of another stream
 				continue
 			case balancePrefix: // the name is the whole key
 				lower = lower[:len(lower)-1]

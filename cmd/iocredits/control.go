@@ -24,9 +24,10 @@ import (
 // whoever owns the data directory: the mode of the directory is the only key.
 // A request and its answer are a line of JSON each.
 //
-//	copy    makes a copy of log, read models and checkpoints, of hard links, that
-//	        lasts until the connection ends: a tool that is killed leaves nothing
-//	forget  destroys an account's key, as `iocredits forget` does without engine
+//	copy        makes a copy of log, read models and checkpoints, of hard links, that
+//	            lasts until the connection ends: a tool that is killed leaves nothing
+//	copy-views  the same without the log, which is on a cluster
+//	forget      destroys an account's key, as `iocredits forget` does without engine
 type controlRequest struct {
 	Do      string `json:"do"`
 	Account string `json:"account,omitempty"`
@@ -106,11 +107,11 @@ func (c *control) serve(ctx context.Context, conn net.Conn) error {
 		return json.NewEncoder(conn).Encode(controlAnswer{Error: err.Error()})
 	}
 	switch request.Do {
-	case "copy":
+	case "copy", "copy-views":
 		dir := filepath.Join(c.dir.copies(), strconv.FormatInt(c.serial.Add(1), 10))
 		defer func() { _ = os.RemoveAll(dir) }()
 		answer := controlAnswer{Dir: dir}
-		if err := c.copy(dataDir(dir)); err != nil {
+		if err := c.copy(dataDir(dir), request.Do == "copy"); err != nil {
 			answer = controlAnswer{Error: err.Error()}
 		}
 		if err := json.NewEncoder(conn).Encode(answer); err != nil {
@@ -137,7 +138,7 @@ func answerOf(revision int64, err error) controlAnswer {
 
 // copy goes from what follows to what is followed: checkpoints, then read models,
 // then log. So nothing is signed, or shown, that the copied log doesn't have.
-func (c *control) copy(to dataDir) error {
+func (c *control) copy(to dataDir, withLog bool) error {
 	if err := os.MkdirAll(to.checkpoints(), 0o700); err != nil {
 		return err
 	}
@@ -146,6 +147,9 @@ func (c *control) copy(to dataDir) error {
 	}
 	if err := c.services.views.Copy(to.views()); err != nil {
 		return err
+	}
+	if !withLog {
+		return nil
 	}
 	embedded, ok := c.services.log.store.(interface{ Checkpoint(dir string) error })
 	if !ok {

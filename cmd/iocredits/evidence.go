@@ -55,13 +55,16 @@ func (f sourceFlags) open(ctx context.Context, m *Main) (s *evidence, err error)
 			err = errors.Join(err, s.close())
 		}
 	}()
-	files := s.dir
+	var files dataDir
 	if f.EventStore != "" {
 		store, err := esdbstore.Open(ctx, f.EventStore, esdbstore.Options{Logger: logger})
 		if err != nil {
 			return s, err
 		}
 		s.Store, s.closes = store, append(s.closes, store)
+		if files, err = s.beside(ctx); err != nil {
+			return s, err
+		}
 	} else {
 		if files, err = s.readable(ctx); err != nil {
 			return s, err
@@ -98,14 +101,30 @@ func (s *evidence) openRest(files dataDir, logger *slog.Logger) error {
 	return nil
 }
 
-// readable gives a folder whose log nobody writes: a copy that a running engine
-// made, which lasts as long as its connection; or the data directory itself, held
-// if it can be held. One that can't be written needs no holding.
+// readable gives a folder whose log nobody writes.
 func (s *evidence) readable(ctx context.Context) (dataDir, error) {
 	if _, err := os.Stat(s.dir.log()); err != nil {
-		return "", usagef("%s is no data directory: %w", string(s.dir), err)
+		return "", usagef("%s is no data directory (a log on a cluster is named with --eventstore): %w", string(s.dir), err)
 	}
-	answer, conn, err := askEngine(ctx, s.dir, controlRequest{Do: "copy"})
+	return s.still(ctx, "copy")
+}
+
+// beside gives a folder whose read models and checkpoints nobody writes, where
+// the log is on a cluster. It may have neither.
+func (s *evidence) beside(ctx context.Context) (dataDir, error) {
+	_, noViews := os.Stat(s.dir.views())
+	_, noCheckpoints := os.Stat(s.dir.checkpoints())
+	if errors.Is(noViews, fs.ErrNotExist) && errors.Is(noCheckpoints, fs.ErrNotExist) {
+		return s.dir, nil
+	}
+	return s.still(ctx, "copy-views")
+}
+
+// still gives a folder that nobody writes: a copy that a running engine made,
+// which lasts as long as its connection; or the data directory itself, held if it
+// can be held. One that can't be written needs no holding.
+func (s *evidence) still(ctx context.Context, do string) (dataDir, error) {
+	answer, conn, err := askEngine(ctx, s.dir, controlRequest{Do: do})
 	if err == nil {
 		s.closes = append(s.closes, conn)
 		return dataDir(answer.Dir), nil

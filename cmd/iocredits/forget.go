@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"time"
 
+	"iocredits/domain/account"
+	"iocredits/eventstore"
 	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
 	"iocredits/eventstore/pebblestore"
@@ -20,14 +23,27 @@ type forgetCmd struct {
 	Reason  string   `help:"Why, in the clear and for ever: a case number, nothing personal." required:"" placeholder:"TEXT"`
 	Data    string   `help:"Data directory of an engine, running or stopped." default:".data" placeholder:"DIR"`
 	Backup  []string `help:"Folders of keyring copies in which the key is destroyed too." placeholder:"DIR"`
+
+	EventStore    string `name:"eventstore" help:"Do it on a cluster, beside the engines that run on it, instead of in --data: esdb://… or esdb+discover://…" placeholder:"URL"`
+	KeyringSecret string `help:"With --eventstore: file with 32 random bytes in hex that wrap the keyring there, as for serve." placeholder:"FILE"`
 }
 
 // Run destroys the account's key in the backups first, then in the keyring, and
 // leaves the event: it says that the key is gone everywhere.
-func (c *forgetCmd) Run(ctx context.Context, m *Main) error {
-	dir := dataDir(c.Data)
-	if _, err := os.Stat(dir.log()); err != nil {
-		return usagef("%s is no data directory: %w", c.Data, err)
+func (c *forgetCmd) Run(ctx context.Context, m *Main) (err error) {
+	logger := slog.New(slog.NewTextHandler(m.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	forget := c.inData
+	if c.EventStore != "" {
+		log, openErr := openCluster(ctx, c.EventStore, c.KeyringSecret, logger)
+		if openErr != nil {
+			return openErr
+		}
+		defer func() { err = errors.Join(err, log.close()) }()
+		forget = func(ctx context.Context, logger *slog.Logger) (int64, error) { return c.onCluster(ctx, log, logger) }
+	} else if c.KeyringSecret != "" {
+		return usagef("--keyring-secret needs --eventstore")
+	} else if _, err := os.Stat(dataDir(c.Data).log()); err != nil {
+		return usagef("%s is no data directory (a log on a cluster is named with --eventstore): %w", c.Data, err)
 	}
 	for _, backup := range c.Backup {
 		if err := destroyIn(ctx, backup, c.Account); err != nil {
@@ -35,17 +51,25 @@ func (c *forgetCmd) Run(ctx context.Context, m *Main) error {
 		}
 		fmt.Fprintf(m.Stdout, "%s: key destroyed in this copy\n", backup)
 	}
-	answer, conn, err := askEngine(ctx, dir, controlRequest{Do: "forget", Account: c.Account, Reason: c.Reason})
-	if err == nil {
-		err = conn.Close()
-	} else if errors.Is(err, errNoEngine) {
-		answer.Revision, err = c.alone(ctx, m, dir)
-	}
+	revision, err := forget(ctx, logger)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(m.Stdout, "%s: key destroyed; event %d says so\n", c.Account, answer.Revision)
+	_, err = fmt.Fprintf(m.Stdout, "%s: key destroyed; event %d says so\n", c.Account, revision)
 	return err
+}
+
+// inData leaves it to the engine that runs in the data directory, if one does.
+func (c *forgetCmd) inData(ctx context.Context, logger *slog.Logger) (int64, error) {
+	dir := dataDir(c.Data)
+	answer, conn, err := askEngine(ctx, dir, controlRequest{Do: "forget", Account: c.Account, Reason: c.Reason})
+	if errors.Is(err, errNoEngine) {
+		return c.alone(ctx, dir, logger)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return answer.Revision, conn.Close()
 }
 
 func destroyIn(ctx context.Context, dir, account string) (err error) {
@@ -61,13 +85,12 @@ func destroyIn(ctx context.Context, dir, account string) (err error) {
 }
 
 // alone does it without an engine.
-func (c *forgetCmd) alone(ctx context.Context, m *Main, dir dataDir) (revision int64, err error) {
+func (c *forgetCmd) alone(ctx context.Context, dir dataDir, logger *slog.Logger) (revision int64, err error) {
 	lock, err := dir.open()
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	logger := slog.New(slog.NewTextHandler(m.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	log, err := openEmbedded(dir, pebblestore.Options{Logger: logger})
 	if err == nil {
 		err = log.addKeys(dir)
@@ -87,9 +110,34 @@ func (c *forgetCmd) alone(ctx context.Context, m *Main, dir dataDir) (revision i
 	if dev, err := openDevClock(dir.devClock()); err == nil {
 		clock = dev.Now
 	}
-	s.ledger = ledger.New(ledger.Options{Store: log.store, Snapshots: log.snapshots, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger})
-	result, err := httpapi.Forget(ctx, s.ledger, keyring.NewSealer(log.keys, 1), operator(c.Account), c.Reason)
-	return result.Revision, errors.Join(err, s.ledger.Close(ctx))
+	return c.with(ctx, log.keys, ledger.Options{Store: log.store, Snapshots: log.snapshots, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger})
+}
+
+// onCluster does it beside running engines: the key is theirs too, and the event
+// makes them drop it from memory. The expected revision decides who is first.
+func (c *forgetCmd) onCluster(ctx context.Context, log *eventLog, logger *slog.Logger) (int64, error) {
+	return c.with(ctx, log.keys, ledger.Options{
+		Store: log.store, Snapshots: log.snapshots, Shared: true, Codec: eventstore.NewCodec(account.EventTypes()...), Names: noNames{}, Clock: time.Now, Logger: logger,
+	})
+}
+
+// with makes a ledger for this one command.
+func (c *forgetCmd) with(ctx context.Context, keys keyring.Keys, opts ledger.Options) (int64, error) {
+	l := ledger.New(opts)
+	result, err := httpapi.Forget(ctx, l, keyring.NewSealer(keys, 1), operator(c.Account), c.Reason)
+	return result.Revision, errors.Join(err, l.Close(ctx))
+}
+
+// noNames stands for the read model of names where there is none: forgetting has
+// no command id, and claims and asks for no name.
+type noNames struct{}
+
+func (noNames) Through() eventstore.Position { return math.MaxInt64 }
+
+func (noNames) WaitThrough(context.Context, eventstore.Position) error { return nil }
+
+func (noNames) Find(_ context.Context, _, name string) (int64, bool, error) {
+	return 0, false, fmt.Errorf("name %q was asked for, and there is no read model of names", name)
 }
 
 // operator is who has the data directory in his hands.

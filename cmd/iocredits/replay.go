@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"iocredits/eventstore/keyring"
 	"iocredits/projections/audit"
 )
 
@@ -15,6 +16,8 @@ type replayCmd struct {
 	At       time.Time `help:"Only what is effective by this time." placeholder:"TIME"`
 	KnownAt  time.Time `help:"Only what was recorded by this time." placeholder:"TIME"`
 	Revision *int64    `help:"Only up to this revision." placeholder:"N"`
+
+	KeyringSecret string `help:"With --eventstore: file with 32 random bytes in hex that wrap the keyring there, as for serve; without it sealed text is shown as it is." placeholder:"FILE"`
 }
 
 // Run prints each event and the account after it.
@@ -24,6 +27,9 @@ func (c *replayCmd) Run(ctx context.Context, m *Main) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if err := c.openKeys(s); err != nil {
+		return err
+	}
 	opts := audit.ReplayOptions{At: c.At, KnownAt: c.KnownAt, Revision: c.Revision}
 	return audit.Replay(ctx, s.Source, c.Account, opts, func(step audit.Step) error {
 		data := s.reveal(ctx, c.Account, step.Data)
@@ -41,6 +47,26 @@ func (c *replayCmd) Run(ctx context.Context, m *Main) (err error) {
 			a.Balance, signed(step.Amount.String()), a.Available, a.Reserved, a.Withdrawing, a.Debt, a.Spendable)
 		return err
 	})
+}
+
+// openKeys takes the keyring from the cluster, where its secret is given.
+func (c *replayCmd) openKeys(s *evidence) error {
+	if c.KeyringSecret == "" {
+		return nil
+	}
+	if c.EventStore == "" {
+		return usagef("--keyring-secret needs --eventstore")
+	}
+	secret, err := readKeyringSecret(c.KeyringSecret)
+	if err != nil {
+		return err
+	}
+	keys, err := keyring.NewLogKeys(s.Store, secret, keyring.Options{})
+	if err != nil {
+		return err
+	}
+	s.sealer = keyring.NewSealer(keys, 1)
+	return nil
 }
 
 // signed shows that a figure is a change.

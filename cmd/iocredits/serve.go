@@ -49,6 +49,7 @@ type serveCmd struct {
 
 	MaxQueue      int    `help:"Commands that may wait for one account; more are refused with 503." default:"8192"`
 	MaxInFlight   int    `help:"Commands that may be under way at once; more are refused with 503." default:"65536"`
+	MaxStreams    int    `help:"Streams of notifications that one key may have open; more are refused with 503." default:"64"`
 	MaxAccounts   int    `help:"Accounts whose state is kept in memory." default:"100000"`
 	SnapshotEvery int    `help:"Events of an account between two snapshots." default:"1000"`
 	MinFreeMB     uint64 `name:"min-free-mb" help:"Room on the disk, in MiB, below which writes are refused with 503." default:"256"`
@@ -89,7 +90,7 @@ func (c *serveCmd) check() error {
 		return usagef("--sync-delay is for --dev, and not below 0")
 	}
 	for name, value := range map[string]int{
-		"max-queue": c.MaxQueue, "max-in-flight": c.MaxInFlight, "max-accounts": c.MaxAccounts, "snapshot-every": c.SnapshotEvery,
+		"max-queue": c.MaxQueue, "max-in-flight": c.MaxInFlight, "max-accounts": c.MaxAccounts, "max-streams": c.MaxStreams, "snapshot-every": c.SnapshotEvery,
 	} {
 		if value < 1 {
 			return usagef("--%s %d is below 1", name, value)
@@ -178,7 +179,7 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 	server, err := httpapi.New(httpapi.Options{
 		Ledger: s.ledger, Views: s.views, Store: s.log.store, Codec: s.codec, Sealer: s.sealer, Audit: s.audit(signer),
 		Keys: keys, Clock: clock, Logger: logger, Metrics: s.metrics, TopUpURL: c.TopUpURL,
-		RequestTimeout: c.RequestTimeout, ShutdownTimeout: c.ShutdownTimeout,
+		RequestTimeout: c.RequestTimeout, ShutdownTimeout: c.ShutdownTimeout, MaxStreams: c.MaxStreams,
 		Notices: s.notices, ReadWebhook: pay.webhooks(), Dev: dev.api(),
 	})
 	if err != nil {

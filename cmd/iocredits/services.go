@@ -106,7 +106,7 @@ func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time
 	s.notices = &notices.Writer{Store: log.store, Codec: s.codec, Clock: clock}
 	options := reactor.Options{
 		Ledger: s.ledger, Deadlines: s.views, Lots: s.views, Announce: s.notices, Clock: clock, Logger: logger,
-		ReconcileEvery: c.ReconcileEvery,
+		ReconcileEvery: c.ReconcileEvery, OnPaymentDiffers: metrics.OnPaymentDiffers,
 	}
 	if pay != nil {
 		options.Provider, options.Purchases = pay, purchases{s.views}

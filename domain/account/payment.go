@@ -63,6 +63,8 @@ type RecordPayment struct {
 	Purchase string
 	Link     string
 	Amount   domain.Amount
+	// Named is the account that the payment names, where that isn't this one.
+	Named string
 }
 
 // NameFor asks whether the payment is known.
@@ -76,7 +78,8 @@ func (c RecordPayment) decide(d *decision) error {
 		return domain.Refuse(domain.CodeAmountInvalid, "amount %s is not above zero", c.Amount).
 			With("field", "amount").With("value", c.Amount.String())
 	}
-	if d.cmd.NameTaken {
+	// A payment that finance credited here from another account's stream has come.
+	if _, credited := d.now().Purchases[creditedName(c.Payment)]; credited || d.cmd.NameTaken {
 		return nil
 	}
 	p, why := d.payablePurchase(c.Purchase)
@@ -148,8 +151,64 @@ func (d *decision) settlePurchase(id string, p Purchase, received domain.Amount)
 func (d *decision) unmatched(c RecordPayment, why UnmatchedWhy) {
 	d.emit(&PaymentUnmatched{
 		Payment: c.Payment, Purchase: c.Purchase, Amount: c.Amount,
-		Kind: KindPayment, Why: why, EffectiveAt: d.cmd.At,
+		Kind: KindPayment, Why: why, EffectiveAt: d.cmd.At, Named: c.Named,
 	})
+}
+
+// RequireNewPayment asks whether a payment stands in this account, in whatever
+// state, or was credited to it. It has no event.
+//
+// Checks: duplicate-id.
+type RequireNewPayment struct {
+	Payment string
+	// Credited asks for the credit of a payment that stands elsewhere.
+	Credited bool
+}
+
+// NameFor asks about the payment, or its credit.
+func (c RequireNewPayment) NameFor(*State) string {
+	if c.Credited {
+		return creditedName(c.Payment)
+	}
+	return paymentName(c.Payment)
+}
+
+func (c RequireNewPayment) decide(d *decision) error {
+	if d.cmd.NameTaken {
+		return domain.Refuse(domain.CodeDuplicateID, "payment %q is here already", c.Payment).With("payment_id", c.Payment)
+	}
+	return nil
+}
+
+// ComparePayment asks whether a payment that was recorded in this account has this
+// amount. It has no event.
+//
+// Checks: amount-invalid, if it has another one.
+type ComparePayment struct {
+	Payment string
+	Amount  domain.Amount
+}
+
+// ClaimFor asks for the event that recorded the payment.
+func (c ComparePayment) ClaimFor(*State) string { return paymentName(c.Payment) }
+
+func (c ComparePayment) decide(d *decision) error {
+	for _, claimed := range d.cmd.Original {
+		var recorded domain.Amount
+		switch e := claimed.Event.(type) {
+		case *PaymentReceived:
+			recorded = e.Amount
+		case *PaymentUnmatched:
+			recorded = e.Amount
+		default:
+			continue
+		}
+		if recorded != c.Amount {
+			return domain.Refuse(domain.CodeAmountInvalid, "payment %q was recorded with %s credits, not %s", c.Payment, recorded, c.Amount).
+				With("field", "amount").With("value", c.Amount.String())
+		}
+	}
+	return nil
 }
 
 // RecordPaymentFailure records that the provider could not make a payment. It is
@@ -212,6 +271,8 @@ type PaymentUnmatched struct {
 	Why      UnmatchedWhy  `json:"why"`
 	// EffectiveAt is since when it waits.
 	EffectiveAt time.Time `json:"effective_at,omitzero"`
+	// Named is the account that it names, where that isn't the one it stands in.
+	Named string `json:"named,omitempty"`
 }
 
 // EventName is the stored type.

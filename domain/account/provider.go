@@ -31,14 +31,17 @@ type ProviderPayment struct {
 	Amount            domain.Amount
 	// Why is the provider's code of a failure.
 	Why string
+	// Named is Account, if the payment can't be recorded there.
+	Named string
 }
 
 // Actions are what has to be recorded, in order; each may be recorded again. A
 // payment that was taken back has arrived before, though the provider's events
 // come in any order and may be lost: so it is recorded first, or what tells of
-// its arrival would credit it later.
+// its arrival would credit it later. Its ids MUST be ones that ours can be:
+// whoever asks has seen to that.
 func (p ProviderPayment) Actions() []Action {
-	arrived := RecordPayment{Payment: p.Payment, Purchase: p.Purchase, Link: p.Link, Amount: p.Amount}
+	arrived := RecordPayment{Payment: p.Payment, Purchase: p.Purchase, Link: p.Link, Amount: p.Amount, Named: p.Named}
 	reversed := ReversePurchase{Purchase: p.Purchase, Payment: p.Payment, Amount: p.Amount}
 	switch p.Status {
 	case ProviderSucceeded:

@@ -115,6 +115,8 @@ type Payment struct {
 	// Account is the one that gets it, if it isn't the one where it stands.
 	Account string        `json:"account,omitempty"`
 	Note    domain.Sealed `json:"note,omitempty"`
+	// Named is the account that the payment names, if it isn't the one where it stands.
+	Named string `json:"named,omitempty"`
 }
 
 // Apply implements Object.
@@ -127,7 +129,7 @@ func (p *Payment) Apply(event domain.Event) {
 		}
 		*p = Payment{
 			State: PaymentIsUnmatched, Kind: e.Kind, Purchase: e.Purchase,
-			Amount: before + e.Amount, Why: e.Why, Since: e.EffectiveAt,
+			Amount: before + e.Amount, Why: e.Why, Since: e.EffectiveAt, Named: e.Named,
 		}
 	case *PaymentAssigned:
 		p.State, p.Account, p.Note = PaymentIsAssigned, e.Account, e.Note
@@ -157,12 +159,19 @@ func (p *Payment) QueueTime() time.Time { return p.Since }
 // has left.
 //
 // Checks, in order: unknown-payment, or wrong-status if it is decided;
-// field-invalid for a reversal, which has nothing to credit; for this account
-// wrong-status if it has it already, amount-too-large (MaxBalance).
+// field-invalid for a reversal, which has nothing to credit; unknown-account for
+// one that nothing has happened to, unless the payment names it; wrong-status if
+// it was recorded in the account that it names too; for this account wrong-status
+// if it has it already, amount-too-large (MaxBalance).
 type ResolvePayment struct {
 	Payment string
 	// Account is another account to credit; empty: this one.
 	Account string
+	// Unused: nothing has happened to Account yet. A mistyped name would take the
+	// money where nobody looks for it.
+	Unused bool
+	// Twice: the account that the payment names has it too.
+	Twice bool
 	// Returned: nobody is credited.
 	Returned bool
 	Note     domain.Sealed
@@ -184,6 +193,9 @@ func (c ResolvePayment) decide(d *decision) error {
 		return domain.Refuse(domain.CodeFieldInvalid, "a %s has nothing to credit; it can only be marked as returned", p.Kind).
 			With("field", "account")
 	}
+	if err := c.checkTarget(p); err != nil {
+		return err
+	}
 	here := !c.Returned && c.Account == ""
 	if here {
 		if _, before := d.now().Purchases[creditedName(c.Payment)]; before {
@@ -204,6 +216,20 @@ func (c ResolvePayment) decide(d *decision) error {
 		d.creditPayment(c.Payment, "", p.Amount, c.Note)
 		d.emit(&PaymentResolved{Payment: c.Payment, Outcome: PaymentIsCredited, Amount: p.Amount, Note: c.Note})
 		d.arrived()
+	}
+	return nil
+}
+
+func (c ResolvePayment) checkTarget(p Payment) error {
+	switch {
+	case c.Returned:
+		return nil
+	case c.Unused && c.Account != p.Named:
+		return domain.Refuse(domain.CodeUnknownAccount, "nothing has happened to account %s yet, and the payment doesn't name it", c.Account).
+			With("field", "account").With("account", c.Account)
+	case c.Twice:
+		return domain.Refuse(domain.CodeWrongStatus, "payment %q was recorded in account %s too: decide there, and close this one as returned", c.Payment, p.Named).
+			With("account", p.Named)
 	}
 	return nil
 }

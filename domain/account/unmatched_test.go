@@ -37,12 +37,46 @@ func TestResolvePayment(t *testing.T) {
 			then: events(&account.PaymentAssigned{Payment: "x", Account: "bob", Amount: 5 * credit, Note: "sealed"}),
 		},
 		{
-			name: "that this account has got from another place", given: given(do(account.CreditPayment{Payment: "x", From: "@unmatched", Amount: 5 * credit}), lost),
+			name: "that this account has got from another place", given: given(lost, do(account.CreditPayment{Payment: "x", From: "@unmatched", Amount: 5 * credit})),
 			when: here, refused: "wrong-status status=credited",
 		},
 		{name: "decided twice", given: given(lost, here), when: here, refused: "wrong-status payment_id=x"},
 		{name: "of a payment that fitted", given: given(started("p", credit), do(payment("x", "p", credit))), when: here, refused: "wrong-status payment_id=x"},
 		{name: "unknown", when: here, refused: "unknown-payment field=payment_id value=x"},
+	})
+}
+
+// TestResolvePaymentOfAnotherAccount: which account the payment names, and whether
+// that has it, is looked up before.
+func TestResolvePaymentOfAnotherAccount(t *testing.T) {
+	lost := do(payment("x", "q", 5*credit))
+	check(t, []row{
+		{
+			name: "to an account that is a typing mistake", given: given(lost), when: do(account.ResolvePayment{Payment: "x", Account: "bbo", Unused: true}),
+			refused: "unknown-account field=account account=bbo",
+		},
+		{
+			name: "to a new account that the payment names", given: given(do(account.RecordPayment{Payment: "x", Purchase: "q", Amount: 5 * credit, Named: "bob"})),
+			when: do(account.ResolvePayment{Payment: "x", Account: "bob", Unused: true}),
+			then: events(&account.PaymentAssigned{Payment: "x", Account: "bob", Amount: 5 * credit}),
+		},
+		{
+			name: "that the account which it names has too", given: given(do(account.RecordPayment{Payment: "x", Purchase: "q", Amount: 5 * credit, Named: "bob"})),
+			when: do(account.ResolvePayment{Payment: "x", Account: "eve", Twice: true}), refused: "wrong-status account=bob",
+		},
+		{
+			name: "told of again where it was credited", given: given(started("p", 5*credit), do(account.CreditPayment{Payment: "x", From: "@unmatched", Amount: 5 * credit})),
+			when:    do(payment("x", "p", 5*credit)),
+			balance: "balance 5, available 5, purchased 5, withdrawable 5, allowance 10, spendable 15",
+		},
+	})
+}
+
+// TestClosingOfPayments: reversals, and what is done after the decision.
+func TestClosingOfPayments(t *testing.T) {
+	lost := do(payment("x", "q", 5*credit))
+	there := do(account.ResolvePayment{Payment: "x", Account: "bob", Note: "sealed"})
+	check(t, []row{
 		{
 			name: "a reversal has nothing to credit", given: given(chargedBack("q")), when: do(account.ResolvePayment{Payment: "reversal:q"}),
 			refused: "field-invalid field=account",

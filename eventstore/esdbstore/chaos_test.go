@@ -17,9 +17,6 @@ import (
 	"iocredits/eventstore/storetest"
 )
 
-// underRace is set where the race detector runs.
-var underRace bool
-
 // skipTrouble skips tests that break connections in the middle of appends. The
 // official client (v4.2.0, esdb/client.go, AppendToStream) then reads a header that
 // gRPC may still write: the race detector is right to report it, and it is not ours.

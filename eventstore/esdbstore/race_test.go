@@ -2,4 +2,5 @@
 
 package esdbstore_test
 
-func init() { underRace = true }
+// underRace is true where the race detector runs.
+const underRace = true

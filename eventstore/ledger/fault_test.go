@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/pprof"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -233,6 +235,58 @@ func TestCloseFinishesWhatItAccepted(t *testing.T) {
 	require.NoError(t, <-answered)
 	require.NoError(t, <-closed)
 	require.Len(t, r.facts("a"), 1)
+}
+
+// TestCloseThatGivesUpAnswersWhoWaits: an append hangs. What is queued behind it is
+// told at once; the append's own callers are when it ends, and nothing is left running.
+func TestCloseThatGivesUpAnswersWhoWaits(t *testing.T) {
+	g := newGate()
+	store := &faultyStore{}
+	r := newRig(t, func(o *ledger.Options) { store.Store = o.Store; o.Store = store })
+	r.do("b", "1", purchase("p", 10))
+	store.before = g.wait
+	first, queued := make(chan error, 1), make(chan error, 4)
+	execute := func(req ledger.Request, answered chan<- error) {
+		_, err := r.Execute(context.Background(), req)
+		answered <- err
+	}
+	go execute(command("a", "1", purchase("p", 10)), first)
+	<-g.taken
+	go execute(command("a", "2", deduct(1)), queued)
+	go func() {
+		_, err := r.Read(context.Background(), "a")
+		queued <- err
+	}()
+	go func() {
+		for _, o := range r.ExecuteBatch(context.Background(), []ledger.Request{command("a", "3", deduct(1)), command("a", "4", deduct(1))}) {
+			queued <- o.Err
+		}
+	}()
+	waitFor(t, func() bool { return r.QueueDepth() == 5 })
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, r.Close(ctx), context.Canceled)
+	for range 4 {
+		require.True(t, domain.IsCode(<-queued, domain.CodeUnavailable))
+	}
+	_ = r.refused(domain.CodeUnavailable, command("b", "2", deduct(1)))
+	select {
+	case err := <-first:
+		t.Fatalf("answered before its append ended: %v", err)
+	default:
+	}
+	close(g.open)
+	if err := <-first; err != nil {
+		require.True(t, domain.IsCode(err, domain.CodeUnavailable), "%v", err)
+	}
+	waitFor(t, func() bool { return r.QueueDepth() == 0 })
+	waitFor(t, func() bool {
+		var stacks strings.Builder
+		_ = pprof.Lookup("goroutine").WriteTo(&stacks, 2)
+		return !strings.Contains(stacks.String(), "ledger.(*Ledger)")
+	})
+	require.LessOrEqual(t, len(r.facts("a")), 1, "what was told that it isn't done is not done")
 }
 
 // waitFor polls a condition that another goroutine is about to make true.

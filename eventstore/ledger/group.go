@@ -157,9 +157,21 @@ func (w *worker) decideOne(ctx context.Context, g *group, t *task) answer {
 		if facts == nil {
 			facts = g.facts[a.from:a.to:a.to]
 		}
-		t.req.Inspect(s, facts)
+		a.err = w.inspect(t.req, facts)
 	}
 	return a
+}
+
+// inspect shows the state to the caller. If that panics the caller gets a fault,
+// though the command stands: the events are in the group, and nothing was changed.
+func (w *worker) inspect(req Request, facts []eventstore.Fact) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = w.panicked("inspection", req.Do, p)
+		}
+	}()
+	req.Inspect(w.book.state, facts)
+	return nil
 }
 
 // checkRevision is for callers that decided on what they read.
@@ -211,38 +223,37 @@ func (w *worker) findReplay(ctx context.Context, g *group, a *answer) error {
 // and leaves book and group as they were.
 func (w *worker) accept(ctx context.Context, g *group, req Request) error {
 	at := later(w.ledger.opts.Clock().UTC().Truncate(time.Microsecond), w.book.recordedAt)
-	cmd := account.Command{At: at, By: req.Actor, Do: req.Do}
-	if user, ok := req.Do.(account.NameUser); ok {
-		if name := user.NameFor(w.book.state); name != "" {
-			_, taken, err := w.find(ctx, name)
-			if err != nil {
-				return err
-			}
-			cmd.NameTaken = taken
-		}
-	}
-	original, err := w.referred(ctx, g, req.Do)
-	if err != nil {
-		return err
-	}
-	cmd.Original = original
-	events, err := w.safeDecide(cmd)
+	events, err := w.safeDecide(ctx, g, account.Command{At: at, By: req.Actor, Do: req.Do})
 	if err != nil {
 		return err
 	}
 	return w.record(g, req, at, events)
 }
 
-// safeDecide turns a panic in a rule into a fault of this command alone. Decide
-// changes nothing, so the book is as it was.
-func (w *worker) safeDecide(cmd account.Command) (events []domain.Event, err error) {
+// safeDecide turns a panic in a rule, or in what an action says of itself, into
+// a fault of this command alone. Nothing is changed here, so the book is as it was.
+func (w *worker) safeDecide(ctx context.Context, g *group, cmd account.Command) (events []domain.Event, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			w.ledger.opts.Logger.Error("decision panicked", "account", w.account, "panic", p, "stack", string(debug.Stack()))
-			events, err = nil, fmt.Errorf("decide %T: panic: %v", cmd.Do, p)
+			events, err = nil, w.panicked("decision", cmd.Do, p)
 		}
 	}()
+	if user, ok := cmd.Do.(account.NameUser); ok {
+		if name := user.NameFor(w.book.state); name != "" {
+			if _, cmd.NameTaken, err = w.find(ctx, name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if cmd.Original, err = w.referred(ctx, g, cmd.Do); err != nil {
+		return nil, err
+	}
 	return account.Decide(w.book.state, cmd)
+}
+
+func (w *worker) panicked(doing string, do account.Action, p any) error {
+	w.ledger.opts.Logger.Error(doing+" panicked", "account", w.account, "panic", p, "stack", string(debug.Stack()))
+	return fmt.Errorf("%s of %T: panic: %v", doing, do, p)
 }
 
 // record encodes and chains the events, then evolves the book by them.

@@ -233,7 +233,9 @@ func (l *Ledger) AckedAny() eventstore.Position { return eventstore.Position(l.a
 func (l *Ledger) QueueDepth() int { return int(l.inFlight.Load()) }
 
 // Close refuses new commands, finishes those that were accepted, and saves
-// snapshots of what has no recent one. When ctx ends first it gives up waiting.
+// snapshots of what has no recent one. When ctx ends first it gives up: what waits
+// in a queue is refused as `unavailable`, and what is on its way to the store is
+// answered when the store answers.
 func (l *Ledger) Close(ctx context.Context) error {
 	l.gate.Lock()
 	l.closed = true
@@ -242,16 +244,48 @@ func (l *Ledger) Close(ctx context.Context) error {
 	finished := make(chan struct{})
 	go func() {
 		l.work.Wait()
-		l.saveIdle(func(*worker) bool { return true })
-		l.work.Wait()
+		if l.life.Err() == nil {
+			l.saveIdle(func(*worker) bool { return true })
+			l.work.Wait()
+		}
 		close(finished)
 	}()
 	select {
 	case <-finished:
 		return nil
 	case <-ctx.Done():
+		l.end()
+		l.abandon(finished)
 		return ctx.Err()
 	}
+}
+
+// abandon refuses what waits, and lets workers end what they are about: those that
+// took turns for them have ended with the ledger's life.
+func (l *Ledger) abandon(finished <-chan struct{}) {
+	go func() {
+		for {
+			select {
+			case w := <-l.runnable:
+				w.turn()
+			case <-finished:
+				return
+			}
+		}
+	}()
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		for _, w := range s.workers {
+			w.fail(w.queue, errShutDown())
+			w.queue = nil
+		}
+		s.mu.Unlock()
+	}
+}
+
+func errShutDown() error {
+	return domain.Refuse(domain.CodeUnavailable, "the engine is shutting down")
 }
 
 // Maintain saves snapshots of idle accounts until ctx ends.
@@ -307,7 +341,7 @@ func (l *Ledger) start(w *worker) {
 // is refused at once.
 func (l *Ledger) enqueue(t *task) (*worker, error) {
 	if !l.begin() {
-		return nil, domain.Refuse(domain.CodeUnavailable, "the engine is shutting down")
+		return nil, errShutDown()
 	}
 	if int(l.inFlight.Add(1)) > l.opts.MaxInFlight {
 		return nil, l.overloaded("%d commands are under way", l.opts.MaxInFlight)

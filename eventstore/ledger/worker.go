@@ -56,6 +56,11 @@ func (w *worker) turn() {
 		if len(w.tasks) == 0 && !w.take() {
 			return
 		}
+		if ctx.Err() != nil {
+			w.fail(w.tasks, errShutDown())
+			w.tasks = nil
+			continue
+		}
 		if err := w.ready(ctx); err != nil {
 			w.fail(w.tasks, err)
 			w.tasks = nil

@@ -2,8 +2,11 @@ package reactor
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -152,13 +155,96 @@ func (c *cashier) reconcileOne(ctx context.Context, p OpenPurchase) error {
 		return err
 	}
 	for _, payment := range payments {
+		payment = Normal(payment)
+		home, err := PaymentHome(ctx, c.opts.Ledger, payment.Payment, p.Account)
+		if err != nil {
+			return err
+		}
 		for _, fact := range payment.Actions() {
-			if err := c.execute(ctx, p.Account, fact); err != nil {
+			if err := c.execute(ctx, home, fact); err != nil {
 				return err
 			}
 		}
+		differs, err := ComparePayment(ctx, c.opts.Ledger, c.opts.Logger, home, payment)
+		if err != nil {
+			return err
+		}
+		if differs {
+			c.opts.OnPaymentDiffers()
+		}
 	}
 	return nil
+}
+
+// Normal is a payment with ids that our own can be: whoever learns of it, by
+// whatever way, records the same.
+func Normal(p account.ProviderPayment) account.ProviderPayment {
+	p.Payment, p.Link = shortID(p.Payment), shortID(p.Link)
+	if domain.CheckID("purchase", p.Purchase) != nil {
+		p.Purchase = ""
+	}
+	return p
+}
+
+// shortID takes the provider's id as it is, or a digest of one that has a form
+// which our ids can't have.
+func shortID(id string) string {
+	if id == "" || domain.CheckID("id", id) == nil && len(id) <= 100 {
+		return id
+	}
+	digest := sha256.Sum256([]byte(id))
+	return "sha256:" + hex.EncodeToString(digest[:16])
+}
+
+// PaymentHome is the account in whose stream a payment is recorded: the one that
+// it names, which MUST have events, or the engine's own if it was recorded there
+// before that account came to be. Otherwise it would count twice: once as finance
+// decided, and once in the account. What was credited to the account that it
+// names is taken back there.
+func PaymentHome(ctx context.Context, l Ledger, payment, named string) (string, error) {
+	if payment == "" {
+		return named, nil
+	}
+	unseen := func(name string, credited bool) (bool, error) {
+		_, err := l.Execute(ctx, ledger.Request{
+			Account: name, Do: account.RequireNewPayment{Payment: payment, Credited: credited}, Actor: "engine", Role: "engine",
+		})
+		if domain.IsCode(err, domain.CodeDuplicateID) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	if isNew, err := unseen(account.UnmatchedAccount, false); isNew || err != nil {
+		return named, err
+	}
+	if uncredited, err := unseen(named, true); uncredited || err != nil {
+		return account.UnmatchedAccount, err
+	}
+	return named, nil
+}
+
+// ComparePayment holds what the provider says of a payment to what was recorded of
+// it, in the account home. The first amount that was recorded stays; people have
+// to look, so the log says so, and differs. It changes nothing.
+func ComparePayment(ctx context.Context, l Ledger, logger *slog.Logger, home string, p account.ProviderPayment) (differs bool, err error) {
+	actions := p.Actions()
+	if len(actions) == 0 || p.Payment == "" {
+		return false, nil
+	}
+	if _, arrived := actions[0].(account.RecordPayment); !arrived {
+		return false, nil
+	}
+	_, err = l.Execute(ctx, ledger.Request{
+		Account: home, Do: account.ComparePayment{Payment: p.Payment, Amount: p.Amount}, Actor: "engine", Role: "engine",
+	})
+	refusal, refused := domain.AsError(err)
+	if !refused || refusal.Code != domain.CodeAmountInvalid {
+		return false, err
+	}
+	logger.Warn("the provider tells of a recorded payment with another amount; nothing was changed, finance has to look",
+		"payment", p.Payment, "account", home, "purchase", p.Purchase, "status", string(p.Status),
+		"told", p.Amount.String(), "detail", refusal.Detail)
+	return true, nil
 }
 
 // each visits all purchases in a status, page by page.

@@ -39,6 +39,9 @@ type Options struct {
 	// ReconcileEvery is how often the provider is asked about open purchases, and
 	// ReconcileEnded for how long about those that ended without being paid.
 	ReconcileEvery, ReconcileEnded time.Duration
+	// OnPaymentDiffers, if set, is told when the provider gives a recorded payment
+	// another amount; the log has which.
+	OnPaymentDiffers func()
 
 	// Recheck bounds how long the reactor sleeps: after a jump of the clock
 	// nothing is late by more than this.
@@ -71,6 +74,9 @@ func (o *Options) defaults() {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.OnPaymentDiffers == nil {
+		o.OnPaymentDiffers = func() {}
 	}
 }
 

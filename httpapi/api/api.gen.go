@@ -1885,7 +1885,10 @@ type Payment struct {
 	CreditedAccount *string     `json:"credited_account,omitempty"`
 	Id              string      `json:"id"`
 	Kind            PaymentKind `json:"kind"`
-	Note            *string     `json:"note,omitempty"`
+
+	// NamedAccount The account that it names, if that wasn't known when it came.
+	NamedAccount *string `json:"named_account,omitempty"`
+	Note         *string `json:"note,omitempty"`
 
 	// Payment The id at the provider.
 	Payment  string        `json:"payment"`

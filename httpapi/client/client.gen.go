@@ -1889,7 +1889,10 @@ type Payment struct {
 	CreditedAccount *string     `json:"credited_account,omitempty"`
 	Id              string      `json:"id"`
 	Kind            PaymentKind `json:"kind"`
-	Note            *string     `json:"note,omitempty"`
+
+	// NamedAccount The account that it names, if that wasn't known when it came.
+	NamedAccount *string `json:"named_account,omitempty"`
+	Note         *string `json:"note,omitempty"`
 
 	// Payment The id at the provider.
 	Payment  string        `json:"payment"`
@@ -4376,7 +4379,8 @@ type ClientInterface interface {
 	// StreamNotifications Notifications as they come
 	//
 	// Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named.
+	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+	// streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 	//
 	// Corresponds with GET /v1/accounts/{account}/notifications/stream (the `StreamNotifications` operationId).
 	StreamNotifications(ctx context.Context, account Account, params *StreamNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4752,7 +4756,7 @@ type ClientInterface interface {
 
 	// ResolvePaymentWithBody Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4761,7 +4765,7 @@ type ClientInterface interface {
 
 	// ResolvePayment Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5927,7 +5931,8 @@ func (c *Client) ListNotifications(ctx context.Context, account Account, params 
 // StreamNotifications Notifications as they come
 //
 // Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-// `Last-Event-ID` the stream begins with the next one; with it, behind the one named.
+// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+// streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 //
 // Corresponds with GET /v1/accounts/{account}/notifications/stream (the `StreamNotifications` operationId).
 func (c *Client) StreamNotifications(ctx context.Context, account Account, params *StreamNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6783,7 +6788,7 @@ func (c *Client) ListUnmatchedPayments(ctx context.Context, params *ListUnmatche
 
 // ResolvePaymentWithBody Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6802,7 +6807,7 @@ func (c *Client) ResolvePaymentWithBody(ctx context.Context, paymentId PaymentID
 
 // ResolvePayment Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -12792,7 +12797,8 @@ type ClientWithResponsesInterface interface {
 	// StreamNotificationsWithResponse Notifications as they come
 	//
 	// Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named.
+	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+	// streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -13206,7 +13212,7 @@ type ClientWithResponsesInterface interface {
 
 	// ResolvePaymentWithBodyWithResponse Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13215,7 +13221,7 @@ type ClientWithResponsesInterface interface {
 
 	// ResolvePaymentWithResponse Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -21595,7 +21601,8 @@ func (c *ClientWithResponses) ListNotificationsWithResponse(ctx context.Context,
 // StreamNotificationsWithResponse Notifications as they come
 //
 // Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-// `Last-Event-ID` the stream begins with the next one; with it, behind the one named.
+// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+// streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -22297,7 +22304,7 @@ func (c *ClientWithResponses) ListUnmatchedPaymentsWithResponse(ctx context.Cont
 
 // ResolvePaymentWithBodyWithResponse Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -22312,7 +22319,7 @@ func (c *ClientWithResponses) ResolvePaymentWithBodyWithResponse(ctx context.Con
 
 // ResolvePaymentWithResponse Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -18,42 +18,58 @@ import (
 )
 
 // Diff checks one account: it folds the stream afresh, and compares with every
-// row that the read models have of the account. Error: CodeUnknownAccount.
+// row that the read models have of the account, its notices among them. Error:
+// CodeUnknownAccount.
 func Diff(ctx context.Context, source Source, account string, opts Options) (Summary, error) {
 	opts.defaults()
 	v := &verification{Source: source, Options: opts, seen: map[Finding]bool{}}
-	s := newStream(account, source.Codec, new(eventstore.Digester), v.report)
-	for r, err := range source.Store.ReadStream(ctx, eventstore.AccountStream(account), 0, eventstore.Forwards, math.MaxInt) {
-		var corrupt *eventstore.CorruptError
-		if errors.As(err, &corrupt) {
-			v.report(Finding{
-				Check: CheckRecord, Account: account, Revision: corrupt.Revision, Position: corrupt.Position,
-				Expected: "a whole record", Found: corrupt.Reason,
-			})
-			s.broken = true
-			break
-		}
-		if err != nil {
-			return v.summary, err
-		}
-		s.follow(&r)
-		v.summary.Events++
-		v.summary.Position = r.Position
+	s, err := v.followStream(ctx, eventstore.AccountStream(account))
+	if err != nil {
+		return v.summary, err
 	}
 	if v.summary.Events == 0 && v.summary.Findings == 0 {
 		return v.summary, domain.Refuse(domain.CodeUnknownAccount, "the log has no account %q", account).With("account", account)
 	}
 	v.summary.Accounts = 1
 	s.end(&v.summary.Totals, new(journal.Sum))
-	if source.Views == nil || s.broken {
-		return v.summary, nil
+	beside, err := v.followStream(ctx, eventstore.NoticesStream(account))
+	if err != nil || source.Views == nil || s.broken || beside.broken {
+		return v.summary, err
 	}
 	return v.summary, v.compareAccount(ctx, account)
 }
 
+// followStream checks one stream up to its end, or to where it can't be read.
+func (v *verification) followStream(ctx context.Context, name string) (*stream, error) {
+	s := newStream(name, v.Codec, new(eventstore.Digester), v.report)
+	for r, err := range v.Store.ReadStream(ctx, name, 0, eventstore.Forwards, math.MaxInt) {
+		var corrupt *eventstore.CorruptError
+		if errors.As(err, &corrupt) {
+			v.report(Finding{
+				Check: CheckRecord, Account: s.account, Revision: corrupt.Revision, Position: corrupt.Position,
+				Expected: "a whole record", Found: corrupt.Reason,
+			})
+			s.broken = true
+			break
+		}
+		if err != nil {
+			return s, err
+		}
+		s.follow(&r)
+		if !s.beside {
+			v.summary.Events++
+			v.summary.Position = r.Position
+		}
+	}
+	return s, nil
+}
+
 // compareAccount builds the account's rows from its events alone.
 func (v *verification) compareAccount(ctx context.Context, account string) (err error) {
-	log := accountLog{Store: v.Store, stream: eventstore.AccountStream(account), end: v.Views.Position()}
+	log := accountLog{
+		Store: v.Store, end: v.Views.Position(),
+		streams: [2]string{eventstore.AccountStream(account), eventstore.NoticesStream(account)},
+	}
 	built, err := build(ctx, log, v.Codec, vfs.NewMem(), "views", v.Options, nil)
 	if err != nil {
 		return err
@@ -96,29 +112,58 @@ func (v *verification) compareAccount(ctx context.Context, account string) (err 
 	return nil
 }
 
-// accountLog is the log as if there were one account, up to a position.
+// accountLog is the log as if there were one account, up to a position: its own
+// stream and the one of its notices.
 type accountLog struct {
 	eventstore.Store
-	stream string
-	end    eventstore.Position
+	streams [2]string
+	end     eventstore.Position
 }
 
-func (l accountLog) Head(ctx context.Context) (eventstore.Position, error) {
-	for r, err := range l.ReadStream(ctx, l.stream, eventstore.End, eventstore.Backwards, math.MaxInt) {
-		if err != nil {
-			return 0, err
-		}
-		if r.Position <= l.end {
-			return r.Position, nil
+func (l accountLog) Head(ctx context.Context) (head eventstore.Position, err error) {
+	for _, stream := range l.streams {
+		for r, err := range l.ReadStream(ctx, stream, eventstore.End, eventstore.Backwards, math.MaxInt) {
+			if err != nil {
+				return 0, err
+			}
+			if r.Position <= l.end {
+				head = max(head, r.Position)
+				break
+			}
 		}
 	}
-	return eventstore.BeforeFirst, nil
+	return head, nil
+}
+
+// all yields both streams in the order of the log.
+func (l accountLog) all(ctx context.Context) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		beside, stop := iter.Pull2(l.ReadStream(ctx, l.streams[1], 0, eventstore.Forwards, math.MaxInt))
+		defer stop()
+		b, berr, more := beside()
+		for r, err := range l.ReadStream(ctx, l.streams[0], 0, eventstore.Forwards, math.MaxInt) {
+			for more && (berr != nil || b.Position < r.Position) {
+				if !yield(b, berr) || berr != nil {
+					return
+				}
+				b, berr, more = beside()
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+		for ; more; b, berr, more = beside() {
+			if !yield(b, berr) || berr != nil {
+				return
+			}
+		}
+	}
 }
 
 func (l accountLog) Subscribe(ctx context.Context, after eventstore.Position) iter.Seq2[[]eventstore.Recorded, error] {
 	return func(yield func([]eventstore.Recorded, error) bool) {
 		var events []eventstore.Recorded
-		for r, err := range l.ReadStream(ctx, l.stream, 0, eventstore.Forwards, math.MaxInt) {
+		for r, err := range l.all(ctx) {
 			if err != nil {
 				yield(nil, err)
 				return

@@ -49,7 +49,7 @@ type pass struct {
 // batch is consecutive events with the results of the workers beside them.
 type batch struct {
 	events []eventstore.Recorded
-	// owner is the hash of the account; 0 for a stream that is none.
+	// owner is ownerOf each stream.
 	owner  []uint64
 	hashes []eventstore.Hash
 	done   sync.WaitGroup
@@ -129,11 +129,7 @@ func (p *pass) read(ctx context.Context, ordered chan<- *batch, queues []chan *b
 			b = &batch{events: make([]eventstore.Recorded, 0, batchSize), owner: make([]uint64, 0, batchSize)}
 			b.hashes = make([]eventstore.Hash, batchSize)
 		}
-		owner := uint64(0)
-		if _, ours := eventstore.AccountOf(r.Stream); ours {
-			owner = maphash.String(p.seed, r.Stream) | 1<<63
-		}
-		b.events, b.owner = append(b.events, r), append(b.owner, owner)
+		b.events, b.owner = append(b.events, r), append(b.owner, p.ownerOf(r.Stream))
 		return len(b.events) < batchSize || send()
 	})
 	if err == nil && b != nil {
@@ -143,6 +139,20 @@ func (p *pass) read(ctx context.Context, ordered chan<- *batch, queues []chan *b
 		err = ctx.Err()
 	}
 	return err
+}
+
+// Bits of an owner: followed at all; of notices, which are no leaf of the tree.
+const followed, beside = 1 << 63, 1 << 62
+
+// ownerOf is the hash of a stream that is followed; 0 for any other.
+func (p *pass) ownerOf(stream string) uint64 {
+	if _, ours := eventstore.AccountOf(stream); ours {
+		return maphash.String(p.seed, stream)&^beside | followed
+	}
+	if _, ours := eventstore.NoticesOf(stream); ours {
+		return maphash.String(p.seed, stream) | beside | followed
+	}
+	return 0
 }
 
 func sends(queues []chan *batch) []chan<- *batch {
@@ -176,15 +186,14 @@ func (w *worker) take(b *batch) {
 		}
 		r := &b.events[i]
 		if !w.wants(owner) {
-			if w.part == 0 { // the tree is made in the first pass, of everything
+			if w.part == 0 && owner&beside == 0 { // the tree is made in the first pass, of everything
 				b.hashes[i] = claimedHash(r)
 			}
 			continue
 		}
 		s := w.streams[r.Stream]
 		if s == nil {
-			name, _ := eventstore.AccountOf(r.Stream)
-			s = newStream(name, w.v.Codec, &w.digest, w.v.report)
+			s = newStream(r.Stream, w.v.Codec, &w.digest, w.v.report)
 			w.streams[r.Stream] = s
 		}
 		b.hashes[i] = s.follow(r)
@@ -209,7 +218,7 @@ func (w *worker) trim() {
 	}
 	w.mine = parts
 	for name := range w.streams {
-		if !w.wants(maphash.String(w.seed, name) | 1<<63) {
+		if !w.wants(w.ownerOf(name)) {
 			delete(w.streams, name)
 		}
 	}
@@ -232,8 +241,10 @@ func (w *worker) finish() {
 	var balances journal.Sum
 	for _, s := range w.streams {
 		s.end(&books, &balances)
+		if !s.beside {
+			w.v.summary.Accounts++
+		}
 	}
-	w.v.summary.Accounts += len(w.streams)
 	w.v.summary.Totals.Plus(&books)
 	w.v.balance = w.v.balance.Plus(balances)
 }
@@ -269,7 +280,7 @@ func (c *collector) collect(b *batch) error {
 		return nil
 	}
 	for i := range b.events {
-		if b.owner[i] == 0 {
+		if b.owner[i] == 0 || b.owner[i]&beside != 0 {
 			continue
 		}
 		c.tree.Add(transparency.LeafOf(b.hashes[i]), nil)

@@ -17,7 +17,8 @@ func Receipt(ctx context.Context, source Source, name string, revision int64) (t
 	}
 	uncovered := domain.Refuse(domain.CodeUnavailable, "no signed checkpoint covers revision %d of account %s yet", revision, name)
 	if source.Views == nil || source.Checkpoints == nil {
-		return transparency.Receipt{}, uncovered
+		return transparency.Receipt{}, domain.Refuse(domain.CodeUnavailable,
+			"a receipt is made from the tree of the log and its signed checkpoints: name the data directory of an engine that has both")
 	}
 	tree, err := source.Views.Tree()
 	if err != nil {

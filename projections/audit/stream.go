@@ -9,9 +9,11 @@ import (
 	"iocredits/eventstore"
 )
 
-// stream is one account on its way through the log.
+// stream is one account on its way through the log, or the notices beside it:
+// those have the chain and no rules.
 type stream struct {
 	account string
+	beside  bool
 	codec   *eventstore.Codec
 	report  func(Finding)
 	digest  *eventstore.Digester
@@ -27,10 +29,21 @@ type stream struct {
 }
 
 func newStream(name string, codec *eventstore.Codec, digest *eventstore.Digester, report func(Finding)) *stream {
-	return &stream{account: name, codec: codec, digest: digest, report: report, revision: eventstore.NoStream, state: account.New()}
+	owner, ours := eventstore.AccountOf(name)
+	if !ours {
+		owner, _ = eventstore.NoticesOf(name)
+	}
+	s := &stream{account: owner, beside: !ours, codec: codec, digest: digest, report: report, revision: eventstore.NoStream}
+	if ours {
+		s.state = account.New()
+	}
+	return s
 }
 
 func (s *stream) find(r *eventstore.Recorded, check Check, what, expected, found string) {
+	if s.beside {
+		what = "notices"
+	}
 	s.report(Finding{Check: check, Account: s.account, Revision: r.Revision, Position: r.Position, What: what, Expected: expected, Found: found})
 }
 
@@ -65,7 +78,7 @@ func (s *stream) follow(r *eventstore.Recorded) eventstore.Hash {
 		s.broken = true
 	}
 	s.hash, s.meta = hash, meta
-	if !s.broken {
+	if !s.broken && !s.beside {
 		s.fold(r, body)
 	}
 	return hash
@@ -121,7 +134,7 @@ func (s *stream) fold(r *eventstore.Recorded, body domain.Event) {
 // end checks what holds for a whole account, and adds its books to the company's.
 func (s *stream) end(company *journal.Totals, balances *journal.Sum) {
 	last := &eventstore.Recorded{Revision: s.revision}
-	if s.broken {
+	if s.broken || s.beside {
 		return
 	}
 	for _, fault := range s.state.LotFaults() {

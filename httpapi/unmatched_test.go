@@ -1,0 +1,120 @@
+package httpapi_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"iocredits/domain/account"
+	"iocredits/eventstore/ledger"
+)
+
+func (r *rig) unmatched() []any {
+	r.t.Helper()
+	return r.must(get("finance", "/v1/payments/unmatched")).Body["items"].([]any)
+}
+
+func resolve(key, id, body string) call {
+	return post("finance", "/v1/payments/unmatched/"+id+"/resolve", key, body)
+}
+
+// TestAPaymentForAnAccountThatComesLater is credited once: by finance, whatever the
+// provider tells again when the account has come to be.
+func TestAPaymentForAnAccountThatComesLater(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	for _, payment := range []string{"here", "elsewhere", "back", "open"} {
+		r.must(tell("late", "bought-before", payment, "succeeded", "7"))
+	}
+	for _, waiting := range r.unmatched() {
+		require.Equal(t, "late", waiting.(map[string]any)["named_account"])
+	}
+	r.must(resolve("a", "@unmatched~elsewhere", `{"account":"demo-1"}`))
+	r.must(resolve("b", "@unmatched~back", `{"returned":true}`))
+	r.must(resolve("c", "@unmatched~here", `{"account":"late"}`))
+	r.fund("late", "1")
+	before := r.unmatched()
+	require.Len(t, before, 1)
+	for range 2 {
+		for _, payment := range []string{"here", "elsewhere", "back", "open"} {
+			r.must(tell("late", "bought-before", payment, "succeeded", "7"))
+		}
+	}
+	require.Equal(t, before, r.unmatched(), "a payment waits twice")
+	require.Equal(t, "8", r.balance("late")["balance"])
+	r.must(resolve("at last", "@unmatched~open", `{"account":"late"}`))
+	require.Equal(t, "15", r.balance("late")["balance"])
+	r.refused(409, "wrong-status", resolve("again", "@unmatched~open", `{"account":"demo-1"}`))
+
+	r.must(tell("late", "bought-before", "here", "refunded", "7"))
+	require.Equal(t, "8", r.balance("late")["balance"], "what was credited there is taken back there")
+	require.Empty(t, r.unmatched())
+	r.must(tell("late", "bought-before", "elsewhere", "refunded", "7"))
+	require.Equal(t, "8", r.balance("late")["balance"])
+	require.Equal(t, "refund", r.unmatched()[0].(map[string]any)["kind"], "people look at it")
+}
+
+// TestAPaymentThatStandsTwice: two webhooks met the account's first event.
+func TestAPaymentThatStandsTwice(t *testing.T) {
+	r := newRig(t, nil)
+	r.must(tell("late", "", "x", "succeeded", "7"))
+	r.fund("late", "1")
+	_, err := r.ledger.Execute(t.Context(), ledger.Request{
+		Account: "late", Do: account.RecordPayment{Payment: "x", Amount: 7_000_000}, Actor: "spherepay", Role: "provider",
+	})
+	require.NoError(t, err)
+	r.must(resolve("a", "late~x", `{"account":"late"}`))
+	refused := r.refused(409, "wrong-status", resolve("b", "@unmatched~x", `{"account":"late"}`))
+	require.Equal(t, "late", refused.Body["account"])
+	r.must(resolve("c", "@unmatched~x", `{"returned":true,"note":"stood twice"}`))
+	require.Equal(t, "8", r.balance("late")["balance"])
+}
+
+// TestAPaymentIsNotResolvedToATypingMistake.
+func TestAPaymentIsNotResolvedToATypingMistake(t *testing.T) {
+	r := newRig(t, nil)
+	r.must(tell("new-one", "", "x", "succeeded", "7"))
+	r.must(tell("", "", "y", "succeeded", "5"))
+	refused := r.refused(404, "unknown-account", resolve("a", "@unmatched~x", `{"account":"new-oen"}`))
+	require.Equal(t, "new-oen", refused.Body["account"])
+	r.refused(404, "unknown-account", resolve("b", "@unmatched~y", `{"account":"new-one"}`))
+	require.Equal(t, -1.0, r.balance("new-oen")["revision"])
+	r.must(resolve("a", "@unmatched~x", `{"account":"new-one"}`))
+	require.Equal(t, "7", r.balance("new-one")["balance"])
+	r.must(resolve("b", "@unmatched~y", `{"account":"new-one"}`))
+	require.Equal(t, "12", r.balance("new-one")["balance"])
+}
+
+// TestAnotherAmountOfAKnownPayment moves no money, and leaves a trace for finance.
+func TestAnotherAmountOfAKnownPayment(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	bought := object(r.must(post("customer:demo-1", "/v1/accounts/demo-1/purchases", "a", `{"amount":"5"}`)).Body, "purchase")
+	purchase := bought["id"].(string)
+	r.makeLink("demo-1", purchase)
+	differing := func() string {
+		_, rest, found := strings.Cut(r.must(get("", "/metrics")).Text, "\niocredits_payments_differing_total ")
+		require.True(t, found)
+		count, _, _ := strings.Cut(rest, "\n")
+		return count
+	}
+	for range 2 { // a repeat as it should be
+		r.must(tell("demo-1", purchase, "pay-1", "succeeded", bought["to_pay"].(string)))
+		r.must(tell("demo-1", "none", "pay-2", "succeeded", "3"))
+	}
+	r.must(tell("demo-1", purchase, "pay-1", "failed", "9"))
+	balance, waiting := r.balance("demo-1")["balance"], r.unmatched()
+	require.Equal(t, "6", balance)
+	require.Equal(t, "0", differing())
+	require.NotContains(t, r.log.String(), "another amount")
+
+	r.must(tell("demo-1", purchase, "pay-1", "succeeded", "500"))
+	require.Regexp(t, `level=WARN msg="the provider tells of a recorded payment with another amount.*request_id=\S+ payment=pay-1 account=demo-1 purchase=`+
+		purchase+` status=succeeded told=500 detail="payment \\"pay-1\\" was recorded with `+bought["to_pay"].(string)+` credits, not 500"`, r.log.String())
+	require.Equal(t, "1", differing())
+	r.must(tell("demo-1", "none", "pay-2", "succeeded", "0.5"))
+	require.Equal(t, "2", differing(), "of one that waits for finance too")
+	require.Equal(t, balance, r.balance("demo-1")["balance"])
+	require.Equal(t, waiting, r.unmatched())
+}
