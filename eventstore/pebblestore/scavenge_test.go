@@ -29,7 +29,8 @@ func openQuiet(t *testing.T, fs vfs.FS) *Store {
 	return s
 }
 
-// holding lists the kinds of files with these bytes.
+// holding lists the kinds of files with any piece of these bytes: in a table they
+// are compressed, and a few that also stand elsewhere are cut out.
 func holding(t *testing.T, fs vfs.FS, text string) map[string]bool {
 	t.Helper()
 	names, err := fs.List("log")
@@ -43,8 +44,12 @@ func holding(t *testing.T, fs vfs.FS, text string) map[string]bool {
 		content, err := io.ReadAll(f)
 		require.NoError(t, err)
 		require.NoError(t, f.Close())
-		if bytes.Contains(content, []byte(text)) {
-			found[filepath.Ext(name)] = true
+		const piece = 12 // of a random secret: it stands nowhere else by chance
+		for at := 0; at+piece <= len(text); at++ {
+			if bytes.Contains(content, []byte(text[at:at+piece])) {
+				found[filepath.Ext(name)] = true
+				break
+			}
 		}
 	}
 	return found
