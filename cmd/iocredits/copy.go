@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"log/slog"
 	"math"
 	"os"
 	"strings"
@@ -44,7 +43,7 @@ func (c *copyCmd) Run(ctx context.Context, m *Main) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	logger := slog.New(slog.NewTextHandler(m.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	logger := m.warnings()
 	from, err := openEmbedded(dir, pebblestore.Options{Logger: logger})
 	if err != nil {
 		return err

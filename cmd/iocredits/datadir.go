@@ -60,6 +60,15 @@ func (d dataDir) open() (lock io.Closer, err error) {
 	return lock, nil
 }
 
+// hold holds a directory that is there and has a log, as open does: it is of an
+// engine or an eventstore that is stopped.
+func (d dataDir) hold() (lock io.Closer, err error) {
+	if _, err := os.Stat(d.log()); err != nil {
+		return nil, usagef("%s is no data directory: %w", d, err)
+	}
+	return d.open()
+}
+
 // writeFile replaces a small file as a whole, durably: a crash leaves the old
 // content or the new one.
 func writeFile(path string, content []byte) (err error) {

@@ -54,7 +54,7 @@ func (c *eventstoreCmd) Run(ctx context.Context, m *Main) (err error) {
 		return err
 	}
 	defer func() { _ = listener.Close() }()
-	opts.Logger = slog.New(slog.NewTextHandler(m.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	opts.Logger = m.warnings()
 	log, err := openEmbedded(dir, pebblestore.Options{Logger: opts.Logger, MinFreeBytes: c.MinFreeMB << 20})
 	if err != nil {
 		return err

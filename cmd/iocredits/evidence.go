@@ -49,7 +49,7 @@ func (s *evidence) close() error {
 func (f sourceFlags) open(ctx context.Context, m *Main) (s *evidence, err error) {
 	s = &evidence{dir: dataDir(f.Data)}
 	s.Codec = eventstore.NewCodec(account.EventTypes()...)
-	logger := slog.New(slog.NewTextHandler(m.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	logger := m.warnings()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())

@@ -31,7 +31,7 @@ type forgetCmd struct {
 // Run destroys the account's key in the backups first, then in the keyring, and
 // leaves the event: it says that the key is gone everywhere.
 func (c *forgetCmd) Run(ctx context.Context, m *Main) (err error) {
-	logger := slog.New(slog.NewTextHandler(m.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	logger := m.warnings()
 	forget := c.inData
 	if c.EventStore != "" {
 		log, openErr := openCluster(ctx, c.EventStore, c.KeyringSecret, logger)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"time"
 
@@ -20,10 +19,7 @@ type rebuildCmd struct {
 // Run builds all read models anew. The old ones stay until the new are whole.
 func (c *rebuildCmd) Run(ctx context.Context, m *Main) (err error) {
 	dir := dataDir(c.Data)
-	if _, err := os.Stat(dir.log()); err != nil {
-		return usagef("%s is no data directory: %w", c.Data, err)
-	}
-	lock, err := dir.open()
+	lock, err := dir.hold()
 	if err != nil {
 		return err
 	}
@@ -57,7 +53,7 @@ const rebuilt = "rebuilt %d events in %s, %.0f a second\n"
 // openLog opens the log, and views that are beyond opening are thrown away:
 // whoever rebuilds doesn't want them.
 func (c *rebuildCmd) openLog(ctx context.Context, dir dataDir, m *Main, onApply func(int, time.Duration)) (*services, error) {
-	logger := slog.New(slog.NewTextHandler(m.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	logger := m.warnings()
 	store, views := pebblestore.Options{Logger: logger}, projections.Options{Logger: logger, OnApply: onApply}
 	open := func() (*services, error) {
 		log, err := openEmbedded(dir, store)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
 	"time"
 
 	"iocredits/eventstore/esdbserver"
@@ -19,15 +17,12 @@ type scavengeCmd struct {
 // Run does what a cluster's scavenge does, with the log alone.
 func (c *scavengeCmd) Run(ctx context.Context, m *Main) (err error) {
 	dir := dataDir(c.Data)
-	if _, err := os.Stat(dir.log()); err != nil {
-		return usagef("%s is no data directory: %w", c.Data, err)
-	}
-	lock, err := dir.open()
+	lock, err := dir.hold()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	logger := slog.New(slog.NewTextHandler(m.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	logger := m.warnings()
 	log, err := openEmbedded(dir, pebblestore.Options{Logger: logger})
 	if err != nil {
 		return err

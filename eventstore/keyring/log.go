@@ -130,13 +130,6 @@ func (k *LogKeys) Import(ctx context.Context, account string, key Key, status St
 	return fmt.Errorf("import the key of account %q: %w: others came first", account, eventstore.ErrUnavailable)
 }
 
-// DestroyedIn tells that an event of the log destroyed an account's key: whoever
-// follows the log then calls Sealer.Forget.
-func DestroyedIn(r eventstore.Recorded) (account string, destroyed bool) {
-	account, ours := eventstore.KeyAccountOf(r.Stream)
-	return account, ours && r.Type == typeKeyDestroyed
-}
-
 // newest reads the account's newest key and the revision that it is at.
 func (k *LogKeys) newest(ctx context.Context, account string) (Key, Status, int64, error) {
 	for r, err := range k.store.ReadStream(ctx, eventstore.KeyStream(account), eventstore.End, eventstore.Backwards, 1) {
