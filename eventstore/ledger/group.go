@@ -22,7 +22,6 @@ type group struct {
 	events   []eventstore.Event
 	facts    []eventstore.Fact
 	balances []domain.Amount
-	names    []claim
 	bytes    int
 	began    time.Time
 	answers  []answer
@@ -30,12 +29,6 @@ type group struct {
 	stale *eventstore.ConflictError
 	// rest did not fit and is the next group.
 	rest []*task
-}
-
-// claim is a name and the index in facts of the event that claims it.
-type claim struct {
-	name string
-	fact int
 }
 
 // answer is a decided task; it is filled from the group once that is durable.
@@ -63,15 +56,14 @@ func newGroup(tasks int) *group {
 			fact    [1]eventstore.Fact
 			event   [1]eventstore.Event
 			balance [1]domain.Amount
-			name    [1]claim
 		}
 		one.answers, one.facts, one.events = one.answer[:0], one.fact[:0], one.event[:0]
-		one.balances, one.names = one.balance[:0], one.name[:0]
+		one.balances = one.balance[:0]
 		return &one.group
 	}
 	return &group{
 		answers: make([]answer, 0, tasks), facts: make([]eventstore.Fact, 0, tasks), events: make([]eventstore.Event, 0, tasks),
-		balances: make([]domain.Amount, 0, tasks), names: make([]claim, 0, tasks),
+		balances: make([]domain.Amount, 0, tasks),
 	}
 }
 
@@ -284,8 +276,7 @@ func (w *worker) record(g *group, req Request, at time.Time, events []domain.Eve
 		g.balances = append(g.balances, w.book.state.Balance().Balance)
 		g.bytes += len(f.Data) + len(f.Metadata)
 		for _, name := range AppendNames(names[:0], f) {
-			g.names = append(g.names, claim{name, i})
-			w.book.pending(name, f.Revision)
+			w.book.recent.claim(name, f.Revision)
 		}
 	}
 	if len(events) > 0 {

@@ -14,11 +14,15 @@ const shardCount = 64
 
 var shardSeed = maphash.MakeSeed()
 
-// shard holds the workers of some accounts, least recently used last.
+// shard holds the workers of some accounts. A worker moves to the front of
+// recency only when it may have come into the older half of the shard's share: so
+// most commands touch no other worker's memory.
 type shard struct {
 	mu      sync.Mutex
 	workers map[string]*worker
 	recency *list.List
+	// uses counts calls of worker.
+	uses uint64
 }
 
 func (s *shard) init() {
@@ -34,19 +38,25 @@ func (l *Ledger) shard(account string) *shard {
 // caller holds s.mu.
 func (s *shard) worker(l *Ledger, account string) *worker {
 	w := s.workers[account]
-	if w == nil {
+	s.uses++
+	switch {
+	case w == nil:
 		if !s.evict(l) {
 			return nil
 		}
-		w = &worker{ledger: l, shard: s, account: account, stream: eventstore.AccountStream(account)}
+		w = &worker{ledger: l, shard: s, account: account, stream: eventstore.AccountStream(account), moved: s.uses}
 		w.place = s.recency.PushFront(w)
 		s.workers[account] = w
-	} else {
+	case s.uses-w.moved > uint64(l.share()/2):
 		s.recency.MoveToFront(w.place)
+		w.moved = s.uses
 	}
 	w.used = time.Now()
 	return w
 }
+
+// share is the number of books that a shard may hold.
+func (l *Ledger) share() int { return max(1, l.opts.MaxAccounts/shardCount) }
 
 // evictTries bounds the search for a book that can go, so that a shard full of
 // busy accounts costs no command more than this.
@@ -56,7 +66,7 @@ const evictTries = 8
 // the read models have all its names: after that Acked answers 0 for it. While
 // they lag, a shard may grow to twice its share; false when it may not grow more.
 func (s *shard) evict(l *Ledger) bool {
-	share := max(1, l.opts.MaxAccounts/shardCount)
+	share := l.share()
 	if len(s.workers) < share {
 		return true
 	}

@@ -11,25 +11,66 @@ import (
 // there is no gap: a name is in the window from the moment its command is
 // decided until the read model has said that it reaches past it.
 type window struct {
-	revisions map[string]int64
-	// order has the durable ones, oldest first. A name that was claimed again
-	// (which no rule allows, but the log decides) keeps its first revision.
-	order []dated
-	// room is where order begins: most accounts have one name under way.
-	room [1]dated
+	// names are in the order of their events, each once: a name that was claimed
+	// again (which no rule allows, but the log decides) keeps its first revision.
+	// The first durable of them have their positions.
+	names   []claim
+	durable int
+	// index has the revisions of names, once those are too many to be looked through.
+	index map[string]int64
+	// room is where names begins: most accounts have one name under way.
+	room [2]claim
 }
 
-type dated struct {
+// claim is a name with the event that claims it.
+type claim struct {
 	name     string
+	revision int64
 	position eventstore.Position
 }
 
-func (n *window) claim(name string, revision int64) {
-	if n.revisions == nil {
-		n.revisions = make(map[string]int64)
+// fewNames are found sooner by looking at each.
+const fewNames = 16
+
+func (n *window) find(name string) (revision int64, found bool) {
+	if n.index != nil {
+		revision, found = n.index[name]
+		return revision, found
 	}
-	if _, known := n.revisions[name]; !known {
-		n.revisions[name] = revision
+	for i := range n.names {
+		if n.names[i].name == name {
+			return n.names[i].revision, true
+		}
+	}
+	return 0, false
+}
+
+// claim puts in a name whose event is decided but not durable.
+func (n *window) claim(name string, revision int64) {
+	if _, known := n.find(name); known {
+		return
+	}
+	if n.names == nil {
+		n.names = n.room[:0]
+	}
+	n.names = append(n.names, claim{name: name, revision: revision})
+	switch {
+	case n.index != nil:
+		n.index[name] = revision
+	case len(n.names) > fewNames:
+		n.index = make(map[string]int64, 2*fewNames)
+		for i := range n.names {
+			n.index[n.names[i].name] = n.names[i].revision
+		}
+	}
+}
+
+// remember dates the names whose events became durable: all that are not dated,
+// and facts has the events from revision first on.
+func (n *window) remember(first int64, facts []eventstore.Fact) {
+	for ; n.durable < len(n.names); n.durable++ {
+		c := &n.names[n.durable]
+		c.position = facts[c.revision-first].Position
 	}
 }
 
@@ -38,37 +79,32 @@ func (n *window) add(f *eventstore.Fact) {
 	var room [MaxNames]string
 	for _, name := range AppendNames(room[:0], f) {
 		n.claim(name, f.Revision)
-		n.order = append(n.order, dated{name, f.Position})
+	}
+	for ; n.durable < len(n.names); n.durable++ {
+		n.names[n.durable].position = f.Position
 	}
 }
 
 // forget drops what the read model has.
 func (n *window) forget(through eventstore.Position) {
 	old := 0
-	for old < len(n.order) && n.order[old].position <= through {
-		delete(n.revisions, n.order[old].name)
+	for old < n.durable && n.names[old].position <= through {
+		if n.index != nil {
+			delete(n.index, n.names[old].name)
+		}
 		old++
 	}
-	if n.order = n.order[old:]; len(n.order) == 0 {
-		n.order = n.room[:0]
+	n.durable -= old
+	if n.names = n.names[old:]; len(n.names) == 0 {
+		n.names, n.index = n.room[:0], nil
 		clear(n.room[:])
-	}
-}
-
-// pending puts in a name whose event is decided but not durable.
-func (b *book) pending(name string, revision int64) { b.recent.claim(name, revision) }
-
-// remember dates the pending names of a group that became durable.
-func (b *book) remember(names []claim, facts []eventstore.Fact) {
-	for _, c := range names {
-		b.recent.order = append(b.recent.order, dated{c.name, facts[c.fact].Position})
 	}
 }
 
 // find looks a name up. The window was trimmed to Names.Through() before the
 // group began, so what it lacks the read model has.
 func (w *worker) find(ctx context.Context, name string) (int64, bool, error) {
-	if revision, found := w.book.recent.revisions[name]; found {
+	if revision, found := w.book.recent.find(name); found {
 		return revision, true, nil
 	}
 	return w.ledger.opts.Names.Find(ctx, w.account, name)
@@ -78,10 +114,10 @@ func (w *worker) find(ctx context.Context, name string) (int64, bool, error) {
 // account wait for it.
 func (w *worker) trim(ctx context.Context, b *book) error {
 	limit := w.ledger.opts.MaxRecentNames
-	if len(b.recent.order) < limit {
+	if len(b.recent.names) < limit {
 		return nil
 	}
-	if err := w.waitForNames(ctx, b.recent.order[len(b.recent.order)/2].position); err != nil {
+	if err := w.waitForNames(ctx, b.recent.names[len(b.recent.names)/2].position); err != nil {
 		return err
 	}
 	b.recent.forget(w.ledger.opts.Names.Through())

@@ -27,6 +27,8 @@ type worker struct {
 	acked   eventstore.Position
 	used    time.Time
 	place   *list.Element
+	// moved is the shard's use at which place was the front.
+	moved uint64
 
 	// book is nil until it is loaded, and once it was discarded.
 	book *book
@@ -173,7 +175,7 @@ func (w *worker) settle(g *group, appended eventstore.Appended) {
 			g.facts[i].Position = appended.Positions[i]
 		}
 		w.book.position = appended.Positions[len(appended.Positions)-1]
-		w.book.remember(g.names, g.facts)
+		w.book.recent.remember(g.expected+1, g.facts)
 		w.shard.mu.Lock()
 		w.acked = w.book.position
 		w.shard.mu.Unlock()
