@@ -162,11 +162,8 @@ func (l *Ledger) Execute(ctx context.Context, req Request) (Result, error) {
 // lines without an answer carry its error.
 func (l *Ledger) ExecuteBatch(ctx context.Context, reqs []Request) []Outcome {
 	b := newBatch(len(reqs))
-	tasks := make([]task, len(reqs))
-	out := make([]Outcome, len(reqs))
-	starting := make([]*worker, 0, len(reqs))
 	for i := range reqs {
-		t := &tasks[i]
+		t := &b.tasks[i]
 		t.ctx, t.req, t.batch = ctx, reqs[i], b
 		w, err := l.enqueue(t)
 		if err != nil {
@@ -174,22 +171,27 @@ func (l *Ledger) ExecuteBatch(ctx context.Context, reqs []Request) []Outcome {
 			t.answer()
 		}
 		if w != nil {
-			starting = append(starting, w)
+			b.starting = append(b.starting, w)
 		}
 	}
 	// Only now: an account's lines are then one group.
-	for _, w := range starting {
+	for _, w := range b.starting {
 		l.start(w)
 	}
+	out := make([]Outcome, len(reqs))
 	select {
 	case <-b.done:
+		for i := range b.tasks {
+			out[i] = Outcome{Result: b.tasks[i].result, Err: b.tasks[i].err}
+		}
+		b.free()
 	case <-ctx.Done():
-	}
-	for i := range tasks {
-		if t := &tasks[i]; t.answered.Load() {
-			out[i] = Outcome{Result: t.result, Err: t.err}
-		} else {
-			out[i].Err = ctx.Err()
+		for i := range b.tasks {
+			if t := &b.tasks[i]; t.answered.Load() {
+				out[i] = Outcome{Result: t.result, Err: t.err}
+			} else {
+				out[i].Err = ctx.Err()
+			}
 		}
 	}
 	return out

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -24,19 +25,36 @@ type task struct {
 	answered atomic.Bool
 }
 
-// batch waits for the tasks of one call.
+// batch is the tasks of one call, and waits for all of them.
 type batch struct {
-	left atomic.Int64
+	tasks []task
+	// starting are the workers that the call has to start.
+	starting []*worker
+	left     atomic.Int64
+	// done has room for the one that says so.
 	done chan struct{}
 }
 
+var batches = sync.Pool{New: func() any { return &batch{done: make(chan struct{}, 1)} }}
+
+// newBatch makes a batch of tasks, which are to be answered each.
 func newBatch(tasks int) *batch {
-	b := &batch{done: make(chan struct{})}
+	b := batches.Get().(*batch) //nolint:forcetypeassert // the pool has nothing else
+	b.tasks = slices.Grow(b.tasks, tasks)[:tasks]
 	b.left.Store(int64(tasks))
 	if tasks == 0 {
-		close(b.done)
+		b.done <- struct{}{}
 	}
 	return b
+}
+
+// free gives a batch back. MUST: done was received, so that nobody else has one
+// of its tasks. One whose caller left early is never freed.
+func (b *batch) free() {
+	clear(b.tasks)
+	clear(b.starting)
+	b.tasks, b.starting = b.tasks[:0], b.starting[:0]
+	batches.Put(b)
 }
 
 var tasks = sync.Pool{New: func() any { return &task{done: make(chan struct{}, 1)} }}
@@ -62,6 +80,6 @@ func (t *task) answer() {
 	}
 	t.answered.Store(true)
 	if t.batch.left.Add(-1) == 0 {
-		close(t.batch.done)
+		t.batch.done <- struct{}{}
 	}
 }

@@ -165,7 +165,7 @@ func (s *Store) commit(next eventstore.Position) {
 		waiting := len(s.queue) + 1
 		g.run = run{records: make([]eventstore.Recorded, 0, waiting), ends: make([]int, 0, waiting)}
 		g.started = time.Now()
-		full := s.diskFull()
+		full := s.roomLeft()
 		carried = s.fill(g, p, &next, full)
 		s.apply(g)
 		s.syncing <- g
@@ -175,14 +175,14 @@ func (s *Store) commit(next eventstore.Position) {
 // fill puts p and all that waits into the group. What can't be judged before
 // the group is in Pebble is carried into the next.
 func (s *Store) fill(g *group, p *pending, next *eventstore.Position, full error) (carried *pending) {
-	written := make(map[string]bool)
+	clear(s.written)
 	for {
 		s.queuedBytes.Add(-p.bytes)
 		if p.state.CompareAndSwap(waiting, taken) || p.state.Load() == taken {
 			switch {
 			case full != nil:
 				p.err = full
-			case !s.add(g, p, next, written):
+			case !s.add(g, p, next):
 				s.queuedBytes.Add(p.bytes)
 				return p
 			}
@@ -205,14 +205,14 @@ func (s *Store) fill(g *group, p *pending, next *eventstore.Position, full error
 
 // add checks the expected revision and encodes the events. It answers false if
 // the append has to be compared with events of this very group.
-func (s *Store) add(g *group, p *pending, next *eventstore.Position, written map[string]bool) bool {
+func (s *Store) add(g *group, p *pending, next *eventstore.Position) bool {
 	last, err := s.lastRevision(p.stream)
 	if err != nil {
 		p.err = err
 		return true
 	}
 	if p.expected != last {
-		if written[p.stream] {
+		if s.written[p.stream] {
 			return false
 		}
 		p.appended, p.err = s.repeated(p, last)
@@ -232,7 +232,7 @@ func (s *Store) add(g *group, p *pending, next *eventstore.Position, written map
 	}
 	g.run.ends = append(g.run.ends, len(g.run.records)-1)
 	s.heads[p.stream] = last
-	written[p.stream] = true
+	s.written[p.stream] = true
 	g.bytes += int(p.bytes)
 	g.last = *next
 	p.appended = eventstore.Appended{Revision: last, Positions: positions}
@@ -383,6 +383,25 @@ func (s *Store) publish(head eventstore.Position) {
 	close(s.moved)
 	s.moved = make(chan struct{})
 	s.mu.Unlock()
+}
+
+// roomFor is how long a look that found room on the disk is good for: a system
+// call for each group is a hundredth of a busy engine's time, and nothing fills
+// MinFreeBytes in this time.
+const roomFor = 20 * time.Millisecond
+
+// roomLeft is diskFull for the committer, who asks for each group.
+func (s *Store) roomLeft() error {
+	now := s.opts.Now()
+	if since := now.Sub(s.foundRoom); since >= 0 && since < roomFor {
+		return nil
+	}
+	err := s.diskFull()
+	s.foundRoom = time.Time{}
+	if err == nil {
+		s.foundRoom = now
+	}
+	return err
 }
 
 // diskFull refuses appends before Pebble could meet a full disk.

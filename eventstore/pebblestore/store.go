@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -31,6 +32,10 @@ type Store struct {
 	// heads has the last revision of streams that were written lately, the
 	// group under preparation included. Only the committer touches it.
 	heads map[string]int64
+	// written has the streams of the group under preparation, foundRoom is when
+	// the disk was last seen to have room. Both are the committer's too.
+	written   map[string]bool
+	foundRoom time.Time
 
 	// head is the last position that is durable: the end of every read.
 	head atomic.Uint64
@@ -72,7 +77,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	s := &Store{
 		opts: opts, dir: dir, db: db, free: free, logs: logs,
 		queue: make(chan *pending, opts.MaxQueue), syncing: make(chan *group, maxSyncing),
-		heads: make(map[string]int64), moved: make(chan struct{}), ended: make(chan struct{}),
+		heads: make(map[string]int64), written: make(map[string]bool), moved: make(chan struct{}), ended: make(chan struct{}),
 	}
 	head, err := s.findHead()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -72,7 +73,12 @@ func (d *smallDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
 func TestAFullDiskRefusesAppendsAndPasses(t *testing.T) {
 	disk := &smallDisk{FS: vfs.NewMem()}
 	disk.free.Store(1 << 30)
-	s := open(t, "log", pebblestore.Options{FS: disk, MinFreeBytes: 1 << 20})
+	now := time.Now()
+	clock := func() time.Time { // a look is good for less than this
+		now = now.Add(time.Second)
+		return now
+	}
+	s := open(t, "log", pebblestore.Options{FS: disk, MinFreeBytes: 1 << 20, Now: clock})
 	defer func() { _ = s.Close() }()
 	ctx := context.Background()
 	_, err := s.Append(ctx, "s", eventstore.NoStream, []eventstore.Event{newEvent(10)})
