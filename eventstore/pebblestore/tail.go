@@ -42,13 +42,12 @@ func (t *tail) add(r run) {
 	t.runs = append(t.runs, r)
 	t.events += len(r.records)
 	t.bytes += r.bytes
-	old := 0
-	for ; old < len(t.runs)-1 && (t.events > tailEvents || t.bytes > tailBytes); old++ {
-		t.events -= len(t.runs[old].records)
-		t.bytes -= t.runs[old].bytes
+	for len(t.runs) > 1 && (t.events > tailEvents || t.bytes > tailBytes) {
+		t.events -= len(t.runs[0].records)
+		t.bytes -= t.runs[0].bytes
+		t.runs[0] = run{} // nothing old is kept alive
+		t.runs = t.runs[1:]
 	}
-	// Delete moves the rest forward, so that nothing old is kept alive.
-	t.runs = slices.Delete(t.runs, 0, old)
 }
 
 // forget drops all runs: events in them were erased.
