@@ -27,7 +27,7 @@ func (e *AdjustmentRequested) claim() string { return adjustmentName(e.Adjustmen
 
 func (e *AdjustmentRequested) object() (ObjectKind, string) { return ObjectAdjustment, e.Adjustment }
 
-func (e *AdjustmentRequested) evolve(s *State) { fold(s.Adjustments, e.Adjustment, e) }
+func (e *AdjustmentRequested) evolve(s *State) { fold(&s.Adjustments, e.Adjustment, e) }
 
 // AdjustmentApproved is the first of two approvals.
 type AdjustmentApproved struct {
@@ -41,7 +41,7 @@ func (*AdjustmentApproved) EventName() string { return "adjustment-approved" }
 
 func (e *AdjustmentApproved) object() (ObjectKind, string) { return ObjectAdjustment, e.Adjustment }
 
-func (e *AdjustmentApproved) evolve(s *State) { fold(s.Adjustments, e.Adjustment, e) }
+func (e *AdjustmentApproved) evolve(s *State) { fold(&s.Adjustments, e.Adjustment, e) }
 
 // AdjustmentRejected ends a correction that never was in effect.
 type AdjustmentRejected struct {
@@ -56,7 +56,7 @@ func (*AdjustmentRejected) EventName() string { return "adjustment-rejected" }
 
 func (e *AdjustmentRejected) object() (ObjectKind, string) { return ObjectAdjustment, e.Adjustment }
 
-func (e *AdjustmentRejected) evolve(s *State) { fold(s.Adjustments, e.Adjustment, e) }
+func (e *AdjustmentRejected) evolve(s *State) { fold(&s.Adjustments, e.Adjustment, e) }
 
 // Adjusted is a correction in effect: a promotional lot, or credits taken.
 type Adjusted struct {
@@ -95,7 +95,7 @@ func (e *Adjusted) about() (int64, uuid.UUID) { return aboutID(e.Related) }
 
 func (e *Adjusted) object() (ObjectKind, string) { return ObjectAdjustment, e.Adjustment }
 
-func (e *Adjusted) evolve(s *State) { fold(s.Adjustments, e.Adjustment, e) }
+func (e *Adjusted) evolve(s *State) { fold(&s.Adjustments, e.Adjustment, e) }
 
 // AdjustmentStatus is where a correction stands.
 type AdjustmentStatus string

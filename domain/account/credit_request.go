@@ -23,7 +23,7 @@ func (e *CreditRequested) claim() string { return creditRequestName(e.Request) }
 
 func (e *CreditRequested) object() (ObjectKind, string) { return ObjectCreditRequest, e.Request }
 
-func (e *CreditRequested) evolve(s *State) { fold(s.CreditRequests, e.Request, e) }
+func (e *CreditRequested) evolve(s *State) { fold(&s.CreditRequests, e.Request, e) }
 
 // CreditRequestApproved is the first of two approvals. It sets the terms, with
 // which the second has to agree.
@@ -39,7 +39,7 @@ func (*CreditRequestApproved) EventName() string { return "credit-request-approv
 
 func (e *CreditRequestApproved) object() (ObjectKind, string) { return ObjectCreditRequest, e.Request }
 
-func (e *CreditRequestApproved) evolve(s *State) { fold(s.CreditRequests, e.Request, e) }
+func (e *CreditRequestApproved) evolve(s *State) { fold(&s.CreditRequests, e.Request, e) }
 
 // CreditGranted is a request with its last approval: credits without payment.
 type CreditGranted struct {
@@ -70,7 +70,7 @@ func (e *CreditGranted) figures(f *Figures) {
 
 func (e *CreditGranted) object() (ObjectKind, string) { return ObjectCreditRequest, e.Request }
 
-func (e *CreditGranted) evolve(s *State) { fold(s.CreditRequests, e.Request, e) }
+func (e *CreditGranted) evolve(s *State) { fold(&s.CreditRequests, e.Request, e) }
 
 // CreditRequestClosed ends a request without credits: rejected by a reviewer or
 // cancelled by the customer. Its stored names differ, its content doesn't.
@@ -90,7 +90,7 @@ func (e *CreditRequestClosed) EventName() string { return "credit-request-" + st
 
 func (e *CreditRequestClosed) object() (ObjectKind, string) { return ObjectCreditRequest, e.Request }
 
-func (e *CreditRequestClosed) evolve(s *State) { fold(s.CreditRequests, e.Request, e) }
+func (e *CreditRequestClosed) evolve(s *State) { fold(&s.CreditRequests, e.Request, e) }
 
 // CreditTerms is what an approver grants.
 type CreditTerms struct {

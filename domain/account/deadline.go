@@ -77,5 +77,5 @@ func (s *State) schedule(to Deadline) {
 	}
 	i, _ := slices.BinarySearchFunc(s.Due, to, deadlineOrder)
 	s.Due = slices.Insert(s.Due, i, to)
-	s.DueAt[name] = to.At
+	put(&s.DueAt, name, to.At)
 }

@@ -185,7 +185,7 @@ type DeploymentPayment struct {
 func (s *State) paid(id string, amount domain.Amount, lots []LotUse, debt domain.Amount, part Part) {
 	payments := s.Payments[id]
 	if part.first() || len(payments) == 0 {
-		s.Payments[id] = with(payments, DeploymentPayment{Revision: s.Revision, Amount: amount, Lots: lots, Debt: debt})
+		put(&s.Payments, id, with(payments, DeploymentPayment{Revision: s.Revision, Amount: amount, Lots: lots, Debt: debt}))
 		return
 	}
 	last := payments[len(payments)-1]

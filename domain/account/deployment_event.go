@@ -28,7 +28,7 @@ func (e *DeploymentRequested) claim() string { return deploymentName(e.Deploymen
 
 func (e *DeploymentRequested) object() (ObjectKind, string) { return ObjectDeployment, e.Deployment }
 
-func (e *DeploymentRequested) evolve(s *State) { fold(s.Deployments, e.Deployment, e) }
+func (e *DeploymentRequested) evolve(s *State) { fold(&s.Deployments, e.Deployment, e) }
 
 // DeploymentPending is a deployment that is short of credits.
 type DeploymentPending struct {
@@ -50,7 +50,7 @@ func (e *DeploymentPending) effect() Effect {
 func (e *DeploymentPending) object() (ObjectKind, string) { return ObjectDeployment, e.Deployment }
 
 func (e *DeploymentPending) evolve(s *State) {
-	fold(s.Deployments, e.Deployment, e)
+	fold(&s.Deployments, e.Deployment, e)
 	s.Waiting = append(s.Waiting, e.Deployment)
 }
 
@@ -89,7 +89,7 @@ func (e *DeploymentPaid) charge() charge {
 func (e *DeploymentPaid) object() (ObjectKind, string) { return ObjectDeployment, e.Deployment }
 
 func (e *DeploymentPaid) evolve(s *State) {
-	fold(s.Deployments, e.Deployment, e)
+	fold(&s.Deployments, e.Deployment, e)
 	s.paid(e.Deployment, e.Amount, e.Lots, e.Debt, e.Part)
 	if e.Part.last() {
 		s.waitsNoMore(e.Deployment)
@@ -132,7 +132,7 @@ func (e *DeploymentExtended) charge() charge {
 func (e *DeploymentExtended) object() (ObjectKind, string) { return ObjectDeployment, e.Deployment }
 
 func (e *DeploymentExtended) evolve(s *State) {
-	fold(s.Deployments, e.Deployment, e)
+	fold(&s.Deployments, e.Deployment, e)
 	s.paid(e.Deployment, e.Amount, e.Lots, e.Debt, e.Part)
 }
 
@@ -179,7 +179,7 @@ func (e *DeploymentEnded) effect() Effect {
 func (e *DeploymentEnded) object() (ObjectKind, string) { return ObjectDeployment, e.Deployment }
 
 func (e *DeploymentEnded) evolve(s *State) {
-	fold(s.Deployments, e.Deployment, e)
+	fold(&s.Deployments, e.Deployment, e)
 	delete(s.Payments, e.Deployment)
 	s.waitsNoMore(e.Deployment)
 }

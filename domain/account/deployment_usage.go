@@ -39,7 +39,7 @@ func (e *DeploymentUsed) charge() charge {
 
 func (e *DeploymentUsed) object() (ObjectKind, string) { return ObjectDeployment, e.Deployment }
 
-func (e *DeploymentUsed) evolve(s *State) { fold(s.Deployments, e.Deployment, e) }
+func (e *DeploymentUsed) evolve(s *State) { fold(&s.Deployments, e.Deployment, e) }
 
 // DeploymentUsageOpened is usage that the account can't cover: wholly open
 // (money.md, Deployments).
@@ -63,7 +63,7 @@ func (e *DeploymentUsageOpened) object() (ObjectKind, string) {
 	return ObjectDeployment, e.Deployment
 }
 
-func (e *DeploymentUsageOpened) evolve(s *State) { fold(s.Deployments, e.Deployment, e) }
+func (e *DeploymentUsageOpened) evolve(s *State) { fold(&s.Deployments, e.Deployment, e) }
 
 // DeploymentPaused stops a deployment whose usage is open.
 type DeploymentPaused struct {
@@ -88,7 +88,7 @@ func (e *DeploymentPaused) effect() Effect {
 func (e *DeploymentPaused) object() (ObjectKind, string) { return ObjectDeployment, e.Deployment }
 
 func (e *DeploymentPaused) evolve(s *State) {
-	fold(s.Deployments, e.Deployment, e)
+	fold(&s.Deployments, e.Deployment, e)
 	s.Waiting = append(s.Waiting, e.Deployment)
 }
 
@@ -112,7 +112,7 @@ func (e *DeploymentResumed) effect() Effect {
 func (e *DeploymentResumed) object() (ObjectKind, string) { return ObjectDeployment, e.Deployment }
 
 func (e *DeploymentResumed) evolve(s *State) {
-	fold(s.Deployments, e.Deployment, e)
+	fold(&s.Deployments, e.Deployment, e)
 	s.waitsNoMore(e.Deployment)
 }
 

@@ -29,7 +29,7 @@ func (e *DisputeOpened) claim() string { return disputeName(e.Dispute) }
 
 func (e *DisputeOpened) object() (ObjectKind, string) { return ObjectDispute, e.Dispute }
 
-func (e *DisputeOpened) evolve(s *State) { fold(s.Disputes, e.Dispute, e) }
+func (e *DisputeOpened) evolve(s *State) { fold(&s.Disputes, e.Dispute, e) }
 
 // DisputeOutcome is how a dispute ends.
 type DisputeOutcome string
@@ -56,7 +56,7 @@ func (*DisputeResolved) EventName() string { return "dispute-resolved" }
 
 func (e *DisputeResolved) object() (ObjectKind, string) { return ObjectDispute, e.Dispute }
 
-func (e *DisputeResolved) evolve(s *State) { fold(s.Disputes, e.Dispute, e) }
+func (e *DisputeResolved) evolve(s *State) { fold(&s.Disputes, e.Dispute, e) }
 
 // DisputeStatus is where a dispute stands.
 type DisputeStatus string

@@ -49,7 +49,7 @@ func (e *UsageMetered) evolve(s *State) {
 		delete(s.Meters, e.Meter)
 		return
 	}
-	s.Meters[e.Meter] = e.Accrued
+	put(&s.Meters, e.Meter, e.Accrued)
 }
 
 // maxMeters is the most open meters of an account (money.md, Metering).

@@ -85,13 +85,13 @@ func IsDecision(event domain.Event) bool {
 func fold[T any, P interface {
 	*T
 	Object
-}](open map[string]T, id string, event domain.Event) {
-	object := open[id]
+}](open *map[string]T, id string, event domain.Event) {
+	object := (*open)[id]
 	P(&object).Apply(event)
 	if P(&object).Open() {
-		open[id] = object
+		put(open, id, object)
 	} else {
-		delete(open, id)
+		delete(*open, id)
 	}
 }
 

@@ -28,7 +28,7 @@ func (e *PaymentReceived) claim() string { return paymentName(e.Payment) }
 
 func (e *PaymentReceived) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
 
-func (e *PaymentReceived) evolve(s *State) { fold(s.OpenPurchases, e.Purchase, e) }
+func (e *PaymentReceived) evolve(s *State) { fold(&s.OpenPurchases, e.Purchase, e) }
 
 // PaymentDropped ends that a payment counts towards its purchase: finance sent
 // it elsewhere, or the provider took it back before it was credited.
@@ -48,7 +48,7 @@ func (e *PaymentDropped) claim() string { return reversalNameIf(e.Reversal, e.Pa
 
 func (e *PaymentDropped) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
 
-func (e *PaymentDropped) evolve(s *State) { fold(s.OpenPurchases, e.Purchase, e) }
+func (e *PaymentDropped) evolve(s *State) { fold(&s.OpenPurchases, e.Purchase, e) }
 
 func paymentName(id string) string { return "payment/" + id }
 
@@ -289,6 +289,6 @@ func (e *PaymentUnmatched) object() (ObjectKind, string) { return ObjectPayment,
 
 func (e *PaymentUnmatched) evolve(s *State) {
 	if e.Payment != "" {
-		fold(s.Unmatched, e.Payment, e)
+		fold(&s.Unmatched, e.Payment, e)
 	}
 }

@@ -42,7 +42,7 @@ func (e *PurchaseStarted) claim() string { return purchaseName(e.Purchase) }
 
 func (e *PurchaseStarted) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
 
-func (e *PurchaseStarted) evolve(s *State) { fold(s.OpenPurchases, e.Purchase, e) }
+func (e *PurchaseStarted) evolve(s *State) { fold(&s.OpenPurchases, e.Purchase, e) }
 
 // PurchaseExpired ends the time that a customer had to pay.
 type PurchaseExpired struct {
@@ -60,7 +60,7 @@ func (e *PurchaseExpired) effect() Effect { return endOfPurchase(e.Purchase) }
 
 func (e *PurchaseExpired) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
 
-func (e *PurchaseExpired) evolve(s *State) { fold(s.OpenPurchases, e.Purchase, e) }
+func (e *PurchaseExpired) evolve(s *State) { fold(&s.OpenPurchases, e.Purchase, e) }
 
 // PurchaseFailed is a payment that the provider could not make.
 type PurchaseFailed struct {
@@ -79,7 +79,7 @@ func (e *PurchaseFailed) effect() Effect { return endOfPurchase(e.Purchase) }
 
 func (e *PurchaseFailed) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
 
-func (e *PurchaseFailed) evolve(s *State) { fold(s.OpenPurchases, e.Purchase, e) }
+func (e *PurchaseFailed) evolve(s *State) { fold(&s.OpenPurchases, e.Purchase, e) }
 
 // PurchaseSettled credits what was paid: everything above the fee.
 type PurchaseSettled struct {
@@ -117,8 +117,8 @@ func (e *PurchaseSettled) figures(f *Figures) {
 
 func (e *PurchaseSettled) evolve(s *State) {
 	payments := s.OpenPurchases[e.Purchase].Payments
-	fold(s.OpenPurchases, e.Purchase, e)
-	s.Purchases[e.Purchase] = SettledPurchase{Lot: s.Revision, Amount: e.Amount, Payments: payments}
+	fold(&s.OpenPurchases, e.Purchase, e)
+	put(&s.Purchases, e.Purchase, SettledPurchase{Lot: s.Revision, Amount: e.Amount, Payments: payments})
 }
 
 // SettledPurchase is what the state keeps of credits that were paid for, for as

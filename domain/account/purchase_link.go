@@ -21,7 +21,7 @@ func (*PurchaseLinkRequested) EventName() string { return "purchase-link-request
 
 func (e *PurchaseLinkRequested) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
 
-func (e *PurchaseLinkRequested) evolve(s *State) { fold(s.OpenPurchases, e.Purchase, e) }
+func (e *PurchaseLinkRequested) evolve(s *State) { fold(&s.OpenPurchases, e.Purchase, e) }
 
 // PurchaseLinkMade is where the customer can pay. A payment on any link of a
 // purchase counts for it.
@@ -38,7 +38,7 @@ func (*PurchaseLinkMade) EventName() string { return "purchase-link-made" }
 
 func (e *PurchaseLinkMade) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
 
-func (e *PurchaseLinkMade) evolve(s *State) { fold(s.OpenPurchases, e.Purchase, e) }
+func (e *PurchaseLinkMade) evolve(s *State) { fold(&s.OpenPurchases, e.Purchase, e) }
 
 // PurchaseLinkFailed is an answer of the provider: this attempt made no link.
 type PurchaseLinkFailed struct {
@@ -54,7 +54,7 @@ func (*PurchaseLinkFailed) EventName() string { return "purchase-link-failed" }
 
 func (e *PurchaseLinkFailed) object() (ObjectKind, string) { return ObjectPurchase, e.Purchase }
 
-func (e *PurchaseLinkFailed) evolve(s *State) { fold(s.OpenPurchases, e.Purchase, e) }
+func (e *PurchaseLinkFailed) evolve(s *State) { fold(&s.OpenPurchases, e.Purchase, e) }
 
 // PurchaseLink is a payment link at the provider.
 type PurchaseLink struct {

@@ -54,7 +54,7 @@ func (e *Refunded) parts() Part { return e.Part }
 func (e *Refunded) about() (int64, uuid.UUID) { return e.Revision, e.Deduction }
 
 func (e *Refunded) evolve(s *State) {
-	s.Refunded[e.Revision] += e.Amount
+	put(&s.Refunded, e.Revision, s.Refunded[e.Revision]+e.Amount)
 	if e.Class == Purchased {
 		s.DebtPaidByPurchased -= e.Made
 	}

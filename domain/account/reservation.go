@@ -45,7 +45,7 @@ func (e *Reserved) claim() string {
 func (e *Reserved) evolve(s *State) {
 	r := s.Reservations[e.Reservation]
 	r.Service, r.Reference, r.ExpiresAt = e.Service, e.Reference, e.ExpiresAt
-	s.Reservations[e.Reservation] = r
+	put(&s.Reservations, e.Reservation, r)
 }
 
 // Captured spends held credits.
@@ -156,7 +156,7 @@ func (s *State) holdReservation(change HoldChange) {
 	}
 	r := s.Reservations[change.ID]
 	r.Lots = change.apply(r.Lots)
-	s.Reservations[change.ID] = r
+	put(&s.Reservations, change.ID, r)
 }
 
 // maxReservations bounds the open holds of an account, and so its state.

@@ -68,7 +68,7 @@ func (e *PurchaseReversed) evolve(s *State) {
 	}
 	p := s.Purchases[name]
 	p.Reversed += e.Amount
-	s.Purchases[name] = p
+	put(&s.Purchases, name, p)
 }
 
 // reversalID is the id under which a reversal that fits nowhere waits.

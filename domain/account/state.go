@@ -54,25 +54,19 @@ type State struct {
 	Waiting []string
 }
 
-// New is an account that nothing has happened to.
+// New is an account that nothing has happened to. Its maps are nil until put
+// makes them: most accounts have but one or two that aren't empty, and an engine
+// keeps a hundred thousand states in memory.
 func New() *State {
-	return &State{
-		Revision:       -1,
-		Figures:        Figures{Policy: DefaultPolicy()},
-		Reservations:   map[string]Reservation{},
-		DueAt:          map[string]time.Time{},
-		Purchases:      map[string]SettledPurchase{},
-		OpenPurchases:  map[string]Purchase{},
-		Unmatched:      map[string]Payment{},
-		Refunded:       map[int64]domain.Amount{},
-		Meters:         map[string]domain.Accrual{},
-		Adjustments:    map[string]Adjustment{},
-		CreditRequests: map[string]CreditRequest{},
-		Withdrawals:    map[string]Withdrawal{},
-		Disputes:       map[string]Dispute{},
-		Deployments:    map[string]Deployment{},
-		Payments:       map[string][]DeploymentPayment{},
+	return &State{Revision: -1, Figures: Figures{Policy: DefaultPolicy()}}
+}
+
+// put stores a value in one of the state's maps.
+func put[K comparable, V any](m *map[K]V, key K, value V) {
+	if *m == nil {
+		*m = make(map[K]V, 1)
 	}
+	(*m)[key] = value
 }
 
 // Clone copies the state. Values inside the maps are never changed in place.

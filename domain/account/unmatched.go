@@ -28,7 +28,7 @@ func (*PaymentAssigned) EventName() string { return "payment-assigned" }
 
 func (e *PaymentAssigned) object() (ObjectKind, string) { return ObjectPayment, e.Payment }
 
-func (e *PaymentAssigned) evolve(s *State) { fold(s.Unmatched, e.Payment, e) }
+func (e *PaymentAssigned) evolve(s *State) { fold(&s.Unmatched, e.Payment, e) }
 
 // PaymentCredited is purchased credits from a payment that fitted nowhere.
 type PaymentCredited struct {
@@ -60,7 +60,7 @@ func (e *PaymentCredited) figures(f *Figures) {
 }
 
 func (e *PaymentCredited) evolve(s *State) {
-	s.Purchases[creditedName(e.Payment)] = SettledPurchase{Lot: s.Revision, Amount: e.Amount}
+	put(&s.Purchases, creditedName(e.Payment), SettledPurchase{Lot: s.Revision, Amount: e.Amount})
 }
 
 // creditedName can be no purchase's id, which have no slash.
@@ -86,7 +86,7 @@ func (e *PaymentResolved) claim() string {
 
 func (e *PaymentResolved) object() (ObjectKind, string) { return ObjectPayment, e.Payment }
 
-func (e *PaymentResolved) evolve(s *State) { fold(s.Unmatched, e.Payment, e) }
+func (e *PaymentResolved) evolve(s *State) { fold(&s.Unmatched, e.Payment, e) }
 
 // PaymentStatus is where a payment that fitted nowhere stands.
 type PaymentStatus string

@@ -45,7 +45,7 @@ func (e *WithdrawalRequested) claim() string {
 
 func (e *WithdrawalRequested) object() (ObjectKind, string) { return ObjectWithdrawal, e.Withdrawal }
 
-func (e *WithdrawalRequested) evolve(s *State) { fold(s.Withdrawals, e.Withdrawal, e) }
+func (e *WithdrawalRequested) evolve(s *State) { fold(&s.Withdrawals, e.Withdrawal, e) }
 
 // WithdrawalApproved is an approval: the only one, or the first or second of two.
 type WithdrawalApproved struct {
@@ -61,7 +61,7 @@ func (*WithdrawalApproved) EventName() string { return "withdrawal-approved" }
 
 func (e *WithdrawalApproved) object() (ObjectKind, string) { return ObjectWithdrawal, e.Withdrawal }
 
-func (e *WithdrawalApproved) evolve(s *State) { fold(s.Withdrawals, e.Withdrawal, e) }
+func (e *WithdrawalApproved) evolve(s *State) { fold(&s.Withdrawals, e.Withdrawal, e) }
 
 // WithdrawalPaid takes the held credits out of the account: they were paid.
 type WithdrawalPaid struct {
@@ -93,7 +93,7 @@ func (e *WithdrawalPaid) object() (ObjectKind, string) { return ObjectWithdrawal
 
 func (e *WithdrawalPaid) figures(f *Figures) { f.Cash -= e.Amount }
 
-func (e *WithdrawalPaid) evolve(s *State) { fold(s.Withdrawals, e.Withdrawal, e) }
+func (e *WithdrawalPaid) evolve(s *State) { fold(&s.Withdrawals, e.Withdrawal, e) }
 
 // ReturnCause says why a withdrawal was not paid.
 type ReturnCause string
@@ -140,7 +140,7 @@ func (e *WithdrawalReturned) parts() Part { return e.Part }
 
 func (e *WithdrawalReturned) object() (ObjectKind, string) { return ObjectWithdrawal, e.Withdrawal }
 
-func (e *WithdrawalReturned) evolve(s *State) { fold(s.Withdrawals, e.Withdrawal, e) }
+func (e *WithdrawalReturned) evolve(s *State) { fold(&s.Withdrawals, e.Withdrawal, e) }
 
 // WithdrawalStatus is where a withdrawal stands.
 type WithdrawalStatus string

@@ -115,7 +115,7 @@ func (w *worker) loadSnapshot(ctx context.Context) (*book, error) {
 		}
 		return empty, nil
 	}
-	content := snapshot{State: account.New()}
+	content := snapshot{State: new(account.State)}
 	if err := json.Unmarshal(saved.Data, &content); err != nil || content.State.Revision != saved.Revision {
 		w.ledger.opts.Logger.Warn("snapshot is damaged", "account", w.account, "error", err)
 		return empty, nil
@@ -180,7 +180,9 @@ func (w *worker) save() {
 		return
 	}
 	b := w.book
-	data, err := json.Marshal(snapshot{State: b.state, Hash: b.hash, RecordedAt: b.recordedAt, Position: b.position}, json.Deterministic(true))
+	// What is zero is left out: it is what an empty state has, and it is most of one.
+	data, err := json.Marshal(snapshot{State: b.state, Hash: b.hash, RecordedAt: b.recordedAt, Position: b.position},
+		json.Deterministic(true), json.OmitZeroStructFields(true))
 	if err == nil {
 		err = w.ledger.opts.Snapshots.SaveSnapshot(w.ledger.life, w.stream, eventstore.Snapshot{Revision: b.state.Revision, Fold: fold, Data: data})
 	}
