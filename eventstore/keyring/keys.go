@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/tink-crypto/tink-go/v2/daead/subtle"
 )
@@ -73,24 +74,33 @@ var (
 // primitives are what one generation of a key does its work with.
 type primitives struct {
 	generation  uint32
-	seal        *subtle.AESSIV
 	fingerprint *fingerprinter
+	// seal is made when a text is there to be sealed or opened: most requests have
+	// none, and it is as large as all the rest.
+	seal func() (*subtle.AESSIV, error)
 }
 
 // derive gives each purpose a subkey of its own: what one of them might reveal
 // says nothing about the other.
 func derive(key Key) (*primitives, error) {
-	sealing, err := hkdf.Expand(sha256.New, key.Secret[:], "iocredits/keyring/seal/1", subtle.AESSIVKeySize)
-	if err != nil {
-		return nil, fmt.Errorf("derive sealing key: %w", err)
-	}
 	fingerprint, err := hkdf.Expand(sha256.New, key.Secret[:], "iocredits/keyring/fingerprint/1", sha256.Size)
 	if err != nil {
 		return nil, fmt.Errorf("derive fingerprint key: %w", err)
+	}
+	return &primitives{
+		generation: key.Generation, fingerprint: newFingerprinter(fingerprint),
+		seal: sync.OnceValues(func() (*subtle.AESSIV, error) { return deriveSeal(key) }),
+	}, nil
+}
+
+func deriveSeal(key Key) (*subtle.AESSIV, error) {
+	sealing, err := hkdf.Expand(sha256.New, key.Secret[:], "iocredits/keyring/seal/1", subtle.AESSIVKeySize)
+	if err != nil {
+		return nil, fmt.Errorf("derive sealing key: %w", err)
 	}
 	siv, err := subtle.NewAESSIV(sealing)
 	if err != nil {
 		return nil, fmt.Errorf("make sealing primitive: %w", err)
 	}
-	return &primitives{generation: key.Generation, seal: siv, fingerprint: newFingerprinter(fingerprint)}, nil
+	return siv, nil
 }

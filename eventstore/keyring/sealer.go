@@ -15,8 +15,8 @@ import (
 const Erased = "[erased]"
 
 // DefaultCached is the number of accounts whose subkeys a Sealer keeps ready,
-// at about 1.5 KB each.
-const DefaultCached = 50_000
+// at about 1 KB each: as many as the ledger has books.
+const DefaultCached = 100_000
 
 // A sealed text is
 //
@@ -63,7 +63,11 @@ func (s *Sealer) Seal(ctx context.Context, account, text string) (domain.Sealed,
 	if err != nil {
 		return "", fmt.Errorf("seal: %w", err)
 	}
-	ciphertext, err := p.seal.EncryptDeterministically([]byte(text), associated(account, p.generation))
+	siv, err := p.seal()
+	if err != nil {
+		return "", fmt.Errorf("seal: %w", err)
+	}
+	ciphertext, err := siv.EncryptDeterministically([]byte(text), associated(account, p.generation))
 	if err != nil {
 		return "", fmt.Errorf("seal: %w", err)
 	}
@@ -91,7 +95,11 @@ func (s *Sealer) Open(ctx context.Context, account string, sealed domain.Sealed)
 	if erased {
 		return Erased, nil
 	}
-	text, err := p.seal.DecryptDeterministically(ciphertext, associated(account, generation))
+	siv, err := p.seal()
+	if err != nil {
+		return "", fmt.Errorf("open: %w", err)
+	}
+	text, err := siv.DecryptDeterministically(ciphertext, associated(account, generation))
 	if err != nil {
 		return "", fmt.Errorf("open: %w: %w", ErrDamaged, err)
 	}
