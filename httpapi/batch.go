@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 
@@ -51,27 +52,45 @@ func (h handlers) DeductBatch(c echo.Context) error {
 type batch struct {
 	*call
 	rest []byte
-	// text is the line that is read now.
-	text lineText
 }
 
 // lineGroup is what is decided together.
 type lineGroup struct {
 	lines []batchLine
+	// texts are what the lines say; they don't move while lines refer to them.
+	texts []lineText
 	// requests are those of the lines that could be read.
 	requests []ledger.Request
+}
+
+var lineGroups = sync.Pool{New: func() any {
+	return &lineGroup{
+		lines: make([]batchLine, 0, batchGroup), texts: make([]lineText, 0, batchGroup), requests: make([]ledger.Request, 0, batchGroup),
+	}
+}}
+
+// reset empties the group, and lets go of what its lines refer to.
+func (g *lineGroup) reset() {
+	clear(g.lines)
+	clear(g.texts)
+	clear(g.requests)
+	g.lines, g.texts, g.requests = g.lines[:0], g.texts[:0], g.requests[:0]
 }
 
 // run answers all groups. While one waits for its sync the next is read, but it
 // is executed only after it: lines of one account keep their order.
 func (b *batch) run() error {
-	this, next := new(lineGroup), new(lineGroup)
+	this, next := lineGroups.Get().(*lineGroup), lineGroups.Get().(*lineGroup) //nolint:forcetypeassert // the pool has nothing else
 	for b.fill(this); len(this.lines) > 0; this, next = next, this {
 		outcomes := b.execute(this.requests)
 		b.fill(next)
 		if err := b.answerGroup(this, <-outcomes, len(next.lines) > 0); err != nil {
 			return err
 		}
+	}
+	for _, g := range []*lineGroup{this, next} {
+		g.reset()
+		lineGroups.Put(g)
 	}
 	return nil
 }
@@ -86,36 +105,55 @@ type batchLine struct {
 
 // fill reads the next group; it has no lines at the end.
 func (b *batch) fill(g *lineGroup) {
-	g.lines, g.requests = g.lines[:0], g.requests[:0]
-	if g.lines == nil {
-		lines := min(batchGroup, bytes.Count(b.rest, []byte{'\n'})+1)
-		g.lines, g.requests = make([]batchLine, 0, lines), make([]ledger.Request, 0, lines)
-	}
+	g.reset()
 	for len(g.lines) < batchGroup && len(b.rest) > 0 {
 		line, rest, _ := bytes.Cut(b.rest, []byte{'\n'})
 		b.rest = rest
 		if len(bytes.TrimSpace(line)) > 0 {
-			g.lines = append(g.lines, b.read(g, line))
+			g.read(line)
+		}
+	}
+	b.server.opts.Sealer.Prepare(b.ctx, g.accounts)
+	for i := range g.lines {
+		b.resolve(g, i)
+	}
+}
+
+// read finds out what a line says.
+func (g *lineGroup) read(line []byte) {
+	g.texts = append(g.texts, lineText{})
+	text := &g.texts[len(g.texts)-1]
+	var err error
+	if !text.scan(line) {
+		*text = lineText{}
+		err = decodeObject(line, &text.BatchLine)
+	}
+	g.lines = append(g.lines, batchLine{err: err})
+}
+
+// accounts gives those of the lines that could be read.
+func (g *lineGroup) accounts(yield func(string) bool) {
+	for i := range g.lines {
+		name := g.texts[i].Account
+		if g.lines[i].err == nil && domain.CheckAccount("account", name) == nil && !yield(name) {
+			return
 		}
 	}
 }
 
-// read makes a request of a line, the same as the single route would.
-func (b *batch) read(g *lineGroup, text []byte) batchLine {
-	line := &b.text.BatchLine
-	b.text = lineText{}
-	if !b.text.scan(text) {
-		b.text = lineText{}
-		if err := decodeObject(text, line); err != nil {
-			return batchLine{err: err}
-		}
+// resolve makes a request of a line, the same as the single route would.
+func (b *batch) resolve(g *lineGroup, i int) {
+	line, text := &g.lines[i], &g.texts[i].BatchLine
+	if line.err != nil {
+		return
 	}
-	request, err := b.requestOf(line)
+	request, err := b.requestOf(text)
 	if err != nil {
-		return batchLine{key: clip(line.Key), err: err}
+		line.key, line.err = clip(text.Key), err
+		return
 	}
+	line.key, line.request = text.Key, len(g.requests)
 	g.requests = append(g.requests, request)
-	return batchLine{key: line.Key, request: len(g.requests) - 1}
 }
 
 func (b *batch) requestOf(line *api.BatchLine) (ledger.Request, error) {

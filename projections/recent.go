@@ -6,7 +6,7 @@ package projections
 type recent[T any] struct{ values map[string]*T }
 
 // maxRecent bounds a cache between batches, at some hundred bytes a value.
-const maxRecent = 1 << 16
+const maxRecent = 1 << 17
 
 func (c *recent[T]) get(name string) *T { return c.values[name] }
 

@@ -5,8 +5,11 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"iocredits/domain"
 )
@@ -27,6 +30,9 @@ const DefaultCached = 100_000
 // repeat of a command has the same bytes: who reads events can see that two
 // notes of one account are the same, and how long they are, and no more.
 const sealedPrefix = "s1."
+
+// maxPreparing bounds the keys that one Prepare waits for at a time.
+const maxPreparing = 256
 
 // fingerprintSize in bytes: 128 bits, 22 characters.
 const fingerprintSize = 16
@@ -116,6 +122,23 @@ func (s *Sealer) Fingerprint(ctx context.Context, account, method, path, actor s
 		return "", fmt.Errorf("fingerprint: %w", err)
 	}
 	return p.fingerprint.sum([]string{account, method, path, actor}, body), nil
+}
+
+// Prepare has the keys of accounts ready, and makes those that are missing
+// together: one after the other each would wait for a sync of its own. It only
+// saves time: what fails here fails again, and is told, when the key is used.
+func (s *Sealer) Prepare(ctx context.Context, accounts iter.Seq[string]) {
+	var group errgroup.Group
+	group.SetLimit(maxPreparing)
+	for account := range accounts {
+		if s.cache.get(account) == nil {
+			group.Go(func() error {
+				_, err := s.live(ctx, account)
+				return err
+			})
+		}
+	}
+	_ = group.Wait()
 }
 
 // Destroy erases the account's key, durably: every text that was sealed under

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -279,6 +280,42 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 	if keys.reads != 4 { // a, b, c and a again
 		t.Errorf("%d reads", keys.reads)
+	}
+}
+
+// together answers no call before all have come.
+type together struct {
+	keyring.Keys
+	all sync.WaitGroup
+}
+
+func (k *together) Key(ctx context.Context, account string) (keyring.Key, error) {
+	k.all.Done()
+	k.all.Wait()
+	return k.Keys.Key(ctx, account)
+}
+
+func TestPrepareWaitsForAllKeysAtOnce(t *testing.T) {
+	accounts := []string{"a", "b", "c", "a b", "d"}
+	keys := &together{Keys: openKeys(t, nil)}
+	s := keyring.NewSealer(keys, 0)
+	keys.all.Add(len(accounts))
+	s.Prepare(t.Context(), slices.Values(accounts)) // one after the other would wait for ever
+	for _, account := range accounts {
+		seal(t, s, account, "text") // a call more would be one too many for all
+	}
+	s.Prepare(t.Context(), slices.Values(accounts))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	counted := &counting{Keys: keys.Keys}
+	s = keyring.NewSealer(counted, 0)
+	s.Prepare(ctx, slices.Values(accounts))
+	if _, err := s.Seal(ctx, "e", "text"); !errors.Is(err, context.Canceled) {
+		t.Errorf("sealed by a caller that has gone: %v", err)
+	}
+	if text := open(t, s, "a", seal(t, s, "a", "text")); text != "text" {
+		t.Errorf("reads %q", text)
 	}
 }
 

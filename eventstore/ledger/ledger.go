@@ -58,7 +58,7 @@ func (o *Options) defaults() {
 	}
 	set(&o.SnapshotEvery, 1_000)
 	set(&o.IdleSnapshot, 100)
-	set(&o.MaxAccounts, 100_000)
+	set(&o.MaxAccounts, 1<<17)
 	set(&o.MaxQueue, 8_192)
 	set(&o.MaxInFlight, 65_536)
 	set(&o.MaxGroupEvents, 2_000)
