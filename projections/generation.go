@@ -247,7 +247,12 @@ func (v *Views) emptyGeneration(number int) (*generation, error) {
 const l0Compaction = 8
 
 // memTables is how many memtables there may be before writes wait.
-const memTables = 4
+const memTables = 3
+
+// lBaseBytes is how large the level below L0 gets before it has one below it.
+// Nearly every key there is rewritten when L0 is compacted, and again on its way
+// down: a level less is a write less.
+const lBaseBytes = 512 << 20
 
 func (v *Views) openGeneration(number int) (*generation, error) {
 	// Pebble takes what memtables have off the cache: without an allowance for them
@@ -262,6 +267,7 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 		// L0 rewrites the level below: it is worth waiting for more.
 		L0CompactionThreshold: l0Compaction,
 		L0StopWritesThreshold: 4 * l0Compaction,
+		LBaseMaxBytes:         lBaseBytes,
 		Logger:                pebbleLogger{v.opts.Logger},
 	}
 	// Nearly every claim of a name asks for one that isn't there.

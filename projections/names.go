@@ -29,11 +29,16 @@ func applyNames(w *writer, s *step) error {
 
 // nameKey keeps 128 bits of the name's hash: names are long and many, and the
 // ledger compares the event behind an answer with what it looked for.
-func nameKey(account, name string) []byte { return appendNameKey(nil, account, name) }
+func nameKey(account, name string) []byte {
+	return appendNameKey(make([]byte, 0, 2+len(account)+nameHashLen), account, name)
+}
+
+// nameHashLen is the part of the hash that is kept, in bytes.
+const nameHashLen = 16
 
 func appendNameKey(k []byte, account, name string) []byte {
 	digest := sha256.Sum256([]byte(name))
-	return append(appendKey(k, namePrefix, account), digest[:16]...)
+	return append(appendKey(k, namePrefix, account), digest[:nameHashLen]...)
 }
 
 // Find gives the revision of the first event of account that claimed name.

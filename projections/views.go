@@ -45,7 +45,7 @@ func (o *Options) defaults() {
 		o.CacheBytes = 64 << 20
 	}
 	if o.MemTableBytes == 0 {
-		o.MemTableBytes = 32 << 20
+		o.MemTableBytes = 64 << 20
 	}
 	if o.MinFreeBytes == 0 {
 		o.MinFreeBytes = 256 << 20

@@ -48,8 +48,11 @@ const (
 	DefaultMaxQueue      = 16_384
 	DefaultMaxQueueBytes = 64 << 20
 
-	memTableBytes = 16 << 20
-	memTables     = 4
+	memTableBytes = 32 << 20
+	memTables     = 3
+	// lBaseBytes is how large the level below L0 gets before it has one below it:
+	// one level less is one write less of every record.
+	lBaseBytes = 512 << 20
 )
 
 // ErrLocked: another process has the directory open.
@@ -91,14 +94,15 @@ func (o *Options) pebble() (*pebble.Options, func()) {
 		Cache:              cache,
 		ReadOnly:           o.ReadOnly,
 		FormatMajorVersion: pebble.FormatNewest,
-		// Small memtables recycle the WAL's files sooner, and a recycled file
-		// syncs faster than one that grows.
+		// Large ones are flushed less often and leave less to compact; small ones
+		// recycle the WAL's files sooner, which sync faster than new ones.
 		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: memTables,
 		// The index is spread over all streams, so that each compaction out of L0
 		// rewrites the level below: it is worth waiting for more.
 		L0CompactionThreshold: 8,
 		L0StopWritesThreshold: 32,
+		LBaseMaxBytes:         lBaseBytes,
 		Logger:                logger{o.Logger},
 	}
 	opts.EnsureDefaults()
