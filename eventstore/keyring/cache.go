@@ -45,7 +45,7 @@ func (c *cache) get(account string) *primitives {
 // use keeps an entry that is wanted from being dropped. The caller holds mu.
 func (c *cache) use(e *list.Element) *entry {
 	c.uses++
-	used := e.Value.(*entry) //nolint:forcetypeassert // the list has nothing else
+	used := e.Value.(*entry)
 	if c.uses-used.moved > uint64(c.limit/2) {
 		used.moved = c.uses
 		c.order.MoveToFront(e)
