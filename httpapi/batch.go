@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -63,11 +64,16 @@ type lineGroup struct {
 	requests []ledger.Request
 }
 
-var lineGroups = sync.Pool{New: func() any {
-	return &lineGroup{
-		lines: make([]batchLine, 0, batchGroup), texts: make([]lineText, 0, batchGroup), requests: make([]ledger.Request, 0, batchGroup),
+var lineGroups = sync.Pool{New: func() any { return new(lineGroup) }}
+
+// begin empties the group and makes room for the lines of rest.
+func (g *lineGroup) begin(rest []byte) {
+	g.reset()
+	if cap(g.texts) < batchGroup {
+		lines := min(batchGroup, bytes.Count(rest, []byte{'\n'})+1)
+		g.lines, g.texts, g.requests = slices.Grow(g.lines, lines), slices.Grow(g.texts, lines), slices.Grow(g.requests, lines)
 	}
-}}
+}
 
 // reset empties the group, and lets go of what its lines refer to.
 func (g *lineGroup) reset() {
@@ -105,7 +111,7 @@ type batchLine struct {
 
 // fill reads the next group; it has no lines at the end.
 func (b *batch) fill(g *lineGroup) {
-	g.reset()
+	g.begin(b.rest)
 	for len(g.lines) < batchGroup && len(b.rest) > 0 {
 		line, rest, _ := bytes.Cut(b.rest, []byte{'\n'})
 		b.rest = rest
