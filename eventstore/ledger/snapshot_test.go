@@ -7,9 +7,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
 
+	"iocredits/domain"
+	"iocredits/domain/account"
 	"iocredits/eventstore"
 	"iocredits/eventstore/ledger"
 )
@@ -86,6 +90,67 @@ func TestASnapshotOnlySavesTime(t *testing.T) {
 			require.EqualValues(t, 105, r.do("a", "next", deduct(1)).Revision)
 			r.facts("a")
 		})
+	}
+}
+
+// stateOf gives an account's state, as a ledger that was just opened has it.
+func stateOf(t *testing.T, opts ledger.Options, acct string) string {
+	t.Helper()
+	l := ledger.New(opts)
+	var state []byte
+	_, err := l.Execute(context.Background(), ledger.Request{Account: acct, Do: account.Tick{}, Inspect: func(s *account.State, _ []eventstore.Fact) {
+		var err error
+		state, err = json.Marshal(s, json.Deterministic(true))
+		require.NoError(t, err)
+	}})
+	require.NoError(t, err)
+	require.NoError(t, l.Close(context.Background()))
+	return string(state)
+}
+
+// TestASnapshotHasTheWholeState puts something into each part of a state, and
+// zeros where the policy's defaults are none: what a snapshot leaves out must
+// come back as it was.
+func TestASnapshotHasTheWholeState(t *testing.T) {
+	r := newRig(t, func(o *ledger.Options) { o.IdleSnapshot = 1 })
+	plain := r.opts
+	plain.Snapshots = nil
+	none, zero := domain.Amount(0), 0
+	quantity, err := domain.ParseQuantity("quantity", "3")
+	require.NoError(t, err)
+	price, err := domain.ParseRate("unit_price", "0.0000005")
+	require.NoError(t, err)
+	minutes := map[domain.Service]int{}
+	for _, service := range []domain.Service{
+		domain.ServiceRay, domain.ServiceCaaS, domain.ServiceVM, domain.ServiceKubernetes, domain.ServiceBaremetal, domain.ServiceInference,
+	} {
+		minutes[service] = 0
+	}
+	expires := r.clock.Now().Add(48 * time.Hour)
+	r.do("a", "purchase", purchase("p", 100))
+	spent := r.do("a", "deduct", deduct(1))
+	for i, do := range []account.Action{
+		account.Refund{Transaction: spent.Facts[0].ID, Amount: credit / 2},
+		account.GrantIncentive{Amount: credit, Campaign: "c", ExpiresAt: expires},
+		account.Reserve{Reservation: "r", Amount: credit, Service: domain.ServiceInference, ExpiresAt: expires},
+		account.RecordReading{Meter: "m", Service: domain.ServiceInference, Quantity: quantity, UnitPrice: price},
+		account.RequestAdjustment{Adjustment: "x", Amount: -credit},
+		account.RequestCredit{Request: "q", Amount: credit},
+		account.OpenDispute{Dispute: "d", Transaction: spent.Facts[0].ID},
+		account.RequestWithdrawal{Withdrawal: "w", Amount: 20 * credit, Wallet: "s1.1.x", Network: account.NetworkSolana},
+		account.StartPurchase{Purchase: "open", Amount: 5 * credit},
+		account.RecordPayment{Payment: "late", Purchase: "unknown", Amount: credit},
+		start("running"), start("waiting"),
+		account.SetPolicy{
+			Allowance: &none, GraceMinutes: &zero, LowBalanceAt: &none, TwoApproversFrom: &none,
+			PurchaseFeeBasisPoints: &zero, PurchasedLifeMonths: &zero, MinimumMinutes: minutes,
+		},
+		account.Freeze{},
+	} {
+		r.do("a", fmt.Sprint(i), do)
+		r.restart() // which saves
+		r.names.advance(r.AckedAny())
+		require.Equal(t, stateOf(t, plain, "a"), stateOf(t, r.opts, "a"), "%T", do)
 	}
 }
 
