@@ -48,7 +48,7 @@ func (o *Options) defaults() {
 		o.MemTableBytes = 64 << 20
 	}
 	if o.MinFreeBytes == 0 {
-		o.MinFreeBytes = 256 << 20
+		o.MinFreeBytes = 512 << 20
 	}
 	if o.OnForgotten == nil {
 		o.OnForgotten = func(string) {}

@@ -28,7 +28,7 @@ type eventstoreCmd struct {
 	Keys     string `help:"YAML file of API keys that clients show as basic auth; required without --insecure." placeholder:"FILE"`
 
 	MaxAppendKB int    `name:"max-append-kb" help:"Largest append, in KiB; a cluster's default is 1024." default:"1024"`
-	MinFreeMB   uint64 `name:"min-free-mb" help:"Room on the disk, in MiB, below which writes are refused." default:"256"`
+	MinFreeMB   uint64 `name:"min-free-mb" help:"Room on the disk, in MiB, below which writes are refused." default:"512"`
 }
 
 // esdbGrace is how long a stop waits for calls of the protocol under way.

@@ -52,7 +52,7 @@ type serveCmd struct {
 	MaxStreams    int    `help:"Streams of notifications that one key may have open; more are refused with 503." default:"64"`
 	MaxAccounts   int    `help:"Accounts whose state is kept in memory." default:"100000"`
 	SnapshotEvery int    `help:"Events of an account between two snapshots." default:"1000"`
-	MinFreeMB     uint64 `name:"min-free-mb" help:"Room on the disk, in MiB, below which writes are refused with 503." default:"256"`
+	MinFreeMB     uint64 `name:"min-free-mb" help:"Room on the disk, in MiB, below which writes are refused with 503." default:"512"`
 
 	// For iocredits bench.
 	SyncDelay  time.Duration `hidden:"" help:"With --dev: make each sync of the log take this much longer."`

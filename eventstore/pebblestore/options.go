@@ -44,7 +44,7 @@ type CommitStats struct {
 // Defaults of Options.
 const (
 	DefaultCacheBytes    = 64 << 20
-	DefaultMinFreeBytes  = 256 << 20
+	DefaultMinFreeBytes  = 512 << 20
 	DefaultMaxQueue      = 16_384
 	DefaultMaxQueueBytes = 64 << 20
 
