@@ -165,7 +165,8 @@ func (r *run) writeJSON() error {
 	return nil
 }
 
-// summarize takes the median run.
+// summarize takes the median run: of an even number, the slower of the two in
+// the middle.
 func summarize(f Figure, samples []*sample) Figure {
 	slices.SortFunc(samples, func(a, b *sample) int {
 		if a.perSecond() < b.perSecond() {
@@ -173,7 +174,7 @@ func summarize(f Figure, samples []*sample) Figure {
 		}
 		return 1
 	})
-	median := samples[len(samples)/2]
+	median := samples[(len(samples)-1)/2]
 	f.Unit = perSecond
 	f.Value, f.Low, f.High = median.perSecond(), samples[0].perSecond(), samples[len(samples)-1].perSecond()
 	f.P50, f.P99, f.P999 = median.latencies.quantile(0.5), median.latencies.quantile(0.99), median.latencies.quantile(0.999)
