@@ -19,7 +19,7 @@ const Erased = "[erased]"
 
 // DefaultCached is the number of accounts whose subkeys a Sealer keeps ready,
 // at about 1 KB each: as many as the ledger has books.
-const DefaultCached = 100_000
+const DefaultCached = 1 << 17
 
 // A sealed text is
 //
