@@ -6,6 +6,7 @@
 //	scenarios.go  what is measured, in order; each is a name for --only
 //	engine.go     the server under test, and what its accounts should hold
 //	machine.go    the limits
+//	pace.go       limits that are measured around each run
 //	client.go     a closed loop over keep-alive connections
 package bench
 
@@ -67,6 +68,11 @@ type Figure struct {
 	// Limit names the figure that this one is held against.
 	Limit string  `json:"limit,omitempty"`
 	Ratio float64 `json:"ratio,omitempty"`
+	// Yardstick names the limit that was measured around each run; Relative is the
+	// median of the runs' rates in parts of it, RelativeCPU the same in its CPU time.
+	Yardstick   string  `json:"yardstick,omitempty"`
+	Relative    float64 `json:"relative,omitempty"`
+	RelativeCPU float64 `json:"relative_cpu,omitempty"`
 	// CPURatio is the limit's processor time a unit, server and client, in parts of
 	// this one's: a ratio that hardly minds what else the machine does.
 	CPURatio float64 `json:"cpu_ratio,omitempty"`
@@ -94,6 +100,8 @@ type run struct {
 	Options
 	out     io.Writer
 	figures []Figure
+	// empty is the yardstick's process; it rests while the engine is measured.
+	empty *process
 }
 
 // Run measures everything that Options asks for and prints one table to out.
@@ -108,7 +116,13 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	if o.Growth != nil {
 		measure = r.growth
 	}
-	err := measure(ctx)
+	empty, err := start(ctx, r.Binary, "bench-empty")
+	if err != nil {
+		return err
+	}
+	defer empty.stop()
+	r.empty = empty
+	err = measure(ctx)
 	r.rate()
 	// What was measured before a failure is worth seeing.
 	return errors.Join(err, r.print(), r.writeJSON())
@@ -138,15 +152,26 @@ func (r *run) value(name string) float64 { return r.figure(name).Value }
 // cpu is what a unit costs, on both sides.
 func (f *Figure) cpu() time.Duration { return f.ServerCPU + f.ClientCPU }
 
-// rate fills in each figure's ratios to its limit.
+// rate fills in each figure's ratios to its limit. What was measured beside one
+// yardstick is compared through it: so it doesn't count that the machine gave
+// more, or less, in between.
 func (r *run) rate() {
-	for i, f := range r.figures {
+	for i := range r.figures {
+		f := &r.figures[i]
 		limit := r.figure(f.Limit)
-		if limit.Value > 0 {
-			r.figures[i].Ratio = f.Value / limit.Value
-		}
-		if limit.cpu() > 0 && f.cpu() > 0 {
-			r.figures[i].CPURatio = limit.cpu().Seconds() / f.cpu().Seconds()
+		switch {
+		case f.Relative > 0 && f.Limit == f.Yardstick:
+			f.Ratio, f.CPURatio = f.Relative, f.RelativeCPU
+		case f.Relative > 0 && limit.Relative > 0 && f.Yardstick == limit.Yardstick:
+			f.Ratio = f.Relative / limit.Relative
+			if limit.RelativeCPU > 0 {
+				f.CPURatio = f.RelativeCPU / limit.RelativeCPU
+			}
+		case limit.Value > 0:
+			f.Ratio = f.Value / limit.Value
+			if limit.cpu() > 0 && f.cpu() > 0 {
+				f.CPURatio = limit.cpu().Seconds() / f.cpu().Seconds()
+			}
 		}
 	}
 }
@@ -179,6 +204,11 @@ func summarize(f Figure, samples []*sample) Figure {
 	f.Value, f.Low, f.High = median.perSecond(), samples[0].perSecond(), samples[len(samples)-1].perSecond()
 	f.P50, f.P99, f.P999 = median.latencies.quantile(0.5), median.latencies.quantile(0.99), median.latencies.quantile(0.999)
 	f.Resident, f.Refused = median.resident, median.refused
+	rates, cpus := make([]float64, len(samples)), make([]float64, len(samples))
+	for i, s := range samples {
+		rates[i], cpus[i] = s.relative()
+	}
+	f.Relative, f.RelativeCPU = medianOf(rates), medianOf(cpus)
 	if n := median.units; n > 0 {
 		f.ServerCPU, f.ClientCPU = median.server/time.Duration(n), median.client/time.Duration(n)
 		f.Written = float64(median.written) / float64(n)

@@ -172,6 +172,8 @@ type sample struct {
 	server, client time.Duration
 	written        int64
 	resident       int64
+	// pace is the yardstick's around this run; zero without one.
+	pace pace
 }
 
 func (s *sample) perSecond() float64 { return float64(s.units) / s.took.Seconds() }

@@ -106,11 +106,15 @@ func (e *engine) accepted(want int) func(int, *request, int, *conn) (int, error)
 	}
 }
 
-// measure runs a load, compares all balances with what was sent, and adds the figure.
+// measure runs a load, compares all balances with what was sent, and adds the
+// figure. Each run stands between two of the figure's yardstick.
 func (e *engine) measure(ctx context.Context, f Figure, l load) error {
 	e.run.say("%s", f.Scenario)
 	l.duration = e.run.Duration
-	samples, err := e.run.repeat(ctx, e.process, l, func() { e.round.Add(1) })
+	samples, err := e.run.repeat(ctx, e.process, l, e.run.yardstick(f.Yardstick), func(ctx context.Context) error {
+		e.round.Add(1)
+		return e.caughtUp(ctx) // a yardstick needs the machine for itself
+	})
 	if err == nil {
 		err = e.verify(ctx)
 	}

@@ -14,7 +14,7 @@ type Growth struct {
 
 // growth measures single and batch deductions on growing logs: first more and
 // more events on Options.Accounts, then more and more accounts. Each figure's
-// ratio is to the first of its kind.
+// ratio is to the first of its kind, both in parts of an empty handler's rate.
 func (r *run) growth(ctx context.Context) error {
 	e, err := r.open(ctx, "growth-events", r.Accounts)
 	if err != nil {
@@ -63,11 +63,11 @@ func (e *engine) grown(ctx context.Context, what string, n int) error {
 	name := func(kind string) string { return fmt.Sprintf("%s-%s-%d", kind, what, n) }
 	sizes := map[string][]int{"events": e.run.Growth.Events, "accounts": e.run.Growth.Accounts}[what]
 	first := func(kind string) string { return fmt.Sprintf("%s-%s-%d", kind, what, sizes[0]) }
-	single := Figure{Name: name("deduct"), Limit: first("deduct"), Scenario: fmt.Sprintf("deductions, %d connections, at %d %s", e.run.Connections, n, what)}
+	single := Figure{Name: name("deduct"), Limit: first("deduct"), Yardstick: nameEmptyPost, Scenario: fmt.Sprintf("deductions, %d connections, at %d %s", e.run.Connections, n, what)}
 	if err := e.measure(ctx, single, e.singles(e.run.Connections, e.spread)); err != nil {
 		return err
 	}
-	batch := Figure{Name: name("batch"), Limit: first("batch"), Scenario: fmt.Sprintf("batches of %d, lines, at %d %s", e.run.Lines, n, what)}
+	batch := Figure{Name: name("batch"), Limit: first("batch"), Yardstick: nameEmptyPost, Scenario: fmt.Sprintf("batches of %d, lines, at %d %s", e.run.Lines, n, what)}
 	return e.measure(ctx, batch, e.batchLoad(func(w, i, line int) int {
 		return (w*7919 + i*104729 + line*15485863) % e.run.Accounts
 	}))

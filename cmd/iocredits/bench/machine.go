@@ -17,14 +17,17 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
+// syncBytes is what the raw rate of durable writes syncs at a time.
+const syncBytes = 256
+
 // measureDisk gives the raw rate of durable writes, which no log with one
 // writer can pass, and the rate of writing without end.
 func (r *run) measureDisk(ctx context.Context) error {
-	syncs, err := r.repeatWrites(ctx, 256, 1)
+	syncs, err := r.repeatWrites(ctx, syncBytes, 1)
 	if err != nil {
 		return fmt.Errorf("fdatasync: %w", err)
 	}
-	r.add(summarize(Figure{Name: nameSync, Scenario: "raw fdatasync of 256 bytes, 1 writer"}, syncs))
+	r.add(summarize(Figure{Name: nameSync, Scenario: fmt.Sprintf("raw fdatasync of %d bytes, 1 writer", syncBytes)}, syncs))
 	const mib = 1 << 20
 	writes, err := r.repeatWrites(ctx, mib, 64)
 	if err != nil {
@@ -39,7 +42,7 @@ func (r *run) measureDisk(ctx context.Context) error {
 func (r *run) repeatWrites(ctx context.Context, size, between int) ([]*sample, error) {
 	var samples []*sample
 	for range r.Runs {
-		s, err := r.writes(ctx, size, between)
+		s, err := r.writes(ctx, size, between, r.Duration)
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +52,7 @@ func (r *run) repeatWrites(ctx context.Context, size, between int) ([]*sample, e
 }
 
 // writes appends blocks of size bytes, with an fdatasync after each `between`.
-func (r *run) writes(ctx context.Context, size, between int) (s *sample, err error) {
+func (r *run) writes(ctx context.Context, size, between int, d time.Duration) (s *sample, err error) {
 	f, err := os.CreateTemp(r.Dir, "writes")
 	if err != nil {
 		return nil, fmt.Errorf("create file: %w", err)
@@ -58,7 +61,7 @@ func (r *run) writes(ctx context.Context, size, between int) (s *sample, err err
 	block := make([]byte, size)
 	s = &sample{}
 	start := time.Now()
-	for s.took < r.Duration && ctx.Err() == nil {
+	for s.took < d && ctx.Err() == nil {
 		began := time.Now()
 		for range between {
 			if _, err := f.Write(block); err != nil {
@@ -198,43 +201,28 @@ func ServeEmpty(ctx context.Context, addr string, printed func(addr string)) err
 
 // measureEmpty drives the yardstick with the requests that the engine gets.
 func (r *run) measureEmpty(ctx context.Context) error {
-	server, err := start(ctx, r.Binary, "bench-empty")
-	if err != nil {
-		return err
-	}
-	defer server.stop()
-	get := &request{method: http.MethodGet, path: "/empty", key: "0123456789abcdef"}
-	post := &request{
-		method: http.MethodPost, path: "/empty", key: "0123456789abcdef", contentType: "application/json",
-		idempotency: "s-1-64-10-1000", body: deductionBody,
-	}
-	for _, c := range []struct {
-		name, title string
-		connections int
-		*request
-	}{
-		{nameEmptyGet, "empty echo handler, GET", r.Connections, get},
-		{nameEmptyPost, "empty echo handler, POST", r.Connections, post},
-		{nameEmptyOne, "empty echo handler, POST", 1, post},
-	} {
-		if !r.wants(c.name) {
+	for _, name := range []string{nameEmptyGet, nameEmptyPost, nameEmptyOne} {
+		if !r.wants(name) {
 			continue
 		}
-		samples, err := r.repeat(ctx, server, load{
-			connections: c.connections, duration: r.Duration,
-			next: func(int, int) *request { return c.request }, took: expect(http.StatusOK),
-		}, nil)
+		l := r.emptyLoad(name)
+		l.duration = r.Duration
+		samples, err := r.repeat(ctx, r.empty, l, nil, nil)
 		if err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		r.add(summarize(Figure{Name: c.name, Scenario: fmt.Sprintf("%s, %d connections", c.title, c.connections)}, samples))
+		r.add(summarize(Figure{
+			Name: name, Scenario: fmt.Sprintf("empty echo handler, %s, %d connections", l.next(0, 0).method, l.connections),
+		}, samples))
 	}
 	return nil
 }
 
-// repeat runs a load Runs times after a short warm-up, the ends of which between is told.
-func (r *run) repeat(ctx context.Context, p *process, l load, between func()) ([]*sample, error) {
+// repeat runs a load Runs times after a short warm-up, with between after each.
+// yard, if set, is run around each.
+func (r *run) repeat(ctx context.Context, p *process, l load, yard func(context.Context) (pace, error), between func(context.Context) error) ([]*sample, error) {
 	var samples []*sample
+	var before pace
 	for n := range r.Runs + 1 {
 		one := l
 		if n == 0 {
@@ -245,7 +233,17 @@ func (r *run) repeat(ctx context.Context, p *process, l load, between func()) ([
 			return nil, err
 		}
 		if between != nil {
-			between()
+			if err := between(ctx); err != nil {
+				return nil, err
+			}
+		}
+		if yard != nil {
+			after, err := yard(ctx)
+			if err != nil {
+				return nil, err
+			}
+			s.pace = meanOf(before, after)
+			before = after
 		}
 		if n > 0 {
 			samples = append(samples, s)

@@ -21,13 +21,16 @@ func (r *run) overloaded(ctx context.Context) error {
 		return err
 	}
 	defer e.close()
-	peak := Figure{Name: "overload-peak", Scenario: fmt.Sprintf("deductions before the overload, %d connections", r.Connections)}
+	peak := Figure{
+		Name: "overload-peak", Yardstick: nameEmptyPost,
+		Scenario: fmt.Sprintf("deductions before the overload, %d connections", r.Connections),
+	}
 	if err := e.measure(ctx, peak, e.singles(r.Connections, e.spread)); err != nil {
 		return err
 	}
 	many := e.singles(r.Connections*r.Overload, e.spread)
 	many.pushBack = true
-	f := Figure{Name: "overload", Limit: "overload-peak", Scenario: fmt.Sprintf("deductions accepted of %d connections", many.connections)}
+	f := Figure{Name: "overload", Limit: "overload-peak", Yardstick: nameEmptyPost, Scenario: fmt.Sprintf("deductions accepted of %d connections", many.connections)}
 	if err := e.measure(ctx, f, many); err != nil {
 		return err
 	}

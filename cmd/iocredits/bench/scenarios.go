@@ -78,7 +78,7 @@ func (r *run) scenarios(ctx context.Context) error {
 		return err
 	}
 	if sync, empty := r.value(nameSync), r.value(nameEmptyOne); sync > 0 && empty > 0 {
-		v := 1 / (1/sync + 1/empty)
+		v := oneAfterOther(sync, empty)
 		r.add(Figure{Name: nameOne, Scenario: "a sync and an empty request, one after the other", Unit: perSecond, Value: v, Low: v, High: v})
 	}
 	return errors.Join(r.mainEngine(ctx), r.slowEngine(ctx), r.overloaded(ctx))
@@ -182,7 +182,7 @@ func (e *engine) deductions(ctx context.Context, name string, connections int, w
 	if name == "deduct-hot" {
 		accounts = 1
 	}
-	f := Figure{Name: name, Scenario: fmt.Sprintf("deductions, %d connections, %d accounts", connections, accounts), Limit: limitOf(name)}
+	f := Figure{Name: name, Scenario: fmt.Sprintf("deductions, %d connections, %d accounts", connections, accounts)}.against(limitOf(name))
 	return e.measure(ctx, f, e.singles(connections, which))
 }
 
@@ -216,9 +216,8 @@ func (e *engine) cycles(ctx context.Context) error {
 		return r
 	}
 	f := Figure{
-		Name: "cycle", Limit: limitOf("cycle"),
-		Scenario: fmt.Sprintf("reserve, capture, release: requests, %d connections, %d accounts", e.run.Connections, e.run.Accounts),
-	}
+		Name: "cycle", Scenario: fmt.Sprintf("reserve, capture, release: requests, %d connections, %d accounts", e.run.Connections, e.run.Accounts),
+	}.against(limitOf("cycle"))
 	took := func(w int, r *request, status int, c *conn) (int, error) {
 		if status != http.StatusCreated && status != http.StatusOK {
 			return 0, fmt.Errorf("status %d: %.300s", status, c.body)
@@ -231,7 +230,7 @@ func (e *engine) cycles(ctx context.Context) error {
 
 func (e *engine) reads(ctx context.Context, name, path string) error {
 	r := &request{method: http.MethodGet, path: path, key: e.service}
-	f := Figure{Name: name, Scenario: "GET " + path, Limit: limitOf(name)}
+	f := Figure{Name: name, Scenario: "GET " + path}.against(limitOf(name))
 	return e.measure(ctx, f, load{
 		connections: e.run.Connections, took: expect(http.StatusOK), next: func(int, int) *request { return r },
 	})
@@ -301,8 +300,8 @@ func (r *run) slowEngine(ctx context.Context) error {
 	}
 	defer e.close()
 	f := Figure{
-		Name: "deduct-slow", Limit: limitOf("deduct-slow"),
+		Name:     "deduct-slow",
 		Scenario: fmt.Sprintf("deductions, %d connections, %d accounts, syncs %s slower", r.SlowConnections, r.Accounts, r.SyncDelay),
-	}
+	}.against(limitOf("deduct-slow"))
 	return e.measure(ctx, f, e.singles(r.SlowConnections, e.spread))
 }
