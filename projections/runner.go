@@ -106,8 +106,8 @@ const (
 // the writers'. What comes after a pause is shown at once, stepEvents are not
 // waited with, and whoever waits for the views ends the step.
 const (
-	stepFor    = 10 * time.Millisecond
-	stepEvents = 512
+	stepFor    = 50 * time.Millisecond
+	stepEvents = 4096
 )
 
 // opening is a batch of the log that is being decoded.
