@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/uuid"
 
 	"iocredits/domain/account"
@@ -70,7 +71,7 @@ func (c *serveCmd) openLog(ctx context.Context, dir dataDir, logger *slog.Logger
 		return openCluster(ctx, c.Eventstore, c.KeyringSecret, logger)
 	}
 	log, err := openEmbedded(dir, pebblestore.Options{
-		FS: slowSyncs(c.SyncDelay), Logger: logger, MinFreeBytes: c.MinFreeMB << 20,
+		FS: yieldingFS{slowSyncs(c.SyncDelay)}, Logger: logger, MinFreeBytes: c.MinFreeMB << 20,
 		OnCommit: func(stats pebblestore.CommitStats) { metrics.OnCommit(stats.Appends, stats.Wait) },
 	})
 	if err != nil {
@@ -91,7 +92,7 @@ func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time
 	}
 	sealer := keyring.NewSealer(log.keys, c.MaxAccounts)
 	s, err := openViews(ctx, dir, log, projections.Options{
-		Logger: logger, MinFreeBytes: c.MinFreeMB << 20, OnApply: metrics.OnApply,
+		FS: yieldingFS{vfs.Default}, Logger: logger, MinFreeBytes: c.MinFreeMB << 20, OnApply: metrics.OnApply,
 		OnForgotten: sealer.Forget, // another engine may have destroyed the key
 	})
 	if err != nil {
