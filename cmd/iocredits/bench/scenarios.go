@@ -269,7 +269,7 @@ func (e *engine) batchLoad(which func(w, i, line int) int) load {
 
 func (e *engine) batches(ctx context.Context) error {
 	f := Figure{
-		Name: "batch", Limit: limitOf("batch"),
+		Name: "batch", Limit: limitOf("batch"), Yardstick: nameEmptyPost,
 		Scenario: fmt.Sprintf("batches of %d, lines, %d connections, %d accounts", e.run.Lines, e.run.BatchConnections, e.run.Accounts),
 	}
 	return e.measure(ctx, f, e.batchLoad(func(w, i, line int) int {
