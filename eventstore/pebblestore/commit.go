@@ -26,8 +26,10 @@ type pending struct {
 	state    atomic.Int32
 	appended eventstore.Appended
 	err      error
-	// answered is called once appended and err are final.
-	answered func(*pending)
+	// done is called once appended and err are final.
+	done func(eventstore.Appended, error)
+	// position is room for appended's, of the most common append: one event.
+	position [1]eventstore.Position
 }
 
 const (
@@ -48,6 +50,8 @@ type group struct {
 	// last is the position of the group's last event; 0: it has none.
 	last    eventstore.Position
 	started time.Time
+	// created is when the group was begun, as it will be read back.
+	created time.Time
 	err     error
 }
 
@@ -73,7 +77,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected int64, event
 		return eventstore.Appended{}, err
 	}
 	done := make(chan struct{})
-	p := &pending{stream: stream, expected: expected, events: events, answered: func(*pending) { close(done) }}
+	p := &pending{stream: stream, expected: expected, events: events, done: func(eventstore.Appended, error) { close(done) }}
 	if err := s.submit(p); err != nil {
 		return eventstore.Appended{}, err
 	}
@@ -92,8 +96,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected int64, event
 
 // AppendAsync implements eventstore.AsyncAppender.
 func (s *Store) AppendAsync(stream string, expected int64, events []eventstore.Event, done func(eventstore.Appended, error)) {
-	p := &pending{stream: stream, expected: expected, events: events}
-	p.answered = func(p *pending) { done(p.appended, p.err) }
+	p := &pending{stream: stream, expected: expected, events: events, done: done}
 	if err := s.submit(p); err != nil {
 		done(eventstore.Appended{}, err)
 	}
@@ -164,7 +167,7 @@ func (s *Store) commit(next eventstore.Position) {
 		// Most appends have one event.
 		waiting := len(s.queue) + 1
 		g.run = run{records: make([]eventstore.Recorded, 0, waiting), ends: make([]int, 0, waiting)}
-		g.started = time.Now()
+		g.started, g.created = time.Now(), time.UnixMicro(s.opts.Now().UnixMicro()).UTC()
 		full := s.roomLeft()
 		carried = s.fill(g, p, &next, full)
 		s.apply(g)
@@ -218,14 +221,15 @@ func (s *Store) add(g *group, p *pending, next *eventstore.Position) bool {
 		p.appended, p.err = s.repeated(p, last)
 		return true
 	}
-	// As it will be read back.
-	created := time.UnixMicro(s.opts.Now().UnixMicro()).UTC()
-	positions := make([]eventstore.Position, len(p.events))
+	positions := p.position[:]
+	if len(p.events) > 1 {
+		positions = make([]eventstore.Position, len(p.events))
+	}
 	for i := range p.events {
 		*next++
 		last++
 		positions[i] = *next
-		r := eventstore.Recorded{Event: p.events[i], Stream: p.stream, Revision: last, Position: *next, Created: created}
+		r := eventstore.Recorded{Event: p.events[i], Stream: p.stream, Revision: last, Position: *next, Created: g.created}
 		r.Data, r.Metadata = orEmpty(r.Data), orEmpty(r.Metadata)
 		s.encode(g, &r, i == len(p.events)-1)
 		g.run.records = append(g.run.records, r)
@@ -369,7 +373,7 @@ func (s *Store) settle() {
 			if g.err != nil {
 				p.appended, p.err = eventstore.Appended{}, errors.Join(p.err, g.err)
 			}
-			p.answered(p)
+			p.done(p.appended, p.err)
 			s.leave()
 		}
 		_ = g.batch.Close()
