@@ -2,7 +2,10 @@ package httpapi
 
 import (
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
 
 	"iocredits/domain"
 	"iocredits/httpapi/api"
@@ -43,4 +46,19 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%q: detail is %q", body, refusal.Detail)
 		}
 	})
+}
+
+// A time that is written twice, and one after it, read as they would alone.
+func TestTimesOfADocument(t *testing.T) {
+	first := time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
+	berlin := first.In(time.FixedZone("CET", 3600))
+	longest := time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)
+	var d document
+	d.open()
+	for i, at := range []time.Time{first, first, berlin, longest, first, {}, longest.AddDate(-9000, 0, 0)} {
+		d.time(string(rune('a'+i)), at)
+	}
+	d.close()
+	require.JSONEq(t, `{"a":"2026-03-01T12:00:00.123456Z","b":"2026-03-01T12:00:00.123456Z","c":"2026-03-01T12:00:00.123456Z",
+		"d":"9999-12-31T23:59:59.999999999Z","e":"2026-03-01T12:00:00.123456Z","f":null,"g":"0999-12-31T23:59:59.999999999Z"}`, string(d.b))
 }

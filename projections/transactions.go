@@ -156,6 +156,9 @@ type Page struct {
 	Next string
 }
 
+// usualPage is how many entries a page has room for from the beginning.
+const usualPage = 50
+
 // maxScan bounds the entries that one page looks at.
 const maxScan = 10_000
 
@@ -171,7 +174,7 @@ func (v *Views) Transactions(ctx context.Context, q Query) (Page, error) {
 		}
 		below = c.revision
 	}
-	page := Page{Items: []Transaction{}}
+	page := Page{Items: make([]Transaction, 0, min(q.Limit, usualPage))}
 	scanned, last := 0, int64(0)
 	err := v.scanTransactions(ctx, &q, below, func(t Transaction) bool {
 		if len(page.Items) == q.Limit || scanned == maxScan {
