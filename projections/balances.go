@@ -63,7 +63,7 @@ func (r *balanceRecord) apply(f *eventstore.Fact, effect *account.Effect) {
 	r.Revision, r.Position, r.RecordedAt = f.Revision, f.Position, f.Meta.RecordedAt
 }
 
-func (r balanceRecord) balance() Balance {
+func (r *balanceRecord) balance() Balance {
 	return Balance{
 		Balance: r.Figures.Balance(), Policy: r.Figures.Policy,
 		Revision: r.Revision, Position: r.Position, RecordedAt: r.RecordedAt,
@@ -127,8 +127,8 @@ func (v *Views) Balance(ctx context.Context, name string) (Balance, error) {
 		return Balance{}, err
 	}
 	defer leave()
-	if shown, ok := g.shown.get(name); ok {
-		return shown.balance(), nil
+	if shown, ok := g.shown.balance(name); ok {
+		return shown, nil
 	}
 	record, err := readBalance(g.db, name)
 	return record.balance(), err
@@ -148,24 +148,33 @@ func readBalance(db pebble.Reader, name string) (balanceRecord, error) {
 // its position is published; a reader never does, so none is ever older than
 // what was published.
 type shownBalances struct {
-	mu      sync.RWMutex
-	records map[string]balanceRecord
+	mu sync.RWMutex
+	// records are changed in place, with mu held.
+	records map[string]*balanceRecord
 }
 
-func (s *shownBalances) get(name string) (balanceRecord, bool) {
+func (s *shownBalances) balance(name string) (Balance, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	record, ok := s.records[name]
-	return record, ok
+	record := s.records[name]
+	if record == nil {
+		return Balance{}, false
+	}
+	return record.balance(), true
 }
 
 func (s *shownBalances) put(changed []*accountRow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.records == nil || len(s.records)+len(changed) > maxRecent {
-		s.records = make(map[string]balanceRecord, len(changed))
+		s.records = make(map[string]*balanceRecord, len(changed))
 	}
 	for _, row := range changed {
-		s.records[row.name] = row.balanceRecord
+		record := s.records[row.name]
+		if record == nil {
+			record = new(balanceRecord)
+			s.records[row.name] = record
+		}
+		*record = row.balanceRecord
 	}
 }

@@ -63,10 +63,11 @@ func (v *Views) swap(old, next *generation, atLeast eventstore.Position) bool {
 	v.state.Lock()
 	defer v.state.Unlock()
 	position := next.checkpoint.Position
-	if v.life.Err() != nil || position < max(v.through, atLeast) {
+	if v.life.Err() != nil || position < max(v.Through(), atLeast) {
 		return false
 	}
-	v.current, v.through, v.stopped = next, position, nil
+	v.current, v.stopped = next, nil
+	v.through.Store(uint64(position))
 	v.wake()
 	// What next had ahead of the old one was never announced.
 	v.signals.sendAll()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -72,8 +73,9 @@ type Views struct {
 
 	// state guards what follows; moved is closed, and replaced, when any of it
 	// changes.
-	state   sync.Mutex
-	through eventstore.Position
+	state sync.Mutex
+	// through is written with state held.
+	through atomic.Uint64
 	stopped error
 	moved   chan struct{}
 	// hurry has a value while somebody waits for the views.
@@ -106,7 +108,8 @@ func Open(ctx context.Context, dir string, opts Options) (*Views, error) {
 		v.end()
 		return nil, fmt.Errorf("open read models %s: %w", dir, err)
 	}
-	v.current, v.through = g, g.checkpoint.Position
+	v.current = g
+	v.through.Store(uint64(g.checkpoint.Position))
 	return v, nil
 }
 
@@ -174,7 +177,7 @@ func (v *Views) publish(g *generation, position eventstore.Position) bool {
 	}
 	v.state.Lock()
 	defer v.state.Unlock()
-	v.through = max(v.through, position)
+	v.through.Store(max(v.through.Load(), uint64(position)))
 	v.wake()
 	return true
 }
@@ -203,9 +206,7 @@ func (v *Views) wake() {
 // Through is the position up to which the views have everything. It never goes
 // back, over a rebuild neither.
 func (v *Views) Through() eventstore.Position {
-	v.state.Lock()
-	defer v.state.Unlock()
-	return v.through
+	return eventstore.Position(v.through.Load())
 }
 
 // WaitThrough returns once Through() >= position. Errors: ctx's; ErrStopped;
@@ -213,7 +214,7 @@ func (v *Views) Through() eventstore.Position {
 func (v *Views) WaitThrough(ctx context.Context, position eventstore.Position) error {
 	for {
 		v.state.Lock()
-		through, stopped, moved := v.through, v.stopped, v.moved
+		through, stopped, moved := v.Through(), v.stopped, v.moved
 		v.state.Unlock()
 		if through >= position {
 			return nil
@@ -248,7 +249,7 @@ func (s Status) Lag() uint64 {
 // Status asks the log for its head. Error: the store's.
 func (v *Views) Status(ctx context.Context) (Status, error) {
 	v.state.Lock()
-	s := Status{Through: v.through, Err: v.stopped}
+	s := Status{Through: v.Through(), Err: v.stopped}
 	v.state.Unlock()
 	head, err := v.opts.Store.Head(ctx)
 	s.Head = head
