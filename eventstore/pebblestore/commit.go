@@ -50,8 +50,6 @@ type group struct {
 	// last is the position of the group's last event; 0: it has none.
 	last    eventstore.Position
 	started time.Time
-	// created is when the group was begun, as it will be read back.
-	created time.Time
 	err     error
 }
 
@@ -167,7 +165,7 @@ func (s *Store) commit(next eventstore.Position) {
 		// Most appends have one event.
 		waiting := len(s.queue) + 1
 		g.run = run{records: make([]eventstore.Recorded, 0, waiting), ends: make([]int, 0, waiting)}
-		g.started, g.created = time.Now(), time.UnixMicro(s.opts.Now().UnixMicro()).UTC()
+		g.started = time.Now()
 		full := s.roomLeft()
 		carried = s.fill(g, p, &next, full)
 		s.apply(g)
@@ -221,6 +219,8 @@ func (s *Store) add(g *group, p *pending, next *eventstore.Position) bool {
 		p.appended, p.err = s.repeated(p, last)
 		return true
 	}
+	// As it will be read back.
+	created := time.UnixMicro(s.opts.Now().UnixMicro()).UTC()
 	positions := p.position[:]
 	if len(p.events) > 1 {
 		positions = make([]eventstore.Position, len(p.events))
@@ -229,7 +229,7 @@ func (s *Store) add(g *group, p *pending, next *eventstore.Position) bool {
 		*next++
 		last++
 		positions[i] = *next
-		r := eventstore.Recorded{Event: p.events[i], Stream: p.stream, Revision: last, Position: *next, Created: g.created}
+		r := eventstore.Recorded{Event: p.events[i], Stream: p.stream, Revision: last, Position: *next, Created: created}
 		r.Data, r.Metadata = orEmpty(r.Data), orEmpty(r.Metadata)
 		s.encode(g, &r, i == len(p.events)-1)
 		g.run.records = append(g.run.records, r)
