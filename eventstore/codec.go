@@ -36,20 +36,25 @@ type canonical interface {
 
 // Encode gives the stored form of an event.
 func (c *Codec) Encode(event domain.Event) ([]byte, error) {
+	return c.Append(make([]byte, 0, 256), event)
+}
+
+// Append appends the stored form of an event to b.
+func (c *Codec) Append(b []byte, event domain.Event) ([]byte, error) {
 	t, known := c.types[event.EventName()]
 	if !known || t.Upcast != nil {
-		return nil, fmt.Errorf("event type %q is not one that is written", event.EventName())
+		return b, fmt.Errorf("event type %q is not one that is written", event.EventName())
 	}
 	if fast, ok := event.(canonical); ok {
-		if data, done := fast.AppendJSON(make([]byte, 0, 256)); done {
-			return data, nil
+		if longer, done := fast.AppendJSON(b); done {
+			return longer, nil
 		}
 	}
 	data, err := json.Marshal(event, json.Deterministic(true))
 	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", event.EventName(), err)
+		return b, fmt.Errorf("encode %s: %w", event.EventName(), err)
 	}
-	return data, nil
+	return append(b, data...), nil
 }
 
 // Decode reads a stored event of any version ever written, as the current one.

@@ -39,14 +39,19 @@ type Command struct {
 
 // EncodeMetadata gives the stored form of metadata.
 func EncodeMetadata(m Metadata) ([]byte, error) {
-	if b, ok := m.appendJSON(make([]byte, 0, 384)); ok {
-		return b, nil
+	return AppendMetadata(make([]byte, 0, 384), &m)
+}
+
+// AppendMetadata appends the stored form of metadata to b.
+func AppendMetadata(b []byte, m *Metadata) ([]byte, error) {
+	if longer, ok := m.appendJSON(b); ok {
+		return longer, nil
 	}
-	b, err := json.Marshal(m)
+	text, err := json.Marshal(m)
 	if err != nil {
-		return nil, fmt.Errorf("encode metadata: %w", err)
+		return b, fmt.Errorf("encode metadata: %w", err)
 	}
-	return b, nil
+	return append(b, text...), nil
 }
 
 // DecodeMetadata reads it back.

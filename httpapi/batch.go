@@ -60,8 +60,9 @@ type lineGroup struct {
 	lines []batchLine
 	// texts are what the lines say; they don't move while lines refer to them.
 	texts []lineText
-	// requests are those of the lines that could be read.
+	// requests are those of the lines that could be read, outcomes their answers.
 	requests []ledger.Request
+	outcomes []ledger.Outcome
 }
 
 var lineGroups = sync.Pool{New: func() any { return new(lineGroup) }}
@@ -80,7 +81,8 @@ func (g *lineGroup) reset() {
 	clear(g.lines)
 	clear(g.texts)
 	clear(g.requests)
-	g.lines, g.texts, g.requests = g.lines[:0], g.texts[:0], g.requests[:0]
+	clear(g.outcomes)
+	g.lines, g.texts, g.requests, g.outcomes = g.lines[:0], g.texts[:0], g.requests[:0], g.outcomes[:0]
 }
 
 // run answers all groups. While one waits for its sync the next is read, but it
@@ -88,9 +90,10 @@ func (g *lineGroup) reset() {
 func (b *batch) run() error {
 	this, next := lineGroups.Get().(*lineGroup), lineGroups.Get().(*lineGroup) //nolint:forcetypeassert // the pool has nothing else
 	for b.fill(this); len(this.lines) > 0; this, next = next, this {
-		outcomes := b.execute(this.requests)
+		executed := b.execute(this)
 		b.fill(next)
-		if err := b.answerGroup(this, <-outcomes, len(next.lines) > 0); err != nil {
+		<-executed
+		if err := b.answerGroup(this, len(next.lines) > 0); err != nil {
 			return err
 		}
 	}
@@ -201,22 +204,24 @@ func (b *batch) orderOf(line *api.BatchLine) (o order, path string, err error) {
 	return o, path + "/meters/" + *line.Meter + "/readings", err
 }
 
-// execute decides requests. What it gives is durable; the requests may be used
-// again once it is there.
-func (b *batch) execute(requests []ledger.Request) <-chan []ledger.Outcome {
+// execute decides a group's requests. Once the channel is closed their outcomes are
+// there, and durable; until then the group belongs to the ledger.
+func (b *batch) execute(g *lineGroup) <-chan struct{} {
 	// The request's own time limit is for single commands; a batch has one for
 	// each group, however many there are.
 	ctx, cancel := context.WithTimeout(b.Request().Context(), b.server.opts.RequestTimeout)
-	done := make(chan []ledger.Outcome, 1)
+	executed := make(chan struct{})
+	g.outcomes = slices.Grow(g.outcomes, len(g.requests))[:len(g.requests)]
 	go func() {
 		defer cancel()
-		done <- b.server.opts.Ledger.ExecuteBatch(ctx, requests)
+		defer close(executed)
+		b.server.opts.Ledger.ExecuteBatchInto(ctx, g.requests, g.outcomes)
 	}()
-	return done
+	return executed
 }
 
 // answerGroup writes a group's answers; more tells that another group follows.
-func (b *batch) answerGroup(g *lineGroup, outcomes []ledger.Outcome, more bool) error {
+func (b *batch) answerGroup(g *lineGroup, more bool) error {
 	d := newDocument()
 	defer d.free()
 	for i := range g.lines {
@@ -225,7 +230,7 @@ func (b *batch) answerGroup(g *lineGroup, outcomes []ledger.Outcome, more bool) 
 			b.refuse(d, line.key, line.err)
 			continue
 		}
-		outcome := &outcomes[line.request]
+		outcome := &g.outcomes[line.request]
 		if outcome.Err != nil {
 			b.refuse(d, line.key, outcome.Err)
 			continue

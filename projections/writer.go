@@ -79,7 +79,9 @@ func newWriter(g *generation) *writer {
 // begin makes the writer ready for a batch. Only the goroutine that follows the
 // log may.
 func (w *writer) begin() {
-	w.batch = w.db.NewBatch(pebble.WithMaxRetainedSizeBytes(maxRetainedBatch))
+	if w.batch == nil {
+		w.batch = w.db.NewBatch(pebble.WithMaxRetainedSizeBytes(maxRetainedBatch))
+	}
 	w.sorted.reset()
 	clear(w.dirty)
 	clear(w.payments)
@@ -155,7 +157,8 @@ func (w *writer) commit(checkpoint []byte) error {
 	if err := w.batch.Commit(pebble.NoSync); err != nil {
 		return errors.Join(err, w.discard())
 	}
-	return w.batch.Close()
+	w.batch.Reset() // its buffer is the next one's
+	return nil
 }
 
 // discard takes with it what the batch has changed in the rows of accounts and in
@@ -163,7 +166,9 @@ func (w *writer) commit(checkpoint []byte) error {
 func (w *writer) discard() error {
 	w.g.accounts.clear()
 	w.g.company = nil
-	return w.batch.Close()
+	batch := w.batch
+	w.batch = nil
+	return batch.Close()
 }
 
 // key joins a prefix, an account and what distinguishes the value.

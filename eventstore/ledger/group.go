@@ -24,139 +24,126 @@ type group struct {
 	balances []domain.Amount
 	bytes    int
 	began    time.Time
-	answers  []answer
+	// tasks were decided, and are answered once all that is durable.
+	tasks []*task
 	// stale: the book turned out to be behind the stream.
 	stale *eventstore.ConflictError
 	// rest did not fit and is the next group.
 	rest []*task
 }
 
-// answer is a decided task; it is filled from the group once that is durable.
-type answer struct {
-	task *task
-	// from and to bound the command's facts in the group; a replay of an older
-	// command has its facts in stored instead.
-	from, to int
-	stored   []eventstore.Fact
-	replayed bool
-	balance  account.Balance
-	revision int64
-	at       time.Time
-	policy   account.Policy
-	err      error
-}
-
-// newGroup makes a group with room for so many tasks of one event each.
-func newGroup(tasks int) *group {
-	if tasks == 1 {
+// newGroup makes a group with room for one event of each task.
+func newGroup(tasks []*task) *group {
+	if len(tasks) == 1 {
 		// The most common one by far is one piece of memory.
 		var one struct {
 			group
-			answer  [1]answer
 			fact    [1]eventstore.Fact
 			event   [1]eventstore.Event
 			balance [1]domain.Amount
 		}
-		one.answers, one.facts, one.events = one.answer[:0], one.fact[:0], one.event[:0]
-		one.balances = one.balance[:0]
+		one.facts, one.events, one.balances = one.fact[:0], one.event[:0], one.balance[:0]
 		return &one.group
 	}
 	return &group{
-		answers: make([]answer, 0, tasks), facts: make([]eventstore.Fact, 0, tasks), events: make([]eventstore.Event, 0, tasks),
-		balances: make([]domain.Amount, 0, tasks),
+		facts: make([]eventstore.Fact, 0, len(tasks)), events: make([]eventstore.Event, 0, len(tasks)),
+		balances: make([]domain.Amount, 0, len(tasks)),
 	}
 }
 
-func (g *group) taken() []*task {
-	tasks := make([]*task, len(g.answers))
-	for i, a := range g.answers {
-		tasks[i] = a.task
-	}
-	return tasks
-}
-
-// fill writes the answer into its task. The group is durable: positions are known.
-func (a *answer) fill(g *group, b *book) {
-	t := a.task
-	if t.err = a.err; t.err != nil {
+// complete puts into a task's answer what is known now that its group is durable.
+func (t *task) complete(g *group, b *book) {
+	if t.err != nil {
+		t.result, t.view = Result{}, nil
 		return
 	}
-	head := Mark{Revision: a.revision, Position: b.position, RecordedAt: a.at}
-	if at := a.revision - g.expected - 1; at >= 0 && at < int64(len(g.facts)) {
+	head := &t.result.Head
+	head.Position = b.position
+	if at := head.Revision - g.expected - 1; at >= 0 && at < int64(len(g.facts)) {
 		head.Position = g.facts[at].Position
 	}
 	if t.req.Do == nil {
-		t.view = &View{Balance: a.balance, Policy: a.policy, Mark: head}
+		t.view.Mark = *head
 		return
 	}
-	t.result = Result{Balance: a.balance, Head: head, Revision: head.Revision, Position: head.Position}
-	t.result.Replayed = a.replayed
-	t.result.Facts = a.stored
-	if a.stored == nil {
-		t.result.Facts = g.facts[a.from:a.to:a.to]
+	r := &t.result
+	r.Revision, r.Position = head.Revision, head.Position
+	if r.Facts == nil {
+		r.Facts = g.facts[t.from:t.to:t.to]
 	}
-	if !a.replayed {
-		t.result.Balances = g.balances[a.from:a.to:a.to]
+	if !r.Replayed {
+		r.Balances = g.balances[t.from:t.to:t.to]
 	}
-	if n := len(t.result.Facts); n > 0 {
-		last := t.result.Facts[n-1]
-		t.result.Revision, t.result.Position = last.Revision, last.Position
+	if n := len(r.Facts); n > 0 {
+		last := &r.Facts[n-1]
+		r.Revision, r.Position = last.Revision, last.Position
 	}
 }
 
 // decide takes tasks one after the other until the group is full. The book is
 // evolved as it goes, ahead of what is durable.
 func (w *worker) decide(ctx context.Context, tasks []*task) *group {
-	g := newGroup(len(tasks))
+	g := newGroup(tasks)
 	g.expected, g.began = w.book.state.Revision, time.Now()
-	for i, t := range tasks {
+	for g.tasks = tasks[:0]; len(g.tasks) < len(tasks); {
 		if len(g.events) >= w.ledger.opts.MaxGroupEvents || g.bytes >= w.ledger.opts.MaxGroupBytes {
-			g.rest = tasks[i:]
 			break
 		}
+		t := tasks[len(g.tasks)]
+		g.tasks = tasks[:len(g.tasks)+1]
+		t.result, t.view = Result{}, nil
 		// The last moment at which a caller that has gone stops its command.
-		if err := t.ctx.Err(); err != nil {
-			g.answers = append(g.answers, answer{task: t, err: err})
+		if t.err = t.ctx.Err(); t.err != nil {
 			continue
 		}
-		a := w.decideOne(ctx, g, t)
-		g.answers = append(g.answers, a)
-		if errors.As(a.err, &g.stale) {
-			g.rest = tasks[i+1:]
+		if t.err = w.decideOne(ctx, g, t); errors.As(t.err, &g.stale) {
 			break
 		}
 	}
+	g.rest = tasks[len(g.tasks):]
 	return g
 }
 
-func (w *worker) decideOne(ctx context.Context, g *group, t *task) answer {
-	a := answer{task: t}
+// decideOne decides a task and begins its answer; complete ends that.
+func (w *worker) decideOne(ctx context.Context, g *group, t *task) error {
 	if t.req.Do != nil {
-		a.err = w.findReplay(ctx, g, &a)
-		if a.err == nil && !a.replayed {
-			a.err = w.checkRevision(t.req.OnlyAt)
-		}
-		if a.err == nil && !a.replayed {
-			a.from = len(g.facts)
-			a.err = w.accept(ctx, g, t.req)
-			a.to = len(g.facts)
+		if err := w.decideCommand(ctx, g, t); err != nil {
+			return err
 		}
 	}
 	s := w.book.state
-	a.balance, a.policy, a.revision, a.at = s.Balance(), s.Policy, s.Revision, w.book.recordedAt
-	if a.err == nil && t.req.Inspect != nil {
-		facts := a.stored
-		if facts == nil {
-			facts = g.facts[a.from:a.to:a.to]
-		}
-		a.err = w.inspect(t.req, facts)
+	t.result.Balance = s.Balance()
+	t.result.Head.Revision, t.result.Head.RecordedAt = s.Revision, w.book.recordedAt
+	if t.req.Do == nil {
+		t.view = &View{Balance: t.result.Balance, Policy: s.Policy}
 	}
-	return a
+	if t.req.Inspect == nil {
+		return nil
+	}
+	facts := t.result.Facts
+	if facts == nil {
+		facts = g.facts[t.from:t.to:t.to]
+	}
+	return w.inspect(&t.req, facts)
+}
+
+// decideCommand finds what the command did before, or does it.
+func (w *worker) decideCommand(ctx context.Context, g *group, t *task) error {
+	if err := w.findReplay(ctx, g, t); err != nil || t.result.Replayed {
+		return err
+	}
+	if err := w.checkRevision(t.req.OnlyAt); err != nil {
+		return err
+	}
+	t.from = len(g.facts)
+	err := w.accept(ctx, g, &t.req)
+	t.to = len(g.facts)
+	return err
 }
 
 // inspect shows the state to the caller. If that panics the caller gets a fault,
 // though the command stands: the events are in the group, and nothing was changed.
-func (w *worker) inspect(req Request, facts []eventstore.Fact) (err error) {
+func (w *worker) inspect(req *Request, facts []eventstore.Fact) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = w.panicked("inspection", req.Do, p)
@@ -177,8 +164,8 @@ func (w *worker) checkRevision(onlyAt *int64) error {
 
 // findReplay looks for the command among those that were accepted before, for
 // ever: in the window of names, then in the read model that has all older ones.
-func (w *worker) findReplay(ctx context.Context, g *group, a *answer) error {
-	req := a.task.req
+func (w *worker) findReplay(ctx context.Context, g *group, t *task) error {
+	req := &t.req
 	if req.CommandID == "" {
 		return nil
 	}
@@ -202,18 +189,18 @@ func (w *worker) findReplay(ctx context.Context, g *group, a *answer) error {
 		return domain.Refuse(domain.CodeIdempotencyKeyReused, "the Idempotency-Key was used before for another request").
 			With("revision", strconv.FormatInt(revision, 10))
 	}
-	a.replayed = true
+	t.result.Replayed = true
 	if at := int(revision - g.expected - 1); at >= 0 {
-		a.from, a.to = at, at+first.Count
+		t.from, t.to = at, at+first.Count
 		return nil
 	}
-	a.stored, err = w.factsAt(ctx, g, revision, first.Count)
+	t.result.Facts, err = w.factsAt(ctx, g, revision, first.Count)
 	return err
 }
 
 // accept decides a command and puts its events into the group; or refuses it
 // and leaves book and group as they were.
-func (w *worker) accept(ctx context.Context, g *group, req Request) error {
+func (w *worker) accept(ctx context.Context, g *group, req *Request) error {
 	at := later(w.ledger.opts.Clock().UTC().Truncate(time.Microsecond), w.book.recordedAt)
 	events, err := w.safeDecide(ctx, g, account.Command{At: at, By: req.Actor, Do: req.Do})
 	if err != nil {
@@ -246,63 +233,6 @@ func (w *worker) safeDecide(ctx context.Context, g *group, cmd account.Command) 
 func (w *worker) panicked(doing string, do account.Action, p any) error {
 	w.ledger.opts.Logger.Error(doing+" panicked", "account", w.account, "panic", p, "stack", string(debug.Stack()))
 	return fmt.Errorf("%s of %T: panic: %v", doing, do, p)
-}
-
-// record encodes and chains the events, then evolves the book by them.
-func (w *worker) record(g *group, req Request, at time.Time, events []domain.Event) error {
-	meta := eventstore.Metadata{
-		RecordedAt: at, Actor: req.Actor, Role: req.Role, Key: req.Key, RequestID: req.RequestID,
-		Command: eventstore.Command{ID: req.CommandID, Fingerprint: req.Fingerprint, Count: len(events)},
-	}
-	hash, revision := w.book.hash, w.book.state.Revision
-	start := len(g.facts)
-	for i, body := range events {
-		meta.Command.Index, meta.Previous = i, hash
-		revision++
-		fact, err := w.encode(revision, meta, body)
-		if err != nil {
-			g.facts = g.facts[:start]
-			return err
-		}
-		hash = eventstore.ChainHash(w.stream, revision, fact.Event, hash)
-		g.facts = append(g.facts, fact)
-	}
-	// Accepted: nothing below fails.
-	var names [MaxNames]string
-	for i := start; i < len(g.facts); i++ {
-		f := &g.facts[i]
-		account.Evolve(w.book.state, f.Body)
-		g.events = append(g.events, f.Event)
-		g.balances = append(g.balances, w.book.state.Balance().Balance)
-		g.bytes += len(f.Data) + len(f.Metadata)
-		for _, name := range AppendNames(names[:0], f) {
-			w.book.recent.claim(name, f.Revision)
-		}
-	}
-	if len(events) > 0 {
-		w.book.hash, w.book.recordedAt = hash, at
-	}
-	return nil
-}
-
-func (w *worker) encode(revision int64, meta eventstore.Metadata, body domain.Event) (eventstore.Fact, error) {
-	data, err := w.ledger.opts.Codec.Encode(body)
-	if err != nil {
-		return eventstore.Fact{}, err
-	}
-	metadata, err := eventstore.EncodeMetadata(meta)
-	if err != nil {
-		return eventstore.Fact{}, err
-	}
-	if size := len(data) + len(metadata); size > eventstore.MaxEventBytes {
-		return eventstore.Fact{}, fmt.Errorf("event %s has %d bytes, more than %d", body.EventName(), size, eventstore.MaxEventBytes)
-	}
-	event := eventstore.Event{Type: body.EventName(), Data: data, Metadata: metadata}
-	event.ID = eventstore.EventID(w.stream, revision, event.Type, data, metadata, meta.Previous)
-	return eventstore.Fact{
-		Recorded: eventstore.Recorded{Event: event, Stream: w.stream, Revision: revision},
-		Meta:     meta, Body: body,
-	}, nil
 }
 
 // referred reads the earlier event that an action refers to, if it does.

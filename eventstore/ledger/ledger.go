@@ -161,6 +161,14 @@ func (l *Ledger) Execute(ctx context.Context, req Request) (Result, error) {
 // order. Commands of one account are decided in the order given. When ctx ends,
 // lines without an answer carry its error.
 func (l *Ledger) ExecuteBatch(ctx context.Context, reqs []Request) []Outcome {
+	out := make([]Outcome, len(reqs))
+	l.ExecuteBatchInto(ctx, reqs, out)
+	return out
+}
+
+// ExecuteBatchInto is ExecuteBatch with the caller's room for the answers. MUST:
+// out has one for each request.
+func (l *Ledger) ExecuteBatchInto(ctx context.Context, reqs []Request, out []Outcome) {
 	b := newBatch(len(reqs))
 	for i := range reqs {
 		t := &b.tasks[i]
@@ -178,7 +186,6 @@ func (l *Ledger) ExecuteBatch(ctx context.Context, reqs []Request) []Outcome {
 	for _, w := range b.starting {
 		l.start(w)
 	}
-	out := make([]Outcome, len(reqs))
 	select {
 	case <-b.done:
 		for i := range b.tasks {
@@ -190,11 +197,10 @@ func (l *Ledger) ExecuteBatch(ctx context.Context, reqs []Request) []Outcome {
 			if t := &b.tasks[i]; t.answered.Load() {
 				out[i] = Outcome{Result: t.result, Err: t.err}
 			} else {
-				out[i].Err = ctx.Err()
+				out[i] = Outcome{Err: ctx.Err()}
 			}
 		}
 	}
-	return out
 }
 
 // Read gives the account's state as the write side has it, durable: a strong read.

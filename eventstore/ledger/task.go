@@ -12,10 +12,13 @@ type task struct {
 	ctx context.Context
 	req Request
 
-	result Result
-	// view is set for a strong read, result for a command.
-	view *View
-	err  error
+	// The answer, begun when the task is decided and complete once that is durable:
+	// result for a command, view for a strong read, or err. from and to bound the
+	// command's facts in its group, unless result has them.
+	result   Result
+	view     *View
+	err      error
+	from, to int
 
 	// A task alone is answered through done, which has room for the answer: a
 	// worker never blocks on a caller that has gone. One of a batch sets answered

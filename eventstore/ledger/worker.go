@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"iocredits/domain"
@@ -126,7 +127,7 @@ func (w *worker) appended(g *group, appended eventstore.Appended, err error) {
 		w.ledger.schedule(w)
 		return
 	}
-	w.ledger.opts.OnAppend(len(g.answers), len(g.events), g.bytes, time.Since(g.began))
+	w.ledger.opts.OnAppend(len(g.tasks), len(g.events), g.bytes, time.Since(g.began))
 	w.settle(g, appended)
 	w.attempt = 1
 	if len(w.tasks) == 0 && !w.saveNow && w.unsaved() < w.ledger.opts.SnapshotEvery {
@@ -150,10 +151,10 @@ func (w *worker) undo() {
 	var conflict *eventstore.ConflictError
 	if errors.As(err, &conflict) && w.attempt < maxAttempts {
 		w.attempt++
-		w.tasks = append(g.taken(), w.tasks...)
+		w.tasks = append(slices.Clone(g.tasks), w.tasks...)
 		return
 	}
-	w.fail(g.taken(), w.appendError(err))
+	w.fail(g.tasks, w.appendError(err))
 	w.attempt = 1
 }
 
@@ -181,10 +182,9 @@ func (w *worker) settle(g *group, appended eventstore.Appended) {
 		w.shard.mu.Unlock()
 		w.ledger.raiseAcked(w.book.position)
 	}
-	for i := range g.answers {
-		a := &g.answers[i]
-		a.fill(g, w.book)
-		w.ledger.finish(a.task)
+	for _, t := range g.tasks {
+		t.complete(g, w.book)
+		w.ledger.finish(t)
 	}
 }
 

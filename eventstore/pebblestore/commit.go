@@ -42,8 +42,6 @@ const (
 type group struct {
 	batch   *pebble.Batch
 	pending []*pending
-	// index has the entries that follow the records.
-	index []indexEntry
 	// run is the group's records for those who follow the log.
 	run   run
 	bytes int
@@ -65,6 +63,8 @@ const (
 	maxGroupBytes  = 8 << 20
 	// maxSyncing bounds the groups that wait for their sync.
 	maxSyncing = 8
+	// maxRetainedBatch is the largest buffer of a group that is kept for others.
+	maxRetainedBatch = 2 << 20
 	// maxHeads bounds the memory of streams' ends.
 	maxHeads = 1 << 18
 )
@@ -153,19 +153,14 @@ func (s *Store) commit(next eventstore.Position) {
 	defer close(s.syncing)
 	var carried *pending
 	for {
-		g := &group{batch: s.db.NewBatch(pebble.WithMaxRetainedSizeBytes(maxGroupBytes))}
 		p := carried
 		if p == nil {
 			var open bool
 			if p, open = <-s.queue; !open {
-				_ = g.batch.Close()
 				return
 			}
 		}
-		// Most appends have one event.
-		waiting := len(s.queue) + 1
-		g.run = run{records: make([]eventstore.Recorded, 0, waiting), ends: make([]int, 0, waiting)}
-		g.started = time.Now()
+		g := s.newGroup(len(s.queue) + 1)
 		full := s.roomLeft()
 		carried = s.fill(g, p, &next, full)
 		s.apply(g)
@@ -173,10 +168,38 @@ func (s *Store) commit(next eventstore.Position) {
 	}
 }
 
+// newGroup makes a group when so many appends wait, most of which have one event.
+func (s *Store) newGroup(waiting int) *group {
+	room := waiting + waiting/2 // more come while it is filled
+	g := &group{pending: make([]*pending, 0, room), started: time.Now()}
+	g.run = run{records: make([]eventstore.Recorded, 0, room), ends: make([]int, 0, room)}
+	select {
+	case g.batch = <-s.batches:
+	default:
+		g.batch = s.db.NewBatch(pebble.WithMaxRetainedSizeBytes(maxRetainedBatch))
+	}
+	return g
+}
+
+// free keeps the group's batch for another.
+func (s *Store) free(g *group) {
+	if g.err != nil {
+		_ = g.batch.Close() // Pebble may hold on to it
+		return
+	}
+	g.batch.Reset()
+	select {
+	case s.batches <- g.batch:
+	default:
+		_ = g.batch.Close()
+	}
+}
+
 // fill puts p and all that waits into the group. What can't be judged before
 // the group is in Pebble is carried into the next.
 func (s *Store) fill(g *group, p *pending, next *eventstore.Position, full error) (carried *pending) {
 	clear(s.written)
+	s.index = s.index[:0]
 	for {
 		s.queuedBytes.Add(-p.bytes)
 		if p.state.CompareAndSwap(waiting, taken) || p.state.Load() == taken {
@@ -258,12 +281,12 @@ func (s *Store) encode(g *group, r *eventstore.Recorded, last bool) {
 	eventKey(op.Key[:0], r.Position)
 	appendRecord(op.Value[:0], r, last)
 	_ = op.Finish()
-	g.index = append(g.index, indexEntry{r.Stream, r.Revision, r.Position})
+	s.index = append(s.index, indexEntry{r.Stream, r.Revision, r.Position})
 }
 
 // encodeIndex writes the index entries in the order of their keys.
-func (g *group) encodeIndex() {
-	slices.SortFunc(g.index, func(a, b indexEntry) int {
+func (s *Store) encodeIndex(g *group) {
+	slices.SortFunc(s.index, func(a, b indexEntry) int {
 		if a.stream == b.stream {
 			return cmp.Compare(a.revision, b.revision)
 		}
@@ -272,8 +295,8 @@ func (g *group) encodeIndex() {
 		}
 		return cmp.Compare(a.stream, b.stream)
 	})
-	for i := range g.index {
-		e := &g.index[i]
+	for i := range s.index {
+		e := &s.index[i]
 		op := g.batch.SetDeferred(streamKeyLen(e.stream), uvarintLen(uint64(e.position)))
 		streamKey(op.Key[:0], e.stream, e.revision)
 		binary.AppendUvarint(op.Value[:0], uint64(e.position))
@@ -336,7 +359,7 @@ func (s *Store) apply(g *group) {
 		g.err = *failed
 		return
 	}
-	g.encodeIndex()
+	s.encodeIndex(g)
 	if err := s.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
 		g.err = s.fail(err)
 	}
@@ -376,7 +399,7 @@ func (s *Store) settle() {
 			p.done(p.appended, p.err)
 			s.leave()
 		}
-		_ = g.batch.Close()
+		s.free(g)
 	}
 }
 

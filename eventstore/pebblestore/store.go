@@ -20,7 +20,8 @@ type Store struct {
 	opts Options
 	dir  string
 	db   *pebble.DB
-	free func()
+	// freeCache lets go of the block cache.
+	freeCache func()
 	// logs can keep Pebble from writing into files that have old bytes.
 	logs *logFiles
 	// scavenging lets one Scavenge run at a time.
@@ -29,12 +30,16 @@ type Store struct {
 	queue       chan *pending
 	queuedBytes atomic.Int64
 	syncing     chan *group
+	// batches are those of groups that are done.
+	batches chan *pebble.Batch
 	// heads has the last revision of streams that were written lately, the
 	// group under preparation included. Only the committer touches it.
 	heads map[string]int64
-	// written has the streams of the group under preparation, foundRoom is when
-	// the disk was last seen to have room. Both are the committer's too.
+	// written has the streams of the group under preparation, index the entries that
+	// follow its records, foundRoom is when the disk was last seen to have room. They
+	// are the committer's too.
 	written   map[string]bool
+	index     []indexEntry
 	foundRoom time.Time
 
 	// head is the last position that is durable: the end of every read.
@@ -75,8 +80,8 @@ func Open(dir string, opts Options) (*Store, error) {
 		return nil, fmt.Errorf("open event log %s: %w", dir, err)
 	}
 	s := &Store{
-		opts: opts, dir: dir, db: db, free: free, logs: logs,
-		queue: make(chan *pending, opts.MaxQueue), syncing: make(chan *group, maxSyncing),
+		opts: opts, dir: dir, db: db, freeCache: free, logs: logs,
+		queue: make(chan *pending, opts.MaxQueue), syncing: make(chan *group, maxSyncing), batches: make(chan *pebble.Batch, maxSyncing),
 		heads: make(map[string]int64), written: make(map[string]bool), moved: make(chan struct{}), ended: make(chan struct{}),
 	}
 	head, err := s.findHead()
@@ -167,7 +172,7 @@ func (s *Store) Close() error {
 	s.users.Wait()
 	close(s.queue)
 	s.workers.Wait()
-	defer s.free()
+	defer s.freeCache()
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close event log: %w", err)
 	}

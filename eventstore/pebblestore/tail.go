@@ -35,6 +35,10 @@ const (
 	tailBytes  = 8 << 20
 )
 
+// worthOfBatch is how many records are given as they are: fewer are copied together
+// with those after them.
+const worthOfBatch = 256
+
 // add puts the records of a group behind the others.
 func (t *tail) add(r run) {
 	t.mu.Lock()
@@ -73,7 +77,7 @@ func (t *tail) after(p eventstore.Position) []eventstore.Recorded {
 	}
 	from := int(p + 1 - t.runs[at].first())
 	batch, full := t.runs[at].take(from, batchEvents, batchBytes)
-	if full || at == len(t.runs)-1 {
+	if full || at == len(t.runs)-1 || len(batch) >= worthOfBatch {
 		return batch
 	}
 	batch = slices.Clone(batch)

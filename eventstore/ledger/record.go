@@ -1,0 +1,89 @@
+package ledger
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+	"time"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+)
+
+// recorder has what it takes to record events one after the other: most of their
+// cost is memory. Not for concurrent use.
+type recorder struct {
+	eventstore.Digester
+	scratch []byte
+}
+
+var recorders = sync.Pool{New: func() any { return new(recorder) }}
+
+// maxScratch bounds what a recorder keeps after an event that was large.
+const maxScratch = 64 << 10
+
+// record encodes and chains the events, then evolves the book by them.
+func (w *worker) record(g *group, req *Request, at time.Time, events []domain.Event) error {
+	meta := eventstore.Metadata{
+		RecordedAt: at, Actor: req.Actor, Role: req.Role, Key: req.Key, RequestID: req.RequestID,
+		Command: eventstore.Command{ID: req.CommandID, Fingerprint: req.Fingerprint, Count: len(events)},
+	}
+	hash, revision := w.book.hash, w.book.state.Revision
+	start := len(g.facts)
+	r := recorders.Get().(*recorder) //nolint:forcetypeassert // the pool has nothing else
+	defer recorders.Put(r)
+	for i, body := range events {
+		meta.Command.Index, meta.Previous = i, hash
+		revision++
+		g.facts = append(g.facts, eventstore.Fact{
+			Recorded: eventstore.Recorded{Stream: w.stream, Revision: revision}, Meta: meta, Body: body,
+		})
+		fact := &g.facts[len(g.facts)-1]
+		if err := r.encode(w.ledger.opts.Codec, fact); err != nil {
+			g.facts = g.facts[:start]
+			return err
+		}
+		hash = r.ChainHash(w.stream, revision, fact.Event, hash)
+	}
+	// Accepted: nothing below fails.
+	var names [MaxNames]string
+	for i := start; i < len(g.facts); i++ {
+		f := &g.facts[i]
+		account.Evolve(w.book.state, f.Body)
+		g.events = append(g.events, f.Event)
+		g.balances = append(g.balances, w.book.state.Balance().Balance)
+		g.bytes += len(f.Data) + len(f.Metadata)
+		for _, name := range AppendNames(names[:0], f) {
+			w.book.recent.claim(name, f.Revision)
+		}
+	}
+	if len(events) > 0 {
+		w.book.hash, w.book.recordedAt = hash, at
+	}
+	return nil
+}
+
+// encode makes the event that is to be stored of a fact's body and metadata. Its
+// data and its metadata are one piece of memory.
+func (r *recorder) encode(codec *eventstore.Codec, f *eventstore.Fact) error {
+	text, err := codec.Append(r.scratch[:0], f.Body)
+	if err != nil {
+		return err
+	}
+	end := len(text)
+	if text, err = eventstore.AppendMetadata(text, &f.Meta); err != nil {
+		return err
+	}
+	if cap(text) <= maxScratch {
+		r.scratch = text
+	}
+	f.Type = f.Body.EventName()
+	if len(text) > eventstore.MaxEventBytes {
+		return fmt.Errorf("event %s has %d bytes, more than %d", f.Type, len(text), eventstore.MaxEventBytes)
+	}
+	text = bytes.Clone(text)
+	f.Data, f.Metadata = text[:end:end], text[end:]
+	f.ID = r.EventID(f.Stream, f.Revision, f.Type, f.Data, f.Metadata, f.Meta.Previous)
+	return nil
+}
