@@ -1,12 +1,10 @@
 package pebblestore
 
 import (
-	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -51,11 +49,11 @@ type group struct {
 	err     error
 }
 
-// indexEntry is an 's' key and its value.
-type indexEntry struct {
-	stream   string
-	revision int64
-	position eventstore.Position
+// streamHead is where a stream ends, the group under preparation included.
+type streamHead struct {
+	last int64
+	// group is the one that wrote it last.
+	group uint64
 }
 
 const (
@@ -151,6 +149,7 @@ func (p *pending) check() error {
 // that is taken.
 func (s *Store) commit(next eventstore.Position) {
 	defer close(s.syncing)
+	defer close(s.folds)
 	var carried *pending
 	for {
 		p := carried
@@ -198,8 +197,7 @@ func (s *Store) free(g *group) {
 // fill puts p and all that waits into the group. What can't be judged before
 // the group is in Pebble is carried into the next.
 func (s *Store) fill(g *group, p *pending, next *eventstore.Position, full error) (carried *pending) {
-	clear(s.written)
-	s.index = s.index[:0]
+	s.groups++
 	for {
 		s.queuedBytes.Add(-p.bytes)
 		if p.state.CompareAndSwap(waiting, taken) || p.state.Load() == taken {
@@ -230,16 +228,16 @@ func (s *Store) fill(g *group, p *pending, next *eventstore.Position, full error
 // add checks the expected revision and encodes the events. It answers false if
 // the append has to be compared with events of this very group.
 func (s *Store) add(g *group, p *pending, next *eventstore.Position) bool {
-	last, err := s.lastRevision(p.stream)
+	head, err := s.headOf(p.stream)
 	if err != nil {
 		p.err = err
 		return true
 	}
-	if p.expected != last {
-		if s.written[p.stream] {
+	if p.expected != head.last {
+		if head.group == s.groups {
 			return false
 		}
-		p.appended, p.err = s.repeated(p, last)
+		p.appended, p.err = s.repeated(p, head.last)
 		return true
 	}
 	// As it will be read back.
@@ -250,19 +248,18 @@ func (s *Store) add(g *group, p *pending, next *eventstore.Position) bool {
 	}
 	for i := range p.events {
 		*next++
-		last++
+		head.last++
 		positions[i] = *next
-		r := eventstore.Recorded{Event: p.events[i], Stream: p.stream, Revision: last, Position: *next, Created: created}
+		r := eventstore.Recorded{Event: p.events[i], Stream: p.stream, Revision: head.last, Position: *next, Created: created}
 		r.Data, r.Metadata = orEmpty(r.Data), orEmpty(r.Metadata)
 		s.encode(g, &r, i == len(p.events)-1)
 		g.run.records = append(g.run.records, r)
 	}
 	g.run.ends = append(g.run.ends, len(g.run.records)-1)
-	s.heads[p.stream] = last
-	s.written[p.stream] = true
+	head.group = s.groups
 	g.bytes += int(p.bytes)
 	g.last = *next
-	p.appended = eventstore.Appended{Revision: last, Positions: positions}
+	p.appended = eventstore.Appended{Revision: head.last, Positions: positions}
 	return true
 }
 
@@ -273,35 +270,13 @@ func orEmpty(b []byte) []byte {
 	return b
 }
 
-// encode writes the record straight into the batch. Its index entry comes after
-// all records: Pebble inserts a run of growing keys without a search for each.
+// encode writes the record straight into the batch.
 func (s *Store) encode(g *group, r *eventstore.Recorded, last bool) {
 	// Finish fails only on a closed batch; this one is open until it is synced.
 	op := g.batch.SetDeferred(eventKeyLen, recordLen(r))
 	eventKey(op.Key[:0], r.Position)
 	appendRecord(op.Value[:0], r, last)
 	_ = op.Finish()
-	s.index = append(s.index, indexEntry{r.Stream, r.Revision, r.Position})
-}
-
-// encodeIndex writes the index entries in the order of their keys.
-func (s *Store) encodeIndex(g *group) {
-	slices.SortFunc(s.index, func(a, b indexEntry) int {
-		if a.stream == b.stream {
-			return cmp.Compare(a.revision, b.revision)
-		}
-		if byLength := cmp.Compare(len(a.stream), len(b.stream)); byLength != 0 {
-			return byLength
-		}
-		return cmp.Compare(a.stream, b.stream)
-	})
-	for i := range s.index {
-		e := &s.index[i]
-		op := g.batch.SetDeferred(streamKeyLen(e.stream), uvarintLen(uint64(e.position)))
-		streamKey(op.Key[:0], e.stream, e.revision)
-		binary.AppendUvarint(op.Value[:0], uint64(e.position))
-		_ = op.Finish()
-	}
 }
 
 // repeated answers an append that is not at the stream's end: the first answer
@@ -326,31 +301,27 @@ func (s *Store) repeated(p *pending, last int64) (eventstore.Appended, error) {
 	return appended, nil
 }
 
-// lastRevision of a stream, with everything that was given to Pebble so far.
-func (s *Store) lastRevision(stream string) (int64, error) {
-	if last, known := s.heads[stream]; known {
-		return last, nil
+// headOf is where a stream ends, with everything that was given to Pebble so far.
+func (s *Store) headOf(stream string) (*streamHead, error) {
+	if head := s.heads[stream]; head != nil {
+		return head, nil
 	}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: streamKey(nil, stream, 0), UpperBound: streamEnd(stream)})
-	if err != nil {
-		return 0, fmt.Errorf("find the end of %q: %w", stream, err)
+	head := &streamHead{last: eventstore.NoStream}
+	for e, err := range s.extents(stream, math.MaxInt64, eventstore.Backwards) {
+		if err != nil {
+			return nil, err
+		}
+		head.last = e.last()
+		break
 	}
-	last := eventstore.NoStream
-	if it.Last() {
-		key := it.Key()
-		last = int64(binary.BigEndian.Uint64(key[len(key)-8:]))
-	}
-	if err := it.Close(); err != nil {
-		return 0, fmt.Errorf("find the end of %q: %w", stream, err)
-	}
-	s.heads[stream] = last
-	return last, nil
+	s.heads[stream] = head
+	return head, nil
 }
 
 // apply hands the group to Pebble: in its memtable, on the way to the disk.
 func (s *Store) apply(g *group) {
 	if len(s.heads) > maxHeads {
-		clear(s.heads) // after this everything is in Pebble, so nothing is lost
+		clear(s.heads) // the index has them all once this group is in it
 	}
 	if len(g.run.records) == 0 {
 		return
@@ -359,9 +330,13 @@ func (s *Store) apply(g *group) {
 		g.err = *failed
 		return
 	}
-	s.encodeIndex(g)
 	if err := s.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
 		g.err = s.fail(err)
+		return
+	}
+	s.index.add(g.run.records)
+	if full := s.index.rotate(s.opts.foldEvents); full != nil {
+		s.folds <- full
 	}
 }
 

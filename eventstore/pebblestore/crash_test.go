@@ -43,7 +43,7 @@ func TestCrash(t *testing.T) {
 
 func crashOnce(t *testing.T, seed uint64) {
 	fs := vfs.NewCrashableMem()
-	s := open(t, "log", pebblestore.Options{FS: fs})
+	s := open(t, "log", pebblestore.Options{FS: fs}.FoldEvery(1+int(seed%40)))
 	w := &witness{acked: map[uuid.UUID]eventstore.Position{}, sizes: map[uuid.UUID]int{}}
 	ctx, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -10,6 +10,9 @@
 // what is synced. Pebble's memtable has events before that; every read stops at
 // the head.
 //
+// Where each stream's events are is an index (index.go) that follows the log: its
+// newest part is in memory, and is read from the log again after a crash.
+//
 // The package never looks into data or metadata and never alters them; Scavenge
 // takes them away.
 package pebblestore

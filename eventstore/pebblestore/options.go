@@ -32,6 +32,8 @@ type Options struct {
 	OnCommit func(CommitStats)
 	// ReadOnly opens a store, such as a checkpoint, that must not be written.
 	ReadOnly bool
+	// foldEvents is for tests, which have fewer events.
+	foldEvents int
 }
 
 // CommitStats describes one group commit.
@@ -80,6 +82,9 @@ func (o *Options) defaults() {
 	if o.MaxQueueBytes == 0 {
 		o.MaxQueueBytes = DefaultMaxQueueBytes
 	}
+	if o.foldEvents == 0 {
+		o.foldEvents = foldEvents
+	}
 	if o.OnCommit == nil {
 		o.OnCommit = func(CommitStats) {}
 	}
@@ -98,8 +103,8 @@ func (o *Options) pebble() (*pebble.Options, func()) {
 		// recycle the WAL's files sooner, which sync faster than new ones.
 		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: memTables,
-		// The index is spread over all streams, so that each compaction out of L0
-		// rewrites the level below: it is worth waiting for more.
+		// A fold of the index is spread over all streams, so that each compaction out of
+		// L0 rewrites the level below: it is worth waiting for more.
 		L0CompactionThreshold: 8,
 		L0StopWritesThreshold: 32,
 		LBaseMaxBytes:         lBaseBytes,

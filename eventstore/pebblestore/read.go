@@ -2,18 +2,14 @@ package pebblestore
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
-	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"iocredits/eventstore"
 )
-
-func streamEnd(stream string) []byte { return append(streamKey(nil, stream, math.MaxInt64), 0) }
 
 // ReadStream implements eventstore.Store.
 func (s *Store) ReadStream(ctx context.Context, stream string, from int64, direction eventstore.Direction, limit int) iter.Seq2[eventstore.Recorded, error] {
@@ -35,52 +31,39 @@ func (s *Store) readStream(ctx context.Context, stream string, from int64, direc
 	if limit <= 0 || from < 0 && direction == eventstore.Backwards {
 		return ctx.Err()
 	}
-	head := s.durable()
-	bounds := &pebble.IterOptions{LowerBound: streamKey(nil, stream, 0), UpperBound: streamEnd(stream)}
-	if direction == eventstore.Backwards {
-		bounds.UpperBound = append(streamKey(nil, stream, from), 0)
-	} else {
-		bounds.LowerBound = streamKey(nil, stream, max(0, from))
-	}
-	it, err := s.db.NewIter(bounds)
-	if err != nil {
-		return fmt.Errorf("read %q: %w", stream, err)
-	}
-	defer func() { _ = it.Close() }()
+	head := s.durable() // before the index, which has no end of its own
 	expect := int64(-1)
-	for valid := first(it, direction); valid && limit > 0; valid = step(it, direction) {
-		if err := s.alive(ctx); err != nil {
-			return err
-		}
-		key := it.Key()
-		revision := int64(binary.BigEndian.Uint64(key[len(key)-8:]))
-		position, n := binary.Uvarint(it.Value())
-		if n <= 0 {
-			return &eventstore.CorruptError{Stream: stream, Revision: revision, Reason: "index entry is damaged"}
-		}
-		if eventstore.Position(position) > head {
-			continue // not durable yet
-		}
-		if expect >= 0 && revision != expect {
-			return &eventstore.CorruptError{Position: eventstore.Position(position), Stream: stream, Revision: expect, Reason: "revision is missing"}
-		}
-		expect = revision + 1
-		if direction == eventstore.Backwards {
-			expect = revision - 1
-		}
-		r, f, err := s.record(eventstore.Position(position), stream, revision)
+	for e, err := range s.extents(stream, from, direction) {
 		if err != nil {
 			return err
 		}
-		if f.erased() {
-			continue
-		}
-		limit--
-		if !yield(r, nil) {
-			return nil
+		for revision, position := range e.from(from, direction) {
+			if err := s.alive(ctx); err != nil {
+				return err
+			}
+			if position > head {
+				continue // not durable yet
+			}
+			if expect >= 0 && revision != expect {
+				return &eventstore.CorruptError{Position: position, Stream: stream, Revision: expect, Reason: "revision is missing"}
+			}
+			expect = revision + 1
+			if direction == eventstore.Backwards {
+				expect = revision - 1
+			}
+			r, f, err := s.record(position, stream, revision)
+			if err != nil {
+				return err
+			}
+			if f.erased() {
+				continue
+			}
+			if limit--; !yield(r, nil) || limit == 0 {
+				return nil
+			}
 		}
 	}
-	return it.Error()
+	return nil
 }
 
 func first(it *pebble.Iterator, d eventstore.Direction) bool {
@@ -99,16 +82,20 @@ func step(it *pebble.Iterator, d eventstore.Direction) bool {
 
 // recordAt reads one event through the index; of an erased one what is left.
 func (s *Store) recordAt(stream string, revision int64) (eventstore.Recorded, error) {
-	value, closer, err := s.db.Get(streamKey(nil, stream, revision))
-	if err != nil {
-		return eventstore.Recorded{}, fmt.Errorf("read %q at %d: %w", stream, revision, err)
+	for e, err := range s.extents(stream, revision, eventstore.Forwards) {
+		if err != nil {
+			return eventstore.Recorded{}, err
+		}
+		for found, position := range e.from(revision, eventstore.Forwards) {
+			if found != revision {
+				break
+			}
+			r, _, err := s.record(position, stream, revision)
+			return r, err
+		}
+		break
 	}
-	position, n := binary.Uvarint(value)
-	if err := closer.Close(); err != nil || n <= 0 {
-		return eventstore.Recorded{}, &eventstore.CorruptError{Stream: stream, Revision: revision, Reason: "index entry is damaged"}
-	}
-	r, _, err := s.record(eventstore.Position(position), stream, revision)
-	return r, err
+	return eventstore.Recorded{}, &eventstore.CorruptError{Stream: stream, Revision: revision, Reason: "index entry is missing"}
 }
 
 // record reads the event at a position, which the index says is this one.
@@ -167,7 +154,10 @@ func (s *Store) ReadAll(ctx context.Context, from eventstore.Position, direction
 		if from == eventstore.BeforeFirst && direction == eventstore.Backwards || limit <= 0 {
 			return
 		}
-		err := s.scan(ctx, low, high, direction, func(r eventstore.Recorded, _ flags) bool {
+		err := s.scan(ctx, low, high, direction, func(r eventstore.Recorded, f flags) bool {
+			if f.erased() {
+				return true
+			}
 			limit--
 			return yield(r, nil) && limit > 0
 		})
@@ -177,9 +167,8 @@ func (s *Store) ReadAll(ctx context.Context, from eventstore.Position, direction
 	}
 }
 
-// scan reads the events at low to high, both included, until visit says no. A
-// position that is missing between two others is damage, never skipped; an event
-// that was erased is skipped.
+// scan reads the events at low to high, both included, until visit says no. Those that
+// were erased are among them. A position that is missing is damage, never skipped.
 func (s *Store) scan(ctx context.Context, low, high eventstore.Position, direction eventstore.Direction, visit func(r eventstore.Recorded, f flags) bool) error {
 	low = max(low, 1)
 	if low > high {
@@ -214,7 +203,7 @@ func (s *Store) scan(ctx context.Context, low, high eventstore.Position, directi
 		if err != nil {
 			return err
 		}
-		if !f.erased() && !visit(r, f) {
+		if !visit(r, f) {
 			return nil
 		}
 		if direction == eventstore.Backwards {

@@ -13,22 +13,21 @@ import (
 // Keys, numbers big-endian so that they sort:
 //
 //	'e' position:8                               → record
-//	's' length:2 stream revision:8               → position, uvarint
+//	's' length:2 stream revision:8               → positions of the events from there on
+//	'i'                                          → position through which 's' has all, uvarint
 //	'p' stream                                   → snapshot
 //
 // The length before the stream keeps every stream's keys together and apart
-// from those of all others, whatever bytes a name has. The last revision of a
-// stream is its last 's' key; there is no third key a record.
+// from those of all others, whatever bytes a name has.
 const (
 	eventPrefix    = 'e'
+	indexedKey     = 'i'
 	streamPrefix   = 's'
 	snapshotPrefix = 'p'
 )
 
-// eventKeyLen and streamKeyLen are the keys' lengths.
+// eventKeyLen is the length of an event's key.
 const eventKeyLen = 9
-
-func streamKeyLen(stream string) int { return 11 + len(stream) }
 
 func eventKey(b []byte, position eventstore.Position) []byte {
 	return binary.BigEndian.AppendUint64(append(b, eventPrefix), uint64(position))

@@ -75,6 +75,9 @@ func (s *Store) erase(ctx context.Context, gone func(*eventstore.Recorded) (bool
 		return nil
 	}
 	err = s.scan(ctx, 1, s.durable(), eventstore.Forwards, func(r eventstore.Recorded, f flags) bool {
+		if f.erased() {
+			return true
+		}
 		var is bool
 		switch is, refused = gone(&r); {
 		case refused != nil || !is:

@@ -32,15 +32,16 @@ type Store struct {
 	syncing     chan *group
 	// batches are those of groups that are done.
 	batches chan *pebble.Batch
-	// heads has the last revision of streams that were written lately, the
-	// group under preparation included. Only the committer touches it.
-	heads map[string]int64
-	// written has the streams of the group under preparation, index the entries that
-	// follow its records, foundRoom is when the disk was last seen to have room. They
-	// are the committer's too.
-	written   map[string]bool
-	index     []indexEntry
+	// heads are the streams that were written lately, groups counts the groups that
+	// were begun, foundRoom is when the disk was last seen to have room. Only the
+	// committer touches them.
+	heads     map[string]*streamHead
+	groups    uint64
 	foundRoom time.Time
+
+	index streamIndex
+	// folds has what is to be folded, which is one at a time.
+	folds chan *entries
 
 	// head is the last position that is durable: the end of every read.
 	head atomic.Uint64
@@ -65,7 +66,8 @@ var (
 )
 
 // Open opens the store in dir, which it makes if need be. Errors: ErrLocked;
-// a *eventstore.CorruptError if the newest record is damaged.
+// a *eventstore.CorruptError if the newest record is damaged or, unless ReadOnly, one
+// that has no index entry yet.
 func Open(dir string, opts Options) (*Store, error) {
 	opts.defaults()
 	pebbleOptions, free := opts.pebble()
@@ -82,9 +84,12 @@ func Open(dir string, opts Options) (*Store, error) {
 	s := &Store{
 		opts: opts, dir: dir, db: db, freeCache: free, logs: logs,
 		queue: make(chan *pending, opts.MaxQueue), syncing: make(chan *group, maxSyncing), batches: make(chan *pebble.Batch, maxSyncing),
-		heads: make(map[string]int64), written: make(map[string]bool), moved: make(chan struct{}), ended: make(chan struct{}),
+		heads: make(map[string]*streamHead), folds: make(chan *entries, 1), moved: make(chan struct{}), ended: make(chan struct{}),
 	}
 	head, err := s.findHead()
+	if err == nil {
+		err = s.openIndex(head)
+	}
 	if err != nil {
 		free()
 		return nil, errors.Join(err, db.Close())
@@ -92,6 +97,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	s.head.Store(uint64(head))
 	s.workers.Go(func() { s.commit(head) })
 	s.workers.Go(s.settle)
+	s.workers.Go(s.foldIndex)
 	return s, nil
 }
 
@@ -173,7 +179,7 @@ func (s *Store) Close() error {
 	close(s.queue)
 	s.workers.Wait()
 	defer s.freeCache()
-	if err := s.db.Close(); err != nil {
+	if err := errors.Join(s.foldRest(), s.db.Close()); err != nil {
 		return fmt.Errorf("close event log: %w", err)
 	}
 	return nil

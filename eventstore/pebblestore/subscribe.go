@@ -65,8 +65,10 @@ func (s *Store) readBatch(ctx context.Context, after, head eventstore.Position) 
 	var batch []eventstore.Recorded
 	bytes := 0
 	err := s.scan(ctx, after+1, head, eventstore.Forwards, func(r eventstore.Recorded, f flags) bool {
-		batch = append(batch, r)
-		bytes += len(r.Data) + len(r.Metadata)
+		if !f.erased() {
+			batch = append(batch, r)
+			bytes += len(r.Data) + len(r.Metadata)
+		}
 		return !f.last() || len(batch) < batchEvents && bytes < batchBytes
 	})
 	return batch, err

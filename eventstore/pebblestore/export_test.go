@@ -1,0 +1,10 @@
+package pebblestore
+
+// FoldEvery makes a store write its index after so many events.
+func (o Options) FoldEvery(events int) Options {
+	o.foldEvents = events
+	return o
+}
+
+// MaxExtent is how many positions one key of the index has.
+const MaxExtent = maxExtent

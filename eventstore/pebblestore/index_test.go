@@ -1,0 +1,344 @@
+package pebblestore_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore"
+	"iocredits/eventstore/pebblestore"
+)
+
+// streams is what a store must say of each stream: its events' ids, in order.
+type streams map[string][]uuid.UUID
+
+func (m streams) append(t *testing.T, s *pebblestore.Store, stream string, events int) {
+	t.Helper()
+	batch := make([]eventstore.Event, events)
+	for i := range batch {
+		batch[i] = newEvent(1)
+	}
+	_, err := s.Append(context.Background(), stream, int64(len(m[stream]))-1, batch)
+	require.NoError(t, err)
+	for _, e := range batch {
+		m[stream] = append(m[stream], e.ID)
+	}
+}
+
+// check reads a stream from a revision on, as far as a limit, and compares.
+func (m streams) check(t *testing.T, s *pebblestore.Store, stream string, from int64, direction eventstore.Direction, limit int) {
+	t.Helper()
+	all := m[stream]
+	want := all[min(max(0, from), int64(len(all))):]
+	if direction == eventstore.Backwards {
+		want = slices.Clone(all[:min(from, int64(len(all))-1)+1])
+		slices.Reverse(want)
+	}
+	want = want[:min(limit, len(want))]
+	got := make([]uuid.UUID, 0, len(want))
+	for r, err := range s.ReadStream(context.Background(), stream, from, direction, limit) {
+		require.NoError(t, err)
+		require.Equal(t, all[r.Revision], r.ID)
+		got = append(got, r.ID)
+	}
+	require.True(t, slices.Equal(want, got), "%s from %d %v, %d: %d events, not %d", stream, from, direction, limit, len(got), len(want))
+}
+
+// checkAll reads every stream whole in both directions, and parts of it.
+func (m streams) checkAll(t *testing.T, s *pebblestore.Store, rng *rand.Rand) {
+	t.Helper()
+	for stream, all := range m {
+		m.check(t, s, stream, 0, eventstore.Forwards, math.MaxInt)
+		m.check(t, s, stream, eventstore.End, eventstore.Backwards, math.MaxInt)
+		for range 4 {
+			from := rng.Int64N(int64(len(all)) + 2)
+			m.check(t, s, stream, from, eventstore.Forwards, 1+rng.IntN(10))
+			m.check(t, s, stream, from, eventstore.Backwards, 1+rng.IntN(10))
+		}
+	}
+}
+
+// TestIndex holds the store to a list a stream: whatever is in memory, on its way
+// into Pebble or there, over clean ends and crashes, and whatever was read before.
+func TestIndex(t *testing.T) {
+	for range 5 {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { indexOnce(t, seed) })
+	}
+}
+
+func indexOnce(t *testing.T, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	fs := vfs.NewCrashableMem()
+	opts := pebblestore.Options{}.FoldEvery(1 + rng.IntN(60))
+	opts.FS = fs
+	s := open(t, "log", opts)
+	m := streams{}
+	for range 4 {
+		for range 20 + rng.IntN(40) {
+			// One stream is busy; the names' lengths differ, as their order does.
+			stream := fmt.Sprint("s", rng.IntN(3)*rng.IntN(50))
+			m.append(t, s, stream, 1+rng.IntN(4))
+		}
+		m.checkAll(t, s, rng)
+		if rng.IntN(2) == 0 {
+			require.NoError(t, s.Close())
+		} else {
+			fs = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
+			old := s
+			defer func() { _ = old.Close() }()
+		}
+		opts.FS = fs
+		s = open(t, "log", opts)
+		m.checkAll(t, s, rng)
+	}
+	require.NoError(t, s.Close())
+}
+
+func TestAStreamOfManyExtents(t *testing.T) {
+	fs := vfs.NewMem()
+	m := streams{}
+	for _, fold := range []int{pebblestore.MaxExtent, 3*pebblestore.MaxExtent - 1, 5 * pebblestore.MaxExtent} {
+		opts := pebblestore.Options{FS: fs}.FoldEvery(fold)
+		s := open(t, "log", opts)
+		for range 4 {
+			m.append(t, s, "s", pebblestore.MaxExtent)
+			m.append(t, s, "other", 1)
+		}
+		m.append(t, s, "s", 1)
+		require.NoError(t, s.Close())
+		s = open(t, "log", opts)
+		for from := int64(0); from <= int64(len(m["s"]))+1; from += pebblestore.MaxExtent / 4 {
+			for around := max(0, from-1); around <= from+1; around++ {
+				m.check(t, s, "s", around, eventstore.Forwards, 2)
+				m.check(t, s, "s", around, eventstore.Backwards, 2)
+			}
+		}
+		m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
+		require.NoError(t, s.Close())
+	}
+}
+
+// A reader that looks at memory and then at Pebble sees all, though a fold moves
+// entries from one to the other meanwhile.
+func TestReadersDuringFolds(t *testing.T) {
+	s := open(t, "log", pebblestore.Options{FS: vfs.NewMem()}.FoldEvery(3))
+	defer func() { _ = s.Close() }()
+	const writers, events = 4, 300
+	var wg sync.WaitGroup
+	for n := range writers {
+		wg.Go(func() {
+			stream := fmt.Sprint("s", n)
+			for revision := range int64(events) {
+				if _, err := s.Append(context.Background(), stream, revision-1, []eventstore.Event{newEvent(1)}); err != nil {
+					t.Errorf("append %s: %v", stream, err)
+					return
+				}
+				for direction, from := range map[eventstore.Direction]int64{eventstore.Forwards: 0, eventstore.Backwards: eventstore.End} {
+					count := int64(0)
+					for _, err := range s.ReadStream(context.Background(), stream, from, direction, math.MaxInt) {
+						if err != nil {
+							t.Errorf("read %s: %v", stream, err)
+							return
+						}
+						count++
+					}
+					if count != revision+1 {
+						t.Errorf("%s %v: %d events, not %d", stream, direction, count, revision+1)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// openPebble opens what a store has left, to be changed.
+func openPebble(t *testing.T, fs vfs.FS) *pebble.DB {
+	t.Helper()
+	db, err := pebble.Open("log", &pebble.Options{FS: fs, FormatMajorVersion: pebble.FormatNewest, Logger: silent{}})
+	require.NoError(t, err)
+	return db
+}
+
+func streamKey(stream string, revision uint64) []byte {
+	return binary.BigEndian.AppendUint64(append([]byte{'s', 0, byte(len(stream))}, stream...), revision)
+}
+
+// A log of before has an entry for each event, and says nothing of how far.
+func TestALogWithAnEntryForEachEvent(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, "log", pebblestore.Options{FS: fs})
+	m := streams{}
+	for range 30 {
+		m.append(t, s, "a", 2)
+		m.append(t, s, "b", 1)
+	}
+	all := readAll(t, s)
+	require.NoError(t, s.Close())
+	db := openPebble(t, fs)
+	require.NoError(t, db.Delete([]byte{'i'}, nil))
+	require.NoError(t, db.DeleteRange([]byte{'s'}, []byte{'t'}, nil))
+	for _, r := range all {
+		require.NoError(t, db.Set(streamKey(r.Stream, uint64(r.Revision)), binary.AppendUvarint(nil, uint64(r.Position)), nil))
+	}
+	require.NoError(t, db.Close())
+
+	for range 3 { // each open leaves it as whole as before
+		s = open(t, "log", pebblestore.Options{FS: fs})
+		m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
+		m.append(t, s, "a", 3)
+		m.append(t, s, "c", 1)
+		m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
+		require.NoError(t, s.Close())
+	}
+}
+
+// What a crash left of a fold is overwritten by the next.
+func TestAHalfFold(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	s := open(t, "log", pebblestore.Options{FS: fs})
+	defer func() { _ = s.Close() }()
+	m := streams{}
+	for range 10 {
+		m.append(t, s, "a", 1)
+		m.append(t, s, "b", 1)
+	}
+	left := fs.CrashClone(vfs.CrashCloneCfg{})
+	db := openPebble(t, left)
+	require.NoError(t, db.Set(streamKey("a", 0), []byte{1, 2, 2}, nil), "three of its ten")
+	require.NoError(t, db.Close())
+
+	for range 2 {
+		s := open(t, "log", pebblestore.Options{FS: left})
+		m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
+		m.append(t, s, "a", 1)
+		m.append(t, s, "b", 1)
+		m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
+		require.NoError(t, s.Close())
+	}
+}
+
+// An event that was erased before its entry was written keeps its revision.
+func TestAnErasedEventKeepsItsPlaceOverACrash(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	s := open(t, "log", pebblestore.Options{FS: fs})
+	defer func() { _ = s.Close() }()
+	m := streams{}
+	m.append(t, s, "a", 4)
+	erased, err := s.Scavenge(context.Background(), func(r *eventstore.Recorded) (bool, error) { return r.Revision >= 2, nil })
+	require.NoError(t, err)
+	require.Equal(t, 2, erased)
+	after := open(t, "log", pebblestore.Options{FS: fs.CrashClone(vfs.CrashCloneCfg{})})
+	defer func() { _ = after.Close() }()
+	var left []int64
+	m.append(t, after, "a", 1)
+	for r, err := range after.ReadStream(context.Background(), "a", 0, eventstore.Forwards, 10) {
+		require.NoError(t, err)
+		left = append(left, r.Revision)
+	}
+	require.Equal(t, []int64{0, 1, 4}, left)
+}
+
+// A record that is damaged before its entry was written could be of any stream: no
+// engine starts on such a log, and who only reads it is told in every stream.
+func TestADamagedRecordThatHasNoEntry(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	s := open(t, "log", pebblestore.Options{FS: fs})
+	defer func() { _ = s.Close() }()
+	m := streams{}
+	for range 5 {
+		m.append(t, s, "a", 1)
+		m.append(t, s, "b", 1)
+	}
+	left := fs.CrashClone(vfs.CrashCloneCfg{})
+	db := openPebble(t, left)
+	require.NoError(t, db.Set([]byte{'e', 0, 0, 0, 0, 0, 0, 0, 6}, []byte{1, 2, 3, 4, 5, 6}, nil))
+	require.NoError(t, db.Close())
+
+	opts := pebblestore.Options{FS: left, Logger: quiet()}
+	_, err := pebblestore.Open("log", opts)
+	var corrupt *eventstore.CorruptError
+	require.ErrorAs(t, err, &corrupt)
+	require.EqualValues(t, 6, corrupt.Position)
+
+	opts.ReadOnly = true
+	audited := open(t, "log", opts)
+	defer func() { require.NoError(t, audited.Close()) }()
+	for _, c := range []struct {
+		stream    string
+		direction eventstore.Direction
+		from      int64
+		good      int
+	}{
+		{"a", eventstore.Forwards, 0, 3}, {"b", eventstore.Forwards, 0, 2}, {"new", eventstore.Forwards, 0, 0},
+		{"a", eventstore.Backwards, eventstore.End, 0}, {"new", eventstore.Backwards, eventstore.End, 0},
+	} {
+		good := 0
+		for _, err = range audited.ReadStream(context.Background(), c.stream, c.from, c.direction, 10) {
+			if err == nil {
+				good++
+			}
+		}
+		require.ErrorAs(t, err, &corrupt, "%+v", c)
+		require.EqualValues(t, 6, corrupt.Position)
+		require.Equal(t, c.good, good, "%+v", c)
+	}
+}
+
+func TestADamagedIndex(t *testing.T) {
+	for name, c := range map[string]struct {
+		key, value []byte
+		want       string
+	}{
+		"an entry without positions":    {streamKey("s", 0), nil, "index entry is damaged"},
+		"an entry that ends early":      {streamKey("s", 0), []byte{1, 0x80}, "index entry is damaged"},
+		"positions that don't grow":     {streamKey("s", 0), []byte{1, 0}, "index entry is damaged"},
+		"positions beyond all":          {streamKey("s", 0), append([]byte{1}, binary.AppendUvarint(nil, math.MaxUint64)...), "index entry is damaged"},
+		"another's position":            {streamKey("s", 0), []byte{4}, `record is of "other"`},
+		"a revision that isn't there":   {streamKey("s", 0), []byte{1}, "revision is missing"},
+		"an index longer than the log":  {[]byte{'i'}, []byte{100}, "the index of the event log ends at 64, the log at 4"},
+		"an index that ends at nothing": {[]byte{'i'}, []byte{}, "the index of the event log ends at"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := vfs.NewMem()
+			opts := pebblestore.Options{FS: fs, Logger: quiet()}
+			s := open(t, "log", opts)
+			m := streams{}
+			m.append(t, s, "s", 2)
+			require.NoError(t, s.Close())
+			s = open(t, "log", opts) // the next events have entries of their own
+			m.append(t, s, "s", 1)
+			m.append(t, s, "other", 1)
+			require.NoError(t, s.Close())
+			db := openPebble(t, fs)
+			require.NoError(t, db.Set(c.key, c.value, nil))
+			require.NoError(t, db.Close())
+
+			s, err := pebblestore.Open("log", opts)
+			if err == nil {
+				defer func() { _ = s.Close() }()
+				for _, err = range s.ReadStream(context.Background(), "s", 0, eventstore.Forwards, 10) {
+					if err != nil {
+						break
+					}
+				}
+				var corrupt *eventstore.CorruptError
+				require.ErrorAs(t, err, &corrupt)
+				require.Equal(t, "s", corrupt.Stream)
+			}
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
