@@ -254,6 +254,10 @@ const memTables = 3
 // down: a level less is a write less.
 const lBaseBytes = 512 << 20
 
+// blockBytes is what a table reads, compresses and checks at once. Most reads are of
+// what stands in a row: a history, or all of a table for a compaction.
+const blockBytes = 32 << 10
+
 func (v *Views) openGeneration(number int) (*generation, error) {
 	// Pebble takes what memtables have off the cache: without an allowance for them
 	// nothing would be left, and every read would go to the files.
@@ -273,6 +277,7 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 	// Nearly every claim of a name asks for one that isn't there.
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		opts.Levels[i].BlockSize = blockBytes
 	}
 	opts.EnsureDefaults()
 	g := &generation{number: number, dir: v.generationDir(number), free: cache.Unref, checkpoint: checkpoint{Format: format}, names: newNameFilter()}

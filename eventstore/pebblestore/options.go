@@ -55,6 +55,9 @@ const (
 	// lBaseBytes is how large the level below L0 gets before it has one below it:
 	// one level less is one write less of every record.
 	lBaseBytes = 512 << 20
+	// blockBytes is what a table reads, compresses and checks at once. Records are
+	// mostly read in a row.
+	blockBytes = 32 << 10
 )
 
 // ErrLocked: another process has the directory open.
@@ -110,6 +113,7 @@ func (o *Options) pebble() (*pebble.Options, func()) {
 		LBaseMaxBytes:         lBaseBytes,
 		Logger:                logger{o.Logger},
 	}
+	opts.Levels[0].BlockSize = blockBytes // the levels below take it over
 	opts.EnsureDefaults()
 	return opts, cache.Unref
 }
