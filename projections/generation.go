@@ -244,7 +244,7 @@ func (v *Views) emptyGeneration(number int) (*generation, error) {
 }
 
 // l0Compaction is how deep L0 may get before it is compacted.
-const l0Compaction = 8
+const l0Compaction = 12
 
 // memTables is how many memtables there may be before writes wait.
 const memTables = 3
