@@ -202,6 +202,7 @@ func (s *Store) fill(g *group, p *pending, next *eventstore.Position, full error
 		s.queuedBytes.Add(-p.bytes)
 		if p.state.CompareAndSwap(waiting, taken) || p.state.Load() == taken {
 			switch {
+			case s.failed.Load() != nil: // settle answers: what is before it may not be there
 			case full != nil:
 				p.err = full
 			case !s.add(g, p, next):

@@ -11,7 +11,9 @@
 // the head.
 //
 // Where each stream's events are is an index (index.go) that follows the log: its
-// newest part is in memory, and is read from the log again after a crash.
+// newest part is in memory, and is read from the log again after a crash. Versions of
+// before that wrote an entry for each event; their logs open here, but a log that was
+// written here MUST NOT be opened by them: they would see the first event of many.
 //
 // The package never looks into data or metadata and never alters them; Scavenge
 // takes them away.

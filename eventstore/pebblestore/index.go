@@ -22,9 +22,9 @@ import (
 // part of an append, so the entries of many events are written at once, a stream's
 // together.
 //
-// Invariant: an event that Pebble has is in the index's memory, or in what Pebble has
-// of the index, or behind the position that Pebble has under indexedKey. The last is
-// what a crash leaves; Open reads it again.
+// Invariants: before the head moves past an event its entry is in memory or in Pebble,
+// and an entry leaves memory once Pebble has it. What Pebble has is complete through
+// the position under indexedKey; after a crash Open reads the events after that again.
 type streamIndex struct {
 	mu sync.RWMutex
 	// fresh takes the entries of new events. folding are being written to Pebble; nil:
@@ -51,15 +51,20 @@ type extent struct {
 }
 
 const (
-	// foldEvents is how many entries are in memory before they are written: as many
-	// records may have to be read when the store is opened after a crash.
+	// foldEvents is how many entries are in memory before they are written. So many
+	// records, and those of what is appended during a fold, have to be read when the
+	// store is opened after a crash.
 	foldEvents = 65_536
-	// maxExtent bounds the positions under one key: finding one decodes them all.
+	// maxExtent bounds the positions under one key: finding one decodes them all. It is
+	// part of indexFormat: a fold overwrites what a crash left of the one before
+	// only because both begin their keys at the same revisions.
 	maxExtent = 256
 	// foldBytes is how much of a fold is written at once. Appends wait for that.
 	foldBytes = 32 << 10
-	// usualExtent is how many events a busy account has in a fold.
+	// usualExtent is how many events an account has in a fold when 10,000 are busy.
 	usualExtent = 8
+	// indexFormat stands before the position under indexedKey.
+	indexFormat = 1
 )
 
 func newEntries(streams int) *entries { return &entries{streams: make(map[string]*extent, streams)} }
@@ -103,9 +108,9 @@ func (x *streamIndex) add(records []eventstore.Recorded) {
 	}
 }
 
-// of gives what is in memory of a stream: at most two extents, one right behind the
+// inMemory gives what is there of a stream: at most two extents, one right behind the
 // other. They never change: what is added to later is behind their ends.
-func (x *streamIndex) of(stream string) (found []extent) {
+func (x *streamIndex) inMemory(stream string) (found []extent) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	for _, e := range []*entries{x.folding, x.fresh} {
@@ -149,9 +154,9 @@ func (s *Store) foldIndex() {
 	}
 }
 
-// foldRest leaves nothing for Open to read. Only Close may, once all else has ended.
+// foldRest leaves nothing for Open to read, if there is room for it. Only Close may, once all else has ended.
 func (s *Store) foldRest() error {
-	if s.opts.ReadOnly || s.failed.Load() != nil {
+	if s.opts.ReadOnly || s.failed.Load() != nil || s.diskFull() != nil {
 		return nil
 	}
 	if rest := s.index.rotate(1); rest != nil {
@@ -168,22 +173,24 @@ func (s *Store) fold(e *entries) error {
 	defer func() { _ = batch.Close() }()
 	var key, value []byte
 	for _, stream := range slices.SortedFunc(maps.Keys(e.streams), compareStreams) {
-		revision := e.streams[stream].first
-		for positions := range slices.Chunk(e.streams[stream].positions, maxExtent) {
+		of := e.streams[stream]
+		revision := of.first
+		for positions := range slices.Chunk(of.positions, maxExtent) {
 			key, value = streamKey(key[:0], stream, revision), appendPositions(value[:0], positions)
 			if err := batch.Set(key, value, nil); err != nil {
 				return err
 			}
 			revision += int64(len(positions))
-		}
-		if batch.Len() >= foldBytes {
+			if batch.Len() < foldBytes {
+				continue
+			}
 			if err := batch.Commit(pebble.NoSync); err != nil {
 				return err
 			}
 			batch.Reset()
 		}
 	}
-	if err := batch.Set([]byte{indexedKey}, binary.AppendUvarint(nil, uint64(e.through)), nil); err != nil {
+	if err := batch.Set([]byte{indexedKey}, indexedValue(e.through), nil); err != nil {
 		return err
 	}
 	return batch.Commit(pebble.NoSync)
@@ -198,22 +205,36 @@ func compareStreams(a, b string) int {
 }
 
 // openIndex reads the entries that a crash took, up to the head. Who opens a damaged
-// log to read it, as an audit does, gets as far in each stream as the index goes.
+// log to read it, as an audit does, gets forwards what the index has of each stream, and
+// then the damage.
 func (s *Store) openIndex(head eventstore.Position) error {
 	s.index.fresh = newEntries(0)
 	indexed, err := s.indexed(head)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.addTail(indexed, head)
 	}
-	err = s.scan(context.Background(), indexed+1, head, eventstore.Forwards, func(r eventstore.Recorded, _ flags) bool {
-		s.index.fresh.add(&r)
-		return true
-	})
 	var corrupt *eventstore.CorruptError
 	if s.opts.ReadOnly && errors.As(err, &corrupt) {
 		s.index.damage, err = err, nil
 	}
 	return err
+}
+
+// addTail puts the events after a position into memory.
+func (s *Store) addTail(indexed, head eventstore.Position) error {
+	var corrupt error
+	err := s.scan(context.Background(), indexed+1, head, eventstore.Forwards, func(r eventstore.Recorded, _ flags) bool {
+		if of := s.index.fresh.streams[r.Stream]; of != nil && r.Revision != of.last()+1 {
+			corrupt = &eventstore.CorruptError{
+				Position: r.Position, Stream: r.Stream, Revision: r.Revision,
+				Reason: fmt.Sprintf("doesn't follow revision %d", of.last()),
+			}
+			return false
+		}
+		s.index.fresh.add(&r)
+		return true
+	})
+	return errors.Join(err, corrupt)
 }
 
 // indexed is the position through which Pebble has the index. A log without one is new,
@@ -224,25 +245,39 @@ func (s *Store) indexed(head eventstore.Position) (eventstore.Position, error) {
 		if s.opts.ReadOnly {
 			return head, nil
 		}
-		return head, s.db.Set([]byte{indexedKey}, binary.AppendUvarint(nil, uint64(head)), pebble.NoSync)
+		return head, s.db.Set([]byte{indexedKey}, indexedValue(head), pebble.NoSync)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read the index of the event log: %w", err)
+		return 0, fmt.Errorf("read how far the index of the event log goes: %w", err)
 	}
-	position, n := binary.Uvarint(value)
-	if err := closer.Close(); err != nil || n <= 0 || position > uint64(head) {
-		return 0, fmt.Errorf("the index of the event log ends at %x, the log at %d", value, head)
+	p := parser{rest: value}
+	format, position := p.uvarint(), p.uvarint()
+	if err := closer.Close(); err != nil {
+		return 0, fmt.Errorf("read how far the index of the event log goes: %w", err)
+	}
+	switch {
+	case p.failed || len(p.rest) > 0:
+		return 0, damaged(head, errors.New("how far the index goes is damaged"))
+	case format != indexFormat:
+		return 0, fmt.Errorf("the index of the event log has format %d, not %d: another version wrote it", format, indexFormat)
+	case position > uint64(head):
+		return 0, damaged(head, fmt.Errorf("the log ends here, its index at position %d", position))
 	}
 	return eventstore.Position(position), nil
 }
 
-// extents yields where a stream's events are, from a revision on; the first may begin
-// before it. One is good until the next. Whoever stops at a head MUST have read it
-// before the call.
+// indexedValue is what indexed reads.
+func indexedValue(through eventstore.Position) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(nil, indexFormat), uint64(through))
+}
+
+// extents yields where a stream's events are, from a revision on in a direction; the
+// first may have others before that. Its positions are overwritten by the next. Whoever
+// stops at a head MUST have read it before the call.
 func (s *Store) extents(stream string, from int64, direction eventstore.Direction) iter.Seq2[extent, error] {
 	return func(yield func(extent, error) bool) {
 		// Memory comes first: what a fold takes out of it now is in Pebble by then.
-		recent := s.index.of(stream)
+		recent := s.index.inMemory(stream)
 		below := int64(math.MaxInt64)
 		if len(recent) > 0 {
 			below = recent[0].first
@@ -259,11 +294,11 @@ func (s *Store) extents(stream string, from int64, direction eventstore.Directio
 				}
 			}
 			if below > 0 {
-				s.written(stream, min(from, below-1), below, direction, yield)
+				s.yieldWritten(stream, min(from, below-1), below, direction, yield)
 			}
 			return
 		}
-		if from < below && !s.written(stream, from, below, direction, yield) {
+		if from < below && !s.yieldWritten(stream, from, below, direction, yield) {
 			return
 		}
 		for _, e := range recent {
@@ -277,9 +312,9 @@ func (s *Store) extents(stream string, from int64, direction eventstore.Directio
 	}
 }
 
-// written is the part of extents that Pebble has, below a revision. It answers false
-// if the caller wants no more.
-func (s *Store) written(stream string, from, below int64, direction eventstore.Direction, yield func(extent, error) bool) bool {
+// yieldWritten is the part of extents that Pebble has, below a revision. It answers
+// whether to go on.
+func (s *Store) yieldWritten(stream string, from, below int64, direction eventstore.Direction, yield func(extent, error) bool) bool {
 	fail := func(err error) bool {
 		yield(extent{}, fmt.Errorf("read the index of %q: %w", stream, err))
 		return false
@@ -297,7 +332,11 @@ func (s *Store) written(stream string, from, below int64, direction eventstore.D
 	for ; valid; valid = step(it, direction) {
 		key := it.Key()
 		e.first = int64(binary.BigEndian.Uint64(key[len(key)-8:]))
-		if e.positions, valid = decodePositions(e.positions[:0], it.Value()); !valid {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return fail(err)
+		}
+		if e.positions, valid = decodePositions(e.positions[:0], value); !valid {
 			yield(extent{}, &eventstore.CorruptError{Stream: stream, Revision: e.first, Reason: "index entry is damaged"})
 			return false
 		}

@@ -1,12 +1,14 @@
 package pebblestore_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -298,6 +300,7 @@ func TestADamagedRecordThatHasNoEntry(t *testing.T) {
 }
 
 func TestADamagedIndex(t *testing.T) {
+	missing := []byte("missing")
 	for name, c := range map[string]struct {
 		key, value []byte
 		want       string
@@ -306,10 +309,12 @@ func TestADamagedIndex(t *testing.T) {
 		"an entry that ends early":      {streamKey("s", 0), []byte{1, 0x80}, "index entry is damaged"},
 		"positions that don't grow":     {streamKey("s", 0), []byte{1, 0}, "index entry is damaged"},
 		"positions beyond all":          {streamKey("s", 0), append([]byte{1}, binary.AppendUvarint(nil, math.MaxUint64)...), "index entry is damaged"},
-		"another's position":            {streamKey("s", 0), []byte{4}, `record is of "other"`},
+		"another's position":            {streamKey("s", 0), []byte{1, 3}, `record is of "other"`},
 		"a revision that isn't there":   {streamKey("s", 0), []byte{1}, "revision is missing"},
-		"an index longer than the log":  {[]byte{'i'}, []byte{100}, "the index of the event log ends at 64, the log at 4"},
-		"an index that ends at nothing": {[]byte{'i'}, []byte{}, "the index of the event log ends at"},
+		"an entry that is missing":      {streamKey("s", 0), missing, "revision is missing"},
+		"an index longer than the log":  {[]byte{'i'}, []byte{1, 100}, "position 4 (stream \"\", revision -1): the log ends here, its index at position 100"},
+		"an index that ends at nothing": {[]byte{'i'}, []byte{1}, "how far the index goes is damaged"},
+		"another version's index":       {[]byte{'i'}, []byte{2, 1}, "has format 2, not 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fs := vfs.NewMem()
@@ -323,22 +328,75 @@ func TestADamagedIndex(t *testing.T) {
 			m.append(t, s, "other", 1)
 			require.NoError(t, s.Close())
 			db := openPebble(t, fs)
-			require.NoError(t, db.Set(c.key, c.value, nil))
+			if bytes.Equal(c.value, missing) {
+				require.NoError(t, db.Delete(c.key, nil))
+			} else {
+				require.NoError(t, db.Set(c.key, c.value, nil))
+			}
 			require.NoError(t, db.Close())
 
-			s, err := pebblestore.Open("log", opts)
-			if err == nil {
-				defer func() { _ = s.Close() }()
-				for _, err = range s.ReadStream(context.Background(), "s", 0, eventstore.Forwards, 10) {
-					if err != nil {
-						break
-					}
-				}
-				var corrupt *eventstore.CorruptError
-				require.ErrorAs(t, err, &corrupt)
-				require.Equal(t, "s", corrupt.Stream)
+			for direction, from := range map[eventstore.Direction]int64{eventstore.Forwards: 0, eventstore.Backwards: eventstore.End} {
+				require.ErrorContains(t, readDamaged(t, opts, from, direction), c.want)
 			}
-			require.ErrorContains(t, err, c.want)
+			if c.key[0] == 'i' && !strings.Contains(c.want, "format") { // an audit sees it as a finding
+				opts.ReadOnly = true
+				s = open(t, "log", opts)
+				require.Len(t, readAll(t, s), 4)
+				require.NoError(t, s.Close())
+				require.ErrorContains(t, readDamaged(t, opts, 0, eventstore.Forwards), c.want)
+			}
 		})
 	}
+}
+
+// readDamaged is how opening the log or else reading the stream "s" ends.
+func readDamaged(t *testing.T, opts pebblestore.Options, from int64, direction eventstore.Direction) error {
+	t.Helper()
+	s, err := pebblestore.Open("log", opts)
+	if err != nil {
+		return err
+	}
+	defer func() { require.NoError(t, s.Close()) }()
+	for _, err = range s.ReadStream(context.Background(), "s", from, direction, 10) {
+		if err != nil {
+			break
+		}
+	}
+	var corrupt *eventstore.CorruptError
+	require.ErrorAs(t, err, &corrupt)
+	return err
+}
+
+func TestAReadFromBeforeTheBeginning(t *testing.T) {
+	fs := vfs.NewMem()
+	m := streams{}
+	s := open(t, "log", pebblestore.Options{FS: fs})
+	m.append(t, s, "s", pebblestore.MaxExtent+44)
+	for range 2 {
+		for _, from := range []int64{-1, math.MinInt64, math.MinInt64 + pebblestore.MaxExtent} {
+			m.check(t, s, "s", from, eventstore.Forwards, math.MaxInt)
+		}
+		require.NoError(t, s.Close())
+		s = open(t, "log", pebblestore.Options{FS: fs})
+	}
+	require.NoError(t, s.Close())
+}
+
+// A full disk is left alone at the end: the next open reads the log.
+func TestCloseOnAFullDisk(t *testing.T) {
+	disk := &smallDisk{FS: vfs.NewMem()}
+	disk.free.Store(1 << 30)
+	opts := pebblestore.Options{FS: disk, MinFreeBytes: 1 << 20}
+	s := open(t, "log", opts)
+	m := streams{}
+	m.append(t, s, "s", 5)
+	disk.free.Store(1 << 10)
+	require.NoError(t, s.Close())
+	db := openPebble(t, disk)
+	_, _, err := db.Get(streamKey("s", 0))
+	require.ErrorIs(t, err, pebble.ErrNotFound)
+	require.NoError(t, db.Close())
+	s = open(t, "log", opts)
+	m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
+	require.NoError(t, s.Close())
 }

@@ -33,6 +33,10 @@ func (s *Store) readStream(ctx context.Context, stream string, from int64, direc
 	}
 	head := s.durable() // before the index, which has no end of its own
 	expect := int64(-1)
+	if direction == eventstore.Forwards {
+		from = max(0, from)
+		expect = from
+	}
 	for e, err := range s.extents(stream, from, direction) {
 		if err != nil {
 			return err
@@ -62,6 +66,9 @@ func (s *Store) readStream(ctx context.Context, stream string, from int64, direc
 				return nil
 			}
 		}
+	}
+	if direction == eventstore.Backwards && expect >= 0 {
+		return &eventstore.CorruptError{Stream: stream, Revision: expect, Reason: "revision is missing"}
 	}
 	return nil
 }

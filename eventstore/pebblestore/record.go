@@ -14,7 +14,7 @@ import (
 //
 //	'e' position:8                               → record
 //	's' length:2 stream revision:8               → positions of the events from there on
-//	'i'                                          → position through which 's' has all, uvarint
+//	'i'                                          → format, position through which 's' has all; uvarints
 //	'p' stream                                   → snapshot
 //
 // The length before the stream keeps every stream's keys together and apart

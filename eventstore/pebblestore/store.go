@@ -66,8 +66,8 @@ var (
 )
 
 // Open opens the store in dir, which it makes if need be. Errors: ErrLocked;
-// a *eventstore.CorruptError if the newest record is damaged or, unless ReadOnly, one
-// that has no index entry yet.
+// a *eventstore.CorruptError if the newest record is damaged or, unless ReadOnly, if a
+// record without an index entry or the index's own end is.
 func Open(dir string, opts Options) (*Store, error) {
 	opts.defaults()
 	pebbleOptions, free := opts.pebble()
