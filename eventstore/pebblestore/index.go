@@ -154,7 +154,8 @@ func (s *Store) foldIndex() {
 	}
 }
 
-// foldRest leaves nothing for Open to read, if there is room for it. Only Close may, once all else has ended.
+// foldRest leaves nothing for Open to read, if there is room for it. Only Close may, once
+// all else has ended.
 func (s *Store) foldRest() error {
 	if s.opts.ReadOnly || s.failed.Load() != nil || s.diskFull() != nil {
 		return nil
@@ -167,7 +168,7 @@ func (s *Store) foldRest() error {
 
 // fold writes entries in the order of their keys, and behind them through where the
 // index is complete. A crash before that leaves a part of them, which the next fold
-// overwrites: it begins each stream at the same revision, whatever it has besides.
+// overwrites: its keys are the same, as far as there are any.
 func (s *Store) fold(e *entries) error {
 	batch := s.db.NewBatch()
 	defer func() { _ = batch.Close() }()

@@ -93,14 +93,12 @@ func (s *Store) recordAt(stream string, revision int64) (eventstore.Recorded, er
 		if err != nil {
 			return eventstore.Recorded{}, err
 		}
-		for found, position := range e.from(revision, eventstore.Forwards) {
-			if found != revision {
-				break
-			}
-			r, _, err := s.record(position, stream, revision)
-			return r, err
+		at := revision - e.first
+		if at < 0 || at >= int64(len(e.positions)) {
+			break
 		}
-		break
+		r, _, err := s.record(e.positions[at], stream, revision)
+		return r, err
 	}
 	return eventstore.Recorded{}, &eventstore.CorruptError{Stream: stream, Revision: revision, Reason: "index entry is missing"}
 }
