@@ -49,12 +49,17 @@ func crashOnce(t *testing.T, seed uint64) {
 	var wg sync.WaitGroup
 	written := make(chan struct{}, 1<<16)
 	for n := range 6 {
-		wg.Go(func() { writeUntil(ctx, s, w, rand.New(rand.NewPCG(seed, uint64(n))), fmt.Sprint("s", n), written) })
+		wg.Go(func() { writeUntil(ctx, t, s, w, rand.New(rand.NewPCG(seed, uint64(n))), fmt.Sprint("s", n), written) })
 	}
+	go func() {
+		wg.Wait()
+		close(written)
+	}()
 	rng := rand.New(rand.NewPCG(seed, 100))
 	for range 8 {
 		for range 1 + rng.IntN(40) {
-			<-written
+			_, on := <-written
+			require.True(t, on, "no writer goes on")
 		}
 		acked := w.snapshot()
 		clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rand.New(rand.NewPCG(seed, rng.Uint64()))})
@@ -65,7 +70,7 @@ func crashOnce(t *testing.T, seed uint64) {
 	require.NoError(t, s.Close())
 }
 
-func writeUntil(ctx context.Context, s *pebblestore.Store, w *witness, rng *rand.Rand, stream string, written chan<- struct{}) {
+func writeUntil(ctx context.Context, t *testing.T, s *pebblestore.Store, w *witness, rng *rand.Rand, stream string, written chan<- struct{}) {
 	revision := eventstore.NoStream
 	for ctx.Err() == nil {
 		batch := make([]eventstore.Event, 1+rng.IntN(6))
@@ -77,6 +82,7 @@ func writeUntil(ctx context.Context, s *pebblestore.Store, w *witness, rng *rand
 		w.mu.Unlock()
 		a, err := s.Append(context.Background(), stream, revision, batch)
 		if err != nil {
+			t.Errorf("append to %s: %v", stream, err)
 			return
 		}
 		revision = a.Revision

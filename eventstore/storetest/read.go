@@ -87,8 +87,7 @@ func testSubscribe(t *testing.T, open Factory) {
 		}
 		require.Equal(t, all[skip:], take(t, s, after, len(all)-skip), "from %d on", skip)
 	}
-	live := make(chan []eventstore.Recorded, 1)
-	go func() { live <- take(t, s, all[len(all)-1].Position, 2) }()
+	live := follow(t, s, all[len(all)-1].Position, 2)
 	must(t, s, "s", last, events("live", 2)...)
 	require.Equal(t, []int64{10, 11}, revisions(<-live))
 }
@@ -189,22 +188,25 @@ func testSubscribeWhileWritersRace(t *testing.T, open Factory) {
 	s := fresh(t, open)
 	const writers, appends = 8, 50
 	var wg sync.WaitGroup
+	seen := make(chan struct{}) // a part of the events; the others come after that
 	for w := range writers {
 		wg.Go(func() {
 			name := fmt.Sprint("s", w%3)
-			for range appends {
+			for i := range appends {
+				if i == appends/2 {
+					<-seen
+				}
 				insist(t, s, name, event(fmt.Sprint(w)))
 			}
 		})
 	}
-	first := take(t, s, eventstore.BeforeFirst, writers*appends/4)
+	first := <-follow(t, s, eventstore.BeforeFirst, writers*appends/4)
+	close(seen)
+	require.NotEmpty(t, first)
 	after := first[len(first)-1].Position
-	follow := func() []eventstore.Recorded { return take(t, s, after, writers*appends-len(first)) }
-	results := make(chan []eventstore.Recorded, 2)
-	for range 2 {
-		go func() { results <- follow() }()
-	}
-	one, two := <-results, <-results
+	rest := writers*appends - len(first)
+	follower, another := follow(t, s, after, rest), follow(t, s, after, rest)
+	one, two := <-follower, <-another
 	wg.Wait()
 	all := log(t, s, 0, eventstore.Forwards, 10_000)
 	require.Len(t, all, writers*appends)

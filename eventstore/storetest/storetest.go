@@ -124,15 +124,28 @@ func log(t *testing.T, s eventstore.Store, from eventstore.Position, d eventstor
 // take reads n events of a subscription, in whole batches.
 func take(t *testing.T, s eventstore.Store, after eventstore.Position, n int) []eventstore.Recorded {
 	t.Helper()
-	var all []eventstore.Recorded
-	for batch, err := range s.Subscribe(background(t), after) {
-		require.NoError(t, err)
-		require.NotEmpty(t, batch)
-		if all = append(all, batch...); len(all) >= n {
-			break
+	return <-follow(t, s, after, n)
+}
+
+// follow is take in the background. It always gives something: fewer events than n
+// fail the test.
+func follow(t *testing.T, s eventstore.Store, after eventstore.Position, n int) <-chan []eventstore.Recorded {
+	taken := make(chan []eventstore.Recorded, 1)
+	ctx := background(t)
+	go func() {
+		var all []eventstore.Recorded
+		defer func() { taken <- all }()
+		for batch, err := range s.Subscribe(ctx, after) {
+			if err != nil || len(batch) == 0 {
+				t.Errorf("after %d: %d of %d events, then a batch of %d and error %v", after, len(all), n, len(batch), err)
+				return
+			}
+			if all = append(all, batch...); len(all) >= n {
+				return
+			}
 		}
-	}
-	return all
+	}()
+	return taken
 }
 
 func revisions(rs []eventstore.Recorded) []int64 {
