@@ -111,13 +111,18 @@ func deploymentBody(id, service, price string, hours int) string {
 
 func TestAPurchaseAnswersWithItsLink(t *testing.T) {
 	r := newRig(t, func(p *parts) { p.server.LinkPatience = time.Minute })
+	position := r.views.Through() + 1 // before the purchase, which may be there at once
 	began := make(chan answer, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	go func() {
+		defer close(began)
+		defer cancel() // the answer has the link: without one nobody waits for the purchase
 		began <- r.do(post("customer:demo-1", "/v1/accounts/demo-1/purchases", "k", `{"amount":"25"}`))
 	}()
 	id := ""
-	for position := r.views.Through() + 1; id == ""; position++ {
-		require.NoError(t, r.views.WaitThrough(t.Context(), position))
+	for ; id == ""; position++ {
+		require.NoError(t, r.views.WaitThrough(ctx, position), "the request has ended")
 		page, err := r.views.Queue(t.Context(), account.ObjectPurchase, "awaiting-payment", 1, "")
 		require.NoError(t, err)
 		if len(page.Items) > 0 {
