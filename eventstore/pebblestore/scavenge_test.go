@@ -97,7 +97,7 @@ func texts(t *testing.T, s *Store, stream string) (found []string) {
 	}
 	require.Equal(t, found, all)
 	all = nil
-	for batch, err := range s.Subscribe(t.Context(), 0) {
+	for batch, err := range s.Subscribe(context.Background(), 0) {
 		require.NoError(t, err)
 		for _, r := range batch {
 			if r.Stream == stream {
@@ -217,20 +217,21 @@ func TestScavengeWaitsForReads(t *testing.T) {
 
 // Writers, a subscriber and scavenges at once: nobody misses or doubles what stays.
 func TestScavengeWhileWritersRace(t *testing.T) {
-	const writers, scavenges = 4, 5
+	const writers, scavenges, least = 4, 5, 4
 	s := openQuiet(t, vfs.NewMem())
 	var done atomic.Bool
 	var writing sync.WaitGroup
 	var ends [writers]int64
 	for w := range writers {
 		writing.Go(func() {
-			for ; !done.Load(); ends[w]++ {
+			for ; ends[w] < least || !done.Load(); ends[w]++ {
 				put(t, s, fmt.Sprint("s-", w), ends[w]-1, fmt.Sprint(ends[w]))
 			}
 			put(t, s, fmt.Sprint("s-", w), ends[w]-1, "end")
 		})
 	}
 	seen, ended := map[string][]int64{}, make(chan struct{})
+	defer done.Store(true)
 	go func() {
 		defer close(ended)
 		left := writers
@@ -257,6 +258,7 @@ func TestScavengeWhileWritersRace(t *testing.T) {
 	}
 	done.Store(true)
 	writing.Wait()
+	require.False(t, t.Failed(), "who can't write has no end that the subscriber could see")
 	<-ended
 	for w := range writers {
 		var want []int64
