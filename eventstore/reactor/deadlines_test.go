@@ -230,7 +230,7 @@ func TestGeneralTrouble(t *testing.T) {
 	})
 	eventually(t, func() bool { return b.total() > 5*parallel }, "tried again and again")
 	b.set(func(string) bool { return false })
-	eventually(t, func() bool { _, found, _ := r.model.NextDue(context.Background()); return !found }, "all done")
+	r.allDone()
 	for i := range accounts {
 		require.Equal(t, 1, r.count(fmt.Sprint("a", i), expired))
 	}
@@ -301,7 +301,7 @@ func TestRaceWithCommandsAndAnotherReactor(t *testing.T) {
 	}
 	wg.Wait()
 	r.clock.move(year)
-	eventually(t, func() bool { _, found, _ := r.model.NextDue(context.Background()); return !found }, "all done")
+	r.allDone()
 	for i := range accounts {
 		name := fmt.Sprint("a", i)
 		require.Zero(t, r.balance(name))

@@ -161,6 +161,16 @@ func eventually(t *testing.T, condition func() bool, what string) {
 	require.Eventually(t, condition, patience, time.Millisecond, what)
 }
 
+// allDone waits until the read model has seen everything, and nothing is due ever.
+func (r *rig) allDone() {
+	r.t.Helper()
+	eventually(r.t, func() bool {
+		seen := r.model.Through() >= r.ledger.AckedAny()
+		_, found, _ := r.model.NextDue(context.Background())
+		return seen && !found
+	}, "all done")
+}
+
 type manualClock struct {
 	mu  sync.Mutex
 	now time.Time
