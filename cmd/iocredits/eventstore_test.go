@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"math"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -196,7 +197,7 @@ func deductTwice(e *engine, account, key string) string {
 // everything goes on by itself.
 func TestClusterOutage(t *testing.T) {
 	data := t.TempDir()
-	cluster := startEventstore(t, data, "127.0.0.1:0")
+	cluster := startEventstore(t, data, freeAddr(t))
 	e := onCluster(t, cluster, keyringSecret(t))
 	e.fund("demo-1", "10")
 	require.Equal(t, "10", e.balance("demo-1"))
@@ -341,12 +342,19 @@ func esdbClient(t *testing.T, connection string) *esdb.Client {
 	return client
 }
 
-func freeAddr(t *testing.T) string {
+// freeAddr is below the ports that connections are given: one of those could take it
+// while no server has it.
+func freeAddr(t *testing.T) (addr string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	return listener.Addr().String()
+	require.Eventually(t, func() bool {
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+mathrand.IntN(10_000)))
+		if err != nil {
+			return false
+		}
+		addr = listener.Addr().String()
+		return listener.Close() == nil
+	}, patience, time.Millisecond)
+	return addr
 }
 
 // In production the protocol asks for TLS and an API key, as the API does.

@@ -89,7 +89,7 @@ func scavengeOver(t *testing.T, s *standIn, c *esdb.Client) {
 func TestErasureIsRealAfterAScavenge(t *testing.T) {
 	for _, offline := range []bool{false, true} {
 		data := t.TempDir()
-		cluster := startEventstore(t, data, "127.0.0.1:0")
+		cluster := startEventstore(t, data, freeAddr(t))
 		client := esdbClient(t, cluster.connection)
 		secret := keyringSecret(t)
 		e := onCluster(t, cluster, secret)
