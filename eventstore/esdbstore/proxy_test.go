@@ -181,6 +181,7 @@ func unleash(p *proxy, r *rig, rng *rand.Rand, pace time.Duration) *chaos {
 
 func (c *chaos) run() {
 	did := map[string]int{}
+	defer func() { c.done <- did }() // a start that fails ends this goroutine
 	for until := time.Now().Add(maxChaos); c.wait(0, c.pace) && time.Now().Before(until); {
 		kind := []string{"drop", "drop", "half-close", "half-close", "stall", "delay", "restart", "kill", "outage"}[c.rng.IntN(9)]
 		did[kind]++
@@ -209,7 +210,6 @@ func (c *chaos) run() {
 			c.rig.start()
 		}
 	}
-	c.done <- did
 }
 
 // wait passes some time, unless the chaos ends.
