@@ -18,9 +18,10 @@ import (
 	"iocredits/eventstore/esdbstore"
 )
 
-// hasty gives up soon, for clusters that will never be there.
+// hasty gives up soon, for clusters that will never be there. One that answers has
+// all the time of a slow machine for it.
 func hasty() esdbstore.Options {
-	return esdbstore.Options{Logger: quiet(), Patience: 100 * time.Millisecond, AttemptTimeout: 500 * time.Millisecond}
+	return esdbstore.Options{Logger: quiet(), Patience: 100 * time.Millisecond, AttemptTimeout: 10 * time.Second}
 }
 
 func TestMalformedConnectionStrings(t *testing.T) {
@@ -101,9 +102,13 @@ func TestServersThatAreNone(t *testing.T) {
 		"a name that nobody knows": {"nobody.invalid:2113", "can't be reached"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
-			s, err := esdbstore.Open(ctx, "esdb://"+c.addr+"?tls=false&gossipTimeout=1", hasty())
+			opts, gossip := hasty(), "20"
+			if c.addr == silent.Addr().String() { // this store gives up long before its client does
+				opts.AttemptTimeout, gossip = 100*time.Millisecond, "2"
+			}
+			s, err := esdbstore.Open(ctx, "esdb://"+c.addr+"?tls=false&gossipTimeout="+gossip, opts)
 			require.Nil(t, s)
 			require.NoError(t, ctx.Err())
 			require.ErrorContains(t, err, c.want)
@@ -141,6 +146,6 @@ func TestARefusalIsNotRepeated(t *testing.T) {
 	start := time.Now()
 	_, err := s.Append(context.Background(), "account-1", -1, several(1))
 	require.ErrorContains(t, err, "access denied")
-	require.Less(t, time.Since(start), 2*time.Second)
+	require.Less(t, time.Since(start), 10*time.Second)
 	require.NoError(t, s.Close())
 }

@@ -30,7 +30,7 @@ func TestOutage(t *testing.T) {
 	noLeaks(t)
 	r := newRig(t, false)
 	opts := impatient()
-	opts.Patience = 300 * time.Millisecond
+	opts.Patience = 2 * time.Second
 	s, err := esdbstore.Open(context.Background(), r.connection(""), opts)
 	require.NoError(t, err)
 	f := follow(s)
@@ -39,7 +39,7 @@ func TestOutage(t *testing.T) {
 	require.NoError(t, s.Healthy())
 
 	r.stop(0)
-	require.Eventually(t, func() bool { return s.Healthy() != nil }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return s.Healthy() != nil }, patience, 5*time.Millisecond)
 	_, err = s.Append(context.Background(), "account-1", 0, several(1))
 	require.ErrorIs(t, err, eventstore.ErrUnavailable, "the first waits out the patience")
 	for range 20 {
@@ -48,17 +48,17 @@ func TestOutage(t *testing.T) {
 		require.ErrorIs(t, err, eventstore.ErrUnavailable)
 		_, headErr := s.Head(context.Background())
 		require.ErrorIs(t, headErr, eventstore.ErrUnavailable)
-		require.Less(t, time.Since(start), 100*time.Millisecond, "the others don't")
+		require.Less(t, time.Since(start), opts.Patience, "the others don't")
 	}
 	require.ErrorIs(t, s.Healthy(), eventstore.ErrUnavailable)
 	require.ErrorContains(t, s.Healthy(), "out of reach since 20")
-	require.ErrorContains(t, s.Healthy(), "connection refused")
+	require.Eventually(t, func() bool { return strings.Contains(s.Healthy().Error(), "connection refused") }, patience, 5*time.Millisecond)
 
 	r.start()
-	require.Eventually(t, func() bool { return s.Healthy() == nil }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return s.Healthy() == nil }, patience, 5*time.Millisecond)
 	_, err = s.Append(context.Background(), "account-1", 0, several(1))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return f.count() == 2 }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return f.count() == 2 }, patience, 5*time.Millisecond)
 	f.stop()
 	require.NoError(t, s.Close())
 	require.ErrorIs(t, s.Healthy(), eventstore.ErrClosed)
@@ -97,18 +97,19 @@ func TestStall(t *testing.T) {
 	} {
 		start := time.Now()
 		require.Error(t, run(), name)
-		require.Less(t, time.Since(start), opts.Deadline+500*time.Millisecond, name)
+		require.Less(t, time.Since(start), opts.Deadline+10*time.Second, "%s: it would wait twice as long for the cluster", name)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
 	_, err = s.Append(ctx, "account-1", eventstore.NoStream, batch)
 	require.Error(t, err)
-	require.Less(t, time.Since(start), 300*time.Millisecond, "the caller's deadline counts too")
+	require.Less(t, time.Since(start), opts.Deadline, "the caller's deadline counts too")
 	release()
-	appended, err := s.Append(context.Background(), "account-1", eventstore.NoStream, batch)
-	require.NoError(t, err)
-	require.EqualValues(t, 2, appended.Revision)
+	require.Eventually(t, func() bool { // to connect again may take longer than one call has
+		appended, err := s.Append(context.Background(), "account-1", eventstore.NoStream, batch)
+		return err == nil && appended.Revision == 2
+	}, patience, time.Millisecond)
 	account := 0
 	for _, e := range r.all() {
 		if strings.HasPrefix(e.Stream, "account-") {
@@ -136,7 +137,7 @@ func TestCloseInAnOutage(t *testing.T) {
 	}()
 	start := time.Now()
 	require.NoError(t, s.Close())
-	require.Less(t, time.Since(start), 5*time.Second)
+	require.Less(t, time.Since(start), opts.Patience)
 	err = <-waiting
 	require.True(t, errors.Is(err, eventstore.ErrClosed) || errors.Is(err, context.Canceled), "%v", err)
 	f.stop()
@@ -157,7 +158,7 @@ func TestSnapshotsAreNoPartOfTheLog(t *testing.T) {
 	second, err := s.Append(ctx, "account-1", 0, several(1))
 	require.NoError(t, err)
 	f := follow(s)
-	require.Eventually(t, func() bool { return f.count() >= 2 }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return f.count() >= 2 }, patience, 5*time.Millisecond)
 	for _, e := range f.stop() {
 		require.Equal(t, "account-1", e.Stream)
 	}
@@ -191,7 +192,7 @@ func TestForeignRecords(t *testing.T) {
 	_, err := r.store.Append(context.Background(), "$system", eventstore.NoStream, odd)
 	require.NoError(t, err)
 	f := follow(s)
-	require.Eventually(t, func() bool { return f.count() == 2 }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return f.count() == 2 }, patience, 5*time.Millisecond)
 	for i, e := range f.stop() {
 		require.Equal(t, odd[i].ID, e.ID)
 		require.Equal(t, odd[i].Type, e.Type)

@@ -39,6 +39,9 @@ func quiet() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
+// patience bounds what only a broken store would not do.
+const patience = 30 * time.Second
+
 // rig is a server over an embedded store, on a real TCP port that stays the
 // same when the server is started again.
 type rig struct {
