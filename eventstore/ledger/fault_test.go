@@ -37,10 +37,22 @@ func (s *faultyStore) Append(ctx context.Context, stream string, expected int64,
 	return appended, err
 }
 
-// gate holds appends until it opens; taken tells that one is waiting.
-type gate struct{ taken, open chan struct{} }
+// gate holds appends until it is let open; taken tells that one is waiting.
+type gate struct {
+	taken, open chan struct{}
+	let         func()
+}
 
-func newGate() *gate { return &gate{taken: make(chan struct{}, 100), open: make(chan struct{})} }
+// holdUp puts a gate before all appends. It opens at the end of a test that has failed,
+// too: what has not been appended keeps a ledger from closing.
+func (s *faultyStore) holdUp(t *testing.T) *gate {
+	t.Helper()
+	g := &gate{taken: make(chan struct{}, 100), open: make(chan struct{})}
+	g.let = sync.OnceFunc(func() { close(g.open) })
+	s.before = g.wait
+	t.Cleanup(g.let)
+	return g
+}
 
 func (g *gate) wait() error {
 	g.taken <- struct{}{}
@@ -101,10 +113,9 @@ func insist(t *testing.T, r *rig, req ledger.Request) {
 }
 
 func TestNothingIsAnsweredBeforeWhatItRestsOnIsDurable(t *testing.T) {
-	g := newGate()
 	store := &faultyStore{}
 	r := newRig(t, func(o *ledger.Options) { store.Store = o.Store; o.Store = store })
-	store.before = g.wait
+	g := store.holdUp(t)
 
 	answered := make(chan string, 4)
 	launch := func(name string, req ledger.Request) {
@@ -127,7 +138,7 @@ func TestNothingIsAnsweredBeforeWhatItRestsOnIsDurable(t *testing.T) {
 		t.Fatalf("%s was answered before the append was durable", early)
 	default:
 	}
-	close(g.open)
+	g.let()
 	got := map[string]bool{}
 	for range 4 {
 		got[<-answered] = true
@@ -157,13 +168,12 @@ func TestAFailedAppendDiscardsAllThatRestsOnIt(t *testing.T) {
 }
 
 func TestOverloadIsRefusedAtOnceAndPasses(t *testing.T) {
-	g := newGate()
 	store := &faultyStore{}
 	r := newRig(t, func(o *ledger.Options) {
 		store.Store, o.Store = o.Store, store
 		o.MaxQueue, o.MaxInFlight = 4, 6
 	})
-	store.before = g.wait
+	g := store.holdUp(t)
 	var wg sync.WaitGroup
 	errs := make(chan error, 100)
 	send := func(acct, key string) {
@@ -182,7 +192,7 @@ func TestOverloadIsRefusedAtOnceAndPasses(t *testing.T) {
 	send("b", "b1")
 	<-g.taken
 	_ = r.refused(domain.CodeOverloaded, command("c", "engine full", deduct(1)))
-	close(g.open)
+	g.let()
 	wg.Wait()
 	close(errs)
 	for err := range errs {
@@ -192,10 +202,9 @@ func TestOverloadIsRefusedAtOnceAndPasses(t *testing.T) {
 }
 
 func TestACallerThatGoesLeavesNoHalf(t *testing.T) {
-	g := newGate()
 	store := &faultyStore{}
 	r := newRig(t, func(o *ledger.Options) { store.Store = o.Store; o.Store = store })
-	store.before = g.wait
+	g := store.holdUp(t)
 
 	ctx, cancel := context.WithCancel(context.Background())
 	gone := make(chan error, 2)
@@ -206,7 +215,7 @@ func TestACallerThatGoesLeavesNoHalf(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-gone, context.Canceled)
 	require.ErrorIs(t, <-gone, context.Canceled)
-	close(g.open)
+	g.let()
 
 	waitFor(t, func() bool { return r.QueueDepth() == 0 })
 	require.Len(t, r.facts("a"), 1, "what was decided is whole, what waited never began")
@@ -215,10 +224,9 @@ func TestACallerThatGoesLeavesNoHalf(t *testing.T) {
 }
 
 func TestCloseFinishesWhatItAccepted(t *testing.T) {
-	g := newGate()
 	store := &faultyStore{}
 	r := newRig(t, func(o *ledger.Options) { store.Store = o.Store; o.Store = store })
-	store.before = g.wait
+	g := store.holdUp(t)
 	answered := make(chan error, 1)
 	go func() {
 		_, err := r.Execute(context.Background(), command("a", "1", purchase("p", 10)))
@@ -231,7 +239,7 @@ func TestCloseFinishesWhatItAccepted(t *testing.T) {
 		_, err := r.Execute(context.Background(), command("b", "1", deduct(1)))
 		return domain.IsCode(err, domain.CodeUnavailable)
 	})
-	close(g.open)
+	g.let()
 	require.NoError(t, <-answered)
 	require.NoError(t, <-closed)
 	require.Len(t, r.facts("a"), 1)
@@ -240,11 +248,10 @@ func TestCloseFinishesWhatItAccepted(t *testing.T) {
 // TestCloseThatGivesUpAnswersWhoWaits: an append hangs. What is queued behind it is
 // told at once; the append's own callers are when it ends, and nothing is left running.
 func TestCloseThatGivesUpAnswersWhoWaits(t *testing.T) {
-	g := newGate()
 	store := &faultyStore{}
 	r := newRig(t, func(o *ledger.Options) { store.Store = o.Store; o.Store = store })
 	r.do("b", "1", purchase("p", 10))
-	store.before = g.wait
+	g := store.holdUp(t)
 	first, queued := make(chan error, 1), make(chan error, 4)
 	execute := func(req ledger.Request, answered chan<- error) {
 		_, err := r.Execute(context.Background(), req)
@@ -276,7 +283,7 @@ func TestCloseThatGivesUpAnswersWhoWaits(t *testing.T) {
 		t.Fatalf("answered before its append ended: %v", err)
 	default:
 	}
-	close(g.open)
+	g.let()
 	if err := <-first; err != nil {
 		require.True(t, domain.IsCode(err, domain.CodeUnavailable), "%v", err)
 	}

@@ -122,6 +122,8 @@ func TestAKeyAtAPlaceThatAnotherCommandHas(t *testing.T) {
 	}
 	first := command("a", "k1", grant(10))
 	entered, queued := make(chan struct{}), make(chan struct{})
+	let := sync.OnceFunc(func() { close(queued) })
+	t.Cleanup(let) // a test that fails ends, too
 	first.Inspect = func(*account.State, []eventstore.Fact) { close(entered); <-queued }
 	var wg sync.WaitGroup
 	wg.Go(func() { _, _ = r.Execute(ctx, first) })
@@ -142,7 +144,7 @@ func TestAKeyAtAPlaceThatAnotherCommandHas(t *testing.T) {
 		r.names.advance(head)
 	}
 	meanwhile.Store(&write) // runs while the deployment is being decided
-	close(queued)
+	let()
 	wg.Wait()
 	require.NoError(t, out[0].Err)
 	require.NoError(t, out[1].Err)
