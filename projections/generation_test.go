@@ -29,7 +29,12 @@ func TestReplacedViewsNeitherMoveNorStopOthers(t *testing.T) {
 	require.NoError(t, err)
 	rebuilt := make(chan error, 1)
 	go func() { rebuilt <- v.Rebuild(ctx, nil) }()
-	<-old.retired.Done()
+	select {
+	case <-old.retired.Done():
+	case err := <-rebuilt:
+		leave()
+		t.Fatalf("the old views were not replaced: %v", err)
+	}
 	late := newWriter(old)
 	require.NoError(t, late.append(balanceKey("a"), []byte("late")))
 	require.ErrorIs(t, v.show(old, late, 7, []byte("late")), context.Canceled)

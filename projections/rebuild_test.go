@@ -99,6 +99,8 @@ func TestNothingGoesBackOverRebuilds(t *testing.T) {
 		require.NoError(t, r.views.WaitThrough(within(t), r.AckedAny()))
 		ctx, stop := context.WithCancel(bg)
 		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer stop()
 		wg.Go(func() { watch(ctx, t, r.views) })
 		wg.Go(func() {
 			for ctx.Err() == nil {
@@ -186,7 +188,11 @@ func TestAnInterruptedRebuildLeavesNothing(t *testing.T) {
 			}
 		})
 	}()
-	<-began
+	select {
+	case <-began:
+	case err := <-rebuilt:
+		t.Fatalf("it didn't begin: %v", err)
+	}
 	require.NoError(t, r.views.Close(), "closing ends a rebuild")
 	require.ErrorIs(t, <-rebuilt, projections.ErrClosed)
 	require.Equal(t, "views/000001", currentDir(t, r.fs, "views"))

@@ -197,6 +197,7 @@ func TestReadersSeeOneMoment(t *testing.T) {
 	}()
 	last, seen := int64(0), 0
 	for seen < 100 {
+		require.False(t, t.Failed(), "nothing more comes")
 		b, err := r.views.Balance(bg, "a")
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, b.Revision, last, "a balance went back")
