@@ -96,6 +96,9 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 	if change != nil {
 		change(p)
 	}
+	if p.server.ReadPatience == 0 && !p.stillViews {
+		p.server.ReadPatience = 30 * time.Second // views that move are waited for on a slow machine, too
+	}
 	r.ledger = ledger.New(p.ledger)
 	p.server.Ledger = r.ledger
 	t.Cleanup(func() { _ = r.views.Close() })

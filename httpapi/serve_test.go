@@ -203,7 +203,11 @@ func TestServeEndsGracefully(t *testing.T) {
 		_ = response.Body.Close()
 		status <- response.StatusCode
 	}()
-	<-entered
+	select {
+	case <-entered:
+	case code := <-status:
+		t.Fatalf("answered with %d before it was under way", code)
+	}
 	cancel()
 	select {
 	case err := <-served:
@@ -237,12 +241,19 @@ func TestServeGivesUpWaiting(t *testing.T) {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+listener.Addr().String()+"/dev/clock", strings.NewReader(`{"advance":"1s"}`))
 	require.NoError(t, err)
 	request.Header.Set("X-Api-Key", "admin")
+	answered := make(chan error, 1)
 	go func() {
-		if response, err := http.DefaultClient.Do(request); err == nil {
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
 			_ = response.Body.Close()
 		}
+		answered <- err
 	}()
-	<-entered
+	select {
+	case <-entered:
+	case err := <-answered:
+		t.Fatalf("answered before it was under way: %v", err)
+	}
 	cancel()
 	require.ErrorContains(t, <-served, "did not end in time")
 }
