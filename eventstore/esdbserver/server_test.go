@@ -207,17 +207,25 @@ func TestExpectedVersions(t *testing.T) {
 	requireCode(t, esdb.ErrorCodeWrongExpectedVersion, try("s", esdb.Revision(1)))
 }
 
-// Writers at any revision all get in, and a repeat among them isn't doubled.
+// Writers at any revision all get in, and a repeat among them isn't doubled. All that
+// the others write meanwhile is within the 64 events among which a repeat is found.
 func TestWritersAtAnyRevision(t *testing.T) {
 	store, c := open(t, esdbserver.Open)
-	const writers, each = 8, 20
+	for round := range 3 {
+		writersAtAnyRevision(t, store, c, fmt.Sprint("s", round))
+	}
+}
+
+func writersAtAnyRevision(t *testing.T, store eventstore.Store, c *esdb.Client, stream string) {
+	t.Helper()
+	const writers, each = 8, 8
 	results := make(chan error, writers)
 	for range writers {
 		go func() {
 			for i := range each {
 				e := data(i)
 				for range 2 {
-					if _, err := c.AppendToStream(background(t), "s", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, e); err != nil {
+					if _, err := c.AppendToStream(background(t), stream, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, e); err != nil {
 						results <- err
 						return
 					}
@@ -230,7 +238,7 @@ func TestWritersAtAnyRevision(t *testing.T) {
 		require.NoError(t, <-results)
 	}
 	seen := map[uuid.UUID]bool{}
-	for r, err := range store.ReadStream(background(t), "s", 0, eventstore.Forwards, 1<<20) {
+	for r, err := range store.ReadStream(background(t), stream, 0, eventstore.Forwards, 1<<20) {
 		require.NoError(t, err)
 		require.False(t, seen[r.ID])
 		seen[r.ID] = true
