@@ -168,7 +168,7 @@ func TestTwoEngines(t *testing.T) {
 		require.Eventually(t, func() bool {
 			return engines[0].balance(account) == left.String() && engines[1].balance(account) == left.String()
 		},
-			10*time.Second, 10*time.Millisecond, "the views of both engines end equal")
+			patience, 10*time.Millisecond, "the views of both engines end equal")
 		history := func(e *engine) []any {
 			items, _ := e.must("service", http.MethodGet, "/v1/accounts/"+account+"/transactions?limit=1000", "", "")["items"].([]any)
 			return items

@@ -47,6 +47,8 @@ func crashOnce(t *testing.T, seed uint64) {
 	w := &witness{acked: map[uuid.UUID]eventstore.Position{}, sizes: map[uuid.UUID]int{}}
 	ctx, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
 	written := make(chan struct{}, 1<<16)
 	for n := range 6 {
 		wg.Go(func() { writeUntil(ctx, t, s, w, rand.New(rand.NewPCG(seed, uint64(n))), fmt.Sprint("s", n), written) })

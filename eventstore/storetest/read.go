@@ -134,12 +134,19 @@ func testSubscriptionEnds(t *testing.T, open Factory) {
 			started <- struct{}{}
 		}
 	}
+	begun := func() {
+		select {
+		case <-started:
+		case err := <-ended:
+			t.Fatalf("it ended before it gave an event: %v", err)
+		}
+	}
 	go follow(ctx)
-	<-started
+	begun()
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
 	go follow(context.Background())
-	<-started
+	begun()
 	require.NoError(t, s.Close())
 	require.ErrorIs(t, <-ended, eventstore.ErrClosed)
 }
