@@ -65,6 +65,10 @@ const (
 	maxRetainedBatch = 2 << 20
 	// maxHeads bounds the memory of streams' ends.
 	maxHeads = 1 << 18
+	// minCrowd is how many appends at once make groups begin no sooner than groupEvery
+	// after each other: a sync takes the processor as long for one append as for twenty.
+	minCrowd   = 24
+	groupEvery = time.Millisecond
 )
 
 // Append implements eventstore.Store.
@@ -82,7 +86,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected int64, event
 		return p.appended, p.err
 	case <-ctx.Done():
 		if p.state.CompareAndSwap(waiting, abandoned) {
-			s.leave()
+			s.answered()
 			return eventstore.Appended{}, ctx.Err()
 		}
 		<-done // taken: its outcome is near, and worth knowing
@@ -107,11 +111,18 @@ func (s *Store) submit(p *pending) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
+	s.appends.Add(1)
 	if err := s.enqueue(p); err != nil {
-		s.leave()
+		s.answered()
 		return err
 	}
 	return nil
+}
+
+// answered ends what submit began.
+func (s *Store) answered() {
+	s.appends.Add(-1)
+	s.leave()
 }
 
 func (s *Store) enqueue(p *pending) error {
@@ -151,6 +162,7 @@ func (s *Store) commit(next eventstore.Position) {
 	defer close(s.syncing)
 	defer close(s.folds)
 	var carried *pending
+	var begun time.Time
 	for {
 		p := carried
 		if p == nil {
@@ -159,12 +171,25 @@ func (s *Store) commit(next eventstore.Position) {
 				return
 			}
 		}
+		s.gather(begun)
+		begun = time.Now()
 		g := s.newGroup(len(s.queue) + 1)
 		full := s.roomLeft()
 		carried = s.fill(g, p, &next, full)
 		s.apply(g)
 		s.syncing <- g
 	}
+}
+
+// gather lets more appends come, if many were under way lately and the group before
+// has just begun. Few are not kept waiting, nor is anybody where syncs take longer.
+// Those of a group are answered together and come again one by one: what counts is
+// how many there were when a group was closed, an eighth less with each group since.
+func (s *Store) gather(before time.Time) {
+	if wait := groupEvery - time.Since(before); wait > 0 && max(s.appends.Load(), s.crowd) >= minCrowd {
+		time.Sleep(wait)
+	}
+	s.crowd = max(s.appends.Load(), s.crowd-(s.crowd+7)/8)
 }
 
 // newGroup makes a group when so many appends wait, most of which have one event.
@@ -373,7 +398,7 @@ func (s *Store) settle() {
 				p.appended, p.err = eventstore.Appended{}, errors.Join(p.err, g.err)
 			}
 			p.done(p.appended, p.err)
-			s.leave()
+			s.answered()
 		}
 		s.free(g)
 	}

@@ -29,14 +29,17 @@ type Store struct {
 
 	queue       chan *pending
 	queuedBytes atomic.Int64
-	syncing     chan *group
+	// appends counts those that are not answered.
+	appends atomic.Int64
+	syncing chan *group
 	// batches are those of groups that are done.
 	batches chan *pebble.Batch
 	// heads are the streams that were written lately, groups counts the groups that
-	// were begun, foundRoom is when the disk was last seen to have room. Only the
-	// committer touches them.
+	// were begun, crowd is how many appends were under way lately, foundRoom is when the
+	// disk was last seen to have room. Only the committer touches them.
 	heads     map[string]*streamHead
 	groups    uint64
+	crowd     int64
 	foundRoom time.Time
 
 	index streamIndex
