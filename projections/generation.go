@@ -141,7 +141,8 @@ const currentFile = "CURRENT"
 // there is none that fits the log. Other generations are leftovers of a rebuild
 // that a crash cut short.
 func (v *Views) openCurrent(ctx context.Context) (*generation, error) {
-	if err := v.opts.FS.MkdirAll(v.dir, 0o755); err != nil {
+	disk := v.opts.FS
+	if err := errors.Join(disk.MkdirAll(v.dir, 0o755), syncDir(disk, disk.PathDir(v.dir))); err != nil {
 		return nil, err
 	}
 	number, err := v.readCurrent()
@@ -370,7 +371,12 @@ func (v *Views) writeCurrent(number int) error {
 	if err := disk.Rename(name+".new", name); err != nil {
 		return err
 	}
-	dir, err := disk.OpenDir(v.dir)
+	return syncDir(disk, v.dir)
+}
+
+// syncDir makes what was made or renamed in a folder last.
+func syncDir(disk vfs.FS, name string) error {
+	dir, err := disk.OpenDir(name)
 	if err != nil {
 		return err
 	}
