@@ -52,7 +52,7 @@ func TestOutage(t *testing.T) {
 	}
 	require.ErrorIs(t, s.Healthy(), eventstore.ErrUnavailable)
 	require.ErrorContains(t, s.Healthy(), "out of reach since 20")
-	require.Eventually(t, func() bool { return strings.Contains(s.Healthy().Error(), "connection refused") }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(fmt.Sprint(s.Healthy()), "connection refused") }, patience, 5*time.Millisecond)
 
 	r.start()
 	require.Eventually(t, func() bool { return s.Healthy() == nil }, patience, 5*time.Millisecond)

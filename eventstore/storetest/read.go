@@ -209,6 +209,7 @@ func testSubscribeWhileWritersRace(t *testing.T, open Factory) {
 	}
 	first := <-follow(t, s, eventstore.BeforeFirst, writers*appends/4)
 	close(seen)
+	defer wg.Wait()
 	require.NotEmpty(t, first)
 	after := first[len(first)-1].Position
 	rest := writers*appends - len(first)
