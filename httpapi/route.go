@@ -40,6 +40,7 @@ type call struct {
 	server    *Server
 	route     *route
 	ctx       context.Context
+	timed     timedContext // ctx, of a timed route
 	key       *identity
 	account   string
 	requestID string
@@ -134,7 +135,7 @@ func (s *Server) endpoint(rt *route, h echo.HandlerFunc) echo.HandlerFunc {
 		request := c.Request()
 		k := &call{Context: c, server: s, route: rt, requestID: s.requestID(request), ctx: request.Context()}
 		c.Response().Header()["X-Request-Id"] = k.values.of(0, k.requestID)
-		err := k.handle(h)
+		err := k.handle(h, start)
 		broken := err != nil && c.Response().Committed
 		switch {
 		case broken:
@@ -155,7 +156,7 @@ func (s *Server) endpoint(rt *route, h echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-func (k *call) handle(h echo.HandlerFunc) (err error) {
+func (k *call) handle(h echo.HandlerFunc, start time.Time) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -165,9 +166,8 @@ func (k *call) handle(h echo.HandlerFunc) (err error) {
 		return err
 	}
 	if k.route.timed {
-		ctx, cancel := context.WithTimeout(k.ctx, k.server.opts.RequestTimeout)
-		defer cancel()
-		k.ctx = ctx
+		k.timed = timedContext{k.server.timeouts.at(start), k.ctx}
+		k.ctx = &k.timed
 	}
 	return h(k)
 }

@@ -131,6 +131,7 @@ type Server struct {
 	docs *pages
 
 	requestIDs requestIDs
+	timeouts   timeouts
 	// goal is the head of the log at the start: ready once the views passed it.
 	goal       eventstore.Position
 	batchBytes atomic.Int64
@@ -157,7 +158,7 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the head of the log: %w", err)
 	}
-	s := &Server{opts: opts, goal: head, requestIDs: newRequestIDs(), ending: make(chan struct{})}
+	s := &Server{opts: opts, goal: head, requestIDs: newRequestIDs(), timeouts: timeouts{after: opts.RequestTimeout}, ending: make(chan struct{})}
 	if s.spec, err = loadContract(); err != nil {
 		return nil, err
 	}
