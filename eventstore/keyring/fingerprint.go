@@ -1,44 +1,57 @@
 package keyring
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"hash"
 	"sync"
 )
 
-// fingerprinter is an HMAC with its key worked in: to start it anew costs a
-// quarter of making one, and no memory.
-type fingerprinter struct {
-	mu  sync.Mutex
-	mac hash.Hash
-}
+// fingerprintKey is the key of an account's HMACs, and all that is kept for them:
+// crypto/hmac keeps two hashes with the key worked in, and to fetch those of one in
+// a hundred thousand accounts from memory costs more than to make them anew.
+type fingerprintKey [sha256.Size]byte
 
-func newFingerprinter(key []byte) *fingerprinter {
-	return &fingerprinter{mac: hmac.New(sha256.New, key)}
-}
-
-// lists have room for what goes through an HMAC: kept with each of a hundred
-// thousand accounts it would be the larger part of them.
+// lists have room for what is hashed; one that had to be longer is not kept.
 var lists = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxList = 16 << 10
 
 // sum gives the fingerprint of parts and a body, each with its length before it:
 // so no two lists of them are the same text.
-func (f *fingerprinter) sum(parts []string, body []byte) string {
+func (k *fingerprintKey) sum(parts []string, body []byte) string {
 	list := lists.Get().(*[]byte) //nolint:forcetypeassert // the pool has nothing else
 	defer lists.Put(list)
-	b := (*list)[:0]
+	b := k.appendPad((*list)[:0], innerPad)
 	for _, part := range parts {
 		b = appendPart(b, part)
 	}
-	b = binary.BigEndian.AppendUint32(b, uint32(len(body)))
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.mac.Reset()
-	f.mac.Write(b)
-	f.mac.Write(body)
-	b = f.mac.Sum(b[:0])
-	*list = b
-	return encoding.EncodeToString(b[:fingerprintSize])
+	b = append(binary.BigEndian.AppendUint32(b, uint32(len(body))), body...)
+	if cap(b) <= maxList {
+		*list = b
+	}
+	mac := k.close(b)
+	return encoding.EncodeToString(mac[:fingerprintSize])
+}
+
+// The two hashes of an HMAC (RFC 2104) begin with a block each: the key, with one
+// of these in every byte.
+const (
+	innerPad = 0x36
+	outerPad = 0x5c
+)
+
+func (k *fingerprintKey) appendPad(b []byte, pad byte) []byte {
+	var block [sha256.BlockSize]byte
+	copy(block[:], k[:])
+	for i := range block {
+		block[i] ^= pad
+	}
+	return append(b, block[:]...)
+}
+
+// close gives the HMAC of what stands behind the inner pad in b.
+func (k *fingerprintKey) close(b []byte) [sha256.Size]byte {
+	inner := sha256.Sum256(b)
+	var room [sha256.BlockSize + sha256.Size]byte
+	return sha256.Sum256(append(k.appendPad(room[:0], outerPad), inner[:]...))
 }

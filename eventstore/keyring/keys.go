@@ -74,7 +74,7 @@ var (
 // primitives are what one generation of a key does its work with.
 type primitives struct {
 	generation  uint32
-	fingerprint *fingerprinter
+	fingerprint fingerprintKey
 	// seal is made when a text is there to be sealed or opened: most requests have
 	// none, and it is as large as all the rest.
 	seal func() (*subtle.AESSIV, error)
@@ -88,7 +88,7 @@ func derive(key Key) (*primitives, error) {
 		return nil, fmt.Errorf("derive fingerprint key: %w", err)
 	}
 	return &primitives{
-		generation: key.Generation, fingerprint: newFingerprinter(fingerprint),
+		generation: key.Generation, fingerprint: fingerprintKey(fingerprint),
 		seal: sync.OnceValues(func() (*subtle.AESSIV, error) { return deriveSeal(key) }),
 	}, nil
 }
