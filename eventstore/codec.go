@@ -96,6 +96,9 @@ type Fact struct {
 
 // Open decodes a recorded event. An event that can't be decoded is a *CorruptError.
 func (c *Codec) Open(r Recorded) (Fact, error) {
+	if w := r.Written; w != nil {
+		return Fact{Recorded: r, Meta: w.Meta, Body: w.Body}, nil
+	}
 	body, err := c.Decode(r.Type, r.Data)
 	if err != nil {
 		return Fact{}, &CorruptError{Position: r.Position, Stream: r.Stream, Revision: r.Revision, Reason: err.Error()}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"iocredits/domain"
 )
 
 // NoStream is the revision of a stream that has no event.
@@ -44,6 +46,18 @@ type Event struct {
 	Type     string
 	Data     []byte
 	Metadata []byte
+	// Written is what the writer made the event of, or nil. No store keeps it: one
+	// that hands an event on from memory may leave it there.
+	Written *Written
+}
+
+// Written is an event as it was before it was encoded. It MUST be what decoding
+// gives, and nobody changes it ever again.
+type Written struct {
+	Meta Metadata
+	Body domain.Event
+	// Hash is the event's chain hash.
+	Hash Hash
 }
 
 // Recorded is an event in its place. A reader MUST NOT change its bytes.

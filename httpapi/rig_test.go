@@ -33,6 +33,7 @@ import (
 	"iocredits/eventstore/ledger"
 	"iocredits/eventstore/notices"
 	"iocredits/eventstore/pebblestore"
+	"iocredits/eventstore/storetest"
 	"iocredits/httpapi"
 	"iocredits/projections"
 )
@@ -75,7 +76,7 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 	quiet := slog.New(slog.DiscardHandler)
 	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: quiet})
 	require.NoError(t, err)
-	r.store = &faultyStore{Store: store}
+	r.store = &faultyStore{Store: store, written: storetest.NewWritten(t, codec)}
 	t.Cleanup(func() { _ = r.store.Close() })
 	r.views, err = projections.Open(t.Context(), "views", projections.Options{FS: vfs.NewMem(), Store: r.store, Codec: codec, Logger: quiet})
 	require.NoError(t, err)
@@ -124,6 +125,7 @@ type faultyStore struct {
 	// full: there is no room for another event. damaged: what is read to
 	// followers is no event.
 	full, damaged atomic.Bool
+	written       *storetest.Written
 }
 
 // AppendAsync is how the ledger appends.
@@ -132,6 +134,7 @@ func (s *faultyStore) AppendAsync(stream string, expected int64, events []events
 		done(eventstore.Appended{}, fmt.Errorf("%w: no room on the disk", eventstore.ErrUnavailable))
 		return
 	}
+	s.written.Add(stream, expected, events)
 	s.Store.AppendAsync(stream, expected, events, done)
 }
 

@@ -262,7 +262,11 @@ func (v *Views) decode(records []eventstore.Recorded) (decoded, error) {
 			return decoded{}, err
 		}
 		d.facts = append(d.facts, f)
-		d.hashes = append(d.hashes, digest.ChainHash(f.Stream, f.Revision, f.Event, f.Meta.Previous))
+		if r.Written != nil {
+			d.hashes = append(d.hashes, r.Written.Hash)
+		} else {
+			d.hashes = append(d.hashes, digest.ChainHash(f.Stream, f.Revision, f.Event, f.Meta.Previous))
+		}
 	}
 	return d, nil
 }

@@ -21,6 +21,7 @@ type group struct {
 	expected int64
 	events   []eventstore.Event
 	facts    []eventstore.Fact
+	written  []eventstore.Written
 	balances []domain.Amount
 	bytes    int
 	began    time.Time
@@ -39,15 +40,16 @@ func newGroup(tasks []*task) *group {
 		var one struct {
 			group
 			fact    [1]eventstore.Fact
+			write   [1]eventstore.Written
 			event   [1]eventstore.Event
 			balance [1]domain.Amount
 		}
-		one.facts, one.events, one.balances = one.fact[:0], one.event[:0], one.balance[:0]
+		one.facts, one.written, one.events, one.balances = one.fact[:0], one.write[:0], one.event[:0], one.balance[:0]
 		return &one.group
 	}
 	return &group{
-		facts: make([]eventstore.Fact, 0, len(tasks)), events: make([]eventstore.Event, 0, len(tasks)),
-		balances: make([]domain.Amount, 0, len(tasks)),
+		facts: make([]eventstore.Fact, 0, len(tasks)), written: make([]eventstore.Written, 0, len(tasks)),
+		events: make([]eventstore.Event, 0, len(tasks)), balances: make([]domain.Amount, 0, len(tasks)),
 	}
 }
 

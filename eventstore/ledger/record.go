@@ -41,10 +41,12 @@ func (w *worker) record(g *group, req *Request, at time.Time, events []domain.Ev
 		})
 		fact := &g.facts[len(g.facts)-1]
 		if err := r.encode(w.ledger.opts.Codec, fact); err != nil {
-			g.facts = g.facts[:start]
+			g.facts, g.written = g.facts[:start], g.written[:start]
 			return err
 		}
 		hash = r.ChainHash(w.stream, revision, fact.Event, hash)
+		g.written = append(g.written, eventstore.Written{Meta: meta, Body: body, Hash: hash})
+		fact.Written = &g.written[len(g.written)-1]
 	}
 	// Accepted: nothing below fails.
 	var names [MaxNames]string
