@@ -15,13 +15,13 @@ func TestRequestsThatBeginTogetherShareATimeout(t *testing.T) {
 		first := all.at(time.Now())
 		require.Same(t, first, all.at(time.Now()))
 
-		time.Sleep(sharedFor)
+		<-time.After(sharedFor)
 		last := all.at(time.Now())
 		require.NotSame(t, first, last)
 
-		time.Sleep(time.Second - time.Nanosecond)
+		<-time.After(time.Second - time.Nanosecond)
 		require.NoError(t, first.Err(), "the last of those that share it may have all of its time")
-		time.Sleep(time.Nanosecond)
+		<-time.After(time.Nanosecond)
 		synctest.Wait()
 		require.ErrorIs(t, first.Err(), context.DeadlineExceeded)
 		require.NoError(t, last.Err())

@@ -433,10 +433,12 @@ func (s *Store) roomLeft() error {
 }
 
 // diskFull refuses appends before Pebble could meet a full disk.
-func (s *Store) diskFull() error {
-	usage, err := s.opts.FS.GetDiskUsage(s.dir)
-	if err != nil || usage.AvailBytes >= s.opts.MinFreeBytes || usage.TotalBytes == 0 {
+func (s *Store) diskFull() error { return s.opts.diskFull(s.dir) }
+
+func (o *Options) diskFull(dir string) error {
+	usage, err := o.FS.GetDiskUsage(dir)
+	if err != nil || usage.AvailBytes >= o.MinFreeBytes || usage.TotalBytes == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %d bytes are free on the disk of %s, %d are needed", eventstore.ErrUnavailable, usage.AvailBytes, s.dir, s.opts.MinFreeBytes)
+	return fmt.Errorf("%w: %d bytes are free on the disk of %s, %d are needed", eventstore.ErrUnavailable, usage.AvailBytes, dir, o.MinFreeBytes)
 }

@@ -6,5 +6,11 @@ func (o Options) FoldEvery(events int) Options {
 	return o
 }
 
+// MemTable makes a store begin a new log after about so many bytes.
+func (o Options) MemTable(bytes uint64) Options {
+	o.memTable = bytes
+	return o
+}
+
 // MaxExtent is how many positions one key of the index has.
 const MaxExtent = maxExtent

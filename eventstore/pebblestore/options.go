@@ -32,8 +32,9 @@ type Options struct {
 	OnCommit func(CommitStats)
 	// ReadOnly opens a store, such as a checkpoint, that must not be written.
 	ReadOnly bool
-	// foldEvents is for tests, which have fewer events.
+	// foldEvents and memTable are for tests, which have fewer events.
 	foldEvents int
+	memTable   uint64
 }
 
 // CommitStats describes one group commit.
@@ -88,6 +89,9 @@ func (o *Options) defaults() {
 	if o.foldEvents == 0 {
 		o.foldEvents = foldEvents
 	}
+	if o.memTable == 0 {
+		o.memTable = memTableBytes
+	}
 	if o.OnCommit == nil {
 		o.OnCommit = func(CommitStats) {}
 	}
@@ -96,7 +100,7 @@ func (o *Options) defaults() {
 func (o *Options) pebble() (*pebble.Options, func()) {
 	// Pebble takes what memtables have off the cache: without an allowance for them
 	// nothing would be left, and every read would go to the files.
-	cache := pebble.NewCache(o.CacheBytes + (memTables+1)*memTableBytes)
+	cache := pebble.NewCache(o.CacheBytes + (memTables+1)*int64(o.memTable))
 	opts := &pebble.Options{
 		FS:                 o.FS,
 		Cache:              cache,
@@ -104,7 +108,7 @@ func (o *Options) pebble() (*pebble.Options, func()) {
 		FormatMajorVersion: pebble.FormatNewest,
 		// Large ones are flushed less often and leave less to compact; small ones
 		// recycle the WAL's files sooner, which sync faster than new ones.
-		MemTableSize:                memTableBytes,
+		MemTableSize:                o.memTable,
 		MemTableStopWritesThreshold: memTables,
 		// A fold of the index is spread over all streams, so that each compaction out of
 		// L0 rewrites the level below: it is worth waiting for more.

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"iocredits/eventstore"
 )
@@ -184,35 +182,3 @@ func (s *Store) until(ctx context.Context, done func() (bool, error)) error {
 		}
 	}
 }
-
-// logFiles is the file system that Pebble sees. Pebble writes a new log over an
-// old one, whose bytes stay behind the new end: while that must not be, the old
-// one is removed and a new one made.
-type logFiles struct {
-	vfs.FS
-	mu    sync.RWMutex
-	fresh bool
-}
-
-// reuse waits for a log that is being made.
-func (l *logFiles) reuse(allowed bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.fresh = !allowed
-}
-
-// ReuseForWrite implements vfs.FS.
-func (l *logFiles) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if !l.fresh {
-		return l.FS.ReuseForWrite(oldname, newname, category)
-	}
-	if err := l.Remove(oldname); err != nil {
-		return nil, err
-	}
-	return l.Create(newname, category)
-}
-
-// Unwrap is how Pebble asks what is below.
-func (l *logFiles) Unwrap() vfs.FS { return l.FS }

@@ -74,7 +74,7 @@ var (
 func Open(dir string, opts Options) (*Store, error) {
 	opts.defaults()
 	pebbleOptions, free := opts.pebble()
-	logs := &logFiles{FS: opts.FS}
+	logs := newLogFiles(dir, &opts)
 	pebbleOptions.FS = logs
 	db, err := pebble.Open(dir, pebbleOptions)
 	if err != nil {
@@ -89,13 +89,19 @@ func Open(dir string, opts Options) (*Store, error) {
 		queue: make(chan *pending, opts.MaxQueue), syncing: make(chan *group, maxSyncing), batches: make(chan *pebble.Batch, maxSyncing),
 		heads: make(map[string]*streamHead), folds: make(chan *entries, 1), moved: make(chan struct{}), ended: make(chan struct{}),
 	}
-	head, err := s.findHead()
+	if !opts.ReadOnly {
+		err = logs.own()
+	}
+	var head eventstore.Position
+	if err == nil {
+		head, err = s.findHead()
+	}
 	if err == nil {
 		err = s.openIndex(head)
 	}
 	if err != nil {
 		free()
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, db.Close(), logs.close())
 	}
 	s.head.Store(uint64(head))
 	s.workers.Go(func() { s.commit(head) })
@@ -182,7 +188,7 @@ func (s *Store) Close() error {
 	close(s.queue)
 	s.workers.Wait()
 	defer s.freeCache()
-	if err := errors.Join(s.foldRest(), s.db.Close()); err != nil {
+	if err := errors.Join(s.foldRest(), s.db.Close(), s.logs.close()); err != nil {
 		return fmt.Errorf("close event log: %w", err)
 	}
 	return nil

@@ -1,0 +1,162 @@
+package pebblestore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"iocredits/eventstore"
+)
+
+// logFiles is the file system that Pebble sees. It decides which file Pebble writes
+// a new log (its WAL) to:
+//
+//   - As a rule an old log, written over. To sync one that grows is a write more,
+//     that of its inode.
+//   - Where the old log is small, a spare, which was written in the background and has
+//     the size of a full one. The logs of the first seconds are small, as Pebble's
+//     first memtables are, and each of them would grow once more.
+//   - A new one, where there is neither, or while no byte of an old log may stay
+//     behind the end of the one that is written over it.
+type logFiles struct {
+	vfs.FS
+	// whole is the size of a spare: a log has it when its memtable is full.
+	whole int64
+	// spare is the spare's name. room is an error while the disk has none for it.
+	spare  string
+	room   func() error
+	logger *slog.Logger
+
+	mu    sync.RWMutex
+	fresh bool
+	// owned: the spare in the folder is this store's. ready: it is whole, and nobody
+	// writes to it. filling: somebody does.
+	owned, ready, filling atomic.Bool
+	fills                 sync.WaitGroup
+}
+
+const (
+	spareName = "spare"
+	// worthSparing is the part of a full log that an old one must have before a spare
+	// is made: a store that is hardly written needs none.
+	worthSparing = 32
+	// fillBytes is what a spare grows by from one sync to the next: those of the log
+	// wait behind it.
+	fillBytes = 256 << 10
+)
+
+// newLogFiles gives the files of the store in dir. There are no spares before own.
+func newLogFiles(dir string, opts *Options) *logFiles {
+	return &logFiles{
+		FS: opts.FS, whole: int64(opts.memTable), spare: opts.FS.PathJoin(dir, spareName), logger: opts.Logger,
+		room: func() error { return opts.diskFull(dir) },
+	}
+}
+
+// own is for who has the folder to itself. What a crash left of a spare goes: it may
+// not be whole.
+func (l *logFiles) own() error {
+	if err := l.removeSpare(); err != nil {
+		return err
+	}
+	l.owned.Store(true)
+	return nil
+}
+
+// close takes the spare away. MUST: Pebble is closed.
+func (l *logFiles) close() error {
+	if !l.owned.CompareAndSwap(true, false) {
+		return nil
+	}
+	l.fills.Wait()
+	return l.removeSpare()
+}
+
+func (l *logFiles) removeSpare() error {
+	if err := l.Remove(l.spare); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the spare log: %w", err)
+	}
+	return nil
+}
+
+// reuse waits for a log that is being made.
+func (l *logFiles) reuse(allowed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fresh = !allowed
+}
+
+// ReuseForWrite implements vfs.FS. Pebble needs nothing of the old log any more, and
+// makes the folder last before it relies on the new one.
+func (l *logFiles) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.fresh {
+		if err := l.Remove(oldname); err != nil {
+			return nil, err
+		}
+		return l.Create(newname, category)
+	}
+	old, err := l.Stat(oldname)
+	if err != nil {
+		return nil, err
+	}
+	if old.Size() >= l.whole/worthSparing && old.Size() < l.whole {
+		defer l.fill()
+	}
+	if old.Size() < l.whole && l.ready.CompareAndSwap(true, false) {
+		if f, err := l.FS.ReuseForWrite(l.spare, newname, category); err == nil {
+			return f, l.Remove(oldname)
+		}
+	}
+	return l.FS.ReuseForWrite(oldname, newname, category)
+}
+
+// fill makes a spare in the background, if there is none and nobody makes one.
+func (l *logFiles) fill() {
+	if l.ready.Load() || !l.owned.Load() || !l.filling.CompareAndSwap(false, true) {
+		return
+	}
+	l.fills.Go(func() {
+		defer l.filling.Store(false)
+		err := l.room()
+		if err == nil {
+			err = l.writeSpare()
+		}
+		if err != nil && l.owned.Load() {
+			l.logger.Warn("the event log has no spare: its syncs take longer until its logs are as large as its memtables", "error", err)
+		}
+		l.ready.Store(err == nil)
+	})
+}
+
+// writeSpare writes zeros, which no reader of a log takes for a record. What is there
+// after an error is replaced by the next one, or removed by close.
+func (l *logFiles) writeSpare() error {
+	f, err := l.FS.Create(l.spare, "pebble-wal")
+	if err != nil {
+		return err
+	}
+	zeros := make([]byte, fillBytes)
+	for left := l.whole; left > 0 && err == nil; left -= fillBytes {
+		if !l.owned.Load() {
+			err = eventstore.ErrClosed
+			break
+		}
+		if _, err = f.Write(zeros[:min(left, fillBytes)]); err == nil {
+			err = f.SyncData()
+		}
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Unwrap is how Pebble asks what is below.
+func (l *logFiles) Unwrap() vfs.FS { return l.FS }
