@@ -46,8 +46,10 @@ const (
 	// is made: a store that is hardly written needs none.
 	worthSparing = 32
 	// fillBytes is what a spare grows by from one sync to the next: those of the log
-	// wait behind it.
+	// wait behind it. It is written by the page: Linux counts all of what was written in
+	// one piece as written again with each record that goes there.
 	fillBytes = 256 << 10
+	pageBytes = 4 << 10
 )
 
 // newLogFiles gives the files of the store in dir. There are no spares before own.
@@ -142,13 +144,13 @@ func (l *logFiles) writeSpare() error {
 	if err != nil {
 		return err
 	}
-	zeros := make([]byte, fillBytes)
-	for left := l.whole; left > 0 && err == nil; left -= fillBytes {
+	page := make([]byte, pageBytes)
+	for written := int64(pageBytes); written <= l.whole && err == nil; written += pageBytes {
 		if !l.owned.Load() {
 			err = eventstore.ErrClosed
 			break
 		}
-		if _, err = f.Write(zeros[:min(left, fillBytes)]); err == nil {
+		if _, err = f.Write(page); err == nil && written%fillBytes == 0 {
 			err = f.SyncData()
 		}
 	}
