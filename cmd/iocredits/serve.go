@@ -50,7 +50,7 @@ type serveCmd struct {
 	MaxQueue      int    `help:"Commands that may wait for one account; more are refused with 503." default:"8192"`
 	MaxInFlight   int    `help:"Commands that may be under way at once; more are refused with 503." default:"65536"`
 	MaxStreams    int    `help:"Streams of notifications that one key may have open; more are refused with 503." default:"64"`
-	MaxAccounts   int    `help:"Accounts whose state is kept in memory." default:"100000"`
+	MaxAccounts   int    `help:"Accounts whose state is kept in memory." default:"131072"`
 	SnapshotEvery int    `help:"Events of an account between two snapshots." default:"1000"`
 	MinFreeMB     uint64 `name:"min-free-mb" help:"Room on the disk, in MiB, below which writes are refused with 503." default:"512"`
 
