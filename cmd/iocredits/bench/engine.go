@@ -36,7 +36,9 @@ const funding = 1_000_000
 // helpers is how many connections do what isn't measured.
 const helpers = 16
 
-// open starts an engine on a fresh directory and funds its accounts.
+// open starts an engine on a fresh directory and funds its accounts, under an
+// Idempotency-Key: with the first of those an account gets its sealing key, which is
+// no part of what is measured.
 func (r *run) open(ctx context.Context, name string, accounts int, flags ...string) (*engine, error) {
 	e := &engine{run: r, data: filepath.Join(r.Dir, name), spent: make([]atomic.Int64, accounts)}
 	e.args = append([]string{"serve", "--dev", "--data", e.data, "--addr", "127.0.0.1:0", "--log-level", "warn"}, flags...)
@@ -50,7 +52,7 @@ func (r *run) open(ctx context.Context, name string, accounts int, flags ...stri
 	err := eachOf(ctx, e.addr, helpers, accounts, func(c *conn, i int) error {
 		status, err := c.roundTrip(&request{
 			method: http.MethodPost, path: "/dev/accounts/" + account(i) + "/purchases", key: e.boss,
-			contentType: "application/json", body: fmt.Appendf(nil, `{"amount":"%d"}`, funding),
+			idempotency: "funding", contentType: "application/json", body: fmt.Appendf(nil, `{"amount":"%d"}`, funding),
 		})
 		if err == nil && status/100 != 2 {
 			err = fmt.Errorf("status %d: %.300s", status, c.body)
