@@ -113,7 +113,10 @@ func (l *logFiles) ReuseForWrite(oldname, newname string, category vfs.DiskWrite
 	}
 	if old.Size() < l.whole && l.ready.CompareAndSwap(true, false) {
 		if f, err := l.FS.ReuseForWrite(l.spare, newname, category); err == nil {
-			return f, l.Remove(oldname)
+			if err := l.Remove(oldname); err != nil { // Pebble would panic, and removes it when it is opened again
+				l.logger.Warn("an old log can't be removed", "file", oldname, "error", err)
+			}
+			return f, nil
 		}
 	}
 	return l.FS.ReuseForWrite(oldname, newname, category)
