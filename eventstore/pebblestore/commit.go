@@ -433,12 +433,13 @@ func (s *Store) roomLeft() error {
 }
 
 // diskFull refuses appends before Pebble could meet a full disk.
-func (s *Store) diskFull() error { return s.opts.diskFull(s.dir) }
+func (s *Store) diskFull() error { return s.opts.diskFull(s.dir, 0) }
 
-func (o *Options) diskFull(dir string) error {
+// diskFull is an error if the disk would have too little room with so many bytes more.
+func (o *Options) diskFull(dir string, more uint64) error {
 	usage, err := o.FS.GetDiskUsage(dir)
-	if err != nil || usage.AvailBytes >= o.MinFreeBytes || usage.TotalBytes == 0 {
+	if err != nil || usage.AvailBytes >= o.MinFreeBytes+more || usage.TotalBytes == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %d bytes are free on the disk of %s, %d are needed", eventstore.ErrUnavailable, usage.AvailBytes, dir, o.MinFreeBytes)
+	return fmt.Errorf("%w: %d bytes are free on the disk of %s, %d are needed", eventstore.ErrUnavailable, usage.AvailBytes, dir, o.MinFreeBytes+more)
 }

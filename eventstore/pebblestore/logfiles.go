@@ -34,11 +34,20 @@ type logFiles struct {
 
 	mu    sync.RWMutex
 	fresh bool
-	// owned: the spare in the folder is this store's. ready: it is whole, and nobody
-	// writes to it. filling: somebody does.
-	owned, ready, filling atomic.Bool
-	fills                 sync.WaitGroup
+	// owned: the folder is this store's alone.
+	owned atomic.Bool
+	state atomic.Int32
+	fills sync.WaitGroup
 }
+
+// States of the spare. Nobody may begin to write one that may be a log already: its
+// zeros would go over records. So whoever does anything with the file has made it
+// busy before.
+const (
+	noSpare int32 = iota
+	busySpare
+	readySpare
+)
 
 const (
 	spareName = "spare"
@@ -56,7 +65,7 @@ const (
 func newLogFiles(dir string, opts *Options) *logFiles {
 	return &logFiles{
 		FS: opts.FS, whole: int64(opts.memTable), spare: opts.FS.PathJoin(dir, spareName), logger: opts.Logger,
-		room: func() error { return opts.diskFull(dir) },
+		room: func() error { return opts.diskFull(dir, opts.memTable) },
 	}
 }
 
@@ -70,12 +79,14 @@ func (l *logFiles) own() error {
 	return nil
 }
 
-// close takes the spare away. MUST: Pebble is closed.
+// close takes the spare away. MUST: nothing is written to Pebble any more, and Pebble
+// is open: then the folder is still locked.
 func (l *logFiles) close() error {
 	if !l.owned.CompareAndSwap(true, false) {
 		return nil
 	}
 	l.fills.Wait()
+	l.state.Store(noSpare)
 	return l.removeSpare()
 }
 
@@ -111,8 +122,10 @@ func (l *logFiles) ReuseForWrite(oldname, newname string, category vfs.DiskWrite
 	if old.Size() >= l.whole/worthSparing && old.Size() < l.whole {
 		defer l.fill()
 	}
-	if old.Size() < l.whole && l.ready.CompareAndSwap(true, false) {
-		if f, err := l.FS.ReuseForWrite(l.spare, newname, category); err == nil {
+	if old.Size() < l.whole && l.state.CompareAndSwap(readySpare, busySpare) {
+		f, err := l.FS.ReuseForWrite(l.spare, newname, category)
+		l.state.Store(noSpare)
+		if err == nil {
 			if err := l.Remove(oldname); err != nil { // Pebble would panic, and removes it when it is opened again
 				l.logger.Warn("an old log can't be removed", "file", oldname, "error", err)
 			}
@@ -124,11 +137,10 @@ func (l *logFiles) ReuseForWrite(oldname, newname string, category vfs.DiskWrite
 
 // fill makes a spare in the background, if there is none and nobody makes one.
 func (l *logFiles) fill() {
-	if l.ready.Load() || !l.owned.Load() || !l.filling.CompareAndSwap(false, true) {
+	if !l.owned.Load() || !l.state.CompareAndSwap(noSpare, busySpare) {
 		return
 	}
 	l.fills.Go(func() {
-		defer l.filling.Store(false)
 		err := l.room()
 		if err == nil {
 			err = l.writeSpare()
@@ -136,7 +148,11 @@ func (l *logFiles) fill() {
 		if err != nil && l.owned.Load() {
 			l.logger.Warn("the event log has no spare: its syncs take longer until its logs are as large as its memtables", "error", err)
 		}
-		l.ready.Store(err == nil)
+		if err == nil {
+			l.state.Store(readySpare)
+		} else {
+			l.state.Store(noSpare)
+		}
 	})
 }
 

@@ -2,10 +2,14 @@ package pebblestore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -136,4 +140,47 @@ func TestNoRoomForASpare(t *testing.T) {
 	}
 	require.False(t, hasSpare(t, disk))
 	require.Less(t, newest(t, disk), int64(smallMemTable))
+}
+
+// A spare that was given away is a log: nobody fills it any more.
+func TestSpareIsFilledOrGivenAway(t *testing.T) {
+	const whole = 64 << 10
+	disk := vfs.NewMem()
+	l := newLogFiles("", &Options{FS: disk, Logger: slog.New(slog.DiscardHandler), memTable: whole})
+	require.NoError(t, l.own())
+	ctx, stop := context.WithCancel(t.Context())
+	var fillers sync.WaitGroup
+	for range 2 {
+		fillers.Go(func() {
+			for ctx.Err() == nil {
+				l.fill()
+				runtime.Gosched()
+			}
+		})
+	}
+	spares := 0
+	for round := range 20_000 {
+		if spares == 50 {
+			break
+		}
+		runtime.Gosched()
+		old, err := disk.Create("old", vfs.WriteCategoryUnspecified)
+		require.NoError(t, err)
+		_, err = old.Write(make([]byte, whole/worthSparing))
+		require.NoError(t, errors.Join(err, old.Close()))
+		name := fmt.Sprintf("%d.log", round)
+		log, err := l.ReuseForWrite("old", name, vfs.WriteCategoryUnspecified)
+		require.NoError(t, err)
+		info, err := disk.Stat(name)
+		require.NoError(t, err)
+		if info.Size() > whole/worthSparing {
+			spares++
+			require.EqualValues(t, whole, info.Size())
+		}
+		require.NoError(t, errors.Join(log.Close(), disk.Remove(name)))
+	}
+	stop()
+	fillers.Wait()
+	require.Positive(t, spares)
+	require.NoError(t, l.close())
 }

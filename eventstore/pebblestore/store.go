@@ -101,7 +101,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	}
 	if err != nil {
 		free()
-		return nil, errors.Join(err, db.Close(), logs.close())
+		return nil, errors.Join(err, logs.close(), db.Close())
 	}
 	s.head.Store(uint64(head))
 	s.workers.Go(func() { s.commit(head) })
@@ -188,7 +188,7 @@ func (s *Store) Close() error {
 	close(s.queue)
 	s.workers.Wait()
 	defer s.freeCache()
-	if err := errors.Join(s.foldRest(), s.db.Close(), s.logs.close()); err != nil {
+	if err := errors.Join(s.foldRest(), s.logs.close(), s.db.Close()); err != nil {
 		return fmt.Errorf("close event log: %w", err)
 	}
 	return nil
