@@ -32,13 +32,14 @@ func (t *timeouts) at(now time.Time) *timeout {
 	ctx, cancel := context.WithTimeout(context.Background(), t.after+sharedFor)
 	context.AfterFunc(ctx, cancel)
 	c := &timeout{ctx, now.Add(sharedFor)}
-	t.current.Store(c) // of two made at once one is given out once only
+	t.current.Store(c) // of two made at once one serves only the request that made it
 	return c
 }
 
 // timedContext ends with its timeout. That the client has gone only Err tells, at
 // once, and not Done: who is about to begin something asks Err, and who waits for
-// what was begun waits on.
+// what was begun waits on. So does a context made from it, whose Err tells of its own
+// end only: who waits for what nobody may want any more gives it a patience of its own.
 type timedContext struct {
 	*timeout
 	client context.Context

@@ -30,6 +30,7 @@ func (k *fingerprintKey) sum(parts []string, body []byte) string {
 		*list = b
 	}
 	mac := k.close(b)
+	clear(b[:sha256.BlockSize]) // the key doesn't stay in the pool
 	return encoding.EncodeToString(mac[:fingerprintSize])
 }
 

@@ -186,6 +186,7 @@ func (w *worker) settle(g *group, appended eventstore.Appended) {
 		t.complete(g, w.book)
 		w.ledger.finish(t)
 	}
+	g.tasks, g.rest = nil, nil // the log's tail keeps the group, as long as its events
 }
 
 // raiseAcked moves AckedAny forward, never back.

@@ -20,9 +20,10 @@ import (
 //     that of its inode.
 //   - Where the old log is small, a spare, which was written in the background and has
 //     the size of a full one. The logs of the first seconds are small, as Pebble's
-//     first memtables are, and each of them would grow once more.
-//   - A new one, where there is neither, or while no byte of an old log may stay
-//     behind the end of the one that is written over it.
+//     first memtables are, and each of them would grow once more. Once all are full a
+//     spare is of no more use; it stays until the store is closed.
+//   - A new one, while no byte of an old log may stay behind the end of the one that
+//     is written over it. (Where Pebble has no old log it makes a new one itself.)
 type logFiles struct {
 	vfs.FS
 	// whole is the size of a spare: a log has it when its memtable is full.
@@ -32,8 +33,10 @@ type logFiles struct {
 	room   func() error
 	logger *slog.Logger
 
-	mu    sync.RWMutex
+	mu    sync.Mutex
 	fresh bool
+	// left are old logs that could not be removed when a spare took their place.
+	left []string
 	// owned: the folder is this store's alone.
 	owned atomic.Bool
 	state atomic.Int32
@@ -107,8 +110,8 @@ func (l *logFiles) reuse(allowed bool) {
 // ReuseForWrite implements vfs.FS. Pebble needs nothing of the old log any more, and
 // makes the folder last before it relies on the new one.
 func (l *logFiles) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.fresh {
 		if err := l.Remove(oldname); err != nil {
 			return nil, err
@@ -126,13 +129,34 @@ func (l *logFiles) ReuseForWrite(oldname, newname string, category vfs.DiskWrite
 		f, err := l.FS.ReuseForWrite(l.spare, newname, category)
 		l.state.Store(noSpare)
 		if err == nil {
-			if err := l.Remove(oldname); err != nil { // Pebble would panic, and removes it when it is opened again
-				l.logger.Warn("an old log can't be removed", "file", oldname, "error", err)
-			}
+			l.removeOld(oldname)
 			return f, nil
 		}
+		l.logger.Warn("the event log's spare can't be used", "error", err)
 	}
 	return l.FS.ReuseForWrite(oldname, newname, category)
+}
+
+// removeOld has no error for Pebble, which would panic. What stays is removed by
+// removeLeft, or when Pebble is opened again.
+func (l *logFiles) removeOld(name string) {
+	if err := l.Remove(name); err != nil {
+		l.logger.Warn("an old log can't be removed", "file", name, "error", err)
+		l.left = append(l.left, name)
+	}
+}
+
+// removeLeft is for who needs the old logs to be gone.
+func (l *logFiles) removeLeft() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.left) > 0 {
+		if err := l.Remove(l.left[0]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove an old log: %w", err)
+		}
+		l.left = l.left[1:]
+	}
+	return nil
 }
 
 // fill makes a spare in the background, if there is none and nobody makes one.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -183,4 +184,38 @@ func TestSpareIsFilledOrGivenAway(t *testing.T) {
 	fillers.Wait()
 	require.Positive(t, spares)
 	require.NoError(t, l.close())
+}
+
+// stubborn is a disk that removes no log.
+type stubborn struct {
+	vfs.FS
+	is atomic.Bool
+}
+
+var errStubborn = errors.New("injected")
+
+func (d *stubborn) Remove(name string) error {
+	if d.is.Load() && filepath.Ext(name) == ".log" {
+		return errStubborn
+	}
+	return d.FS.Remove(name)
+}
+
+// An old log that can't be removed is no matter for writers, but for a scavenge:
+// what was erased may be in it.
+func TestOldLogThatStays(t *testing.T) {
+	disk := &stubborn{FS: vfs.NewMem()}
+	s := openSmall(t, disk)
+	end := write(t, s, eventstore.NoStream, smallMemTable/4)
+	disk.is.Store(true)
+	for len(s.logs.left) == 0 {
+		end = write(t, s, end, smallMemTable/4)
+		require.Less(t, end, int64(1000), "no spare was used")
+	}
+	_, err := s.Scavenge(t.Context(), goneBefore("", 0))
+	require.ErrorIs(t, err, errStubborn)
+	disk.is.Store(false)
+	_, err = s.Scavenge(t.Context(), goneBefore("", 0))
+	require.NoError(t, err)
+	require.Empty(t, s.logs.left)
 }

@@ -103,6 +103,9 @@ func (s *Store) erase(ctx context.Context, gone func(*eventstore.Recorded) (bool
 func (s *Store) shred(ctx context.Context) error {
 	s.logs.reuse(false)
 	defer s.logs.reuse(true)
+	if err := s.logs.removeLeft(); err != nil {
+		return err
+	}
 	logs, err := s.files("*.log")
 	if err != nil {
 		return err

@@ -29,7 +29,9 @@ func (r *run) first() eventstore.Position { return r.records[0].Position }
 
 func (r *run) last() eventstore.Position { return r.records[len(r.records)-1].Position }
 
-// What the tail keeps at most, the newest run excepted.
+// What the tail keeps at most, the newest run excepted. Bytes are those of data and
+// metadata; what an event was encoded from (eventstore.Written) comes on top of it,
+// about a KiB for each event of the ledger.
 const (
 	tailEvents = 16_384
 	tailBytes  = 8 << 20
