@@ -21,7 +21,7 @@ func TestObjectsWhileTheReadModelsAreLate(t *testing.T) {
 	started := object(r.must(post("service", path, "k1", deploymentBody("d-1", "caas", "2", 2))).Body, "deployment")
 	require.Equal(t, "active", started["status"])
 	require.Equal(t, "4", started["paid"])
-	r.clock.move(time.Hour)
+	r.clock.Move(time.Hour)
 	stopped := r.must(post("service", path+"/d-1/stop", "k2", ``)).Body
 	require.Equal(t, "stopped", object(stopped, "deployment")["status"])
 	require.Equal(t, "2", object(stopped, "deployment")["refunded"])

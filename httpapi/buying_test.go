@@ -183,7 +183,7 @@ func TestUnmatchedPayments(t *testing.T) {
 	r.must(tell("demo-1", "gone", "x1", "succeeded", "5"))
 	r.must(tell("a stranger", "?", "x 2", "succeeded", "7"))
 	r.must(tell("@unmatched", "", "x3", "succeeded", "9"))
-	r.clock.move(90 * time.Second)
+	r.clock.Move(90 * time.Second)
 	items := r.must(get("finance", "/v1/payments/unmatched")).Body["items"].([]any)
 	require.Len(t, items, 3)
 	first, second, third := items[0].(map[string]any), items[1].(map[string]any), items[2].(map[string]any)
@@ -290,7 +290,7 @@ func TestDeployments(t *testing.T) {
 	require.Equal(t, 202, replay.Status, "a replay has the first answer's status")
 	require.Equal(t, "active", object(replay.Body, "deployment")["status"], "and today's object")
 
-	r.clock.move(72 * time.Minute)
+	r.clock.Move(72 * time.Minute)
 	open := r.do(post("service", path+"/d-1/usage", "k3", `{"amount":"12.000001"}`))
 	require.Equal(t, 202, open.Status, open.Text)
 	require.Equal(t, "paused", object(open.Body, "deployment")["status"])

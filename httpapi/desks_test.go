@@ -154,7 +154,7 @@ func TestDeskOfFinance(t *testing.T) {
 	var ids []any
 	for i := range 3 {
 		r.must(get(customer, r.withdraw(fmt.Sprint("w", i), "10")))
-		r.clock.move(24 * time.Hour)
+		r.clock.Move(24 * time.Hour)
 	}
 	list := func(query string) (found []any) {
 		t.Helper()
@@ -171,7 +171,7 @@ func TestDeskOfFinance(t *testing.T) {
 	require.Empty(t, list("?late=true"))
 	require.Equal(t, []string{"3", "0"}, r.gauges("iocredits_withdrawals_open", "iocredits_withdrawals_late"))
 
-	r.clock.move(6*24*time.Hour + time.Hour) // now is Tuesday, March 10, 13:00
+	r.clock.Move(6*24*time.Hour + time.Hour) // now is Tuesday, March 10, 13:00
 	require.Equal(t, ids[:1], list("?late=true"), "Sunday's was due at noon; Monday's is due on Wednesday")
 	require.Equal(t, ids[1:], list("?late=false"))
 	require.Equal(t, []string{"3", "1"}, r.gauges("iocredits_withdrawals_open", "iocredits_withdrawals_late"))
@@ -214,7 +214,7 @@ func TestDispute(t *testing.T) {
 	r.refused(409, "dispute-open", post(customer, demo+"/disputes", "y", open))
 	r.refused(403, "self-approval", post("support", one+"/resolve", "r0", `{"outcome":"upheld"}`))
 
-	r.clock.move(90 * time.Minute)
+	r.clock.Move(90 * time.Minute)
 	queue := r.must(get("support", "/v1/disputes")).Body["items"].([]any)
 	require.Len(t, queue, 1)
 	require.Equal(t, 5400.0, queue[0].(map[string]any)["age_seconds"])

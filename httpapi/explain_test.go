@@ -31,7 +31,7 @@ func storied(t *testing.T) (r *rig, charge string) {
 	goodwill := part(r.must(post("support", demo+"/adjustments", "g1", `{"amount":"2","reason":"for the trouble"}`)), "adjustment")["id"].(string)
 	r.must(post("finance", demo+"/adjustments/"+goodwill+"/approve", "g2", ""))
 	r.must(post("service", demo+"/reservations", "h", `{"reservation_id":"job-7","amount":"30","service":"kubernetes","reference":"cluster-5"}`))
-	r.clock.move(time.Hour)
+	r.clock.Move(time.Hour)
 	capture := post("service", demo+"/reservations/job-7/capture", "k-1", `{"amount":"12","final":true}`)
 	capture.header = http.Header{"X-Request-Id": {"req-9"}}
 	for _, e := range r.must(capture).Body["transactions"].([]any) {
@@ -39,7 +39,7 @@ func storied(t *testing.T) (r *rig, charge string) {
 			charge = entry["transaction_id"].(string)
 		}
 	}
-	r.clock.move(time.Hour)
+	r.clock.Move(time.Hour)
 	r.must(post("service", demo+"/refunds", "f", fmt.Sprintf(`{"transaction_id":%q,"amount":"1.5","reason":"a node was slow"}`, charge)))
 	one := part(r.must(post(customer, demo+"/disputes", "x", fmt.Sprintf(`{"transaction_id":%q,"reason":"it never ran\nTotal: 0"}`, charge))), "dispute")["id"].(string)
 	r.must(post("support", demo+"/disputes/"+one+"/resolve", "y", `{"outcome":"upheld","refund":"2.5","note":"half of it did"}`))
@@ -152,7 +152,7 @@ func TestExplainReading(t *testing.T) {
 
 func TestStatement(t *testing.T) {
 	r, _ := storied(t)
-	r.clock.move(31 * 24 * time.Hour)
+	r.clock.Move(31 * 24 * time.Hour)
 	r.must(post("service", demo+"/deductions", "april", `{"amount":"3","service":"vm"}`))
 	march := r.must(get(customer, demo+"/statement?month=2026-03"))
 	var s api.Statement
@@ -207,7 +207,7 @@ func TestExplainDeployment(t *testing.T) {
 	r.must(tell("demo-1", "buy-1", "pay-2", "succeeded", "30"))
 	started := r.must(post("service", demo+"/deployments", "d", deploymentBody("dep-1", "vm", "2.5", 4))).Body
 	charge := started["transactions"].([]any)[0].(map[string]any)["transaction_id"].(string)
-	r.clock.move(2 * time.Hour)
+	r.clock.Move(2 * time.Hour)
 	r.must(post("service", demo+"/deployments/dep-1/stop", "s", ""))
 
 	got := r.must(get("support", demo+"/transactions/"+charge+"/explain"))

@@ -101,7 +101,7 @@ func TestPagesAndFilters(t *testing.T) {
 	r := newRig(t, nil)
 	r.fund("demo-1", "100")
 	for i := range 5 {
-		r.clock.move(time.Hour)
+		r.clock.Move(time.Hour)
 		service := []string{"vm", "ray"}[i%2]
 		r.must(post("service", "/v1/accounts/demo-1/deductions", fmt.Sprint(i), fmt.Sprintf(`{"amount":"1","service":%q,"reference":"job-%d"}`, service, i)))
 	}

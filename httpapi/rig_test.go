@@ -49,10 +49,10 @@ type rig struct {
 	ledger *ledger.Ledger
 	sealer *keyring.Sealer
 	keys   *keyring.FileKeys
-	clock  *clock
+	clock  *storetest.Clock
 	server *httpapi.Server
 	http   *httptest.Server
-	log    *buffer
+	log    *storetest.Buffer
 	// verifier is of what the engine signs.
 	verifier note.Verifier
 	// played has what was asked of the sandbox.
@@ -71,7 +71,7 @@ type parts struct {
 
 func newRig(t testing.TB, change func(*parts)) *rig {
 	t.Helper()
-	r := &rig{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, log: &buffer{}}
+	r := &rig{t: t, clock: storetest.NewClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), log: &storetest.Buffer{}}
 	logger := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	quiet := slog.New(slog.DiscardHandler)
 	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: quiet})
@@ -159,7 +159,7 @@ func (r *rig) followLog() {
 }
 
 func (r *rig) advance(_ context.Context, by time.Duration) error {
-	r.clock.move(by)
+	r.clock.Move(by)
 	return nil
 }
 
@@ -338,41 +338,6 @@ func (c *contractCheck) operations() []string {
 	}
 	slices.Sort(all)
 	return all
-}
-
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) move(by time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(by)
-}
-
-// buffer is a log that may be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 var errBroken = errors.New("broken")

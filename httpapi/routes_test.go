@@ -177,7 +177,7 @@ func TestDeadlinesComeWithTheCommand(t *testing.T) {
 	r := newRig(t, nil)
 	r.fund("demo-1", "10")
 	r.must(post("bd", "/v1/accounts/demo-1/incentives", "i", `{"amount":"5","expires_at":"2026-03-01T13:00:00Z"}`))
-	r.clock.move(2 * 3600e9)
+	r.clock.Move(2 * 3600e9)
 	got := r.must(post("service", "/v1/accounts/demo-1/deductions", "d", `{"amount":"1","service":"vm"}`))
 	entries := got.Body["transactions"].([]any)
 	require.Len(t, entries, 2, "the expiry that was due, and the deduction")

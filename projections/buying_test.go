@@ -53,7 +53,7 @@ func TestRefundsOfDeploymentsRelateToTheirPayment(t *testing.T) {
 		if !atOnce {
 			r.toEnd()
 		}
-		r.clock.move(time.Hour)
+		r.clock.Move(time.Hour)
 		stopped := r.do("a", "", account.StopDeployment{Deployment: "d"})
 		r.toEnd()
 		payment := paid.Facts[len(paid.Facts)-1]

@@ -35,7 +35,7 @@ func TestQueueByDueDate(t *testing.T) {
 		id := fmt.Sprint("w-", 9-i)
 		r.withdraws(acct, id)
 		want = append(want, id)
-		r.clock.move(24 * time.Hour)
+		r.clock.Move(24 * time.Hour)
 	}
 	r.decides("acct-1", account.ApproveWithdrawal{Withdrawal: want[1]})
 	r.decides("acct-2", account.RejectWithdrawal{Withdrawal: want[2]})
@@ -110,18 +110,18 @@ func TestRelated(t *testing.T) {
 
 func TestStatementAddsUp(t *testing.T) {
 	r := newRig(t, vfs.NewMem(), nil)
-	r.clock.move(time.Date(2026, 10, 31, 23, 59, 0, 0, time.UTC).Sub(r.clock.Now()))
+	r.clock.Move(time.Date(2026, 10, 31, 23, 59, 0, 0, time.UTC).Sub(r.clock.Now()))
 	r.do("a", "1", account.RecordPurchase{Purchase: "p", Amount: 100 * credit})
 	r.do("a", "2", account.Deduct{Amount: 5 * credit, Service: domain.ServiceVM})
 	november, december := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
-	r.clock.move(november.Sub(r.clock.Now()))
+	r.clock.Move(november.Sub(r.clock.Now()))
 	r.do("a", "3", account.Deduct{Amount: 7 * credit, Service: domain.ServiceRay})
 	r.do("a", "4", account.Reserve{Reservation: "r", Amount: 30 * credit, Service: domain.ServiceRay})
 	r.do("a", "5", account.Capture{Reservation: "r", Amount: 12 * credit, Final: true})
 	r.withdraws("a", "w")
-	r.clock.move(december.Add(-time.Microsecond).Sub(r.clock.Now()))
+	r.clock.Move(december.Add(-time.Microsecond).Sub(r.clock.Now()))
 	r.do("a", "6", account.GrantIncentive{Amount: 2 * credit})
-	r.clock.move(december.Sub(r.clock.Now()))
+	r.clock.Move(december.Sub(r.clock.Now()))
 	r.do("a", "7", account.Deduct{Amount: 50 * credit, Service: domain.ServiceVM})
 	r.toEnd()
 

@@ -90,10 +90,10 @@ func TestNotarySignsInTime(t *testing.T) {
 	o := newOffice(fork(t, 1))
 	require.NoError(t, o.notary.Step(bg))
 	require.Zero(t, o.count(), "the event is young")
-	o.clock.move(59 * time.Second)
+	o.clock.Move(59 * time.Second)
 	require.NoError(t, o.notary.Step(bg))
 	require.Equal(t, 1, o.count(), "it is a minute old at the next look")
-	o.clock.move(time.Hour)
+	o.clock.Move(time.Hour)
 	require.NoError(t, o.notary.Step(bg))
 	require.Equal(t, 1, o.count(), "nothing is new")
 

@@ -44,7 +44,7 @@ func TestExpiringLots(t *testing.T) {
 	_, err := w.MarkSeen(bg, "a", "n0.0", notices.By{Actor: "ann", Role: "customer"})
 	require.NoError(t, err)
 	seenAt := r.clock.Now()
-	r.clock.move(time.Hour)
+	r.clock.Move(time.Hour)
 	_, err = w.MarkSeen(bg, "a", "n0.0", notices.By{Actor: "ann", Role: "customer"})
 	require.NoError(t, err)
 	_, err = w.MarkSeen(bg, "a", "n9.9", notices.By{Actor: "ann", Role: "customer"})

@@ -43,7 +43,7 @@ func (p *player) id(kind string) string { return fmt.Sprint(kind, p.intn(6)) }
 func (p *player) step() {
 	acct := fmt.Sprint("a", p.intn(p.accounts))
 	if p.intn(4) == 0 {
-		p.clock.move(time.Duration(p.intn(600)) * time.Second)
+		p.clock.Move(time.Duration(p.intn(600)) * time.Second)
 	}
 	p.serial++
 	key := fmt.Sprint("key", p.serial)

@@ -19,6 +19,7 @@ import (
 	"iocredits/eventstore"
 	"iocredits/eventstore/ledger"
 	"iocredits/eventstore/pebblestore"
+	"iocredits/eventstore/storetest"
 	"iocredits/projections"
 )
 
@@ -35,7 +36,7 @@ type rig struct {
 	t     *testing.T
 	fs    vfs.FS
 	store *pebblestore.Store
-	clock *manualClock
+	clock *storetest.Clock
 	opts  projections.Options
 	views *projections.Views
 	*ledger.Ledger
@@ -45,7 +46,7 @@ func newRig(t *testing.T, fs vfs.FS, change func(*projections.Options)) *rig {
 	t.Helper()
 	store, err := pebblestore.Open("log", pebblestore.Options{FS: fs, Logger: quiet()})
 	require.NoError(t, err)
-	r := &rig{t: t, fs: fs, store: store, clock: &manualClock{now: start}}
+	r := &rig{t: t, fs: fs, store: store, clock: storetest.NewClock(start)}
 	r.opts = projections.Options{Store: store, Codec: codec, FS: fs, Logger: quiet()}
 	if change != nil {
 		change(&r.opts)
@@ -225,23 +226,6 @@ func (r *rig) rebuilt() []string {
 	require.NoError(r.t, v.RunToEnd(bg, nil))
 	require.NoError(r.t, v.Close())
 	return keyspace(r.t, fs, "again")
-}
-
-type manualClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *manualClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *manualClock) move(by time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(by)
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -101,9 +101,9 @@ func TestALateReadingChangesAsOfOnly(t *testing.T) {
 	r := newRig(t, vfs.NewMem(), nil)
 	r.do("a", "", account.RecordPurchase{Purchase: "p", Amount: 100 * credit})
 	yesterday := r.clock.Now().Add(time.Minute)
-	r.clock.move(24 * time.Hour)
+	r.clock.Move(24 * time.Hour)
 	before := r.clock.Now()
-	r.clock.move(time.Minute)
+	r.clock.Move(time.Minute)
 	quantity, err := domain.ParseQuantity("quantity", "3")
 	require.NoError(t, err)
 	price, err := domain.ParseRate("unit_price", "2")
@@ -137,7 +137,7 @@ func TestALongPastReadsLittle(t *testing.T) {
 		if i == 10 {
 			middle = r.clock.Now()
 		}
-		r.clock.move(time.Hour)
+		r.clock.Move(time.Hour)
 		batch := make([]account.Action, 1000)
 		for j := range batch {
 			batch[j] = account.Deduct{Amount: 1, Service: domain.ServiceRay}

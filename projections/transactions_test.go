@@ -98,7 +98,7 @@ func TestDatesBeyondTheHistory(t *testing.T) {
 	r := newRig(t, vfs.NewMem(), nil)
 	for i := range 5 {
 		r.do("a", "", account.RecordPurchase{Purchase: fmt.Sprint(i), Amount: credit})
-		r.clock.move(time.Hour)
+		r.clock.Move(time.Hour)
 	}
 	r.do("b", "", account.RecordPurchase{Purchase: "b", Amount: credit})
 	r.toEnd()

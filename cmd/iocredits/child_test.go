@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore/storetest"
 )
 
 // asChild makes the test binary the program itself, for tests that need a
@@ -42,7 +44,7 @@ type child struct {
 func serveChild(t *testing.T, data string, args ...string) *child {
 	t.Helper()
 	cmd := program(t, append([]string{"serve", "--dev", "--data", data, "--addr", "127.0.0.1:0"}, args...)...)
-	log := &safeBuffer{}
+	log := &storetest.Buffer{}
 	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)

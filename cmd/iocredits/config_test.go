@@ -10,6 +10,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore/storetest"
 )
 
 var update = flag.Bool("update", false, "write the settings table into README.md instead of comparing it")
@@ -22,7 +24,7 @@ const (
 
 // TestSettingsTable holds README's table to the flags that there are.
 func TestSettingsTable(t *testing.T) {
-	parser, err := newParser(&Main{Stdout: &safeBuffer{}, Stderr: &safeBuffer{}})
+	parser, err := newParser(&Main{Stdout: &storetest.Buffer{}, Stderr: &storetest.Buffer{}})
 	require.NoError(t, err)
 	var table strings.Builder
 	table.WriteString("| command | flag, name in the file | environment | default | |\n|---|---|---|---|---|\n")
@@ -66,7 +68,7 @@ func settingRows(table *strings.Builder, node *kong.Node, command string) {
 // parse gives the command line as serve would see it.
 func parse(t *testing.T, args ...string) (*cli, error) {
 	t.Helper()
-	parser, err := newParser(&Main{Stdout: &safeBuffer{}, Stderr: &safeBuffer{}})
+	parser, err := newParser(&Main{Stdout: &storetest.Buffer{}, Stderr: &storetest.Buffer{}})
 	require.NoError(t, err)
 	_, err = parser.Parse(args)
 	c, ok := parser.Model.Target.Interface().(cli)

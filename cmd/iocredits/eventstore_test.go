@@ -33,6 +33,7 @@ import (
 	"iocredits/eventstore"
 	"iocredits/eventstore/esdbstore"
 	"iocredits/eventstore/pebblestore"
+	"iocredits/eventstore/storetest"
 )
 
 // standIn is a running `eventstore`, in this process.
@@ -46,7 +47,7 @@ func startEventstore(t *testing.T, data, addr string) *standIn {
 	ctx, cancel := context.WithCancel(context.Background())
 	out, lines := io.Pipe()
 	done := make(chan error, 1)
-	log := &safeBuffer{}
+	log := &storetest.Buffer{}
 	go func() {
 		m := &Main{Stdin: strings.NewReader(""), Stdout: lines, Stderr: log}
 		err := m.Run(ctx, []string{"eventstore", "--insecure", "--data", data, "--addr", addr})

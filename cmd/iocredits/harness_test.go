@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore/storetest"
 )
 
 // patience bounds every wait of a test; nothing waits that long unless it is broken.
@@ -44,7 +46,7 @@ func serveArgs(t *testing.T, args ...string) *engine {
 	ctx, cancel := context.WithCancel(context.Background())
 	out, lines := io.Pipe()
 	done := make(chan error, 1)
-	log := &safeBuffer{}
+	log := &storetest.Buffer{}
 	go func() {
 		m := &Main{Stdin: strings.NewReader(""), Stdout: lines, Stderr: log}
 		err := m.Run(ctx, args)
@@ -173,22 +175,4 @@ func run(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	var out, log bytes.Buffer
 	err = (&Main{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &log}).Run(t.Context(), args)
 	return out.String(), log.String(), err
-}
-
-// safeBuffer is a bytes.Buffer that a server may write while a test reads.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }

@@ -67,7 +67,7 @@ func TestTwoDeploymentsForTheLastCredits(t *testing.T) {
 		require.Equal(t, 2, got["deployment-pending"], "run %d: %v", n, got)
 		require.Zero(t, r.balance("a"))
 
-		r.clock.move(5 * time.Minute)
+		r.clock.Move(5 * time.Minute)
 		r.do("a", "tick", account.GrantIncentive{Amount: 20 * credit})
 		require.Equal(t, 2, count(r.facts("a"))["deployment-failed"], "the top-up came at their deadline")
 		require.Equal(t, 20*credit, r.balance("a"))
@@ -84,11 +84,11 @@ func TestTopUpAgainstTheGraceDeadline(t *testing.T) {
 		r.do("a", "start", start("d"))
 		// Two clocks that stand on both sides of the deadline would be two
 		// machines; here it is one that passes it while commands are under way.
-		r.clock.move(5*time.Minute - time.Duration(random.IntN(2))*time.Microsecond)
+		r.clock.Move(5*time.Minute - time.Duration(random.IntN(2))*time.Microsecond)
 		moved := make(chan struct{})
 		go func() {
 			defer close(moved)
-			r.clock.move(time.Duration(random.IntN(2)) * time.Microsecond)
+			r.clock.Move(time.Duration(random.IntN(2)) * time.Microsecond)
 		}()
 		errs := r.atOnce(engines,
 			command("a", "top-up", account.GrantIncentive{Amount: 10 * credit}), ledger.Request{Account: "a", Do: account.Tick{}, Actor: "engine"},
@@ -115,7 +115,7 @@ func TestStopAgainstUsageAgainstExpiry(t *testing.T) {
 		engines := r.twoEngines()
 		r.do("a", "fund", account.GrantIncentive{Amount: 13 * credit, ExpiresAt: r.clock.Now().Add(30 * time.Minute)})
 		r.do("a", "start", start("d"))
-		r.clock.move(30*time.Minute - time.Duration(random.IntN(3))*time.Microsecond)
+		r.clock.Move(30*time.Minute - time.Duration(random.IntN(3))*time.Microsecond)
 		errs := r.atOnce(engines,
 			command("a", "stop", account.StopDeployment{Deployment: "d"}),
 			command("a", "use", account.RecordUsage{Deployment: "d", Amount: 2 * credit}),
@@ -123,7 +123,7 @@ func TestStopAgainstUsageAgainstExpiry(t *testing.T) {
 			command("a", "extend", account.ExtendDeployment{Deployment: "d", Hours: 1}))
 		require.NoError(t, errs[0])
 		require.NoError(t, errs[2])
-		r.clock.move(time.Hour)
+		r.clock.Move(time.Hour)
 		r.do("a", "later", account.GrantIncentive{Amount: credit})
 
 		facts := r.facts("a")
@@ -218,7 +218,7 @@ func TestAForgottenPurchaseIsPaidLate(t *testing.T) {
 	for _, known := range []bool{false, true} {
 		r := newRig(t, nil)
 		r.do("a", "start", account.StartPurchase{Purchase: "p", Amount: 10 * credit})
-		r.clock.move(time.Hour)
+		r.clock.Move(time.Hour)
 		r.do("a", "", account.Tick{})
 		if known {
 			r.names.advance(r.AckedAny())

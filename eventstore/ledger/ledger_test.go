@@ -130,7 +130,7 @@ func TestBatchKeepsOrderAndAnswersEachLine(t *testing.T) {
 func TestTimeNeverGoesBackInAStream(t *testing.T) {
 	r := newRig(t, nil)
 	r.do("a", "1", purchase("p", 10))
-	r.clock.move(-time.Hour)
+	r.clock.Move(-time.Hour)
 	r.do("a", "2", deduct(1))
 	r.restart()
 	r.do("a", "3", deduct(1))
@@ -187,7 +187,7 @@ func TestTickWithNothingDueWritesNothing(t *testing.T) {
 	r := newRig(t, nil)
 	r.do("a", "1", account.GrantIncentive{Amount: credit, ExpiresAt: r.clock.Now().Add(time.Hour)})
 	require.Empty(t, r.do("a", "", account.Tick{}).Facts)
-	r.clock.move(time.Hour)
+	r.clock.Move(time.Hour)
 	require.Len(t, r.do("a", "", account.Tick{}).Facts, 1)
 	require.Empty(t, r.do("a", "", account.Tick{}).Facts)
 	require.Zero(t, r.balance("a"))
@@ -221,7 +221,7 @@ func TestOnlyAtIsCheckedWhereTheCommandIsDecided(t *testing.T) {
 func TestHeadIsWhatTheBalanceCounts(t *testing.T) {
 	r := newRig(t, nil)
 	first := r.do("a", "1", purchase("p", 10))
-	r.clock.move(time.Hour)
+	r.clock.Move(time.Hour)
 	second := r.do("a", "2", deduct(4))
 	again := r.do("a", "1", purchase("p", 10))
 	require.Equal(t, first.Position, again.Position)

@@ -17,6 +17,7 @@ import (
 	"iocredits/eventstore"
 	"iocredits/eventstore/ledger"
 	"iocredits/eventstore/pebblestore"
+	"iocredits/eventstore/storetest"
 )
 
 var codec = eventstore.NewCodec(account.EventTypes()...)
@@ -31,7 +32,7 @@ type rig struct {
 	}
 	names *gatedNames
 	opts  ledger.Options
-	clock *manualClock
+	clock *storetest.Clock
 	*ledger.Ledger
 }
 
@@ -40,7 +41,7 @@ func newRig(t *testing.T, change func(*ledger.Options)) *rig {
 	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: quiet()})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close() })
-	r := &rig{t: t, store: store, names: newNames(store), clock: &manualClock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
+	r := &rig{t: t, store: store, names: newNames(store), clock: storetest.NewClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))}
 	r.opts = ledger.Options{
 		Store: store, Snapshots: store, Codec: codec, Names: r.names, Clock: r.clock.Now, Logger: quiet(),
 	}
@@ -108,23 +109,6 @@ func (r *rig) balance(acct string) domain.Amount {
 	view, err := r.Read(context.Background(), acct)
 	require.NoError(r.t, err)
 	return view.Balance.Balance
-}
-
-type manualClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *manualClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *manualClock) move(by time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(by)
 }
 
 // gatedNames indexes the log as far as advance was told to.

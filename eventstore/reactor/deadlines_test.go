@@ -32,17 +32,17 @@ func TestDueOnceItsTimeComes(t *testing.T) {
 	r.do("a", account.RecordPurchase{Purchase: "p", Amount: 10 * credit})
 	r.hold("a", "h", 2, time.Hour)
 
-	r.clock.move(time.Hour - time.Microsecond)
+	r.clock.Move(time.Hour - time.Microsecond)
 	r.grant("soon", 1, time.Microsecond)
-	r.clock.move(time.Microsecond)
+	r.clock.Move(time.Microsecond)
 	eventually(t, func() bool { return r.count("a", released) == 1 && r.count("soon", expired) == 1 }, "an instant at a deadline is the deadline's")
 	require.Zero(t, r.count("later", expired))
 	// The hold's lot was past its date: what came back expired at once.
 	require.Equal(t, 10*credit, r.balance("a"))
 	require.Equal(t, 2, r.count("a", expired))
 
-	r.clock.move(-30 * time.Minute)
-	r.clock.move(2 * year)
+	r.clock.Move(-30 * time.Minute)
+	r.clock.Move(2 * year)
 	eventually(t, func() bool { return r.count("later", expired) == 1 }, "a clock that jumps is noticed")
 	require.Empty(t, r.log.String())
 }
@@ -53,10 +53,10 @@ func TestRestartLosesNothingAndDoublesNothing(t *testing.T) {
 	stop := r.run(nil)
 	r.grant("before", 1, time.Minute)
 	r.grant("during", 2, time.Hour)
-	r.clock.move(time.Minute)
+	r.clock.Move(time.Minute)
 	eventually(t, func() bool { return r.count("before", expired) == 1 }, "expired before the stop")
 	stop()
-	r.clock.move(time.Hour)
+	r.clock.Move(time.Hour)
 	require.NoError(t, r.ledger.Close(context.Background()))
 	require.Zero(t, r.count("during", expired))
 
@@ -77,7 +77,7 @@ func TestRunDueAfterAJumpOfYears(t *testing.T) {
 			r.grant(fmt.Sprint("a", i), 1, time.Duration(lot+1)*year)
 		}
 	}
-	r.clock.move(10 * year)
+	r.clock.Move(10 * year)
 	require.NoError(t, r.reactor(nil).RunDue(context.Background()))
 	for i := range accounts {
 		name := fmt.Sprint("a", i)
@@ -93,7 +93,7 @@ func TestRunDueAfterAJumpOfYears(t *testing.T) {
 func TestRunDueSeesWhatWasJustAcknowledged(t *testing.T) {
 	r := newRig(t)
 	r.grant("a", 5, time.Hour)
-	r.clock.move(time.Hour)
+	r.clock.Move(time.Hour)
 	done := make(chan error, 1)
 	go func() { done <- r.reactor(nil).RunDue(context.Background()) }()
 	r.follow()
@@ -104,7 +104,7 @@ func TestRunDueSeesWhatWasJustAcknowledged(t *testing.T) {
 	cancel()
 	require.NoError(t, r.reactor(nil).RunDue(context.Background()))
 	r.grant("b", 1, time.Second)
-	r.clock.move(time.Minute)
+	r.clock.Move(time.Minute)
 	require.ErrorIs(t, r.reactor(nil).RunDue(ctx), context.Canceled)
 }
 
@@ -176,7 +176,7 @@ func TestOneStuckAccountBlocksNoOther(t *testing.T) {
 	for i := range 50 {
 		name := fmt.Sprint("a", i)
 		r.grant(name, 1, time.Minute)
-		r.clock.move(time.Minute)
+		r.clock.Move(time.Minute)
 		eventually(t, func() bool { return r.count(name, expired) == 1 }, name)
 	}
 	require.Equal(t, 1, b.tried("failing"), "it rests; there is no hot loop")
@@ -193,7 +193,7 @@ func TestRunDueTellsWhatFailedAfterTheOthers(t *testing.T) {
 	for _, name := range []string{"failing", "a", "b", "c"} {
 		r.grant(name, 1, time.Minute)
 	}
-	r.clock.move(time.Minute)
+	r.clock.Move(time.Minute)
 	err := r.reactor(func(o *reactor.Options) { o.Ledger, o.Parallel = b, 1 }).RunDue(context.Background())
 	require.ErrorIs(t, err, errBroken)
 	require.ErrorContains(t, err, "failing")
@@ -217,7 +217,7 @@ func TestGeneralTrouble(t *testing.T) {
 	for i := range accounts {
 		r.grant(fmt.Sprint("a", i), 1, time.Minute)
 	}
-	r.clock.move(time.Hour)
+	r.clock.Move(time.Hour)
 	stop := r.run(func(o *reactor.Options) {
 		o.Ledger, o.Parallel, o.FirstPause, o.MaxPause = b, parallel, time.Hour, time.Hour
 	})
@@ -295,12 +295,12 @@ func TestRaceWithCommandsAndAnotherReactor(t *testing.T) {
 				} else if !domain.IsCode(err, domain.CodeInsufficientCredits) {
 					t.Errorf("deduct: %v", err)
 				}
-				r.clock.move(time.Duration(rng.IntN(60)) * time.Minute)
+				r.clock.Move(time.Duration(rng.IntN(60)) * time.Minute)
 			}
 		})
 	}
 	wg.Wait()
-	r.clock.move(year)
+	r.clock.Move(year)
 	r.allDone()
 	for i := range accounts {
 		name := fmt.Sprint("a", i)

@@ -1,7 +1,6 @@
 package reactor_test
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"log/slog"
@@ -20,6 +19,7 @@ import (
 	"iocredits/eventstore/ledger"
 	"iocredits/eventstore/pebblestore"
 	"iocredits/eventstore/reactor"
+	"iocredits/eventstore/storetest"
 )
 
 const (
@@ -34,17 +34,17 @@ var codec = eventstore.NewCodec(account.EventTypes()...)
 type rig struct {
 	t      *testing.T
 	store  *pebblestore.Store
-	clock  *manualClock
+	clock  *storetest.Clock
 	model  *model
 	ledger *ledger.Ledger
-	log    *safeLog
+	log    *storetest.Buffer
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
-	r := &rig{t: t, store: store, clock: &manualClock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, log: &safeLog{}}
+	r := &rig{t: t, store: store, clock: storetest.NewClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)), log: &storetest.Buffer{}}
 	r.model = newModel(store)
 	r.openLedger()
 	t.Cleanup(func() {
@@ -169,23 +169,6 @@ func (r *rig) allDone() {
 		_, found, _ := r.model.NextDue(context.Background())
 		return seen && !found
 	}, "all done")
-}
-
-type manualClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *manualClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *manualClock) move(by time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(by)
 }
 
 // due is a deadline in the model: a lot that expires, or a hold.
@@ -329,24 +312,6 @@ func (m *model) Find(_ context.Context, name, claimed string) (int64, bool, erro
 	defer m.mu.Unlock()
 	revision, found := m.names[due{account: name, thing: claimed}]
 	return revision, found, nil
-}
-
-// safeLog is a buffer that a reactor may write while a test reads.
-type safeLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeLog) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeLog) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // expired is what an account lost to dates.

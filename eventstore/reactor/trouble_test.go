@@ -133,7 +133,7 @@ func TestLateReadModelOfPurchases(t *testing.T) {
 	r.do("a", account.StartPurchase{Purchase: "p", Amount: credit})
 	stale, _, err := (&book{store: r.store}).PurchasesIn(t.Context(), account.PurchaseIsAwaiting, time.Time{}, "")
 	require.NoError(t, err)
-	r.clock.move(time.Hour)
+	r.clock.Move(time.Hour)
 	r.do("a", account.Tick{})
 	require.Equal(t, 1, r.count("a", "purchase-expired"))
 	p := newTill()

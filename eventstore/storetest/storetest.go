@@ -1,6 +1,7 @@
 // Package storetest holds every event store to the contract of
 // eventstore.Store. An adapter's test is a few lines: make a Factory, call Run.
-// The package knows no store and opens none.
+// The package knows no store and opens none. It also has what the tests of several
+// packages need: a clock that stands still, a log that may be read.
 package storetest
 
 import (
