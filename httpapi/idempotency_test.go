@@ -179,3 +179,24 @@ func TestIfMatch(t *testing.T) {
 		r.refused(422, "field-invalid", deduct("d", wrong))
 	}
 }
+
+// What was asked before an account was forgotten is never done twice, and its
+// repeat isn't called another request.
+func TestKeyOfBeforeForgetting(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	deduction := func(key string) call {
+		return post("service", "/v1/accounts/demo-1/deductions", key, `{"amount":"4","service":"vm"}`)
+	}
+	first := r.must(deduction("before"))
+	r.must(post("admin", "/v1/accounts/demo-1/forget", "", `{"reason":"case 7"}`))
+	problem := r.refused(422, "idempotency-key-reused", deduction("before"))
+	require.Contains(t, problem.Body["detail"], "the account was forgotten since")
+	require.EqualValues(t, fmt.Sprint(first.Body["revision"]), problem.Body["revision"])
+	r.must(deduction("after"))
+	require.Equal(t, "true", r.must(deduction("after")).Header.Get("Idempotency-Replayed"))
+	other := deduction("after")
+	other.body = `{"amount":"5","service":"vm"}`
+	require.NotContains(t, r.refused(422, "idempotency-key-reused", other).Body["detail"], "forgotten")
+	require.Equal(t, "2", r.must(get("service", "/v1/accounts/demo-1/balance")).Body["balance"])
+}

@@ -15,6 +15,8 @@ type Forgotten struct {
 // EventName is the stored type.
 func (*Forgotten) EventName() string { return "account-forgotten" }
 
+func (e *Forgotten) evolve(s *State) { s.Forgotten = s.Revision }
+
 // maxForgetReason in bytes.
 const maxForgetReason = 200
 

@@ -10,7 +10,7 @@ import (
 
 // FoldVersion names the fold that made a snapshot. MUST change whenever a
 // State folded from the same events would differ (design.md rule 16).
-const FoldVersion = "5"
+const FoldVersion = "6"
 
 // State is all that a decision needs, folded from the account's events. It
 // forgets what no rule asks for: spent lots, closed holds, deductions. So an
@@ -52,6 +52,9 @@ type State struct {
 	Payments map[string][]DeploymentPayment
 	// Waiting are deployments that are short of credits, longest waiting first.
 	Waiting []string
+
+	// Forgotten is the revision of the newest event that says so; 0: there is none.
+	Forgotten int64
 }
 
 // New is an account that nothing has happened to. Its maps are nil until put

@@ -188,8 +188,7 @@ func (w *worker) findReplay(ctx context.Context, g *group, t *task) error {
 		return &eventstore.ConflictError{Stream: w.stream, Expected: g.expected, Actual: revision}
 	}
 	if first.Fingerprint != req.Fingerprint {
-		return domain.Refuse(domain.CodeIdempotencyKeyReused, "the Idempotency-Key was used before for another request").
-			With("revision", strconv.FormatInt(revision, 10))
+		return w.reused(revision)
 	}
 	t.result.Replayed = true
 	if at := int(revision - g.expected - 1); at >= 0 {
@@ -198,6 +197,18 @@ func (w *worker) findReplay(ctx context.Context, g *group, t *task) error {
 	}
 	t.result.Facts, err = w.factsAt(ctx, g, revision, first.Count)
 	return err
+}
+
+// reused refuses a request whose key was used before. What was asked before the
+// account was forgotten can't be compared any more, so a repeat of it is not told
+// from another request, and nothing is done twice.
+func (w *worker) reused(revision int64) error {
+	detail := "the Idempotency-Key was used before for another request"
+	if revision <= w.book.state.Forgotten {
+		detail = "the Idempotency-Key was used before, and the account was forgotten since: whether this is the same request " +
+			"can't be told any more; what it did then stands at the revision given"
+	}
+	return domain.Refuse(domain.CodeIdempotencyKeyReused, "%s", detail).With("revision", strconv.FormatInt(revision, 10))
 }
 
 // accept decides a command and puts its events into the group; or refuses it
