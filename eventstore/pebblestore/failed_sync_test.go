@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
@@ -17,17 +18,26 @@ import (
 	"iocredits/eventstore/pebblestore"
 )
 
-// badDisk fails every sync of a log while it is bad.
+// badDisk fails every sync of a log while it is bad, and holds it up while hold is set.
 type badDisk struct {
 	vfs.FS
-	bad *atomic.Bool
+	*badness
 }
+
+type badness struct {
+	bad, hold atomic.Bool
+	// holding counts syncs that wait until held is closed.
+	holding atomic.Int64
+	held    chan struct{}
+}
+
+func newBadDisk() badDisk { return badDisk{vfs.NewMem(), &badness{held: make(chan struct{})}} }
 
 func (fs badDisk) wrap(f vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return f, err
 	}
-	return badFile{f, fs.bad}, nil
+	return badFile{f, fs.badness}, nil
 }
 
 func (fs badDisk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
@@ -44,10 +54,14 @@ func (fs badDisk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.F
 
 type badFile struct {
 	vfs.File
-	bad *atomic.Bool
+	*badness
 }
 
 func (f badFile) fail() error {
+	if f.hold.Load() {
+		f.holding.Add(1)
+		<-f.held
+	}
 	if f.bad.Load() {
 		return syscall.EIO
 	}
@@ -61,29 +75,93 @@ func (f badFile) SyncTo(n int64) (bool, error) {
 	return full, errors.Join(f.fail(), err)
 }
 
+func openOn(t *testing.T, disk badDisk) *pebblestore.Store {
+	t.Helper()
+	s, err := pebblestore.Open("log", pebblestore.Options{FS: disk, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// fail makes the append whose sync fails, on a log that has one event of stream a.
+func failSync(t *testing.T, s *pebblestore.Store, disk badDisk) {
+	t.Helper()
+	ctx := context.Background()
+	_, err := s.Append(ctx, "a", eventstore.NoStream, []eventstore.Event{newEvent(1)})
+	require.NoError(t, err)
+	disk.bad.Store(true)
+	_, err = s.Append(ctx, "a", 0, []eventstore.Event{newEvent(1)})
+	require.Error(t, err)
+	require.NotErrorIs(t, err, eventstore.ErrUnavailable, "its outcome is unknown")
+	disk.bad.Store(false)
+}
+
+// TestFailedSyncIsNoSuccess: an append whose sync failed is not acknowledged, not
+// shown, and neither is any after it.
+func TestFailedSyncIsNoSuccess(t *testing.T) {
+	disk := newBadDisk()
+	s, ctx := openOn(t, disk), context.Background()
+	failSync(t, s, disk)
+	for _, stream := range []string{"a", "b"} {
+		_, err := s.Append(ctx, stream, eventstore.NoStream, []eventstore.Event{newEvent(1)})
+		require.ErrorIs(t, err, eventstore.ErrUnavailable, "the disk is well again, and the log isn't")
+	}
+	head, err := s.Head(ctx)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, head)
+	require.Len(t, readAll(t, s), 1)
+	shown := 0
+	for _, err := range s.ReadStream(ctx, "a", 0, eventstore.Forwards, 10) {
+		require.NoError(t, err)
+		shown++
+	}
+	require.Equal(t, 1, shown)
+}
+
+// TestNothingIsShownBeforeItsSync: while a sync runs no reader sees its events, whatever
+// way they read, and a repeat of the append is not answered before it either.
+func TestNothingIsShownBeforeItsSync(t *testing.T) {
+	disk := newBadDisk()
+	s, ctx := openOn(t, disk), context.Background()
+	disk.hold.Store(true)
+	one := []eventstore.Event{newEvent(1)}
+	first, repeat := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := s.Append(ctx, "a", eventstore.NoStream, one); first <- err }()
+	require.Eventually(t, func() bool { return disk.holding.Load() > 0 }, time.Minute, time.Millisecond)
+	go func() { _, err := s.Append(ctx, "a", eventstore.NoStream, one); repeat <- err }()
+	for range 50 {
+		for _, from := range []eventstore.Direction{eventstore.Forwards, eventstore.Backwards} {
+			at := int64(0)
+			if from == eventstore.Backwards {
+				at = eventstore.End
+			}
+			for r, err := range s.ReadStream(ctx, "a", at, from, 10) {
+				t.Fatalf("shown before it is durable: %v %v", r, err)
+			}
+		}
+		require.Empty(t, readAll(t, s))
+		select {
+		case err := <-first:
+			t.Fatalf("answered before it is durable: %v", err)
+		case err := <-repeat:
+			t.Fatalf("a repeat was answered before it is durable: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	close(disk.held)
+	disk.hold.Store(false)
+	require.NoError(t, <-first)
+	require.NoError(t, <-repeat)
+	require.Len(t, readAll(t, s), 1)
+}
+
 // TestFailedSyncIsSeen: after a sync of the log that failed the store takes nothing
 // any more, for good. Whoever runs it has to be able to learn that, to begin it again:
 // readiness asks for Healthy, as it could ask esdbstore.
 func TestFailedSyncIsSeen(t *testing.T) {
-	bad := new(atomic.Bool)
-	s, err := pebblestore.Open("log", pebblestore.Options{FS: badDisk{vfs.NewMem(), bad}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	require.NoError(t, err)
-	defer func() { _ = s.Close() }()
-	ctx := context.Background()
-	_, err = s.Append(ctx, "a", eventstore.NoStream, []eventstore.Event{newEvent(1)})
-	require.NoError(t, err)
-
-	bad.Store(true)
-	_, err = s.Append(ctx, "a", 0, []eventstore.Event{newEvent(1)})
-	require.Error(t, err)
-	require.NotErrorIs(t, err, eventstore.ErrUnavailable, "its outcome is unknown")
-	bad.Store(false)
-	_, err = s.Append(ctx, "a", 0, []eventstore.Event{newEvent(1)})
-	require.ErrorIs(t, err, eventstore.ErrUnavailable, "no write is taken after that, though the disk is well again")
-	head, err := s.Head(ctx)
-	require.NoError(t, err)
-	require.EqualValues(t, 1, head, "what wasn't synced isn't shown")
-
+	disk := newBadDisk()
+	s := openOn(t, disk)
+	failSync(t, s, disk)
 	health, tells := any(s).(interface{ Healthy() error })
 	require.True(t, tells, "nothing tells that no write will ever succeed: /readyz goes on saying ready")
 	require.Error(t, health.Healthy())
