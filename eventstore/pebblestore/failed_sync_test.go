@@ -155,6 +155,26 @@ func TestNothingIsShownBeforeItsSync(t *testing.T) {
 	require.Len(t, readAll(t, s), 1)
 }
 
+// TestRepeatOfAFailedAppend: a repeat that waits for the sync of the first try fails
+// with it. Its events are in memory, and nowhere else.
+func TestRepeatOfAFailedAppend(t *testing.T) {
+	disk := newBadDisk()
+	s, ctx := openOn(t, disk), context.Background()
+	disk.hold.Store(true)
+	one := []eventstore.Event{newEvent(1)}
+	answers := make(chan error, 2)
+	try := func() { _, err := s.Append(ctx, "a", eventstore.NoStream, one); answers <- err }
+	go try()
+	require.Eventually(t, func() bool { return disk.holding.Load() > 0 }, time.Minute, time.Millisecond)
+	go try()
+	time.Sleep(50 * time.Millisecond) // nothing tells when it has been compared with the first
+	disk.bad.Store(true)
+	close(disk.held)
+	require.Error(t, <-answers)
+	require.Error(t, <-answers)
+	require.Empty(t, readAll(t, s))
+}
+
 // TestFailedSyncIsSeen: after a sync of the log that failed the store takes nothing
 // any more, for good. Whoever runs it has to be able to learn that, to begin it again:
 // readiness asks for Healthy, as it could ask esdbstore.
