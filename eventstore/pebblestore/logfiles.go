@@ -3,6 +3,7 @@ package pebblestore
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"sync"
@@ -37,6 +38,8 @@ type logFiles struct {
 	fresh bool
 	// left are old logs that could not be removed when a spare took their place.
 	left []string
+	// written are the logs of this process with how far they are written.
+	written map[string]*atomic.Int64
 	// owned: the folder is this store's alone.
 	owned atomic.Bool
 	state atomic.Int32
@@ -68,6 +71,7 @@ const (
 func newLogFiles(dir string, opts *Options) *logFiles {
 	return &logFiles{
 		FS: opts.FS, whole: int64(opts.memTable), spare: opts.FS.PathJoin(dir, spareName), logger: opts.Logger,
+		written: make(map[string]*atomic.Int64),
 		room: func() error { return opts.diskFull(dir, opts.memTable) },
 	}
 }
@@ -94,7 +98,7 @@ func (l *logFiles) close() error {
 }
 
 func (l *logFiles) removeSpare() error {
-	if err := l.Remove(l.spare); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := l.FS.Remove(l.spare); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the spare log: %w", err)
 	}
 	return nil
@@ -112,11 +116,17 @@ func (l *logFiles) reuse(allowed bool) {
 func (l *logFiles) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	delete(l.written, oldname)
+	return l.count(newname)(l.replace(oldname, newname, category))
+}
+
+// replace decides; the caller holds mu.
+func (l *logFiles) replace(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if l.fresh {
-		if err := l.Remove(oldname); err != nil {
+		if err := l.FS.Remove(oldname); err != nil {
 			return nil, err
 		}
-		return l.Create(newname, category)
+		return l.FS.Create(newname, category)
 	}
 	old, err := l.Stat(oldname)
 	if err != nil {
@@ -137,10 +147,84 @@ func (l *logFiles) ReuseForWrite(oldname, newname string, category vfs.DiskWrite
 	return l.FS.ReuseForWrite(oldname, newname, category)
 }
 
+// logCategory is what Pebble says of a file that is a log.
+const logCategory vfs.DiskWriteCategory = "pebble-wal"
+
+// Create implements vfs.FS.
+func (l *logFiles) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := l.FS.Create(name, category)
+	if category != logCategory {
+		return f, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count(name)(f, err)
+}
+
+// Open implements vfs.FS. A log of this process is read as far as it is written now,
+// and no further: behind that is an older log's, or a spare's, and what is written
+// while it is read. A copy with a hole between the two would not open.
+func (l *logFiles) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	l.mu.Lock()
+	end := l.written[name]
+	l.mu.Unlock()
+	if end == nil {
+		return l.FS.Open(name, opts...)
+	}
+	left := end.Load()
+	f, err := l.FS.Open(name, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return &beginning{f, io.LimitReader(f, left)}, nil
+}
+
+// Remove implements vfs.FS.
+func (l *logFiles) Remove(name string) error {
+	l.mu.Lock()
+	delete(l.written, name)
+	l.mu.Unlock()
+	return l.FS.Remove(name)
+}
+
+// count counts what is written to a log. The caller holds mu.
+func (l *logFiles) count(name string) func(vfs.File, error) (vfs.File, error) {
+	return func(f vfs.File, err error) (vfs.File, error) {
+		if err != nil {
+			return nil, err
+		}
+		counted := &countedLog{File: f}
+		l.written[name] = &counted.written
+		return counted, nil
+	}
+}
+
+// countedLog is a log with how far it is written, from its beginning.
+type countedLog struct {
+	vfs.File
+	written atomic.Int64
+}
+
+// Write implements vfs.File.
+func (f *countedLog) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	f.written.Add(int64(n))
+	return n, err
+}
+
+// beginning is the first part of a file, read from front to back.
+type beginning struct {
+	vfs.File
+	part io.Reader
+}
+
+// Read implements vfs.File.
+func (f *beginning) Read(p []byte) (int, error) { return f.part.Read(p) }
+
 // removeOld has no error for Pebble, which would panic. What stays is removed by
 // removeLeft, or when Pebble is opened again.
 func (l *logFiles) removeOld(name string) {
-	if err := l.Remove(name); err != nil {
+	if err := l.FS.Remove(name); err != nil {
 		l.logger.Warn("an old log can't be removed", "file", name, "error", err)
 		l.left = append(l.left, name)
 	}
@@ -151,7 +235,7 @@ func (l *logFiles) removeLeft() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.left) > 0 {
-		if err := l.Remove(l.left[0]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := l.FS.Remove(l.left[0]); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove an old log: %w", err)
 		}
 		l.left = l.left[1:]
