@@ -52,6 +52,9 @@ func (s *Server) readiness(ctx context.Context) (projections.Status, string) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.ReadPatience)
 	defer cancel()
 	status, err := s.opts.Views.Status(ctx)
+	if store, tells := s.opts.Store.(interface{ Healthy() error }); tells && store.Healthy() != nil {
+		return status, "the log takes no writes"
+	}
 	switch {
 	case err != nil:
 		return status, "the log does not answer"

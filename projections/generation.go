@@ -185,37 +185,56 @@ func (v *Views) openFit(ctx context.Context, number int) (g *generation, why str
 	return nil, why, errors.Join(err, g.close())
 }
 
-// unfit says why a checkpoint can't be followed on, or nothing if it can.
-func (v *Views) unfit(ctx context.Context, c checkpoint) (string, error) {
-	if c.Format != format {
-		return fmt.Sprintf("their format is %q, this engine's %q", c.Format, format), nil
+// ErrLogLost: the read models have had events that the log has not. They follow what
+// is durable only, so the log has lost what was acknowledged, or is another one.
+var ErrLogLost = errors.New("the log is not the one that the read models followed")
+
+// unfit says why a checkpoint can't be followed on, or nothing if it can. Error:
+// ErrLogLost, whatever the format: the read models may be all that is left of events.
+func (v *Views) unfit(ctx context.Context, c checkpoint) (why string, err error) {
+	if c.Position != eventstore.BeforeFirst {
+		why, err = v.compare(ctx, c)
 	}
-	if c.Position == eventstore.BeforeFirst {
-		return "", nil
+	if err == nil && c.Format != format {
+		why = fmt.Sprintf("their format is %q, this engine's %q", c.Format, format)
+	}
+	return why, err
+}
+
+// compare looks for the event of a checkpoint in the log. It says why, if nothing
+// there tells whether this is the same log.
+func (v *Views) compare(ctx context.Context, c checkpoint) (why string, err error) {
+	head, err := v.opts.Store.Head(ctx)
+	if err != nil {
+		return "", err
+	}
+	other := fmt.Errorf("%w: it ends at position %d and has no event %s at position %d. Find the log that has it; "+
+		"if this one is to stand, as after an older backup was put back, move %s away first", ErrLogLost, head, c.Event, c.Position, v.dir)
+	if head < c.Position {
+		return "", other
 	}
 	for r, err := range v.opts.Store.ReadAll(ctx, c.Position, eventstore.Forwards, 1) {
-		if err != nil {
+		switch {
+		case err != nil:
 			return "", err
-		}
-		if r.Position == c.Position && r.ID == c.Event {
+		case r.Position == c.Position && r.ID == c.Event:
 			return "", nil
-		}
-		if r.Position > c.Position {
+		case r.Position == c.Position:
+			return "", other
+		case c.Kept.Position != eventstore.BeforeFirst:
 			if whole, err := v.scavenged(ctx, c); whole || err != nil {
 				return "", err
 			}
+			return "", other
 		}
 	}
-	return fmt.Sprintf("the log has no event %s at position %d", c.Event, c.Position), nil
+	return fmt.Sprintf("the log no longer has event %s at position %d", c.Event, c.Position), nil
 }
 
 // scavenged says that the log differs from the one of the checkpoint only by what
 // a scavenge took: the newest kept event is there, and none after it up to the
-// checkpoint. MUST: there are later events, and none at the checkpoint.
+// checkpoint. MUST: there are later events, none at the checkpoint, and one kept.
 func (v *Views) scavenged(ctx context.Context, c checkpoint) (bool, error) {
-	if c.Kept.Position == eventstore.BeforeFirst {
-		return false, nil
-	}
 	found := false
 	for r, err := range v.opts.Store.ReadAll(ctx, c.Kept.Position, eventstore.Forwards, math.MaxInt) {
 		switch {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"iocredits/eventstore"
+	"iocredits/projections"
 )
 
 // renew appends to a lease's stream and gives the position.
@@ -28,11 +29,12 @@ func TestViewsFollowOnAfterAScavenge(t *testing.T) {
 	for name, c := range map[string]struct {
 		edit func(r *rig, checkpoint string) string
 		fits bool
+		lost bool
 	}{
-		"the same log": {func(_ *rig, c string) string { return c }, true},
+		"the same log": {func(_ *rig, c string) string { return c }, true, false},
 		"another event is kept there": {func(_ *rig, c string) string {
 			return strings.Replace(c, `"kept":{"position":3,"event":"00`, `"kept":{"position":3,"event":"ff`, 1)
-		}, false},
+		}, false, true},
 		"more is kept than was seen": {func(r *rig, c string) string {
 			for first, err := range r.store.ReadAll(bg, 1, eventstore.Forwards, 1) {
 				require.NoError(r.t, err)
@@ -40,11 +42,11 @@ func TestViewsFollowOnAfterAScavenge(t *testing.T) {
 				return before + fmt.Sprintf(`"kept":{"position":1,"event":%q}}`, first.ID)
 			}
 			return c
-		}, false},
+		}, false, true},
 		"views of before": {func(_ *rig, c string) string {
 			before, _, _ := strings.Cut(c, `,"kept":`)
 			return before + "}"
-		}, false},
+		}, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, vfs.NewMem(), nil)
@@ -69,6 +71,11 @@ func TestViewsFollowOnAfterAScavenge(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 2, n)
 
+			if c.lost {
+				_, err := projections.Open(bg, "views", r.opts)
+				require.ErrorIs(t, err, projections.ErrLogLost)
+				return
+			}
 			r.views = openViews(t, "views", r.opts)
 			want := eventstore.BeforeFirst
 			if c.fits {

@@ -46,7 +46,7 @@ func (d dataDir) open() (lock io.Closer, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := errors.Join(os.MkdirAll(dir, 0o700), syncDir(filepath.Dir(dir))); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	lock, err = vfs.Default.Lock(filepath.Join(dir, "LOCK"))
@@ -58,6 +58,16 @@ func (d dataDir) open() (lock io.Closer, err error) {
 		return nil, fmt.Errorf("data directory %s is in use by another process (%w)", d, err)
 	}
 	return lock, nil
+}
+
+// syncDir makes the names in a directory durable: without its own name all that an
+// engine acknowledged in a new directory would be lost with it.
+func syncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // hold holds a directory that is there and has a log, as open does: it is of an

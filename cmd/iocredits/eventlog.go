@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -22,16 +23,31 @@ type eventLog struct {
 	keys keyring.Keys
 	// shared: other engines may write to it.
 	shared bool
+	// failed has the reason once an embedded log can take no more writes. Nil for others.
+	failed chan error
 	close  func() error
 }
 
 // openEmbedded opens the log in the data directory.
 func openEmbedded(dir dataDir, opts pebblestore.Options) (*eventLog, error) {
+	failed := make(chan error, 1)
+	opts.OnFail = func(err error) { failed <- err }
 	store, err := pebblestore.Open(dir.log(), opts)
 	if err != nil {
 		return nil, err
 	}
-	return &eventLog{store: store, snapshots: store, close: store.Close}, nil
+	return &eventLog{store: store, snapshots: store, failed: failed, close: store.Close}, nil
+}
+
+// watch gives an error once the log can take no more writes: only an engine that is
+// started again knows what of the last ones is on the disk. Nil once ctx ends.
+func (l *eventLog) watch(ctx context.Context) error {
+	select {
+	case err := <-l.failed:
+		return fmt.Errorf("start the engine again: %w", err)
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // addKeys opens the keyring beside the embedded log.
@@ -43,6 +59,42 @@ func (l *eventLog) addKeys(dir dataDir) error {
 	l.keys = keys
 	closeStore := l.close
 	l.close = func() error { return errors.Join(keys.Close(), closeStore()) }
+	return nil
+}
+
+// keySearch is how many events from either end of the log are looked at for one that
+// needs a key.
+const keySearch = 10_000
+
+// checkKeys compares the keyring with the log. Who was ever asked for by a request has
+// a key, durable before the event: where there is none this is another keyring, or an
+// older one. With new keys in its place the repeat of a charge would be refused, and
+// no text could be read.
+func (l *eventLog) checkKeys(ctx context.Context, dir dataDir) error {
+	for from, direction := range map[eventstore.Position]eventstore.Direction{eventstore.BeforeFirst: eventstore.Forwards, eventstore.EndOfLog: eventstore.Backwards} {
+		for r, err := range l.store.ReadAll(ctx, from, direction, keySearch) {
+			if err != nil {
+				return err
+			}
+			account, ours := eventstore.AccountOf(r.Stream)
+			if !ours {
+				continue
+			}
+			meta, err := eventstore.DecodeMetadata(r.Metadata)
+			if err != nil || meta.Command.Fingerprint == "" {
+				continue // damage is for who reads the event
+			}
+			_, status, err := l.keys.Find(ctx, account)
+			if err != nil {
+				return err
+			}
+			if status == keyring.None {
+				return fmt.Errorf("the keyring %s is not the one of this log: account %s has an event at position %d and no key. Put the right keyring back",
+					dir.keyring(), account, r.Position)
+			}
+			break
+		}
+	}
 	return nil
 }
 

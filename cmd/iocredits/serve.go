@@ -188,6 +188,7 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 	return s.run(ctx, c.ShutdownTimeout, func(ctx context.Context) error {
 		group, ctx := errgroup.WithContext(ctx)
 		group.Go(func() error { return server.Serve(ctx, listener) })
+		group.Go(func() error { return s.log.watch(ctx) })
 		if esdb != nil {
 			group.Go(func() error { return c.serveEsdb(ctx, s.log.store, keys, esdb, logger) })
 		}

@@ -80,6 +80,9 @@ func (c *serveCmd) openLog(ctx context.Context, dir dataDir, logger *slog.Logger
 	if err := log.addKeys(dir); err != nil {
 		return nil, errors.Join(err, log.close())
 	}
+	if err := log.checkKeys(ctx, dir); err != nil {
+		return nil, errors.Join(err, log.close())
+	}
 	return log, nil
 }
 

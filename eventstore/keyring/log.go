@@ -110,7 +110,8 @@ func (k *LogKeys) Destroy(ctx context.Context, account string) error {
 }
 
 // Import puts a key of another keyring in its place, when a log moves to a
-// cluster. It does nothing if it is there already; a different key is an error.
+// cluster. It does nothing if it is there already, and destroys it if it was
+// destroyed there since; a different key is an error.
 func (k *LogKeys) Import(ctx context.Context, account string, key Key, status Status) error {
 	for range maxKeyRaces {
 		there, now, at, err := k.newest(ctx, account)
@@ -119,6 +120,7 @@ func (k *LogKeys) Import(ctx context.Context, account string, key Key, status St
 			return err
 		case now != None && there.Generation == key.Generation && now == status && there.Secret == key.Secret:
 			return nil
+		case now == Live && status == Destroyed && there.Generation == key.Generation:
 		case now != None:
 			return fmt.Errorf("import the key of account %q: the log has another one, of generation %d", account, there.Generation)
 		}

@@ -372,8 +372,18 @@ func (s *Store) fail(err error) error {
 	err = fmt.Errorf("commit to the event log: %w", err)
 	if s.failed.CompareAndSwap(nil, &err) {
 		s.opts.Logger.Error("the event log takes no more writes until it is opened again", "error", err)
+		s.opts.OnFail(err)
 	}
 	return err
+}
+
+// Healthy answers nil while the store takes writes, and otherwise why it never will
+// again. That the disk has too little room passes, and isn't told here.
+func (s *Store) Healthy() error {
+	if failed := s.failed.Load(); failed != nil {
+		return *failed
+	}
+	return nil
 }
 
 // settle waits for each group's sync in order, moves the head, and answers.
@@ -434,6 +444,17 @@ func (s *Store) roomLeft() error {
 
 // diskFull refuses appends before Pebble could meet a full disk.
 func (s *Store) diskFull() error { return s.opts.diskFull(s.dir, 0) }
+
+// roomToOpen is an error if the disk has no room for the tables that Pebble makes of
+// the logs when it opens: without it Pebble neither opens nor fails.
+func (o *Options) roomToOpen(dir string) error {
+	if o.ReadOnly {
+		return nil
+	}
+	least := *o
+	least.MinFreeBytes = (memTables + 1) * o.memTable
+	return least.diskFull(dir, 0)
+}
 
 // diskFull is an error if the disk would have too little room with so many bytes more.
 func (o *Options) diskFull(dir string, more uint64) error {

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
@@ -26,9 +26,7 @@ type badDisk struct {
 
 type badness struct {
 	bad, hold atomic.Bool
-	// holding counts syncs that wait until held is closed.
-	holding atomic.Int64
-	held    chan struct{}
+	held      chan struct{}
 }
 
 func newBadDisk() badDisk { return badDisk{vfs.NewMem(), &badness{held: make(chan struct{})}} }
@@ -59,7 +57,6 @@ type badFile struct {
 
 func (f badFile) fail() error {
 	if f.hold.Load() {
-		f.holding.Add(1)
 		<-f.held
 	}
 	if f.bad.Load() {
@@ -121,58 +118,52 @@ func TestFailedSyncIsNoSuccess(t *testing.T) {
 // TestNothingIsShownBeforeItsSync: while a sync runs no reader sees its events, whatever
 // way they read, and a repeat of the append is not answered before it either.
 func TestNothingIsShownBeforeItsSync(t *testing.T) {
-	disk := newBadDisk()
-	s, ctx := openOn(t, disk), context.Background()
-	disk.hold.Store(true)
-	one := []eventstore.Event{newEvent(1)}
-	first, repeat := make(chan error, 1), make(chan error, 1)
-	go func() { _, err := s.Append(ctx, "a", eventstore.NoStream, one); first <- err }()
-	require.Eventually(t, func() bool { return disk.holding.Load() > 0 }, time.Minute, time.Millisecond)
-	go func() { _, err := s.Append(ctx, "a", eventstore.NoStream, one); repeat <- err }()
-	for range 50 {
-		for _, from := range []eventstore.Direction{eventstore.Forwards, eventstore.Backwards} {
-			at := int64(0)
-			if from == eventstore.Backwards {
-				at = eventstore.End
-			}
+	synctest.Test(t, func(t *testing.T) {
+		disk := newBadDisk()
+		s, ctx := openOn(t, disk), context.Background()
+		disk.hold.Store(true)
+		one := []eventstore.Event{newEvent(1)}
+		answers := make(chan error, 2)
+		for range 2 {
+			go func() { _, err := s.Append(ctx, "a", eventstore.NoStream, one); answers <- err }()
+			synctest.Wait()
+		}
+		for from, at := range map[eventstore.Direction]int64{eventstore.Forwards: 0, eventstore.Backwards: eventstore.End} {
 			for r, err := range s.ReadStream(ctx, "a", at, from, 10) {
 				t.Fatalf("shown before it is durable: %v %v", r, err)
 			}
 		}
 		require.Empty(t, readAll(t, s))
-		select {
-		case err := <-first:
-			t.Fatalf("answered before it is durable: %v", err)
-		case err := <-repeat:
-			t.Fatalf("a repeat was answered before it is durable: %v", err)
-		case <-time.After(time.Millisecond):
-		}
-	}
-	close(disk.held)
-	disk.hold.Store(false)
-	require.NoError(t, <-first)
-	require.NoError(t, <-repeat)
-	require.Len(t, readAll(t, s), 1)
+		require.Empty(t, answers, "answered before it is durable")
+		close(disk.held)
+		disk.hold.Store(false)
+		require.NoError(t, <-answers)
+		require.NoError(t, <-answers)
+		require.Len(t, readAll(t, s), 1)
+		require.NoError(t, s.Close())
+	})
 }
 
 // TestRepeatOfAFailedAppend: a repeat that waits for the sync of the first try fails
 // with it. Its events are in memory, and nowhere else.
 func TestRepeatOfAFailedAppend(t *testing.T) {
-	disk := newBadDisk()
-	s, ctx := openOn(t, disk), context.Background()
-	disk.hold.Store(true)
-	one := []eventstore.Event{newEvent(1)}
-	answers := make(chan error, 2)
-	try := func() { _, err := s.Append(ctx, "a", eventstore.NoStream, one); answers <- err }
-	go try()
-	require.Eventually(t, func() bool { return disk.holding.Load() > 0 }, time.Minute, time.Millisecond)
-	go try()
-	time.Sleep(50 * time.Millisecond) // nothing tells when it has been compared with the first
-	disk.bad.Store(true)
-	close(disk.held)
-	require.Error(t, <-answers)
-	require.Error(t, <-answers)
-	require.Empty(t, readAll(t, s))
+	synctest.Test(t, func(t *testing.T) {
+		disk := newBadDisk()
+		s, ctx := openOn(t, disk), context.Background()
+		disk.hold.Store(true)
+		one := []eventstore.Event{newEvent(1)}
+		answers := make(chan error, 2)
+		for range 2 {
+			go func() { _, err := s.Append(ctx, "a", eventstore.NoStream, one); answers <- err }()
+			synctest.Wait() // the first waits for its sync, the second for the first
+		}
+		disk.bad.Store(true)
+		close(disk.held)
+		require.Error(t, <-answers)
+		require.Error(t, <-answers)
+		require.Empty(t, readAll(t, s))
+		_ = s.Close()
+	})
 }
 
 // TestFailedSyncIsSeen: after a sync of the log that failed the store takes nothing
@@ -185,4 +176,16 @@ func TestFailedSyncIsSeen(t *testing.T) {
 	health, tells := any(s).(interface{ Healthy() error })
 	require.True(t, tells, "nothing tells that no write will ever succeed: /readyz goes on saying ready")
 	require.Error(t, health.Healthy())
+}
+
+// TestNoRoomToOpen: Pebble would neither open nor fail on a full disk.
+func TestNoRoomToOpen(t *testing.T) {
+	disk := &smallDisk{FS: vfs.NewMem()}
+	disk.free.Store(1 << 20)
+	_, err := pebblestore.Open("log", pebblestore.Options{FS: disk, MinFreeBytes: 1, Logger: quiet()})
+	require.ErrorIs(t, err, eventstore.ErrUnavailable)
+	require.ErrorContains(t, err, "1048576 bytes are free")
+	disk.free.Store(1 << 30)
+	s := open(t, "log", pebblestore.Options{FS: disk, MinFreeBytes: 1})
+	require.NoError(t, s.Close())
 }

@@ -383,7 +383,7 @@ func TestAReadFromBeforeTheBeginning(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// A full disk is left alone at the end: the next open reads the log.
+// A full disk is left alone at the end: the next open, with room again, reads the log.
 func TestCloseOnAFullDisk(t *testing.T) {
 	disk := &smallDisk{FS: vfs.NewMem()}
 	disk.free.Store(1 << 30)
@@ -397,6 +397,7 @@ func TestCloseOnAFullDisk(t *testing.T) {
 	_, _, err := db.Get(streamKey("s", 0))
 	require.ErrorIs(t, err, pebble.ErrNotFound)
 	require.NoError(t, db.Close())
+	disk.free.Store(1 << 30)
 	s = open(t, "log", opts)
 	m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
 	require.NoError(t, s.Close())

@@ -72,7 +72,7 @@ func newLogFiles(dir string, opts *Options) *logFiles {
 	return &logFiles{
 		FS: opts.FS, whole: int64(opts.memTable), spare: opts.FS.PathJoin(dir, spareName), logger: opts.Logger,
 		written: make(map[string]*atomic.Int64),
-		room: func() error { return opts.diskFull(dir, opts.memTable) },
+		room:    func() error { return opts.diskFull(dir, opts.memTable) },
 	}
 }
 

@@ -30,6 +30,9 @@ type Options struct {
 	MaxQueueBytes int64
 	// OnCommit, if set, is told of every group that became durable.
 	OnCommit func(CommitStats)
+	// OnFail, if set, is told once, when the store can take no more writes until it is
+	// opened again: a write or sync of its log failed. It MUST NOT wait for the store.
+	OnFail func(error)
 	// ReadOnly opens a store, such as a checkpoint, that must not be written.
 	ReadOnly bool
 	// foldEvents and memTable are for tests, which have fewer events.
@@ -95,6 +98,9 @@ func (o *Options) defaults() {
 	if o.OnCommit == nil {
 		o.OnCommit = func(CommitStats) {}
 	}
+	if o.OnFail == nil {
+		o.OnFail = func(error) {}
+	}
 }
 
 func (o *Options) pebble() (*pebble.Options, func()) {
@@ -123,9 +129,9 @@ func (o *Options) pebble() (*pebble.Options, func()) {
 }
 
 // logger passes Pebble's log on. Pebble calls Fatalf when it can't go on
-// safely, as after a failed WAL sync: it expects not to return. Ending the
-// process is right for a ledger (nothing is acknowledged after it), and the
-// message says why.
+// safely, as after a failed write of its manifest: it expects not to return.
+// Ending the process is right for a ledger (nothing is acknowledged after it), and
+// the message says why. A failed write or sync of its log it gives to the committer.
 type logger struct{ to *slog.Logger }
 
 func (l logger) Infof(string, ...any) {}

@@ -73,6 +73,9 @@ var (
 // record without an index entry or the index's own end is.
 func Open(dir string, opts Options) (*Store, error) {
 	opts.defaults()
+	if err := opts.roomToOpen(dir); err != nil {
+		return nil, err
+	}
 	pebbleOptions, free := opts.pebble()
 	logs := newLogFiles(dir, &opts)
 	pebbleOptions.FS = logs

@@ -47,8 +47,8 @@ type place struct {
 	start, end int64
 }
 
-// OpenFile opens the checkpoints in dir, which it makes (mode 0700) if need be.
-// A last line that a crash cut short was never given out, and is cut off.
+// OpenFile opens the checkpoints in dir, which it makes (mode 0700) if need be. A
+// last line that a crash left broken was never given out, and is cut off.
 func OpenFile(dir string) (*File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("checkpoints: %w", err)
@@ -87,7 +87,8 @@ func ReadFile(dir string, visit func(Signed) error) error {
 	return err
 }
 
-// scanSigned reads whole lines and gives where they end.
+// scanSigned reads whole lines and gives where they end. The last line may be cut
+// short, or have zeros where a page of it didn't reach the disk.
 func scanSigned(f io.Reader, visit func(s Signed, start, end int64) error) (int64, error) {
 	in := bufio.NewReader(f)
 	var at int64
@@ -101,6 +102,9 @@ func scanSigned(f io.Reader, visit func(s Signed, start, end int64) error) (int6
 		}
 		var s Signed
 		if err := json.Unmarshal(bytes.TrimSuffix(line, []byte("\n")), &s, json.RejectUnknownMembers(true)); err != nil {
+			if _, more := in.Peek(1); errors.Is(more, io.EOF) && bytes.IndexByte(line, 0) >= 0 {
+				return at, nil
+			}
 			return at, fmt.Errorf("damaged checkpoint at byte %d: %w", at, err)
 		}
 		if err := visit(s, at, at+int64(len(line))); err != nil {

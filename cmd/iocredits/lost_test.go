@@ -1,0 +1,61 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestLostPartsAreSeen: an engine whose log lost what was acknowledged, or that has
+// another keyring, does not start as if nothing had been. What it still has stays.
+func TestLostPartsAreSeen(t *testing.T) {
+	data := t.TempDir()
+	dir := dataDir(data)
+	e := serve(t, data)
+	e.fund("a", "5")
+	require.NoError(t, e.stop())
+	backup := filepath.Join(t.TempDir(), "log")
+	require.NoError(t, os.CopyFS(backup, os.DirFS(dir.log())))
+	e = serve(t, data)
+	e.must("service", http.MethodPost, "/v1/accounts/a/deductions", "k", `{"amount":"1","service":"vm"}`)
+	require.NoError(t, e.stop())
+
+	refused := func(part, says string) {
+		t.Helper()
+		out, _, err := run(t, "serve", "--dev", "--data", data, "--addr", "127.0.0.1:0")
+		require.ErrorContains(t, err, says, part)
+		require.NotContains(t, out, readyLine)
+	}
+	away := func(part string) (back func()) {
+		aside := filepath.Join(t.TempDir(), "aside")
+		require.NoError(t, os.Rename(part, aside))
+		return func() {
+			require.NoError(t, os.RemoveAll(part))
+			require.NoError(t, os.Rename(aside, part))
+		}
+	}
+	keyring := away(dir.keyring())
+	refused("no keyring", "Put the right keyring back")
+	keyring()
+
+	log := away(dir.log())
+	refused("no log", "it ends at position 0")
+	require.NoError(t, os.RemoveAll(dir.log()))
+	require.NoError(t, os.CopyFS(dir.log(), os.DirFS(backup)))
+	refused("an older log, beside the read models", "the log is not the one that the read models followed")
+	log()
+
+	e = serve(t, data)
+	require.Equal(t, "4", e.balance("a"))
+	require.NoError(t, e.stop())
+
+	// A person decides that the older log is to stand.
+	require.NoError(t, os.RemoveAll(dir.log()))
+	require.NoError(t, os.CopyFS(dir.log(), os.DirFS(backup)))
+	away(dir.views())
+	e = serve(t, data)
+	require.Equal(t, "5", e.balance("a"))
+}
