@@ -249,8 +249,9 @@ func TestCopy(t *testing.T) {
 	cluster := startEventstore(t, t.TempDir(), "127.0.0.1:0")
 	part := &firstAppends{left: 40}
 	part.copy(t, data, cluster.connection)
-	out, _, err := run(t, "copy", "--from", data, "--to", cluster.connection, "--keyring-secret", secret)
+	out, log, err := run(t, "copy", "--from", data, "--to", cluster.connection, "--keyring-secret", secret)
 	require.NoError(t, err)
+	require.Empty(t, log, "nothing is wrong")
 	require.Contains(t, out, "40 events were there before")
 	require.Contains(t, out, "verified: both logs have 124 events")
 	again, _, err := run(t, "copy", "--from", data, "--to", cluster.connection, "--keyring-secret", secret)

@@ -19,7 +19,9 @@ func (s *Store) supervise(first *session) {
 			s.publish(current, nil)
 			s.watch(current)
 			s.publish(nil, current.cause)
-			s.opts.Logger.Warn("event store out of reach", "reason", current.cause)
+			if s.life.Err() == nil { // else Close ended it, and nothing is wrong
+				s.opts.Logger.Warn("event store out of reach", "reason", current.cause)
+			}
 			wait = backoff{}
 		}
 		var err error
