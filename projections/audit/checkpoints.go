@@ -42,6 +42,8 @@ func (c *collector) signature(s *transparency.Signed) {
 		c.finding(s.Position, "signature", "signed by "+c.v.Verifier.Name(), err.Error())
 	case head != s.Head:
 		c.finding(s.Position, "record", describe(head), describe(s.Head))
+	default:
+		c.v.summary.Good++
 	}
 }
 

@@ -85,6 +85,10 @@ type Manifest struct {
 	// Complete: the export reached the end of the log as it was then. If not, it
 	// was cut short, and the same command goes on with it.
 	Complete bool `json:"complete"`
+	// Removed are the bytes that this call took off behind the end that the
+	// manifest had; Foreign: it had ended there, so they were not an export's.
+	Removed int64 `json:"-"`
+	Foreign bool  `json:"-"`
 }
 
 // export is one that is under way.

@@ -40,9 +40,13 @@ func (c *counted) fill(m *Manifest) {
 // ManifestPath is where the manifest of a file is.
 func ManifestPath(path string) string { return path + ".manifest.json" }
 
+// ErrOther: what is in the file isn't an export that can go on.
+var ErrOther = errors.New("the file is another one")
+
 // ExportFile writes an export to a file, with its manifest beside it. If there is
 // one already it goes on: behind where it was cut short, or with what has
-// happened since. What is in the file is checked against the manifest first.
+// happened since. What is in the file is checked against the manifest first, and
+// what stands behind the end that the manifest has is removed. Error: ErrOther.
 func ExportFile(ctx context.Context, source Source, format, path string, progress func(through, head eventstore.Position)) (m Manifest, err error) {
 	to, err := newWriter(format)
 	if err != nil {
@@ -81,7 +85,7 @@ func (e *export) resume(ctx context.Context, f *os.File, path string, counted *c
 	stored, err := os.ReadFile(ManifestPath(path))
 	if errors.Is(err, os.ErrNotExist) {
 		if info, err := f.Stat(); err != nil || info.Size() > 0 {
-			return errors.Join(err, errors.New("the file has content and no manifest: remove it, or choose another name"))
+			return errors.Join(err, fmt.Errorf("%w: it has content and no manifest: remove it, or choose another name", ErrOther))
 		}
 		return nil
 	}
@@ -90,10 +94,10 @@ func (e *export) resume(ctx context.Context, f *os.File, path string, counted *c
 	}
 	var m Manifest
 	if err := json.Unmarshal(stored, &m); err != nil {
-		return fmt.Errorf("manifest: %w", err)
+		return fmt.Errorf("%w: manifest: %w", ErrOther, err)
 	}
 	if m.Format != e.Format {
-		return fmt.Errorf("the file is an export as %s", m.Format)
+		return fmt.Errorf("%w: it is an export as %s", ErrOther, m.Format)
 	}
 	counted.to = io.Discard
 	n, err := io.Copy(counted, io.LimitReader(f, m.Bytes))
@@ -103,9 +107,14 @@ func (e *export) resume(ctx context.Context, f *os.File, path string, counted *c
 	read := m
 	counted.fill(&read)
 	if n != m.Bytes || read.SHA256 != m.SHA256 {
-		return fmt.Errorf("the first %d bytes have SHA-256 %s, the manifest says %s", n, read.SHA256, m.SHA256)
+		return fmt.Errorf("%w: its first %d bytes have SHA-256 %s, the manifest says %s", ErrOther, n, read.SHA256, m.SHA256)
 	}
 	counted.to = f
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	m.Removed, m.Foreign = info.Size()-m.Bytes, m.Complete && info.Size() > m.Bytes
 	if err := f.Truncate(m.Bytes); err != nil {
 		return err
 	}

@@ -41,6 +41,9 @@ type Options struct {
 	// MaxAccounts bounds the accounts in memory. With more, the log is read
 	// several times, each time for another part of them.
 	MaxAccounts int
+	// MustBeSigned makes it a finding that there is no signed checkpoint at all:
+	// for whoever brings a key and counts on its having been used.
+	MustBeSigned bool
 	// Report is told of every finding, one call at a time.
 	Report func(Finding)
 	// Progress is told how far a phase is.
@@ -68,6 +71,8 @@ func (o *Options) defaults() {
 // Summary says what was checked.
 type Summary struct {
 	Events, Accounts, Checkpoints, Rows, Findings int
+	// Good are the checkpoints with a good signature, of all that are there.
+	Good int
 	// Head is the tree of all events, computed from the log.
 	Head     transparency.Head
 	Position eventstore.Position
@@ -100,6 +105,9 @@ func Verify(ctx context.Context, source Source, opts Options) (Summary, error) {
 	v.summary.Position, v.summary.Signatures = head, source.Verifier != nil
 	if err := v.log(ctx); err != nil {
 		return v.summary, fmt.Errorf("verify the log: %w", err)
+	}
+	if opts.MustBeSigned && v.summary.Checkpoints == 0 {
+		v.report(Finding{Check: CheckCheckpoint, Revision: -1, Position: head, What: "none", Expected: "signed checkpoints", Found: "no checkpoint, so no signature was checked"})
 	}
 	v.books()
 	if source.Views != nil && opts.Scratch != "" {

@@ -48,6 +48,7 @@ func TestAnHonestLogHasNoFinding(t *testing.T) {
 	require.Equal(t, events, summary.Events)
 	require.Equal(t, 4, summary.Accounts)
 	require.Equal(t, 3, summary.Checkpoints)
+	require.Equal(t, 3, summary.Good)
 	require.True(t, summary.ViewsCompared && summary.Signatures)
 	require.Greater(t, summary.Rows, events)
 	head, _, err := c.views.TreeHead(bg)
