@@ -17,7 +17,6 @@ import (
 
 	"iocredits/domain"
 	"iocredits/eventstore/keyring"
-	"iocredits/httpapi"
 )
 
 // The control socket is for tools on this machine that act with the rights of
@@ -35,17 +34,17 @@ type controlRequest struct {
 }
 
 type controlAnswer struct {
-	Dir      string `json:"dir,omitempty"`
-	Revision int64  `json:"revision,omitempty"`
-	Code     string `json:"code,omitempty"`
-	Error    string `json:"error,omitempty"`
+	Dir       string    `json:"dir,omitempty"`
+	Forgotten forgotten `json:"forgotten,omitzero"`
+	Code      string    `json:"code,omitempty"`
+	Error     string    `json:"error,omitempty"`
 }
 
 // control answers tools.
 type control struct {
 	dir      dataDir
 	services *services
-	forget   func(ctx context.Context, account, reason string) (int64, error)
+	forget   func(ctx context.Context, account, reason string) (forgotten, error)
 	logger   *slog.Logger
 	serial   atomic.Int64
 }
@@ -120,20 +119,20 @@ func (c *control) serve(ctx context.Context, conn net.Conn) error {
 		_, _ = io.Copy(io.Discard, in) // ends with the connection
 		return nil
 	case "forget":
-		revision, err := c.forget(ctx, request.Account, request.Reason)
-		return json.NewEncoder(conn).Encode(answerOf(revision, err))
+		done, err := c.forget(ctx, request.Account, request.Reason)
+		return json.NewEncoder(conn).Encode(answerOf(done, err))
 	}
 	return json.NewEncoder(conn).Encode(controlAnswer{Error: "unknown request " + strconv.Quote(request.Do)})
 }
 
-func answerOf(revision int64, err error) controlAnswer {
+func answerOf(done forgotten, err error) controlAnswer {
 	if refusal, ok := domain.AsError(err); ok {
 		return controlAnswer{Code: string(refusal.Code), Error: refusal.Detail}
 	}
 	if err != nil {
 		return controlAnswer{Error: err.Error()}
 	}
-	return controlAnswer{Revision: revision}
+	return controlAnswer{Forgotten: done}
 }
 
 // copy goes from what follows to what is followed: checkpoints, then read models,
@@ -212,8 +211,6 @@ func askEngine(ctx context.Context, dir dataDir, request controlRequest) (contro
 
 // newControl wires the socket of an engine.
 func newControl(dir dataDir, s *services, sealer *keyring.Sealer, logger *slog.Logger) *control {
-	return &control{dir: dir, services: s, logger: logger, forget: func(ctx context.Context, account, reason string) (int64, error) {
-		result, err := httpapi.Forget(ctx, s.ledger, sealer, operator(account), reason)
-		return result.Revision, err
-	}}
+	f := forgetter{log: s.log, ledger: s.ledger, sealer: sealer}
+	return &control{dir: dir, services: s, logger: logger, forget: f.forget}
 }

@@ -39,56 +39,67 @@ func (c *forgetCmd) Run(ctx context.Context, m *Main) (err error) {
 			return openErr
 		}
 		defer func() { err = errors.Join(err, log.close()) }()
-		forget = func(ctx context.Context, logger *slog.Logger) (int64, error) { return c.onCluster(ctx, log, logger) }
+		forget = func(ctx context.Context, logger *slog.Logger) (forgotten, error) {
+			return c.onCluster(ctx, log, logger)
+		}
 	} else if c.KeyringSecret != "" {
 		return usagef("--keyring-secret needs --eventstore")
 	} else if _, err := os.Stat(dataDir(c.Data).log()); err != nil {
 		return usagef("%s is no data directory (a log on a cluster is named with --eventstore): %w", c.Data, err)
 	}
 	for _, backup := range c.Backup {
-		if err := destroyIn(ctx, backup, c.Account); err != nil {
+		was, err := destroyIn(ctx, backup, c.Account)
+		if err != nil {
 			return err
 		}
-		fmt.Fprintf(m.Stdout, "%s: key destroyed in this copy\n", backup)
+		done := "key destroyed in this copy"
+		if was != keyring.Live {
+			done = "this copy has no key of the account that could be destroyed"
+		}
+		fmt.Fprintf(m.Stdout, "%s: %s\n", backup, done)
 	}
-	revision, err := forget(ctx, logger)
+	done, err := forget(ctx, logger)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(m.Stdout, "%s: key destroyed; event %d says so\n", c.Account, revision)
+	_, err = fmt.Fprintf(m.Stdout, "%s: %s\n", c.Account, done)
 	return err
 }
 
 // inData leaves it to the engine that runs in the data directory, if one does.
-func (c *forgetCmd) inData(ctx context.Context, logger *slog.Logger) (int64, error) {
+func (c *forgetCmd) inData(ctx context.Context, logger *slog.Logger) (forgotten, error) {
 	dir := dataDir(c.Data)
 	answer, conn, err := askEngine(ctx, dir, controlRequest{Do: "forget", Account: c.Account, Reason: c.Reason})
 	if errors.Is(err, errNoEngine) {
 		return c.alone(ctx, dir, logger)
 	}
 	if err != nil {
-		return 0, err
+		return forgotten{}, err
 	}
-	return answer.Revision, conn.Close()
+	return answer.Forgotten, conn.Close()
 }
 
-func destroyIn(ctx context.Context, dir, account string) (err error) {
+// destroyIn destroys the key in a copy of a keyring, and says what it was before.
+func destroyIn(ctx context.Context, dir, account string) (was keyring.Status, err error) {
 	if _, err := os.Stat(dir); err != nil {
-		return usagef("--backup: %w", err)
+		return was, usagef("--backup: %w", err)
 	}
 	keys, err := keyring.Open(dir, keyring.Options{})
 	if err != nil {
-		return err
+		return was, err
 	}
 	defer func() { err = errors.Join(err, keys.Close()) }()
-	return keys.Destroy(ctx, account)
+	if _, was, err = keys.Find(ctx, account); err != nil {
+		return was, err
+	}
+	return was, keys.Destroy(ctx, account)
 }
 
 // alone does it without an engine.
-func (c *forgetCmd) alone(ctx context.Context, dir dataDir, logger *slog.Logger) (revision int64, err error) {
+func (c *forgetCmd) alone(ctx context.Context, dir dataDir, logger *slog.Logger) (done forgotten, err error) {
 	lock, err := dir.open()
 	if err != nil {
-		return 0, err
+		return done, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	log, err := openEmbedded(dir, pebblestore.Options{Logger: logger})
@@ -96,36 +107,37 @@ func (c *forgetCmd) alone(ctx context.Context, dir dataDir, logger *slog.Logger)
 		err = log.addKeys(dir)
 	}
 	if err != nil {
-		return 0, err
+		return done, err
 	}
 	s, err := openViews(ctx, dir, log, projections.Options{Logger: logger})
 	if err != nil {
-		return 0, err
+		return done, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.views.RunToEnd(ctx, nil); err != nil {
-		return 0, err
+		return done, err
 	}
 	clock := time.Now
 	if dev, err := openDevClock(dir.devClock()); err == nil {
 		clock = dev.Now
 	}
-	return c.with(ctx, log.keys, ledger.Options{Store: log.store, Snapshots: log.snapshots, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger})
+	return c.with(ctx, log, ledger.Options{Store: log.store, Snapshots: log.snapshots, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger})
 }
 
 // onCluster does it beside running engines: the key is theirs too, and the event
 // makes them drop it from memory. The expected revision decides who is first.
-func (c *forgetCmd) onCluster(ctx context.Context, log *eventLog, logger *slog.Logger) (int64, error) {
-	return c.with(ctx, log.keys, ledger.Options{
+func (c *forgetCmd) onCluster(ctx context.Context, log *eventLog, logger *slog.Logger) (forgotten, error) {
+	return c.with(ctx, log, ledger.Options{
 		Store: log.store, Snapshots: log.snapshots, Shared: true, Codec: eventstore.NewCodec(account.EventTypes()...), Names: noNames{}, Clock: time.Now, Logger: logger,
 	})
 }
 
 // with makes a ledger for this one command.
-func (c *forgetCmd) with(ctx context.Context, keys keyring.Keys, opts ledger.Options) (int64, error) {
+func (c *forgetCmd) with(ctx context.Context, log *eventLog, opts ledger.Options) (forgotten, error) {
 	l := ledger.New(opts)
-	result, err := httpapi.Forget(ctx, l, keyring.NewSealer(keys, 1), operator(c.Account), c.Reason)
-	return result.Revision, errors.Join(err, l.Close(ctx))
+	f := forgetter{log: log, ledger: l, sealer: keyring.NewSealer(log.keys, 1)}
+	done, err := f.forget(ctx, c.Account, c.Reason)
+	return done, errors.Join(err, l.Close(ctx))
 }
 
 // noNames stands for the read model of names where there is none: forgetting has

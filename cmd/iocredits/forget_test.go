@@ -1,0 +1,53 @@
+package main
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestForgetTwice: one event for each key, however often it is asked for, by a
+// running engine and without one.
+func TestForgetTwice(t *testing.T) {
+	data, backup := t.TempDir(), t.TempDir()
+	e := serve(t, data)
+	e.trade("demo-1")
+	copyKeyring(t, filepath.Join(data, "keyring"), backup)
+	forget := func(reason string) string {
+		out, _, err := run(t, "forget", "demo-1", "--reason", reason, "--data", data, "--backup", backup)
+		require.NoError(t, err)
+		return strings.ReplaceAll(out, backup, "backup")
+	}
+	const before = "backup: this copy has no key of the account that could be destroyed\n" +
+		"demo-1: the key was destroyed before; event 7 says so, and nothing was added\n"
+	require.Equal(t, "backup: key destroyed in this copy\ndemo-1: key destroyed; event 7 says so\n", forget("case 7"))
+	require.Equal(t, before, forget("case 7 again"))
+	_, _, err := run(t, "forget", "demo-1", "--reason", "", "--data", data)
+	require.ErrorContains(t, err, "reason")
+
+	e.must("service", http.MethodPost, "/v1/accounts/demo-1/deductions", "later", `{"amount":"1","service":"vm","reference":"r","description":"a new note"}`)
+	require.Contains(t, forget("case 8"), "event 9 says so (event 7 did of the key before: the account was used since, and got another)")
+	require.NoError(t, e.stop())
+	require.Contains(t, forget("case 8 again"), "destroyed before; event 9 says so")
+	out, _, err := run(t, "replay", "demo-1", "--data", data)
+	require.NoError(t, err)
+	require.Equal(t, 2, strings.Count(out, "account-forgotten"))
+}
+
+// TestForgetAfterACrash between the key's end and its event: the event is made up for.
+func TestForgetAfterACrash(t *testing.T) {
+	data := t.TempDir()
+	e := serve(t, data)
+	e.trade("demo-1")
+	require.NoError(t, e.stop())
+	_, err := destroyIn(t.Context(), filepath.Join(data, "keyring"), "demo-1")
+	require.NoError(t, err)
+	for _, want := range []string{"key destroyed; event 7 says so", "destroyed before; event 7"} {
+		out, _, err := run(t, "forget", "demo-1", "--reason", "case 7", "--data", data)
+		require.NoError(t, err)
+		require.Contains(t, out, want)
+	}
+}
