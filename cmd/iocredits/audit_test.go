@@ -31,6 +31,7 @@ func TestVerifyReadsALiveStore(t *testing.T) {
 	data := t.TempDir()
 	e := serve(t, data)
 	e.trade("demo-1")
+	e.must("auditor", http.MethodGet, "/v1/audit/checkpoint", "", "")
 	for range 3 {
 		out, _, err := run(t, "verify", "--data", data)
 		require.NoError(t, err, out)
@@ -120,7 +121,7 @@ func TestVerifyFindsAnEditedRow(t *testing.T) {
 	out, err := verify.Output()
 	var failed *exec.ExitError
 	require.ErrorAs(t, err, &failed)
-	require.Equal(t, exitFailed, failed.ExitCode())
+	require.Equal(t, exitFindings, failed.ExitCode())
 	first, _, _ := strings.Cut(string(out), "\n")
 	require.Regexp(t, `^read-model "transaction" account=demo-1 revision=0 position=\d+ expected=".*" found=".*"$`, first)
 	text, _, err := run(t, "diff", "demo-1", "--data", data)

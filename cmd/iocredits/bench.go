@@ -13,10 +13,10 @@ import (
 
 // benchCmd measures this binary on this machine; make bench calls it.
 type benchCmd struct {
-	Only             []string      `help:"Scenarios to measure, with the limits that they are held against; default: all." placeholder:"NAME,…"`
+	Only             []string      `help:"Scenarios to measure, with the limits that they are held against; default: all of ${scenarios}." placeholder:"NAME,…"`
 	Duration         time.Duration `help:"Length of one measurement." default:"5s"`
 	Runs             int           `help:"Measurements of each scenario; the median counts." default:"3"`
-	Connections      int           `help:"Connections of single requests." default:"64"`
+	Connections      int           `help:"Connections of single requests." env:"IOCREDITS_BENCH_CONNECTIONS" default:"64"`
 	Accounts         int           `help:"Accounts that they are spread over." default:"10000"`
 	Lines            int           `help:"Lines of a batch." default:"1000"`
 	BatchConnections int           `help:"Connections that send batches." default:"4"`
@@ -32,7 +32,7 @@ type benchCmd struct {
 	GrowthAccounts   []int         `help:"With --growth: accounts, each time on a new log." default:"1000,100000,1000000"`
 	Dir              string        `help:"Folder on the disk to measure; default: a temporary one." placeholder:"DIR"`
 	Profile          string        `help:"Write CPU profiles of the engines into this folder." placeholder:"DIR"`
-	JSON             string        `help:"Write the figures to this file too." placeholder:"FILE"`
+	JSON             string        `help:"Write the figures to this file too." env:"-" placeholder:"FILE"`
 }
 
 func (c *benchCmd) check() error {
@@ -73,7 +73,7 @@ func (c *benchCmd) Run(ctx context.Context, m *Main) (err error) {
 	}
 	dir, err := os.MkdirTemp(c.Dir, "iocredits-bench-")
 	if err != nil {
-		return fmt.Errorf("folder for the benchmark: %w", err)
+		return usagef("--dir: folder for the benchmark: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	options := bench.Options{
@@ -99,7 +99,7 @@ func (c *benchCmd) trace() (*bench.Trace, error) {
 	defer func() { _ = f.Close() }()
 	t, err := readTrace(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Trace, err)
+		return nil, usagef("%s: %w", c.Trace, err)
 	}
 	cost, err := t.expected(prices{c.InputPrice, c.OutputPrice})
 	if err != nil {

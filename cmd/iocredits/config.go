@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"go.yaml.in/yaml/v3"
@@ -38,7 +39,7 @@ func (c *cli) BeforeResolve(ctx *kong.Context) error {
 	return nil
 }
 
-// fileSettings are the settings of a file by flag name.
+// fileSettings are the settings of a file by settingName.
 type fileSettings map[string]string
 
 func readConfig(path string) (fileSettings, error) {
@@ -72,19 +73,29 @@ func (s fileSettings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (a
 			return nil, nil
 		}
 	}
-	if value, ok := s[flag.Name]; ok {
+	if value, ok := s[settingName(flag)]; ok {
 		return value, nil
 	}
 	return nil, nil
 }
 
-// settingNames lists what a file may set: every flag but those that only make
-// sense where the command is typed.
+// settingName is a flag's name in a file: that in the environment, in small
+// letters. It is the flag's own name, unless that means something else for
+// another command. Empty: the flag makes sense only where the command is typed.
+func settingName(flag *kong.Flag) string {
+	if len(flag.Envs) == 0 || flag.Name == "config" {
+		return ""
+	}
+	name := strings.TrimPrefix(flag.Envs[0], envPrefix+"_")
+	return strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+}
+
+// settingNames lists what a file may set.
 func settingNames(node *kong.Node) []string {
 	var names []string
 	for _, flag := range node.Flags {
-		if flag.Name != "help" && flag.Name != "config" {
-			names = append(names, flag.Name)
+		if name := settingName(flag); name != "" {
+			names = append(names, name)
 		}
 	}
 	for _, child := range node.Children {

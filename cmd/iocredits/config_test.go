@@ -14,33 +14,36 @@ import (
 	"iocredits/eventstore/storetest"
 )
 
-var update = flag.Bool("update", false, "write the settings table into README.md instead of comparing it")
+var update = flag.Bool("update", false, "write the tables into README.md instead of comparing them")
 
-const (
-	readme     = repoRoot + "/README.md"
-	tableBegin = "<!-- settings: written by go test ./cmd/iocredits -run TestSettingsTable -update -->\n"
-	tableEnd   = "<!-- end of settings -->\n"
-)
+const readme = repoRoot + "/README.md"
+
+// holdTable holds a table of README to what it is made from.
+func holdTable(t *testing.T, what, by, table string) {
+	t.Helper()
+	begin := "<!-- " + what + ": written by go test ./cmd/iocredits -run " + by + " -update -->\n"
+	end := "<!-- end of " + what + " -->\n"
+	text, err := os.ReadFile(readme)
+	require.NoError(t, err)
+	before, rest, found := strings.Cut(string(text), begin)
+	require.True(t, found, "README.md lacks the line %s", begin)
+	current, after, found := strings.Cut(rest, end)
+	require.True(t, found, "README.md lacks the line %s", end)
+	if *update {
+		require.NoError(t, os.WriteFile(readme, []byte(before+begin+table+end+after), 0o600))
+		return
+	}
+	require.Equal(t, table, current)
+}
 
 // TestSettingsTable holds README's table to the flags that there are.
 func TestSettingsTable(t *testing.T) {
 	parser, err := newParser(&Main{Stdout: &storetest.Buffer{}, Stderr: &storetest.Buffer{}})
 	require.NoError(t, err)
 	var table strings.Builder
-	table.WriteString("| command | flag, name in the file | environment | default | |\n|---|---|---|---|---|\n")
+	table.WriteString("| command | flag | environment | default | |\n|---|---|---|---|---|\n")
 	settingRows(&table, parser.Model.Node, "all")
-
-	text, err := os.ReadFile(readme)
-	require.NoError(t, err)
-	before, rest, found := strings.Cut(string(text), tableBegin)
-	require.True(t, found, "README.md lacks the line %s", tableBegin)
-	current, after, found := strings.Cut(rest, tableEnd)
-	require.True(t, found, "README.md lacks the line %s", tableEnd)
-	if *update {
-		require.NoError(t, os.WriteFile(readme, []byte(before+tableBegin+table.String()+tableEnd+after), 0o600))
-		return
-	}
-	require.Equal(t, table.String(), current)
+	holdTable(t, "settings", "TestSettingsTable", table.String())
 }
 
 func settingRows(table *strings.Builder, node *kong.Node, command string) {
@@ -148,4 +151,61 @@ func TestHelpAndVersion(t *testing.T) {
 	out, _, err = run(t, "version")
 	require.NoError(t, err)
 	require.Contains(t, out, "iocredits ")
+}
+
+// sharedSettings are the names that several commands take. Whoever adds one here
+// says that it means the same for all of them.
+var sharedSettings = map[string]string{
+	"IOCREDITS_DATA":           "the data directory",
+	"IOCREDITS_EVENTSTORE":     "the cluster that has the log",
+	"IOCREDITS_KEYRING_SECRET": "the file with the secret of the cluster's keyring",
+	"IOCREDITS_KEYS":           "the file of API keys",
+	"IOCREDITS_MIN_FREE_MB":    "room on the disk below which writes are refused",
+	"IOCREDITS_URL":            "the engine that a client asks",
+	"IOCREDITS_API_KEY":        "the API key that a client shows",
+	"IOCREDITS_DEV_KEYS":       "the keys of a dev engine",
+	"IOCREDITS_INPUT_PRICE":    "credits for context tokens",
+	"IOCREDITS_OUTPUT_PRICE":   "credits for generated tokens",
+	"IOCREDITS_PUBLIC_KEY":     "the public key of the signer",
+}
+
+// TestSettingsMeanOneThing: no two commands share a name with different meanings.
+func TestSettingsMeanOneThing(t *testing.T) {
+	parser, err := newParser(&Main{Stdout: &storetest.Buffer{}, Stderr: &storetest.Buffer{}})
+	require.NoError(t, err)
+	byEnv, byName := map[string][]*kong.Flag{}, map[string]string{}
+	var walk func(node *kong.Node)
+	walk = func(node *kong.Node) {
+		for _, f := range node.Flags {
+			for _, env := range f.Envs {
+				byEnv[env] = append(byEnv[env], f)
+			}
+			if name := settingName(f); name != "" {
+				require.Contains(t, []string{"", f.Envs[0]}, byName[name], name)
+				byName[name] = f.Envs[0]
+			}
+		}
+		for _, child := range node.Children {
+			walk(child)
+		}
+	}
+	walk(parser.Model.Node)
+	for env, flags := range byEnv {
+		require.Len(t, flags[0].Envs, 1, env)
+		if len(flags) == 1 {
+			continue
+		}
+		require.Contains(t, sharedSettings, env, "several commands take it: does it mean the same?")
+		for _, f := range flags {
+			require.Equal(t, flags[0].Name, f.Name, env)
+			require.Equal(t, flags[0].Default, f.Default, env)
+			require.Equal(t, flags[0].Target.Type(), f.Target.Type(), env)
+		}
+	}
+	for env := range sharedSettings {
+		require.Greater(t, len(byEnv[env]), 1, "%s isn't shared", env)
+	}
+	require.Equal(t, "IOCREDITS_API_KEY", byName["api-key"])
+	require.NotContains(t, byName, "key")
+	require.NotContains(t, byName, "account")
 }

@@ -55,7 +55,7 @@ func (d dataDir) open() (lock io.Closer, err error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("data directory %s is in use by another process (%w)", d, err)
+		return nil, fmt.Errorf("data directory %s is in use by another process: stop it first", d)
 	}
 	return lock, nil
 }
@@ -81,7 +81,14 @@ func (d dataDir) hold() (lock io.Closer, err error) {
 
 // writeFile replaces a small file as a whole, durably: a crash leaves the old
 // content or the new one.
-func writeFile(path string, content []byte) (err error) {
+func writeFile(path string, content []byte) error {
+	return writeFileMode(path, content, 0o600)
+}
+
+// publicMode is for what is there to be published.
+const publicMode = 0o644
+
+func writeFileMode(path string, content []byte, mode os.FileMode) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
 	if err != nil {
 		return err
@@ -92,7 +99,7 @@ func writeFile(path string, content []byte) (err error) {
 		}
 	}()
 	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err = os.Rename(f.Name(), path); err != nil {

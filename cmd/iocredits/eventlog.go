@@ -121,6 +121,9 @@ func readKeyringSecret(path string) (secret [32]byte, err error) {
 	if path == "" {
 		return secret, usagef("--keyring-secret is required with an event store on a cluster: a file with 32 random bytes in hex (openssl rand -hex 32), the same for all engines")
 	}
+	if _, err := hex.DecodeString(path); err == nil && len(path) == hex.EncodedLen(len(secret)) {
+		return secret, usagef("--keyring-secret takes the file of the secret, not the secret itself")
+	}
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return secret, usagef("--keyring-secret: %w", err)
@@ -130,7 +133,7 @@ func readKeyringSecret(path string) (secret [32]byte, err error) {
 		return secret, usagef("--keyring-secret %s has %d characters, not the %d of 32 bytes in hex", path, len(trimmed), hex.EncodedLen(len(secret)))
 	}
 	if _, err := hex.Decode(secret[:], []byte(trimmed)); err != nil {
-		return secret, usagef("--keyring-secret %s: %w", path, err)
+		return secret, usagef("--keyring-secret %s isn't hex", path)
 	}
 	if secret == ([32]byte{}) {
 		return secret, usagef("--keyring-secret %s is all zeros", path)

@@ -21,10 +21,10 @@ import (
 // eventstoreCmd is the log alone, as a stand-in for a cluster.
 type eventstoreCmd struct {
 	Data     string `help:"Data directory; no engine may have it open." default:".data" placeholder:"DIR"`
-	Addr     string `help:"Address to listen on." default:"127.0.0.1:2113" placeholder:"HOST:PORT"`
+	Addr     string `help:"Address to listen on." env:"IOCREDITS_EVENTSTORE_ADDR" default:"127.0.0.1:2113" placeholder:"HOST:PORT"`
 	Insecure bool   `help:"Serve without TLS and without credentials."`
 	Cert     string `help:"Certificate, PEM; required without --insecure." placeholder:"FILE"`
-	Key      string `help:"The certificate's private key, PEM." placeholder:"FILE"`
+	Key      string `help:"The certificate's private key, PEM." env:"IOCREDITS_CERT_KEY" placeholder:"FILE"`
 	Keys     string `help:"YAML file of API keys that clients show as basic auth; required without --insecure." placeholder:"FILE"`
 
 	MaxAppendKB int    `name:"max-append-kb" help:"Largest append, in KiB; a cluster's default is 1024." default:"1024"`

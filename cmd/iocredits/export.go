@@ -15,7 +15,7 @@ import (
 type exportCmd struct {
 	sourceFlags
 	Format string `help:"hledger, csv or ndjson." enum:"hledger,csv,ndjson" default:"hledger"`
-	Out    string `help:"File to write, with its manifest beside it; one that is there goes on. Standard output without it." placeholder:"FILE"`
+	Out    string `help:"File to write, with its manifest beside it; one that is there goes on. Standard output without it." env:"-" placeholder:"FILE"`
 }
 
 // Run writes the journal of the whole log.
@@ -33,9 +33,22 @@ func (c *exportCmd) Run(ctx context.Context, m *Main) (err error) {
 	progress := func(through, _ eventstore.Position) { _ = bar.Set(int(through)) }
 	defer func() { _ = bar.Exit() }()
 	if c.Out != "" {
+		if err := checkFolder("--out", c.Out); err != nil {
+			return err
+		}
 		manifest, err := audit.ExportFile(ctx, s.Source, c.Format, c.Out, progress)
+		if errors.Is(err, audit.ErrOther) {
+			return &usageError{err}
+		}
 		if err != nil {
 			return err
+		}
+		if manifest.Removed > 0 {
+			why := "left there when it was cut short"
+			if manifest.Foreign {
+				why = "which were no part of the export"
+			}
+			fmt.Fprintf(m.Stderr, "%s: removed %d bytes behind its end in the manifest, %s\n", c.Out, manifest.Removed, why)
 		}
 		_, err = fmt.Fprintf(m.Stdout, "%d events up to position %d, %d bytes, SHA-256 %s\n",
 			manifest.Events, manifest.Through, manifest.Bytes, manifest.SHA256)

@@ -21,7 +21,7 @@ type keysCmd struct {
 type keysCreateCmd struct {
 	Role    string `help:"customer, service, bd, finance, support, auditor or admin." enum:"customer,service,bd,finance,support,auditor,admin" required:"" placeholder:"ROLE"`
 	Actor   string `help:"Who acts with it, as every event will say; must not be a personal name." required:"" placeholder:"ID"`
-	Account string `help:"The one account of a customer." placeholder:"ID"`
+	Account string `help:"The one account of a customer." env:"-" placeholder:"ID"`
 	ID      string `help:"Name of the key in logs and events; made up if not given." placeholder:"ID"`
 	Append  string `help:"Add the entry to this file instead of printing it." placeholder:"FILE"`
 }
@@ -73,9 +73,13 @@ func (c *keysCreateCmd) Run(m *Main) error {
 		return fmt.Errorf("encode entry: %w", err)
 	}
 	if c.Append != "" {
+		if err := checkFolder("--append", c.Append); err != nil {
+			return err
+		}
 		if err := appendFile(c.Append, entry); err != nil {
 			return fmt.Errorf("add key: %w", err)
 		}
+		fmt.Fprintf(m.Stderr, "key %s is in %s; a running engine reads that file only at its start: restart it\n", c.ID, c.Append)
 		_, err = fmt.Fprintf(m.Stdout, "%s\n", key)
 		return err
 	}

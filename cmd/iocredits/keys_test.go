@@ -38,8 +38,9 @@ func TestServeWithKeysOfAFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys.yaml")
 	keys := devKeys{}
 	for _, role := range []string{"service", "admin"} {
-		out, _, err := run(t, "keys", "create", "--role", role, "--actor", "machine-"+role, "--append", file)
+		out, log, err := run(t, "keys", "create", "--role", role, "--actor", "machine-"+role, "--append", file)
 		require.NoError(t, err)
+		require.Contains(t, log, "is in "+file+"; a running engine reads that file only at its start: restart it")
 		keys[role] = strings.TrimSpace(out)
 	}
 	info, err := os.Stat(file)

@@ -21,13 +21,13 @@ import (
 type loadCmd struct {
 	File        string `arg:"" help:"CSV with TIMESTAMP,ContextTokens,GeneratedTokens, one request a row."`
 	URL         string `help:"Engine to charge through." default:"http://127.0.0.1:8080"`
-	Key         string `help:"API key of role service; without it the one in --dev-keys is used." placeholder:"KEY"`
+	Key         string `help:"API key of role service; without it the one in --dev-keys is used." env:"IOCREDITS_API_KEY" placeholder:"KEY"`
 	DevKeys     string `help:"dev-keys.json of an engine that runs with --dev." default:".data/dev-keys.json" placeholder:"FILE"`
-	Account     string `help:"Account to charge." default:"demo-1"`
+	Account     string `help:"Account to charge." env:"IOCREDITS_LOAD_ACCOUNT" default:"demo-1"`
 	InputPrice  string `help:"Credits per 1M context tokens." default:"0.13"`
 	OutputPrice string `help:"Credits per 1M generated tokens." default:"0.38"`
 	Batch       int    `help:"Readings in one request." default:"1000"`
-	Connections int    `help:"Requests under way at once." default:"4"`
+	Connections int    `help:"Requests under way at once." env:"IOCREDITS_LOAD_CONNECTIONS" default:"4"`
 }
 
 // Bounds of a load's flags.
@@ -70,7 +70,7 @@ func (c *loadCmd) Run(ctx context.Context, m *Main) error {
 	defer func() { _ = f.Close() }()
 	t, err := readTrace(f)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
+		return usagef("%s: %w", c.File, err)
 	}
 	l, err := newLoader(t, prices{c.InputPrice, c.OutputPrice}, c.Account)
 	if err != nil {
@@ -100,7 +100,7 @@ func (c *loadCmd) Run(ctx context.Context, m *Main) error {
 	fmt.Fprintf(m.Stdout, "account            %s\nrequests           %d (%d readings, %.0f a second)\ncharged            %s\ncomputed exactly   %s\n%s\n",
 		c.Account, len(t.Rows), l.count(), float64(l.count())/took.Seconds(), charged, l.cost, verdict)
 	if charged != l.cost {
-		return fmt.Errorf("the engine charged %s for what costs %s", charged, l.cost)
+		return foundf("the engine charged %s for what costs %s", charged, l.cost)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,12 +14,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-)
 
-// Exit codes, as a shell and a supervisor read them.
-const (
-	exitFailed = 1
-	exitUsage  = 2
+	"iocredits/cmd/iocredits/bench"
 )
 
 // gcPercent lets the heap grow to three times what is live before it is collected:
@@ -40,11 +35,7 @@ func main() {
 		return
 	}
 	fmt.Fprintln(os.Stderr, "iocredits:", oneLine(err))
-	var usage *usageError
-	if errors.As(err, &usage) {
-		os.Exit(exitUsage)
-	}
-	os.Exit(exitFailed)
+	os.Exit(exitCode(err))
 }
 
 // Main is the program with its streams. Tests run it in their own process;
@@ -62,7 +53,8 @@ func (m *Main) warnings() *slog.Logger {
 // cli is every command and flag. Names and defaults are public: README has the
 // table, and a test holds it to this struct.
 type cli struct {
-	Config string `help:"YAML file with settings, named like the flags." placeholder:"FILE"`
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version, as the command does." env:"-"`
+	Config      string           `help:"YAML file with settings: IOCREDITS_LOG_LEVEL of the environment is log-level in it." placeholder:"FILE"`
 
 	Serve      serveCmd      `cmd:"" help:"Run the engine and its HTTP API."`
 	Keys       keysCmd       `cmd:"" help:"Manage API keys."`
@@ -87,16 +79,6 @@ type cli struct {
 	BenchEmpty benchEmptyCmd `cmd:"" hidden:"" help:"The yardstick that bench starts."`
 }
 
-// usageError is a mistake in how the program was called: one line, exit code 2.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
-func usagef(format string, args ...any) error {
-	return &usageError{fmt.Errorf(format, args...)}
-}
-
 // exited is how kong leaves after --help, instead of ending the process.
 type exited struct{}
 
@@ -110,6 +92,9 @@ func (m *Main) Run(ctx context.Context, args []string) (err error) {
 			err = nil
 		}
 	}()
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
 	parser, err := newParser(m)
 	if err != nil {
 		return fmt.Errorf("build command line: %w", err)
@@ -122,14 +107,20 @@ func (m *Main) Run(ctx context.Context, args []string) (err error) {
 	return parsed.Run(m)
 }
 
+// envPrefix begins every name in the environment.
+const envPrefix = "IOCREDITS"
+
 func newParser(m *Main) (*kong.Kong, error) {
 	return kong.New(&cli{},
 		kong.Name("iocredits"),
 		kong.Description("An accounting engine for prepaid compute credits."),
 		kong.Writers(m.Stdout, m.Stderr),
 		kong.Exit(func(int) { panic(exited{}) }),
-		kong.DefaultEnvars("IOCREDITS"),
+		kong.DefaultEnvars(envPrefix),
+		kong.Vars{"version": versionLine(), "scenarios": strings.Join(bench.Names(), ", ")},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ValueFormatter(helpText),
+		kong.Help(printHelp),
 	)
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"iocredits/domain/journal"
 )
 
 // tourStep is a block of commands in a tour and what the page says they print.
@@ -50,6 +52,18 @@ func readTour(t *testing.T, page string) []tourStep {
 func TestReadmeTour(t *testing.T) { runTour(t, readme) }
 
 func TestAuditorsTour(t *testing.T) { runTour(t, repoRoot+"/httpapi/docs/auditors.md") }
+
+// TestAuditorsChart: the page has every line of the chart of accounts.
+func TestAuditorsChart(t *testing.T) {
+	page, err := os.ReadFile(repoRoot + "/httpapi/docs/auditors.md")
+	require.NoError(t, err)
+	_, chart, found := strings.Cut(string(page), "## The chart of accounts\n")
+	require.True(t, found)
+	chart, _, _ = strings.Cut(chart, "\n## ")
+	for line := range journal.ChartSize {
+		require.Contains(t, chart, "`"+line.String()+"`")
+	}
+}
 
 // runTour runs what a page shows, in its order and in one shell, and compares
 // what it prints with what the page says.

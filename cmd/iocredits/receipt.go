@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/alecthomas/kong"
 	"github.com/google/uuid"
 
 	"iocredits/domain"
@@ -19,13 +20,16 @@ type receiptCmd struct {
 	Account string `arg:"" help:"Account of the event."`
 	Event   string `arg:"" help:"Transaction id or revision."`
 	sourceFlags
-	Out string `help:"File to write; standard output without it." placeholder:"FILE"`
+	Out string `help:"File to write; standard output without it." env:"-" placeholder:"FILE"`
 }
 
 // Run writes the receipt of an event that a signed checkpoint covers.
 func (c *receiptCmd) Run(ctx context.Context, m *Main) (err error) {
 	revision, err := c.revision()
 	if err != nil {
+		return err
+	}
+	if err := checkFolder("--out", c.Out); err != nil {
 		return err
 	}
 	s, err := c.open(ctx, m)
@@ -64,12 +68,12 @@ func (c *receiptCmd) revision() (int64, error) {
 
 type verifyReceiptCmd struct {
 	File string `arg:"" help:"Receipt to check."`
-	Key  string `help:"Public key of the signer, or its file." required:"" placeholder:"KEY"`
+	Key  string `help:"Public key of the signer, or its file." required:"" env:"IOCREDITS_PUBLIC_KEY" placeholder:"KEY"`
 }
 
 // Run checks a receipt with nothing else than the key: no engine, no network.
-func (c *verifyReceiptCmd) Run(m *Main) error {
-	verifier, err := readVerifier(c.Key)
+func (c *verifyReceiptCmd) Run(parsed *kong.Context, m *Main) error {
+	verifier, err := readVerifier(c.Key, sourceOf(parsed, "key"))
 	if err != nil {
 		return err
 	}
@@ -79,11 +83,11 @@ func (c *verifyReceiptCmd) Run(m *Main) error {
 	}
 	receipt, err := transparency.ParseReceipt(text)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
+		return foundf("%s is NOT valid: %w", c.File, err)
 	}
 	head, err := receipt.Verify(verifier)
 	if err != nil {
-		return fmt.Errorf("%s is NOT valid: %w", c.File, err)
+		return foundf("%s is NOT valid: %w", c.File, err)
 	}
 	name, _ := eventstore.AccountOf(receipt.Stream)
 	meta, err := eventstore.DecodeMetadata([]byte(receipt.Metadata))

@@ -13,9 +13,9 @@ import (
 type replayCmd struct {
 	Account string `arg:"" help:"Account to replay."`
 	sourceFlags
-	At       time.Time `help:"Only what is effective by this time." placeholder:"TIME"`
-	KnownAt  time.Time `help:"Only what was recorded by this time." placeholder:"TIME"`
-	Revision *int64    `help:"Only up to this revision." placeholder:"N"`
+	At       moment `help:"Only what is effective by this time, or by the first instant of this date in UTC." placeholder:"TIME"`
+	KnownAt  moment `help:"Only what was recorded by this time, or by the first instant of this date in UTC." placeholder:"TIME"`
+	Revision *int64 `help:"Only up to this revision." placeholder:"N"`
 
 	KeyringSecret string `help:"With --eventstore: file with 32 random bytes in hex that wrap the keyring there, as for serve; without it sealed text is shown as it is." placeholder:"FILE"`
 }
@@ -30,7 +30,7 @@ func (c *replayCmd) Run(ctx context.Context, m *Main) (err error) {
 	if err := c.openKeys(s); err != nil {
 		return err
 	}
-	opts := audit.ReplayOptions{At: c.At, KnownAt: c.KnownAt, Revision: c.Revision}
+	opts := audit.ReplayOptions{At: c.At.at, KnownAt: c.KnownAt.at, Revision: c.Revision}
 	return audit.Replay(ctx, s.Source, c.Account, opts, func(step audit.Step) error {
 		data := s.reveal(ctx, c.Account, step.Data)
 		a := step.After

@@ -55,8 +55,8 @@ type serveCmd struct {
 	MinFreeMB     uint64 `name:"min-free-mb" help:"Room on the disk, in MiB, below which writes are refused with 503." default:"512"`
 
 	// For iocredits bench.
-	SyncDelay  time.Duration `hidden:"" help:"With --dev: make each sync of the log take this much longer."`
-	CPUProfile string        `hidden:"" name:"cpu-profile" help:"Write a CPU profile of the whole run to this file."`
+	SyncDelay  time.Duration `hidden:"" env:"-" help:"With --dev: make each sync of the log take this much longer."`
+	CPUProfile string        `hidden:"" env:"-" name:"cpu-profile" help:"Write a CPU profile of the whole run to this file."`
 }
 
 // check finds mistakes in the call before anything is opened.
@@ -66,6 +66,11 @@ func (c *serveCmd) check() error {
 	}
 	if c.Samples != "" && !c.Dev {
 		return usagef("--samples needs --dev")
+	}
+	if c.Samples != "" {
+		if _, err := os.Stat(c.Samples); err != nil {
+			return usagef("--samples: %w", err)
+		}
 	}
 	if c.PaymentURL != "" && (c.Dev || c.PaymentKey == "" || c.PaymentSecret == "") {
 		return usagef("--payment-url needs --payment-key and --payment-secret, and is not for --dev")

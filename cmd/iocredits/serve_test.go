@@ -158,7 +158,8 @@ func TestSecondProcessIsRefused(t *testing.T) {
 		{"rebuild", "--data", data},
 	} {
 		_, _, err := run(t, args...)
-		require.ErrorContains(t, err, "is in use by another process")
+		require.ErrorContains(t, err, "is in use by another process: stop it first")
+		require.NotContains(t, err.Error(), "resource")
 
 		out, err := program(t, args...).CombinedOutput()
 		var exit *exec.ExitError

@@ -14,7 +14,7 @@ import (
 
 type keysCreateSignerCmd struct {
 	Name string `help:"Origin of the checkpoints, for ever: a URL without its scheme, like example.org/credits." required:"" placeholder:"ORIGIN"`
-	Out  string `help:"File for the private key; the public one goes to FILE.pub. Never overwritten." required:"" placeholder:"FILE"`
+	Out  string `help:"File for the private key; the public one goes to FILE.pub. Never overwritten." required:"" env:"-" placeholder:"FILE"`
 }
 
 // Run makes the key that signs checkpoints.
@@ -48,13 +48,16 @@ func createSigner(path, name string) (*signerKey, error) {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return nil, fmt.Errorf("signer %s: %w", path, err)
 	}
-	if err := writeFile(path+".pub", []byte(public+"\n")); err != nil {
+	if err := writeFileMode(path+".pub", []byte(public+"\n"), publicMode); err != nil {
 		return nil, fmt.Errorf("signer %s.pub: %w", path, err)
 	}
 	return readSigner(path)
 }
 
 func readSigner(path string) (*signerKey, error) {
+	if strings.Contains(path, privateKeyPrefix) {
+		return nil, usagef("--signer takes the file of the key, not the key itself")
+	}
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return nil, usagef("--signer: %w", err)
@@ -88,16 +91,4 @@ func (c *serveCmd) openSigner(dir dataDir) (*signerKey, error) {
 		return createSigner(dir.devSigner(), devOrigin)
 	}
 	return readSigner(dir.devSigner())
-}
-
-// readVerifier takes a public key as text, or the file that has it.
-func readVerifier(key string) (note.Verifier, error) {
-	if content, err := os.ReadFile(key); err == nil {
-		key = strings.TrimSpace(string(content))
-	}
-	verifier, err := note.NewVerifier(key)
-	if err != nil {
-		return nil, usagef("--key %s is neither a public key nor a file that has one: %w", key, err)
-	}
-	return verifier, nil
 }

@@ -8,39 +8,40 @@ import (
 	"os"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"iocredits/eventstore"
 	"iocredits/projections/audit"
 )
 
 type verifyCmd struct {
 	sourceFlags
-	Key     string `help:"Public key of the signer, or its file; get it from somebody else than the engine. Without it the one in --data is taken." placeholder:"KEY"`
+	Key     string `help:"Public key of the signer, or its file; get it from somebody else than the engine. Without it the one in --data is taken." env:"IOCREDITS_PUBLIC_KEY" placeholder:"KEY"`
 	Scratch string `help:"Where the read models are built anew, to be compared; needs as much room as they have. A temporary folder without it." placeholder:"DIR"`
 	NoViews bool   `help:"Leave out the read models."`
 }
 
-// errFindings is how a check that found something ends the program.
-var errFindings = errors.New("the check found something")
-
 // Run checks the whole log.
-func (c *verifyCmd) Run(ctx context.Context, m *Main) (err error) {
+func (c *verifyCmd) Run(ctx context.Context, parsed *kong.Context, m *Main) (err error) {
 	s, err := c.open(ctx, m)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := c.verifier(s); err != nil {
+	if err := c.verifier(s, sourceOf(parsed, "key")); err != nil {
 		return err
 	}
 	opts := audit.Options{
 		Logger: slog.New(slog.DiscardHandler), // what it would say are findings
 		Report: func(f audit.Finding) { fmt.Fprintln(m.Stdout, f) },
+
+		MustBeSigned: c.Key != "",
 	}
 	if c.NoViews {
 		s.Views = nil
 	}
 	if opts.Scratch, err = os.MkdirTemp(c.Scratch, "iocredits-verify-*"); err != nil {
-		return fmt.Errorf("scratch folder: %w", err)
+		return usagef("--scratch: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(opts.Scratch)) }()
 	phase, bar := "", newBar(m.Stderr, 1, "")
@@ -65,7 +66,7 @@ func (c *verifyCmd) Run(ctx context.Context, m *Main) (err error) {
 }
 
 // verifier takes the key that was given, or the one beside the checkpoints.
-func (c *verifyCmd) verifier(s *evidence) (err error) {
+func (c *verifyCmd) verifier(s *evidence, from string) (err error) {
 	key := c.Key
 	if key == "" {
 		key = s.dir.devSigner() + ".pub"
@@ -73,7 +74,7 @@ func (c *verifyCmd) verifier(s *evidence) (err error) {
 			return nil //nolint:nilerr // then signatures aren't checked, and print says so
 		}
 	}
-	s.Verifier, err = readVerifier(key)
+	s.Verifier, err = readVerifier(key, from)
 	return err
 }
 
@@ -81,22 +82,47 @@ func (c *verifyCmd) print(m *Main, s *evidence, sum audit.Summary, took time.Dur
 	fmt.Fprintf(m.Stdout, "%d events of %d accounts up to position %d in %s, %.0f a second\n",
 		sum.Events, sum.Accounts, sum.Position, took.Round(time.Millisecond), float64(sum.Events)/took.Seconds())
 	fmt.Fprintf(m.Stdout, "tree         size %d root %s\n", sum.Head.Size, sum.Head.Root)
-	signatures := "signatures good"
-	if !sum.Signatures {
-		signatures = "signatures NOT CHECKED: no --key"
-	} else if c.Key == "" {
-		signatures += " by the key in --data: give --key to trust it"
-	}
-	fmt.Fprintf(m.Stdout, "checkpoints  %d, %s\n", sum.Checkpoints, signatures)
+	fmt.Fprintf(m.Stdout, "checkpoints  %d, %s\n", sum.Checkpoints, c.signatures(sum))
 	if sum.ViewsCompared {
 		fmt.Fprintf(m.Stdout, "read models  %d rows compared, up to position %d\n", sum.Rows, s.Views.Position())
 	} else {
-		fmt.Fprintln(m.Stdout, "read models  NOT COMPARED")
+		fmt.Fprintf(m.Stdout, "read models  NOT COMPARED: %s\n", s.whyNotCompared(c.NoViews))
 	}
 	fmt.Fprintf(m.Stdout, "books        open by %s; customers have %s\n", sum.Totals.Open(), sum.Totals.Balance())
 	if sum.Findings == 0 {
 		fmt.Fprintln(m.Stdout, "no findings")
 	}
+}
+
+// signatures says what is known of them, and never more.
+func (c *verifyCmd) signatures(sum audit.Summary) string {
+	switch {
+	case sum.Checkpoints == 0:
+		return "so NO signature was checked"
+	case !sum.Signatures:
+		return "signatures NOT CHECKED: no --key"
+	}
+	text := "signatures good"
+	if bad := sum.Checkpoints - sum.Good; bad > 0 {
+		text = fmt.Sprintf("%d good, %d bad", sum.Good, bad)
+	}
+	if c.Key == "" {
+		text += " by the key in --data: give --key to trust it"
+	}
+	return text
+}
+
+// whyNotCompared says why there was nothing to hold the events to.
+func (s *evidence) whyNotCompared(leftOut bool) string {
+	switch {
+	case leftOut:
+		return "left out, by --no-views"
+	case s.Views == nil:
+		return "there are none in " + string(s.dir)
+	case s.Views.Position() == eventstore.BeforeFirst:
+		return "they are empty; a start of the engine, or rebuild, makes them again"
+	}
+	return "see the findings"
 }
 
 type diffCmd struct {
@@ -119,7 +145,7 @@ func (c *diffCmd) Run(ctx context.Context, m *Main) (err error) {
 	}
 	compared := fmt.Sprintf("%d rows of the read models compared", summary.Rows)
 	if !summary.ViewsCompared {
-		compared = "read models NOT COMPARED"
+		compared = "read models NOT COMPARED: " + s.whyNotCompared(false)
 	}
 	fmt.Fprintf(m.Stdout, "%d events, balance %s, %s\n", summary.Events, summary.Totals.Balance(), compared)
 	if summary.Findings > 0 {

@@ -13,11 +13,16 @@ type versionCmd struct{}
 
 // Run prints one line.
 func (versionCmd) Run(m *Main) error {
-	_, err := fmt.Fprintf(m.Stdout, "iocredits %s %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintln(m.Stdout, versionLine())
 	return err
 }
 
-// versionText falls back to the commit that go build recorded.
+func versionLine() string {
+	return fmt.Sprintf("iocredits %s %s %s/%s", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// versionText falls back to the module's version, which go build takes from the
+// repository, and then to the commit alone.
 func versionText() string {
 	if version != "" {
 		return version
@@ -25,6 +30,9 @@ func versionText() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "devel"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
 	}
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" && len(s.Value) >= 12 {

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestExitCodesTable holds README and --help to the one table.
+func TestExitCodesTable(t *testing.T) {
+	help, _, err := run(t, "--help")
+	require.NoError(t, err)
+	table := "| code | |\n|---|---|\n"
+	for _, e := range exitCodes {
+		table += fmt.Sprintf("| %d | %s |\n", e.code, e.meaning)
+		require.Contains(t, help, fmt.Sprintf("\n  %d  %s\n", e.code, e.meaning))
+	}
+	holdTable(t, "exit codes", "TestExitCodes", table)
+	help, _, err = run(t, "verify", "--help")
+	require.NoError(t, err)
+	require.NotContains(t, help, "Exit codes")
+}
+
+// TestExitCodes: a failure, a mistake in the call and a finding are told apart,
+// whichever command it is.
+func TestExitCodes(t *testing.T) {
+	data, dir := t.TempDir(), t.TempDir()
+	e := serve(t, data)
+	e.trade("demo-1")
+	require.NoError(t, e.stop())
+	none, junk := filepath.Join(dir, "none", "x"), filepath.Join(dir, "junk")
+	require.NoError(t, os.WriteFile(junk, []byte("junk"), 0o600))
+	pub := filepath.Join(data, "dev-signer.pub")
+	for _, c := range []struct {
+		want int
+		args []string
+	}{
+		{0, []string{"verify", "--data", data}},
+		{exitFailed, []string{"diff", "nobody", "--data", data}},
+		{exitFailed, []string{"replay", "nobody", "--data", data}},
+		{exitFailed, []string{"receipt", "demo-1", "99", "--data", data}},
+		{exitFailed, []string{"forget", "nobody", "--reason", "x", "--data", data}},
+		{exitUsage, []string{"verify", "--data", none}},
+		{exitUsage, []string{"verify", "--data", data, "--scratch", none}},
+		{exitUsage, []string{"verify", "--data", data, "--key", none}},
+		{exitUsage, []string{"export", "--data", none}},
+		{exitUsage, []string{"export", "--data", data, "--out", none}},
+		{exitUsage, []string{"export", "--data", data, "--out", junk}},
+		{exitUsage, []string{"receipt", "demo-1", "1", "--data", data, "--out", none}},
+		{exitUsage, []string{"verify-receipt", none, "--key", pub}},
+		{exitUsage, []string{"load", none, "--key", "k"}},
+		{exitUsage, []string{"load", junk, "--key", "k"}},
+		{exitUsage, []string{"explain", "demo-1", "7", "--key", "k"}},
+		{exitUsage, []string{"rebuild", "--data", none}},
+		{exitUsage, []string{"keys", "create", "--role", "admin", "--actor", "a", "--append", none}},
+		{exitUsage, []string{"keys", "create-signer", "--name", "example.org/x", "--out", none}},
+		{exitUsage, []string{"serve", "--dev", "--data", data, "--samples", none}},
+		{exitUsage, []string{"bench", "--dir", none}},
+		{exitFindings, []string{"verify-receipt", junk, "--key", pub}},
+	} {
+		_, _, err := run(t, c.args...)
+		require.Equal(t, c.want, exitCode(err), "%v: %v", c.args, err)
+	}
+	_, err := os.Stat(filepath.Dir(none))
+	require.ErrorIs(t, err, fs.ErrNotExist, "a command has made a folder that was misspelt")
+
+	editRow(t, filepath.Join(data, "views"))
+	for _, args := range [][]string{{"verify"}, {"diff", "demo-1"}} {
+		var failed *exec.ExitError
+		require.ErrorAs(t, program(t, append(args, "--data", data)...).Run(), &failed)
+		require.Equal(t, exitFindings, failed.ExitCode(), "%v", args)
+	}
+	require.ErrorIs(t, foundf("x: %w", fs.ErrInvalid), fs.ErrInvalid)
+	require.Equal(t, exitFindings, exitCode(errors.Join(fs.ErrInvalid, foundf("x"))))
+}
+
+// TestBareCallAndVersion print, and do nothing else.
+func TestBareCallAndVersion(t *testing.T) {
+	help, _, err := run(t, "--help")
+	require.NoError(t, err)
+	bare, _, err := run(t)
+	require.NoError(t, err)
+	require.Equal(t, help, bare)
+
+	want, _, err := run(t, "version")
+	require.NoError(t, err)
+	out, _, err := run(t, "--version")
+	require.NoError(t, err)
+	require.Equal(t, want, out)
+	require.Equal(t, 1, strings.Count(out, "\n"))
+}
+
+// TestHelpShowsDefaults, those behind a placeholder too, and the names of bench.
+func TestHelpShowsDefaults(t *testing.T) {
+	for command, want := range map[string][]string{
+		"serve": {"(default .data).", "(default 127.0.0.1:8080)."}, "verify": {"(default .data)."}, "rebuild": {"(default .data)."},
+		"eventstore": {"(default .data).", "(default 127.0.0.1:2113)."}, "forget": {"(default .data)."}, "bench": {"deduct-hot, "},
+	} {
+		out, _, err := run(t, command, "--help")
+		require.NoError(t, err)
+		for _, text := range want {
+			require.Contains(t, strings.Join(strings.Fields(out), " "), text, command)
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestReplayTakesTimesAsTheAPIDoes: a date alone is its first instant in UTC.
+func TestReplayTakesTimesAsTheAPIDoes(t *testing.T) {
+	data := t.TempDir()
+	e := serve(t, data)
+	e.fund("demo-1", "100")
+	day := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -1)
+	for i, after := range []time.Duration{-time.Millisecond, 0, time.Millisecond} {
+		e.must("service", http.MethodPost, "/v1/accounts/demo-1/deductions", fmt.Sprint("d", i),
+			`{"amount":"1","service":"vm","effective_at":"`+day.Add(after).Format(time.RFC3339Nano)+`"}`)
+	}
+	seen := map[int]bool{}
+	for _, at := range []string{
+		day.AddDate(0, 0, -1).Format(time.DateOnly), day.Format(time.DateOnly), day.AddDate(0, 0, 1).Format(time.DateOnly),
+		day.Format(time.RFC3339), day.In(time.FixedZone("", 3600)).Format(time.RFC3339), "9999-12-31",
+	} {
+		want := e.must("auditor", http.MethodGet, "/v1/accounts/demo-1/balance?as_of="+url.QueryEscape(at), "", "")["balance"]
+		out, _, err := run(t, "replay", "demo-1", "--data", data, "--at", at)
+		require.NoError(t, err)
+		got := 0
+		for _, change := range regexp.MustCompile(`balance \S+ \((\S+)\)`).FindAllStringSubmatch(out, -1) {
+			n, err := strconv.Atoi(change[1])
+			require.NoError(t, err)
+			got += n
+		}
+		require.Equal(t, want, strconv.Itoa(got), at)
+		seen[got] = true
+	}
+	require.Equal(t, map[int]bool{0: true, -2: true, -3: true, 97: true}, seen)
+	for _, flag := range []string{"--at", "--known-at"} {
+		for _, bad := range []string{"yesterday", "2026-13-01", "2026-01-31T12:00", "28.11.2026"} {
+			_, _, err := run(t, "replay", "demo-1", "--data", data, flag, bad)
+			require.Equal(t, exitUsage, exitCode(err))
+			require.ErrorContains(t, err, `"`+bad+`" is neither a date like 2026-01-31 nor a time like 2026-01-31T12:00:00Z`)
+			require.ErrorContains(t, err, flag)
+		}
+	}
+	_, _, err := run(t, "replay", "demo-1", "--data", data, "--at", "1000-01-01")
+	require.ErrorContains(t, err, "1970 to 9999")
+}
+
+// TestExportSaysWhatItRemoves behind what its manifest has.
+func TestExportSaysWhatItRemoves(t *testing.T) {
+	data, path := t.TempDir(), filepath.Join(t.TempDir(), "books.journal")
+	e := serve(t, data)
+	e.trade("demo-1")
+	require.NoError(t, e.stop())
+	export := func() string {
+		_, log, err := run(t, "export", "--data", data, "--out", path)
+		require.NoError(t, err)
+		return log
+	}
+	require.Empty(t, export())
+	before, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, append(before, "; foreign\n"...), 0o600))
+	require.Equal(t, path+": removed 10 bytes behind its end in the manifest, which were no part of the export\n", export())
+	after, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after))
+	require.Empty(t, export())
+
+	manifest, err := os.ReadFile(path + ".manifest.json")
+	require.NoError(t, err)
+	require.NotContains(t, string(manifest), "emoved")
+	require.NoError(t, os.WriteFile(path+".manifest.json", []byte(strings.Replace(string(manifest), `"complete": true`, `"complete": false`, 1)), 0o600))
+	require.NoError(t, os.WriteFile(path, append(after, "half a li"...), 0o600))
+	require.Contains(t, export(), "removed 9 bytes behind its end in the manifest, left there when it was cut short")
+}
