@@ -10,16 +10,21 @@ import (
 // readers of an account are everyone but strangers; a customer, only of the own.
 var readers = Roles()
 
-// Who reads what waits at a desk: whose it is, who decides it, who checks.
+// Who reads what one account has: whose it is, who decides it, who answers for it
+// to the customer, who checks. The auditor reads all and writes nothing (api.md).
 var (
-	withdrawalReaders = []Role{RoleCustomer, RoleFinance, RoleSupport, RoleAuditor, RoleAdmin}
-	disputeReaders    = []Role{RoleCustomer, RoleSupport, RoleAuditor, RoleAdmin}
+	withdrawalReaders    = []Role{RoleCustomer, RoleFinance, RoleSupport, RoleAuditor, RoleAdmin}
+	disputeReaders       = []Role{RoleCustomer, RoleSupport, RoleAuditor, RoleAdmin}
+	purchaseReaders      = []Role{RoleCustomer, RoleFinance, RoleSupport, RoleAuditor}
+	creditRequestReaders = []Role{RoleCustomer, RoleBD, RoleFinance, RoleSupport, RoleAuditor, RoleAdmin}
+	deploymentReaders    = []Role{RoleService, RoleCustomer, RoleSupport, RoleAuditor}
+	noticeReaders        = []Role{RoleCustomer, RoleAuditor}
 )
 
 // access is the table route -> roles, as api.md has it. A route with no role is
 // open to everyone, key or not. A route without a row can't be served.
 var access = map[string][]Role{
-	"GET /credits/check": {RoleCustomer, RoleService},
+	"GET /credits/check": {RoleCustomer, RoleService, RoleAuditor},
 
 	"GET /v1/accounts/{account}/balance":                               readers,
 	"GET /v1/accounts/{account}/transactions":                          readers,
@@ -57,9 +62,9 @@ var access = map[string][]Role{
 	"POST /v1/accounts/{account}/disputes/{dispute_id}/resolve":       {RoleSupport},
 
 	// The desks.
-	"GET /v1/withdrawals":                {RoleFinance},
-	"GET /v1/disputes":                   {RoleSupport},
-	"GET /v1/adjustments":                {RoleFinance, RoleSupport},
+	"GET /v1/withdrawals":                {RoleFinance, RoleAuditor},
+	"GET /v1/disputes":                   {RoleSupport, RoleAuditor},
+	"GET /v1/adjustments":                {RoleFinance, RoleSupport, RoleAuditor},
 	"POST /v1/accounts/{account}/forget": {RoleAdmin},
 
 	"GET /v1/audit/checkpoint":         {RoleAuditor},
@@ -69,30 +74,30 @@ var access = map[string][]Role{
 	"GET /v1/audit/journal":            {RoleAuditor},
 	"GET /v1/audit/verify/{account}":   {RoleAuditor},
 
-	"GET /v1/accounts/{account}/checkout":                                     {RoleCustomer, RoleService},
+	"GET /v1/accounts/{account}/checkout":                                     {RoleCustomer, RoleService, RoleAuditor},
 	"POST /v1/accounts/{account}/purchases":                                   {RoleCustomer},
-	"GET /v1/accounts/{account}/purchases/{purchase_id}":                      {RoleCustomer, RoleFinance},
+	"GET /v1/accounts/{account}/purchases/{purchase_id}":                      purchaseReaders,
 	"POST /v1/accounts/{account}/purchases/{purchase_id}/reverse":             {RoleFinance},
-	"GET /v1/payments/unmatched":                                              {RoleFinance},
+	"GET /v1/payments/unmatched":                                              {RoleFinance, RoleAuditor},
 	"POST /v1/payments/unmatched/{payment_id}/resolve":                        {RoleFinance},
 	"POST /webhooks/spherepay":                                                {},
 	"POST /v1/accounts/{account}/credit-requests":                             {RoleCustomer},
-	"GET /v1/accounts/{account}/credit-requests/{credit_request_id}":          {RoleCustomer, RoleBD},
+	"GET /v1/accounts/{account}/credit-requests/{credit_request_id}":          creditRequestReaders,
 	"POST /v1/accounts/{account}/credit-requests/{credit_request_id}/approve": {RoleBD},
 	"POST /v1/accounts/{account}/credit-requests/{credit_request_id}/reject":  {RoleBD},
 	"POST /v1/accounts/{account}/credit-requests/{credit_request_id}/cancel":  {RoleCustomer},
-	"GET /v1/credit-requests":                                                 {RoleBD},
+	"GET /v1/credit-requests":                                                 {RoleBD, RoleAuditor},
 	"POST /v1/accounts/{account}/deployments":                                 {RoleService, RoleCustomer},
-	"GET /v1/accounts/{account}/deployments":                                  {RoleService, RoleCustomer, RoleSupport},
-	"GET /v1/accounts/{account}/deployments/{deployment_id}":                  {RoleService, RoleCustomer, RoleSupport},
+	"GET /v1/accounts/{account}/deployments":                                  deploymentReaders,
+	"GET /v1/accounts/{account}/deployments/{deployment_id}":                  deploymentReaders,
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/extend":          {RoleService},
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/usage":           {RoleService},
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/stop":            {RoleService},
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/cancel":          {RoleService},
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/fail":            {RoleService},
 
-	"GET /v1/accounts/{account}/notifications":                         {RoleCustomer},
-	"GET /v1/accounts/{account}/notifications/stream":                  {RoleCustomer},
+	"GET /v1/accounts/{account}/notifications":                         noticeReaders,
+	"GET /v1/accounts/{account}/notifications/stream":                  noticeReaders,
 	"POST /v1/accounts/{account}/notifications/{notification_id}/seen": {RoleCustomer},
 
 	"POST /dev/payments/{purchase_id}":       {RoleAdmin},

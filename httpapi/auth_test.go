@@ -23,15 +23,15 @@ var allowed = map[string]string{
 	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/reject":   "finance",
 	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/paid":     "finance",
 	"POST /v1/accounts/{account}/withdrawals/{withdrawal_id}/failed":   "finance",
-	"GET /v1/withdrawals":                                                     "finance",
+	"GET /v1/withdrawals":                                                     "finance auditor",
 	"GET /v1/accounts/{account}/disputes":                                     "customer support auditor admin",
 	"GET /v1/accounts/{account}/disputes/{dispute_id}":                        "customer support auditor admin",
 	"POST /v1/accounts/{account}/disputes":                                    "customer support",
 	"POST /v1/accounts/{account}/disputes/{dispute_id}/resolve":               "support",
-	"GET /v1/disputes":                                                        "support",
+	"GET /v1/disputes":                                                        "support auditor",
 	"POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject":          "finance",
-	"GET /v1/adjustments":                                                     "finance support",
-	"GET /credits/check":                                                      "customer service",
+	"GET /v1/adjustments":                                                     "finance support auditor",
+	"GET /credits/check":                                                      "customer service auditor",
 	"GET /v1/accounts/{account}/balance":                                      "customer service bd finance support auditor admin",
 	"GET /v1/accounts/{account}/transactions":                                 "customer service bd finance support auditor admin",
 	"GET /v1/accounts/{account}/transactions/{transaction_id}":                "customer service bd finance support auditor admin",
@@ -51,29 +51,29 @@ var allowed = map[string]string{
 	"PUT /v1/accounts/{account}/policy":                                       "finance admin",
 	"POST /dev/clock":                                                         "admin",
 	"POST /dev/accounts/{account}/purchases":                                  "admin",
-	"GET /v1/accounts/{account}/checkout":                                     "customer service",
+	"GET /v1/accounts/{account}/checkout":                                     "customer service auditor",
 	"POST /v1/accounts/{account}/purchases":                                   "customer",
-	"GET /v1/accounts/{account}/purchases/{purchase_id}":                      "customer finance",
+	"GET /v1/accounts/{account}/purchases/{purchase_id}":                      "customer finance support auditor",
 	"POST /v1/accounts/{account}/purchases/{purchase_id}/reverse":             "finance",
-	"GET /v1/payments/unmatched":                                              "finance",
+	"GET /v1/payments/unmatched":                                              "finance auditor",
 	"POST /v1/payments/unmatched/{payment_id}/resolve":                        "finance",
 	"POST /webhooks/spherepay":                                                "signature",
 	"POST /v1/accounts/{account}/credit-requests":                             "customer",
-	"GET /v1/accounts/{account}/credit-requests/{credit_request_id}":          "customer bd",
+	"GET /v1/accounts/{account}/credit-requests/{credit_request_id}":          "customer bd finance support auditor admin",
 	"POST /v1/accounts/{account}/credit-requests/{credit_request_id}/approve": "bd",
 	"POST /v1/accounts/{account}/credit-requests/{credit_request_id}/reject":  "bd",
 	"POST /v1/accounts/{account}/credit-requests/{credit_request_id}/cancel":  "customer",
-	"GET /v1/credit-requests":                                                 "bd",
+	"GET /v1/credit-requests":                                                 "bd auditor",
 	"POST /v1/accounts/{account}/deployments":                                 "service customer",
-	"GET /v1/accounts/{account}/deployments":                                  "service customer support",
-	"GET /v1/accounts/{account}/deployments/{deployment_id}":                  "service customer support",
+	"GET /v1/accounts/{account}/deployments":                                  "service customer support auditor",
+	"GET /v1/accounts/{account}/deployments/{deployment_id}":                  "service customer support auditor",
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/extend":          "service",
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/usage":           "service",
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/stop":            "service",
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/cancel":          "service",
 	"POST /v1/accounts/{account}/deployments/{deployment_id}/fail":            "service",
-	"GET /v1/accounts/{account}/notifications":                                "customer",
-	"GET /v1/accounts/{account}/notifications/stream":                         "customer",
+	"GET /v1/accounts/{account}/notifications":                                "customer auditor",
+	"GET /v1/accounts/{account}/notifications/stream":                         "customer auditor",
 	"POST /v1/accounts/{account}/notifications/{notification_id}/seen":        "customer",
 	"POST /dev/payments/{purchase_id}":                                        "admin",
 	"POST /v1/accounts/{account}/forget":                                      "admin",
@@ -86,16 +86,18 @@ var allowed = map[string]string{
 	"GET /healthz":                                                            "", "GET /readyz": "", "GET /metrics": "", "GET /openapi.json": "", "GET /docs": "", "GET /docs/{page}": "",
 }
 
+// filled makes a path of the contract one that can be called.
+var filled = strings.NewReplacer("{account}", "demo-1", "{transaction_id}", "x", "{meter}", "m", "{reservation_id}", "x", "{adjustment_id}", "x", "{page}", "clients",
+	"{purchase_id}", "x", "{payment_id}", "demo-1~x", "{credit_request_id}", "x", "{deployment_id}", "x", "{notification_id}", "x", "{withdrawal_id}", "x", "{dispute_id}", "x")
+
 // TestRoles tries every key at every route.
 func TestRoles(t *testing.T) {
 	r := newRig(t, nil)
-	fill := strings.NewReplacer("{account}", "demo-1", "{transaction_id}", "x", "{meter}", "m", "{reservation_id}", "x", "{adjustment_id}", "x", "{page}", "clients",
-		"{purchase_id}", "x", "{payment_id}", "demo-1~x", "{credit_request_id}", "x", "{deployment_id}", "x", "{notification_id}", "x", "{withdrawal_id}", "x", "{dispute_id}", "x")
 	for _, operation := range theContract().operations() {
 		roleList, listed := allowed[operation]
 		require.True(t, listed, "%s is not in the test's table", operation)
 		method, path, _ := strings.Cut(operation, " ")
-		c := call{method: method, path: fill.Replace(path), key: "k", wrong: true}
+		c := call{method: method, path: filled.Replace(path), key: "k", wrong: true}
 		if strings.HasSuffix(path, "/stream") {
 			c.header = http.Header{"Last-Event-Id": {"none"}} // refused, where a stream would have no end
 		}
@@ -125,6 +127,29 @@ func TestRoles(t *testing.T) {
 				require.NotContains(t, []int{401, 403}, got.Status, "%s as %s: %s", operation, key, got.Text)
 			}
 		}
+	}
+}
+
+// TestAuditorReadsAll: the auditor is refused no read of the contract and may
+// write nothing, whatever the tables of roles say of a new route.
+func TestAuditorReadsAll(t *testing.T) {
+	r := newRig(t, nil)
+	for _, operation := range theContract().operations() {
+		method, path, _ := strings.Cut(operation, " ")
+		if path == "/webhooks/spherepay" {
+			continue // signed, and no role's
+		}
+		c := call{as: "auditor", method: method, path: filled.Replace(path), key: "k", wrong: true}
+		if strings.HasSuffix(path, "/stream") {
+			c.header = http.Header{"Last-Event-Id": {"none"}}
+		}
+		got := r.do(c)
+		if method == http.MethodGet {
+			require.NotContains(t, []int{401, 403}, got.Status, "%s: %s", operation, got.Text)
+			continue
+		}
+		require.Equal(t, 403, got.Status, "%s: %s", operation, got.Text)
+		require.Equal(t, "role-not-allowed", got.Body["code"], operation)
 	}
 }
 

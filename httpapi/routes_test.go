@@ -227,8 +227,11 @@ func TestDocs(t *testing.T) {
 	require.NoError(t, response.Body.Close())
 	require.Equal(t, "/docs", response.Request.URL.Path, "who opens the engine's address is shown the pages")
 	for _, operation := range theContract().operations() {
-		_, path, _ := strings.Cut(operation, " ")
+		method, path, _ := strings.Cut(operation, " ")
 		require.Contains(t, index, path)
+		summary := theContract().doc.Paths.Find(path).GetOperation(method).Summary
+		require.Equal(t, strings.HasPrefix(path, "/dev/"), strings.HasPrefix(summary, "Development only: "),
+			"%s: who reads the page has to see what a production engine doesn't have", operation)
 	}
 	// Every link inside the page has its place.
 	for _, link := range regexp.MustCompile(`href="#([^"]+)"`).FindAllStringSubmatch(index, -1) {
@@ -237,5 +240,5 @@ func TestDocs(t *testing.T) {
 	require.Contains(t, r.must(get("", "/docs/problems")).Text, `id="insufficient-credits"`)
 	require.Contains(t, r.must(get("", "/docs/access")).Text, "/v1/deductions/batch")
 	require.Contains(t, r.must(get("", "/docs/operators")).Text, "<table>")
-	require.Contains(t, r.must(get("", "/openapi.json")).Text, `"x-roles":["customer","service"]`)
+	require.Contains(t, r.must(get("", "/openapi.json")).Text, `"x-roles":["customer","service","auditor"]`)
 }

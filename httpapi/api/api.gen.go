@@ -2714,7 +2714,7 @@ type CheckCreditsParams struct {
 	// Amount What is to be paid.
 	Amount string `form:"amount" json:"amount"`
 
-	// Account A customer's own account is the default; service keys have to name one.
+	// Account A customer's own account is the default; all other keys have to name one.
 	Account *string `form:"account,omitempty" json:"account,omitempty"`
 
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
@@ -3793,13 +3793,13 @@ type ServerInterface interface {
 	// CheckCredits Can this account pay?
 	// (GET /credits/check)
 	CheckCredits(ctx echo.Context, params CheckCreditsParams) error
-	// RecordDevPurchase Record a settled purchase
+	// RecordDevPurchase Development only: record a settled purchase
 	// (POST /dev/accounts/{account}/purchases)
 	RecordDevPurchase(ctx echo.Context, account Account, params RecordDevPurchaseParams) error
-	// AdvanceClock Move the engine's clock
+	// AdvanceClock Development only: move the engine's clock
 	// (POST /dev/clock)
 	AdvanceClock(ctx echo.Context) error
-	// PlayPayment What a customer or the provider would do
+	// PlayPayment Development only: what a customer or the provider would do
 	// (POST /dev/payments/{purchase_id})
 	PlayPayment(ctx echo.Context, purchaseId PurchaseID) error
 	// GetDocs This contract, and pages about the engine, to read

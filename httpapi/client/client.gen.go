@@ -2718,7 +2718,7 @@ type CheckCreditsParams struct {
 	// Amount What is to be paid.
 	Amount string `form:"amount" json:"amount"`
 
-	// Account A customer's own account is the default; service keys have to name one.
+	// Account A customer's own account is the default; all other keys have to name one.
 	Account *string `form:"account,omitempty" json:"account,omitempty"`
 
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
@@ -3873,21 +3873,21 @@ type ClientInterface interface {
 	// Corresponds with GET /credits/check (the `CheckCredits` operationId).
 	CheckCredits(ctx context.Context, params *CheckCreditsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RecordDevPurchaseWithBody Record a settled purchase
+	// RecordDevPurchaseWithBody Development only: record a settled purchase
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /dev/accounts/{account}/purchases (the `RecordDevPurchase` operationId).
 	RecordDevPurchaseWithBody(ctx context.Context, account Account, params *RecordDevPurchaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RecordDevPurchase Record a settled purchase
+	// RecordDevPurchase Development only: record a settled purchase
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /dev/accounts/{account}/purchases (the `RecordDevPurchase` operationId).
 	RecordDevPurchase(ctx context.Context, account Account, params *RecordDevPurchaseParams, body RecordDevPurchaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// AdvanceClockWithBody Move the engine's clock
+	// AdvanceClockWithBody Development only: move the engine's clock
 	//
 	// Answers once everything that became due has run.
 	//
@@ -3896,7 +3896,7 @@ type ClientInterface interface {
 	// Corresponds with POST /dev/clock (the `AdvanceClock` operationId).
 	AdvanceClockWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// AdvanceClock Move the engine's clock
+	// AdvanceClock Development only: move the engine's clock
 	//
 	// Answers once everything that became due has run.
 	//
@@ -3905,7 +3905,7 @@ type ClientInterface interface {
 	// Corresponds with POST /dev/clock (the `AdvanceClock` operationId).
 	AdvanceClock(ctx context.Context, body AdvanceClockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PlayPaymentWithBody What a customer or the provider would do
+	// PlayPaymentWithBody Development only: what a customer or the provider would do
 	//
 	// With the sandbox; answers once the webhook was taken.
 	//
@@ -3914,7 +3914,7 @@ type ClientInterface interface {
 	// Corresponds with POST /dev/payments/{purchase_id} (the `PlayPayment` operationId).
 	PlayPaymentWithBody(ctx context.Context, purchaseId PurchaseID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PlayPayment What a customer or the provider would do
+	// PlayPayment Development only: what a customer or the provider would do
 	//
 	// With the sandbox; answers once the webhook was taken.
 	//
@@ -4815,7 +4815,7 @@ func (c *Client) CheckCredits(ctx context.Context, params *CheckCreditsParams, r
 	return c.Client.Do(req)
 }
 
-// RecordDevPurchaseWithBody Record a settled purchase
+// RecordDevPurchaseWithBody Development only: record a settled purchase
 //
 // Takes any type of body and a specified content type.
 //
@@ -4832,7 +4832,7 @@ func (c *Client) RecordDevPurchaseWithBody(ctx context.Context, account Account,
 	return c.Client.Do(req)
 }
 
-// RecordDevPurchase Record a settled purchase
+// RecordDevPurchase Development only: record a settled purchase
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4849,7 +4849,7 @@ func (c *Client) RecordDevPurchase(ctx context.Context, account Account, params 
 	return c.Client.Do(req)
 }
 
-// AdvanceClockWithBody Move the engine's clock
+// AdvanceClockWithBody Development only: move the engine's clock
 //
 // Answers once everything that became due has run.
 //
@@ -4868,7 +4868,7 @@ func (c *Client) AdvanceClockWithBody(ctx context.Context, contentType string, b
 	return c.Client.Do(req)
 }
 
-// AdvanceClock Move the engine's clock
+// AdvanceClock Development only: move the engine's clock
 //
 // Answers once everything that became due has run.
 //
@@ -4887,7 +4887,7 @@ func (c *Client) AdvanceClock(ctx context.Context, body AdvanceClockJSONRequestB
 	return c.Client.Do(req)
 }
 
-// PlayPaymentWithBody What a customer or the provider would do
+// PlayPaymentWithBody Development only: what a customer or the provider would do
 //
 // With the sandbox; answers once the webhook was taken.
 //
@@ -4906,7 +4906,7 @@ func (c *Client) PlayPaymentWithBody(ctx context.Context, purchaseId PurchaseID,
 	return c.Client.Do(req)
 }
 
-// PlayPayment What a customer or the provider would do
+// PlayPayment Development only: what a customer or the provider would do
 //
 // With the sandbox; answers once the webhook was taken.
 //
@@ -12261,21 +12261,21 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /credits/check (the `CheckCredits` operationId).
 	CheckCreditsWithResponse(ctx context.Context, params *CheckCreditsParams, reqEditors ...RequestEditorFn) (*CheckCreditsResponse, error)
 
-	// RecordDevPurchaseWithBodyWithResponse Record a settled purchase
+	// RecordDevPurchaseWithBodyWithResponse Development only: record a settled purchase
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /dev/accounts/{account}/purchases (the `RecordDevPurchase` operationId).
 	RecordDevPurchaseWithBodyWithResponse(ctx context.Context, account Account, params *RecordDevPurchaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RecordDevPurchaseResponse, error)
 
-	// RecordDevPurchaseWithResponse Record a settled purchase
+	// RecordDevPurchaseWithResponse Development only: record a settled purchase
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /dev/accounts/{account}/purchases (the `RecordDevPurchase` operationId).
 	RecordDevPurchaseWithResponse(ctx context.Context, account Account, params *RecordDevPurchaseParams, body RecordDevPurchaseJSONRequestBody, reqEditors ...RequestEditorFn) (*RecordDevPurchaseResponse, error)
 
-	// AdvanceClockWithBodyWithResponse Move the engine's clock
+	// AdvanceClockWithBodyWithResponse Development only: move the engine's clock
 	//
 	// Answers once everything that became due has run.
 	//
@@ -12284,7 +12284,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /dev/clock (the `AdvanceClock` operationId).
 	AdvanceClockWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AdvanceClockResponse, error)
 
-	// AdvanceClockWithResponse Move the engine's clock
+	// AdvanceClockWithResponse Development only: move the engine's clock
 	//
 	// Answers once everything that became due has run.
 	//
@@ -12293,7 +12293,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /dev/clock (the `AdvanceClock` operationId).
 	AdvanceClockWithResponse(ctx context.Context, body AdvanceClockJSONRequestBody, reqEditors ...RequestEditorFn) (*AdvanceClockResponse, error)
 
-	// PlayPaymentWithBodyWithResponse What a customer or the provider would do
+	// PlayPaymentWithBodyWithResponse Development only: what a customer or the provider would do
 	//
 	// With the sandbox; answers once the webhook was taken.
 	//
@@ -12302,7 +12302,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /dev/payments/{purchase_id} (the `PlayPayment` operationId).
 	PlayPaymentWithBodyWithResponse(ctx context.Context, purchaseId PurchaseID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlayPaymentResponse, error)
 
-	// PlayPaymentWithResponse What a customer or the provider would do
+	// PlayPaymentWithResponse Development only: what a customer or the provider would do
 	//
 	// With the sandbox; answers once the webhook was taken.
 	//
@@ -20699,7 +20699,7 @@ func (c *ClientWithResponses) CheckCreditsWithResponse(ctx context.Context, para
 	return ParseCheckCreditsResponse(rsp)
 }
 
-// RecordDevPurchaseWithBodyWithResponse Record a settled purchase
+// RecordDevPurchaseWithBodyWithResponse Development only: record a settled purchase
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -20712,7 +20712,7 @@ func (c *ClientWithResponses) RecordDevPurchaseWithBodyWithResponse(ctx context.
 	return ParseRecordDevPurchaseResponse(rsp)
 }
 
-// RecordDevPurchaseWithResponse Record a settled purchase
+// RecordDevPurchaseWithResponse Development only: record a settled purchase
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -20725,7 +20725,7 @@ func (c *ClientWithResponses) RecordDevPurchaseWithResponse(ctx context.Context,
 	return ParseRecordDevPurchaseResponse(rsp)
 }
 
-// AdvanceClockWithBodyWithResponse Move the engine's clock
+// AdvanceClockWithBodyWithResponse Development only: move the engine's clock
 //
 // Answers once everything that became due has run.
 //
@@ -20740,7 +20740,7 @@ func (c *ClientWithResponses) AdvanceClockWithBodyWithResponse(ctx context.Conte
 	return ParseAdvanceClockResponse(rsp)
 }
 
-// AdvanceClockWithResponse Move the engine's clock
+// AdvanceClockWithResponse Development only: move the engine's clock
 //
 // Answers once everything that became due has run.
 //
@@ -20755,7 +20755,7 @@ func (c *ClientWithResponses) AdvanceClockWithResponse(ctx context.Context, body
 	return ParseAdvanceClockResponse(rsp)
 }
 
-// PlayPaymentWithBodyWithResponse What a customer or the provider would do
+// PlayPaymentWithBodyWithResponse Development only: what a customer or the provider would do
 //
 // With the sandbox; answers once the webhook was taken.
 //
@@ -20770,7 +20770,7 @@ func (c *ClientWithResponses) PlayPaymentWithBodyWithResponse(ctx context.Contex
 	return ParsePlayPaymentResponse(rsp)
 }
 
-// PlayPaymentWithResponse What a customer or the provider would do
+// PlayPaymentWithResponse Development only: what a customer or the provider would do
 //
 // With the sandbox; answers once the webhook was taken.
 //
