@@ -71,20 +71,49 @@ func (h handlers) SetPolicy(c echo.Context, _ api.Account, _ api.SetPolicyParams
 	}
 	return k.answer(statusOK, result, func(d *document) error {
 		d.object("policy")
-		d.money("allowance", policy.Allowance)
-		d.number("grace_minutes", int64(policy.GraceMinutes))
-		d.money("low_balance_at", policy.LowBalanceAt)
-		d.money("two_approvers_from", policy.TwoApproversFrom)
-		d.number("purchase_fee_basis_points", int64(policy.PurchaseFeeBasisPoints))
-		d.number("purchased_life_months", int64(policy.PurchasedLifeMonths))
-		d.object("minimum_minutes")
-		for _, service := range domain.Services() {
-			d.number(string(service), int64(policy.MinimumMinutes.Of(service)))
-		}
-		d.close()
+		d.policy(&policy)
 		d.close()
 		return nil
 	})
+}
+
+// GetPolicy is GET …/policy. Its ETag is the account's revision, so that who
+// changes what was read can ask for that with If-Match.
+func (h handlers) GetPolicy(c echo.Context, name api.Account, params api.GetPolicyParams) error {
+	k := callOf(c)
+	if err := k.await(name, params.MinPosition); err != nil {
+		return err
+	}
+	b, err := h.opts.Views.Balance(k.ctx, name)
+	if err != nil {
+		return err
+	}
+	k.Response().Header()["Etag"] = k.values.of(2, etagOf(b.Revision))
+	d := newDocument()
+	d.open()
+	d.text("account", name)
+	d.policy(&b.Policy)
+	d.number("revision", b.Revision)
+	d.number("position", int64(b.Position))
+	d.number("lag", h.lag())
+	d.close()
+	k.send(statusOK, jsonType, d)
+	return nil
+}
+
+// policy writes the members of a policy.
+func (d *document) policy(p *account.Policy) {
+	d.money("allowance", p.Allowance)
+	d.number("grace_minutes", int64(p.GraceMinutes))
+	d.money("low_balance_at", p.LowBalanceAt)
+	d.money("two_approvers_from", p.TwoApproversFrom)
+	d.number("purchase_fee_basis_points", int64(p.PurchaseFeeBasisPoints))
+	d.number("purchased_life_months", int64(p.PurchasedLifeMonths))
+	d.object("minimum_minutes")
+	for _, service := range domain.Services() {
+		d.number(string(service), int64(p.MinimumMinutes.Of(service)))
+	}
+	d.close()
 }
 
 func minimumsOf(given *map[string]int) (map[domain.Service]int, error) {

@@ -74,6 +74,11 @@ func (h handlers) RejectAdjustment(c echo.Context, name api.Account, id api.Adju
 	})
 }
 
+// GetAdjustment is GET …/adjustments/{id}.
+func (h handlers) GetAdjustment(c echo.Context, _ api.Account, id api.AdjustmentID, params api.GetAdjustmentParams) error {
+	return callOf(c).sendObject(account.ObjectAdjustment, id, params.MinPosition, adjustmentForm)
+}
+
 // ListAdjustmentQueue is GET /v1/adjustments: what waits for finance.
 func (h handlers) ListAdjustmentQueue(c echo.Context, params api.ListAdjustmentQueueParams) error {
 	q := queueQuery{

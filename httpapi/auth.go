@@ -15,6 +15,8 @@ var readers = Roles()
 var (
 	withdrawalReaders    = []Role{RoleCustomer, RoleFinance, RoleSupport, RoleAuditor, RoleAdmin}
 	disputeReaders       = []Role{RoleCustomer, RoleSupport, RoleAuditor, RoleAdmin}
+	adjustmentReaders    = []Role{RoleCustomer, RoleFinance, RoleSupport, RoleAuditor, RoleAdmin}
+	reservationReaders   = []Role{RoleCustomer, RoleService, RoleFinance, RoleSupport, RoleAuditor, RoleAdmin}
 	purchaseReaders      = []Role{RoleCustomer, RoleFinance, RoleSupport, RoleAuditor}
 	creditRequestReaders = []Role{RoleCustomer, RoleBD, RoleFinance, RoleSupport, RoleAuditor, RoleAdmin}
 	deploymentReaders    = []Role{RoleService, RoleCustomer, RoleSupport, RoleAuditor}
@@ -39,13 +41,16 @@ var access = map[string][]Role{
 	"POST /v1/accounts/{account}/meters/{meter}/readings":               {RoleService},
 	"POST /v1/accounts/{account}/refunds":                               {RoleService, RoleSupport},
 	"POST /v1/accounts/{account}/reservations":                          {RoleService},
+	"GET /v1/accounts/{account}/reservations/{reservation_id}":          reservationReaders,
 	"POST /v1/accounts/{account}/reservations/{reservation_id}/capture": {RoleService},
 	"POST /v1/accounts/{account}/reservations/{reservation_id}/release": {RoleService},
 	"POST /v1/accounts/{account}/adjustments":                           {RoleSupport},
+	"GET /v1/accounts/{account}/adjustments/{adjustment_id}":            adjustmentReaders,
 	"POST /v1/accounts/{account}/adjustments/{adjustment_id}/approve":   {RoleFinance},
 	"POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject":    {RoleFinance},
 	"POST /v1/accounts/{account}/freeze":                                {RoleFinance, RoleAdmin},
 	"POST /v1/accounts/{account}/unfreeze":                              {RoleFinance, RoleAdmin},
+	"GET /v1/accounts/{account}/policy":                                 readers,
 	"PUT /v1/accounts/{account}/policy":                                 {RoleFinance, RoleAdmin},
 
 	"GET /v1/accounts/{account}/withdrawals":                          withdrawalReaders,

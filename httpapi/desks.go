@@ -59,7 +59,7 @@ var unknownObject = map[account.ObjectKind]domain.Code{
 func (k *call) mustObject(kind account.ObjectKind, id string) (*projections.ObjectRecord, error) {
 	record, found, err := k.server.opts.Views.Object(k.ctx, k.account, kind, id)
 	if err == nil && !found {
-		err = domain.Refuse(unknownObject[kind], "the account has no %s %q", kind, clip(id)).
+		err = domain.Refuse(unknownObject[kind], "the account has no %s %q", wordsOf(string(kind)), clip(id)).
 			With("field", string(kind)+"_id").With("value", clip(id))
 	}
 	return record, err

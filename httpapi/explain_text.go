@@ -157,3 +157,6 @@ func (x *explanation) textOfLog(d *document) {
 		}
 	}
 }
+
+// wordsOf makes words of one of our names: credit_request, purchase-settled.
+func wordsOf(name string) string { return strings.NewReplacer("-", " ", "_", " ").Replace(name) }

@@ -76,6 +76,42 @@ func (h handlers) ReleaseReservation(c echo.Context, name api.Account, id api.Re
 	return k.reservation(statusOK, id, request, account.Release{Reservation: id, Reason: reason})
 }
 
+// GetReservation is GET …/reservations/{id}. No view keeps holds: the write side
+// has the open ones, and the index of names knows that there was one.
+func (h handlers) GetReservation(c echo.Context, name api.Account, id api.ReservationID, params api.GetReservationParams) error {
+	k := callOf(c)
+	if err := domain.CheckID("reservation_id", id); err != nil {
+		return err
+	}
+	if err := k.await(name, params.MinPosition); err != nil {
+		return err
+	}
+	// In this order: what the index knows already, the write side knows too. The
+	// other way round one that begins in between would look closed.
+	_, known, err := h.opts.Views.Find(k.ctx, name, account.ClaimOf(&account.Reserved{Reservation: id}))
+	if err != nil {
+		return err
+	}
+	var today account.Reservation
+	open := false
+	_, err = h.opts.Ledger.Look(k.ctx, name, func(s *account.State, _ []eventstore.Fact) {
+		today, open = s.Reservations[id]
+	})
+	if err != nil {
+		return err
+	}
+	if !known && !open {
+		return domain.Refuse(domain.CodeUnknownReservation, "the account has no reservation %q", clip(id)).
+			With("field", "reservation_id").With("value", clip(id))
+	}
+	d := newDocument()
+	d.open()
+	d.reservation(id, today, open)
+	d.close()
+	k.send(statusOK, jsonType, d)
+	return nil
+}
+
 // reservation executes a command about a reservation and answers with it.
 func (k *call) reservation(status int, id string, body any, do account.Action) error {
 	var today account.Reservation
@@ -90,19 +126,19 @@ func (k *call) reservation(status int, id string, body any, do account.Action) e
 	}
 	return k.answer(status, result, func(d *document) error {
 		d.deduction(result.Facts, refunded) // of a capture
+		d.object("reservation")
 		d.reservation(id, today, open)
+		d.close()
 		return nil
 	})
 }
 
-// reservation writes the object. Of a closed one no more is kept.
+// reservation writes the members of one. Of a closed one no more is kept.
 func (d *document) reservation(id string, r account.Reservation, open bool) {
-	d.object("reservation")
 	d.text("id", id)
 	if !open {
 		d.text("status", "closed")
 		d.money("held", 0)
-		d.close()
 		return
 	}
 	d.text("status", "open")
@@ -112,5 +148,4 @@ func (d *document) reservation(id string, r account.Reservation, open bool) {
 	if !r.ExpiresAt.IsZero() {
 		d.time("expires_at", r.ExpiresAt)
 	}
-	d.close()
 }

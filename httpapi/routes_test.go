@@ -51,6 +51,7 @@ func TestEveryRoute(t *testing.T) {
 	refunded := run(step{post("support", a+"/refunds", "r", `{"transaction_id":"`+id(deducted, "deduction")+`","amount":"7.2","reason":"ended early"}`), 201, &api.RefundAnswer{}})
 	require.Equal(t, "7.2", refunded["refund"].(map[string]any)["refunded"])
 	run(step{post("service", a+"/reservations", "h1", `{"reservation_id":"k8s","amount":"40","service":"kubernetes","expires_at":"2099-12-31T00:00:00Z"}`), 201, &api.ReservationAnswer{}})
+	run(step{get("customer:demo-1", a+"/reservations/k8s"), 200, &api.Reservation{}})
 	captured := run(step{post("service", a+"/reservations/k8s/capture", "h2", `{"amount":"12"}`), 200, &api.ReservationAnswer{}})
 	require.Equal(t, "28", captured["reservation"].(map[string]any)["held"])
 	run(step{post("support", a+"/refunds", "r2", `{"transaction_id":"`+id(captured, "deduction")+`"}`), 201, &api.RefundAnswer{}})
@@ -60,6 +61,7 @@ func TestEveryRoute(t *testing.T) {
 	run(step{post("finance", a+"/adjustments/"+id(asked, "adjustment")+"/approve", "a2", `{}`), 200, &api.AdjustmentAnswer{}})
 	asked = run(step{post("support", a+"/adjustments", "a3", `{"amount":"1"}`), 201, &api.AdjustmentAnswer{}})
 	run(step{post("finance", a+"/adjustments/"+id(asked, "adjustment")+"/reject", "a4", `{"reason":"it was right"}`), 200, &api.AdjustmentAnswer{}})
+	run(step{get("customer:demo-1", a+"/adjustments/"+id(asked, "adjustment")), 200, &api.Adjustment{}})
 	run(step{get("support", "/v1/adjustments?status=rejected"), 200, &api.AdjustmentList{}})
 
 	tourDesks(t, run, a, id(deducted, "deduction"))
@@ -71,6 +73,7 @@ func TestEveryRoute(t *testing.T) {
 	run(step{post("finance", a+"/freeze", "", `{"reason":"under review"}`), 200, &api.CommandAnswer{}})
 	run(step{post("admin", a+"/unfreeze", "u", ``), 200, &api.CommandAnswer{}})
 	run(step{call{as: "finance", method: "PUT", path: a + "/policy", body: `{"allowance":"25","grace_minutes":10}`}, 200, &api.PolicyAnswer{}})
+	run(step{get("customer:demo-1", a+"/policy"), 200, &api.AccountPolicy{}})
 	run(step{call{as: "service", method: "POST", path: "/v1/deductions/batch", header: http.Header{"Content-Type": {"application/x-ndjson"}},
 		body: `{"account":"demo-1","key":"b-1","amount":"0.25","service":"inference"}` + "\n"}, 200, &api.BatchAnswer{}})
 	buyingTour(t, r, run)

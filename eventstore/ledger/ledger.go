@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"iocredits/domain"
+	"iocredits/domain/account"
 	"iocredits/eventstore"
 )
 
@@ -205,7 +206,13 @@ func (l *Ledger) ExecuteBatchInto(ctx context.Context, reqs []Request, out []Out
 
 // Read gives the account's state as the write side has it, durable: a strong read.
 func (l *Ledger) Read(ctx context.Context, account string) (View, error) {
-	t := newTask(ctx, Request{Account: account})
+	return l.Look(ctx, account, nil)
+}
+
+// Look is Read that also shows the state itself, for what a view doesn't have.
+// inspect is as a Request's, with no events; nothing is written, not even what is due.
+func (l *Ledger) Look(ctx context.Context, name string, inspect func(*account.State, []eventstore.Fact)) (View, error) {
+	t := newTask(ctx, Request{Account: name, Inspect: inspect})
 	if err := l.submit(t); err != nil {
 		return View{}, err
 	}

@@ -851,6 +851,39 @@ func (e ListWithdrawalQueueParamsStatus) Valid() bool {
 	}
 }
 
+// AccountPolicy defines model for AccountPolicy.
+type AccountPolicy struct {
+	Account string `json:"account"`
+
+	// Allowance Credits, canonical.
+	//
+	// Example: 12.5
+	Allowance    Money `json:"allowance"`
+	GraceMinutes int   `json:"grace_minutes"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag Lag `json:"lag"`
+
+	// LowBalanceAt Credits, canonical.
+	//
+	// Example: 12.5
+	LowBalanceAt   Money           `json:"low_balance_at"`
+	MinimumMinutes *map[string]int `json:"minimum_minutes,omitempty"`
+
+	// Position Place in the whole log.
+	Position               Position `json:"position"`
+	PurchaseFeeBasisPoints *int     `json:"purchase_fee_basis_points,omitempty"`
+	PurchasedLifeMonths    *int     `json:"purchased_life_months,omitempty"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// TwoApproversFrom Credits, canonical.
+	//
+	// Example: 12.5
+	TwoApproversFrom Money `json:"two_approvers_from"`
+}
+
 // Adjustment defines model for Adjustment.
 type Adjustment struct {
 	Account string `json:"account"`
@@ -2732,8 +2765,14 @@ type RequestAdjustmentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetAdjustmentParams defines parameters for GetAdjustment.
+type GetAdjustmentParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
 // ApproveAdjustmentParams defines parameters for ApproveAdjustment.
@@ -2741,7 +2780,7 @@ type ApproveAdjustmentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2750,7 +2789,7 @@ type RejectAdjustmentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2794,7 +2833,7 @@ type RequestCreditParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2809,7 +2848,7 @@ type ApproveCreditRequestParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2818,7 +2857,7 @@ type CancelCreditRequestParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2827,7 +2866,7 @@ type RejectCreditRequestParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2836,7 +2875,7 @@ type DeductParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2856,7 +2895,7 @@ type StartDeploymentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2871,7 +2910,7 @@ type CancelDeploymentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2880,7 +2919,7 @@ type ExtendDeploymentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2889,7 +2928,7 @@ type FailDeploymentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2898,7 +2937,7 @@ type StopDeploymentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2907,7 +2946,7 @@ type RecordDeploymentUsageParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2927,7 +2966,7 @@ type OpenDisputeParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2942,7 +2981,7 @@ type ResolveDisputeParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2967,7 +3006,7 @@ type FreezeAccountParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2976,7 +3015,7 @@ type GrantIncentiveParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2985,7 +3024,7 @@ type RecordReadingParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3005,12 +3044,18 @@ type StreamNotificationsParams struct {
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
+// GetPolicyParams defines parameters for GetPolicy.
+type GetPolicyParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // SetPolicyParams defines parameters for SetPolicy.
 type SetPolicyParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3019,7 +3064,7 @@ type StartPurchaseParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3034,7 +3079,7 @@ type ReversePurchaseParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3043,7 +3088,7 @@ type RefundParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3052,8 +3097,14 @@ type ReserveParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetReservationParams defines parameters for GetReservation.
+type GetReservationParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
 // CaptureReservationParams defines parameters for CaptureReservation.
@@ -3061,7 +3112,7 @@ type CaptureReservationParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3070,7 +3121,7 @@ type ReleaseReservationParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3126,7 +3177,7 @@ type UnfreezeAccountParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3146,7 +3197,7 @@ type RequestWithdrawalParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3161,7 +3212,7 @@ type ApproveWithdrawalParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3170,7 +3221,7 @@ type CancelWithdrawalParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3179,7 +3230,7 @@ type FailWithdrawalParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3188,7 +3239,7 @@ type RecordPayoutParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3197,7 +3248,7 @@ type RejectWithdrawalParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3294,7 +3345,7 @@ type ResolvePaymentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3823,6 +3874,9 @@ type ServerInterface interface {
 	// RequestAdjustment Ask for a correction
 	// (POST /v1/accounts/{account}/adjustments)
 	RequestAdjustment(ctx echo.Context, account Account, params RequestAdjustmentParams) error
+	// GetAdjustment One correction, and who did what when
+	// (GET /v1/accounts/{account}/adjustments/{adjustment_id})
+	GetAdjustment(ctx echo.Context, account Account, adjustmentId AdjustmentID, params GetAdjustmentParams) error
 	// ApproveAdjustment Approve a correction
 	// (POST /v1/accounts/{account}/adjustments/{adjustment_id}/approve)
 	ApproveAdjustment(ctx echo.Context, account Account, adjustmentId AdjustmentID, params ApproveAdjustmentParams) error
@@ -3913,6 +3967,9 @@ type ServerInterface interface {
 	// SeeNotification Mark a notification as seen
 	// (POST /v1/accounts/{account}/notifications/{notification_id}/seen)
 	SeeNotification(ctx echo.Context, account Account, notificationId string) error
+	// GetPolicy The account's limits
+	// (GET /v1/accounts/{account}/policy)
+	GetPolicy(ctx echo.Context, account Account, params GetPolicyParams) error
 	// SetPolicy Set the account's limits
 	// (PUT /v1/accounts/{account}/policy)
 	SetPolicy(ctx echo.Context, account Account, params SetPolicyParams) error
@@ -3931,6 +3988,9 @@ type ServerInterface interface {
 	// Reserve Set credits aside
 	// (POST /v1/accounts/{account}/reservations)
 	Reserve(ctx echo.Context, account Account, params ReserveParams) error
+	// GetReservation One reservation, as it is now
+	// (GET /v1/accounts/{account}/reservations/{reservation_id})
+	GetReservation(ctx echo.Context, account Account, reservationId ReservationID, params GetReservationParams) error
 	// CaptureReservation Spend what is held
 	// (POST /v1/accounts/{account}/reservations/{reservation_id}/capture)
 	CaptureReservation(ctx echo.Context, account Account, reservationId ReservationID, params CaptureReservationParams) error
@@ -4229,6 +4289,39 @@ func (w *ServerInterfaceWrapper) RequestAdjustment(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RequestAdjustment(ctx, account, params)
+	return err
+}
+
+// GetAdjustment converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAdjustment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "adjustment_id" -------------
+	var adjustmentId AdjustmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "adjustment_id", ctx.Param("adjustment_id"), &adjustmentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter adjustment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAdjustmentParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAdjustment(ctx, account, adjustmentId, params)
 	return err
 }
 
@@ -5713,6 +5806,31 @@ func (w *ServerInterfaceWrapper) SeeNotification(ctx echo.Context) error {
 	return err
 }
 
+// GetPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPolicyParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPolicy(ctx, account, params)
+	return err
+}
+
 // SetPolicy converts echo context to params.
 func (w *ServerInterfaceWrapper) SetPolicy(ctx echo.Context) error {
 	var err error
@@ -6014,6 +6132,39 @@ func (w *ServerInterfaceWrapper) Reserve(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Reserve(ctx, account, params)
+	return err
+}
+
+// GetReservation converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReservation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "reservation_id" -------------
+	var reservationId ReservationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reservation_id", ctx.Param("reservation_id"), &reservationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reservation_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetReservationParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReservation(ctx, account, reservationId, params)
 	return err
 }
 
@@ -7315,9 +7466,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/meters/:meter/readings", wrapper.RecordReading, options.OperationMiddlewares["recordReading"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/refunds", wrapper.Refund, options.OperationMiddlewares["refund"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/reservations", wrapper.Reserve, options.OperationMiddlewares["reserve"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/reservations/:reservation_id", wrapper.GetReservation, options.OperationMiddlewares["getReservation"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/reservations/:reservation_id/capture", wrapper.CaptureReservation, options.OperationMiddlewares["captureReservation"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/reservations/:reservation_id/release", wrapper.ReleaseReservation, options.OperationMiddlewares["releaseReservation"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/adjustments", wrapper.RequestAdjustment, options.OperationMiddlewares["requestAdjustment"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/adjustments/:adjustment_id", wrapper.GetAdjustment, options.OperationMiddlewares["getAdjustment"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/adjustments/:adjustment_id/approve", wrapper.ApproveAdjustment, options.OperationMiddlewares["approveAdjustment"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/withdrawals", wrapper.ListWithdrawals, options.OperationMiddlewares["listWithdrawals"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/withdrawals", wrapper.RequestWithdrawal, options.OperationMiddlewares["requestWithdrawal"]...)
@@ -7339,6 +7492,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/accounts/:account/statement", wrapper.GetStatement, options.OperationMiddlewares["getStatement"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/freeze", wrapper.FreezeAccount, options.OperationMiddlewares["freezeAccount"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/unfreeze", wrapper.UnfreezeAccount, options.OperationMiddlewares["unfreezeAccount"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/policy", wrapper.GetPolicy, options.OperationMiddlewares["getPolicy"]...)
 	router.PUT(options.BaseURL+"/v1/accounts/:account/policy", wrapper.SetPolicy, options.OperationMiddlewares["setPolicy"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/checkout", wrapper.GetCheckout, options.OperationMiddlewares["getCheckout"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/purchases", wrapper.StartPurchase, options.OperationMiddlewares["startPurchase"]...)

@@ -855,6 +855,39 @@ func (e ListWithdrawalQueueParamsStatus) Valid() bool {
 	}
 }
 
+// AccountPolicy defines model for AccountPolicy.
+type AccountPolicy struct {
+	Account string `json:"account"`
+
+	// Allowance Credits, canonical.
+	//
+	// Example: 12.5
+	Allowance    Money `json:"allowance"`
+	GraceMinutes int   `json:"grace_minutes"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag Lag `json:"lag"`
+
+	// LowBalanceAt Credits, canonical.
+	//
+	// Example: 12.5
+	LowBalanceAt   Money           `json:"low_balance_at"`
+	MinimumMinutes *map[string]int `json:"minimum_minutes,omitempty"`
+
+	// Position Place in the whole log.
+	Position               Position `json:"position"`
+	PurchaseFeeBasisPoints *int     `json:"purchase_fee_basis_points,omitempty"`
+	PurchasedLifeMonths    *int     `json:"purchased_life_months,omitempty"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
+
+	// TwoApproversFrom Credits, canonical.
+	//
+	// Example: 12.5
+	TwoApproversFrom Money `json:"two_approvers_from"`
+}
+
 // Adjustment defines model for Adjustment.
 type Adjustment struct {
 	Account string `json:"account"`
@@ -2736,8 +2769,14 @@ type RequestAdjustmentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetAdjustmentParams defines parameters for GetAdjustment.
+type GetAdjustmentParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
 // ApproveAdjustmentParams defines parameters for ApproveAdjustment.
@@ -2745,7 +2784,7 @@ type ApproveAdjustmentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2754,7 +2793,7 @@ type RejectAdjustmentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2798,7 +2837,7 @@ type RequestCreditParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2813,7 +2852,7 @@ type ApproveCreditRequestParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2822,7 +2861,7 @@ type CancelCreditRequestParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2831,7 +2870,7 @@ type RejectCreditRequestParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2840,7 +2879,7 @@ type DeductParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2860,7 +2899,7 @@ type StartDeploymentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2875,7 +2914,7 @@ type CancelDeploymentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2884,7 +2923,7 @@ type ExtendDeploymentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2893,7 +2932,7 @@ type FailDeploymentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2902,7 +2941,7 @@ type StopDeploymentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2911,7 +2950,7 @@ type RecordDeploymentUsageParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2931,7 +2970,7 @@ type OpenDisputeParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2946,7 +2985,7 @@ type ResolveDisputeParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2971,7 +3010,7 @@ type FreezeAccountParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2980,7 +3019,7 @@ type GrantIncentiveParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2989,7 +3028,7 @@ type RecordReadingParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3009,12 +3048,18 @@ type StreamNotificationsParams struct {
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
+// GetPolicyParams defines parameters for GetPolicy.
+type GetPolicyParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // SetPolicyParams defines parameters for SetPolicy.
 type SetPolicyParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3023,7 +3068,7 @@ type StartPurchaseParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3038,7 +3083,7 @@ type ReversePurchaseParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3047,7 +3092,7 @@ type RefundParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3056,8 +3101,14 @@ type ReserveParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetReservationParams defines parameters for GetReservation.
+type GetReservationParams struct {
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
 // CaptureReservationParams defines parameters for CaptureReservation.
@@ -3065,7 +3116,7 @@ type CaptureReservationParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3074,7 +3125,7 @@ type ReleaseReservationParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3130,7 +3181,7 @@ type UnfreezeAccountParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3150,7 +3201,7 @@ type RequestWithdrawalParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3165,7 +3216,7 @@ type ApproveWithdrawalParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3174,7 +3225,7 @@ type CancelWithdrawalParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3183,7 +3234,7 @@ type FailWithdrawalParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3192,7 +3243,7 @@ type RecordPayoutParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3201,7 +3252,7 @@ type RejectWithdrawalParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3298,7 +3349,7 @@ type ResolvePaymentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 
-	// IfMatch Only if the account is still at this revision (an ETag of its balance); 412 otherwise.
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3974,6 +4025,11 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/adjustments (the `RequestAdjustment` operationId).
 	RequestAdjustment(ctx context.Context, account Account, params *RequestAdjustmentParams, body RequestAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetAdjustment One correction, and who did what when
+	//
+	// Corresponds with GET /v1/accounts/{account}/adjustments/{adjustment_id} (the `GetAdjustment` operationId).
+	GetAdjustment(ctx context.Context, account Account, adjustmentId AdjustmentID, params *GetAdjustmentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ApproveAdjustmentWithBody Approve a correction
 	//
 	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
@@ -4392,6 +4448,13 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/notifications/{notification_id}/seen (the `SeeNotification` operationId).
 	SeeNotification(ctx context.Context, account Account, notificationId string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetPolicy The account's limits
+	//
+	// The default ones until others were set. The `ETag` is the account's revision, for the `If-Match` of a change.
+	//
+	// Corresponds with GET /v1/accounts/{account}/policy (the `GetPolicy` operationId).
+	GetPolicy(ctx context.Context, account Account, params *GetPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// SetPolicyWithBody Set the account's limits
 	//
 	// What is left out stays. Changes what may be spent next, never a debt that exists.
@@ -4486,6 +4549,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/reservations (the `Reserve` operationId).
 	Reserve(ctx context.Context, account Account, params *ReserveParams, body ReserveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReservation One reservation, as it is now
+	//
+	// Of one that is closed nothing is held, and no more is kept; its story is in the `explain` of its transactions.
+	//
+	// Corresponds with GET /v1/accounts/{account}/reservations/{reservation_id} (the `GetReservation` operationId).
+	GetReservation(ctx context.Context, account Account, reservationId ReservationID, params *GetReservationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CaptureReservationWithBody Spend what is held
 	//
@@ -5046,6 +5116,21 @@ func (c *Client) RequestAdjustmentWithBody(ctx context.Context, account Account,
 // Corresponds with POST /v1/accounts/{account}/adjustments (the `RequestAdjustment` operationId).
 func (c *Client) RequestAdjustment(ctx context.Context, account Account, params *RequestAdjustmentParams, body RequestAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRequestAdjustmentRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAdjustment One correction, and who did what when
+//
+// Corresponds with GET /v1/accounts/{account}/adjustments/{adjustment_id} (the `GetAdjustment` operationId).
+func (c *Client) GetAdjustment(ctx context.Context, account Account, adjustmentId AdjustmentID, params *GetAdjustmentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAdjustmentRequest(c.Server, account, adjustmentId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5964,6 +6049,23 @@ func (c *Client) SeeNotification(ctx context.Context, account Account, notificat
 	return c.Client.Do(req)
 }
 
+// GetPolicy The account's limits
+//
+// The default ones until others were set. The `ETag` is the account's revision, for the `If-Match` of a change.
+//
+// Corresponds with GET /v1/accounts/{account}/policy (the `GetPolicy` operationId).
+func (c *Client) GetPolicy(ctx context.Context, account Account, params *GetPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPolicyRequest(c.Server, account, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // SetPolicyWithBody Set the account's limits
 //
 // What is left out stays. Changes what may be spent next, never a debt that exists.
@@ -6159,6 +6261,23 @@ func (c *Client) ReserveWithBody(ctx context.Context, account Account, params *R
 // Corresponds with POST /v1/accounts/{account}/reservations (the `Reserve` operationId).
 func (c *Client) Reserve(ctx context.Context, account Account, params *ReserveParams, body ReserveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReserveRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReservation One reservation, as it is now
+//
+// Of one that is closed nothing is held, and no more is kept; its story is in the `explain` of its transactions.
+//
+// Corresponds with GET /v1/accounts/{account}/reservations/{reservation_id} (the `GetReservation` operationId).
+func (c *Client) GetReservation(ctx context.Context, account Account, reservationId ReservationID, params *GetReservationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReservationRequest(c.Server, account, reservationId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -7337,6 +7456,74 @@ func NewRequestAdjustmentRequestWithBody(server string, account Account, params 
 			req.Header.Set("If-Match", headerParam1)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewGetAdjustmentRequest constructs an http.Request for the GetAdjustment method
+func NewGetAdjustmentRequest(server string, account Account, adjustmentId AdjustmentID, params *GetAdjustmentParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "adjustment_id", adjustmentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/adjustments/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -9580,6 +9767,67 @@ func NewSeeNotificationRequest(server string, account Account, notificationId st
 	return req, nil
 }
 
+// NewGetPolicyRequest constructs an http.Request for the GetPolicy method
+func NewGetPolicyRequest(server string, account Account, params *GetPolicyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/policy", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewSetPolicyRequest calls the generic SetPolicy builder with application/json body
 func NewSetPolicyRequest(server string, account Account, params *SetPolicyParams, body SetPolicyJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -10007,6 +10255,74 @@ func NewReserveRequestWithBody(server string, account Account, params *ReservePa
 			req.Header.Set("If-Match", headerParam1)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewGetReservationRequest constructs an http.Request for the GetReservation method
+func NewGetReservationRequest(server string, account Account, reservationId ReservationID, params *GetReservationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "reservation_id", reservationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/reservations/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -12374,6 +12690,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/adjustments (the `RequestAdjustment` operationId).
 	RequestAdjustmentWithResponse(ctx context.Context, account Account, params *RequestAdjustmentParams, body RequestAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestAdjustmentResponse, error)
 
+	// GetAdjustmentWithResponse One correction, and who did what when
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/adjustments/{adjustment_id} (the `GetAdjustment` operationId).
+	GetAdjustmentWithResponse(ctx context.Context, account Account, adjustmentId AdjustmentID, params *GetAdjustmentParams, reqEditors ...RequestEditorFn) (*GetAdjustmentResponse, error)
+
 	// ApproveAdjustmentWithBodyWithResponse Approve a correction
 	//
 	// Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
@@ -12814,6 +13137,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/notifications/{notification_id}/seen (the `SeeNotification` operationId).
 	SeeNotificationWithResponse(ctx context.Context, account Account, notificationId string, reqEditors ...RequestEditorFn) (*SeeNotificationResponse, error)
 
+	// GetPolicyWithResponse The account's limits
+	//
+	// The default ones until others were set. The `ETag` is the account's revision, for the `If-Match` of a change.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/policy (the `GetPolicy` operationId).
+	GetPolicyWithResponse(ctx context.Context, account Account, params *GetPolicyParams, reqEditors ...RequestEditorFn) (*GetPolicyResponse, error)
+
 	// SetPolicyWithBodyWithResponse Set the account's limits
 	//
 	// What is left out stays. Changes what may be spent next, never a debt that exists.
@@ -12910,6 +13242,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/reservations (the `Reserve` operationId).
 	ReserveWithResponse(ctx context.Context, account Account, params *ReserveParams, body ReserveJSONRequestBody, reqEditors ...RequestEditorFn) (*ReserveResponse, error)
+
+	// GetReservationWithResponse One reservation, as it is now
+	//
+	// Of one that is closed nothing is held, and no more is kept; its story is in the `explain` of its transactions.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/reservations/{reservation_id} (the `GetReservation` operationId).
+	GetReservationWithResponse(ctx context.Context, account Account, reservationId ReservationID, params *GetReservationParams, reqEditors ...RequestEditorFn) (*GetReservationResponse, error)
 
 	// CaptureReservationWithBodyWithResponse Spend what is held
 	//
@@ -13988,6 +14329,96 @@ func (r RequestAdjustmentResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RequestAdjustmentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for GetAdjustment
+type GetAdjustmentResponse503Headers struct {
+	RetryAfter *string
+}
+
+type GetAdjustmentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Adjustment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetAdjustmentResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAdjustmentResponse) GetJSON200() *Adjustment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetAdjustmentResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetAdjustmentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetAdjustmentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetAdjustmentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetAdjustmentResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetAdjustmentResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAdjustmentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAdjustmentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAdjustmentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAdjustmentResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -17205,6 +17636,96 @@ func (r SeeNotificationResponse) ContentType() string {
 	return ""
 }
 
+// GetPolicyResponse200Headers the declared response headers of an HTTP 200 response for GetPolicy
+type GetPolicyResponse200Headers struct {
+	ETag *string
+}
+
+// GetPolicyResponse503Headers the declared response headers of an HTTP 503 response for GetPolicy
+type GetPolicyResponse503Headers struct {
+	RetryAfter *string
+}
+
+type GetPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AccountPolicy
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetPolicyResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetPolicyResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPolicyResponse) GetJSON200() *AccountPolicy {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetPolicyResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetPolicyResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetPolicyResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetPolicyResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetPolicyResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPolicyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPolicyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // SetPolicyResponse200Headers the declared response headers of an HTTP 200 response for SetPolicy
 type SetPolicyResponse200Headers struct {
 	IdempotencyReplayed *string
@@ -17872,6 +18393,96 @@ func (r ReserveResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReserveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetReservationResponse503Headers the declared response headers of an HTTP 503 response for GetReservation
+type GetReservationResponse503Headers struct {
+	RetryAfter *string
+}
+
+type GetReservationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Reservation
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetReservationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetReservationResponse) GetJSON200() *Reservation {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReservationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetReservationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetReservationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetReservationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetReservationResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetReservationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReservationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReservationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReservationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReservationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -20896,6 +21507,19 @@ func (c *ClientWithResponses) RequestAdjustmentWithResponse(ctx context.Context,
 	return ParseRequestAdjustmentResponse(rsp)
 }
 
+// GetAdjustmentWithResponse One correction, and who did what when
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/adjustments/{adjustment_id} (the `GetAdjustment` operationId).
+func (c *ClientWithResponses) GetAdjustmentWithResponse(ctx context.Context, account Account, adjustmentId AdjustmentID, params *GetAdjustmentParams, reqEditors ...RequestEditorFn) (*GetAdjustmentResponse, error) {
+	rsp, err := c.GetAdjustment(ctx, account, adjustmentId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAdjustmentResponse(rsp)
+}
+
 // ApproveAdjustmentWithBodyWithResponse Approve a correction
 //
 // Nobody approves what they asked for. While `adjustment.status` is `requested`, another approval is needed.
@@ -21630,6 +22254,21 @@ func (c *ClientWithResponses) SeeNotificationWithResponse(ctx context.Context, a
 	return ParseSeeNotificationResponse(rsp)
 }
 
+// GetPolicyWithResponse The account's limits
+//
+// The default ones until others were set. The `ETag` is the account's revision, for the `If-Match` of a change.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/policy (the `GetPolicy` operationId).
+func (c *ClientWithResponses) GetPolicyWithResponse(ctx context.Context, account Account, params *GetPolicyParams, reqEditors ...RequestEditorFn) (*GetPolicyResponse, error) {
+	rsp, err := c.GetPolicy(ctx, account, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPolicyResponse(rsp)
+}
+
 // SetPolicyWithBodyWithResponse Set the account's limits
 //
 // What is left out stays. Changes what may be spent next, never a debt that exists.
@@ -21791,6 +22430,21 @@ func (c *ClientWithResponses) ReserveWithResponse(ctx context.Context, account A
 		return nil, err
 	}
 	return ParseReserveResponse(rsp)
+}
+
+// GetReservationWithResponse One reservation, as it is now
+//
+// Of one that is closed nothing is held, and no more is kept; its story is in the `explain` of its transactions.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/reservations/{reservation_id} (the `GetReservation` operationId).
+func (c *ClientWithResponses) GetReservationWithResponse(ctx context.Context, account Account, reservationId ReservationID, params *GetReservationParams, reqEditors ...RequestEditorFn) (*GetReservationResponse, error) {
+	rsp, err := c.GetReservation(ctx, account, reservationId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReservationResponse(rsp)
 }
 
 // CaptureReservationWithBodyWithResponse Spend what is held
@@ -22967,6 +23621,87 @@ func ParseRequestAdjustmentResponse(rsp *http.Response) (*RequestAdjustmentRespo
 		response.Headers201 = &headers
 	case rsp.StatusCode == 503:
 		var headers RequestAdjustmentResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetAdjustmentResponse parses an HTTP response from a GetAdjustmentWithResponse call
+func ParseGetAdjustmentResponse(rsp *http.Response) (*GetAdjustmentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAdjustmentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Adjustment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers GetAdjustmentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -25987,6 +26722,90 @@ func ParseSeeNotificationResponse(rsp *http.Response) (*SeeNotificationResponse,
 	return response, nil
 }
 
+// ParseGetPolicyResponse parses an HTTP response from a GetPolicyWithResponse call
+func ParseGetPolicyResponse(rsp *http.Response) (*GetPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AccountPolicy
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetPolicyResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetPolicyResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseSetPolicyResponse parses an HTTP response from a SetPolicyWithResponse call
 func ParseSetPolicyResponse(rsp *http.Response) (*SetPolicyResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -26608,6 +27427,87 @@ func ParseReserveResponse(rsp *http.Response) (*ReserveResponse, error) {
 		response.Headers201 = &headers
 	case rsp.StatusCode == 503:
 		var headers ReserveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetReservationResponse parses an HTTP response from a GetReservationWithResponse call
+func ParseGetReservationResponse(rsp *http.Response) (*GetReservationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReservationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Reservation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers GetReservationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
