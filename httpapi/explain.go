@@ -168,7 +168,7 @@ func (x *explanation) command(ctx context.Context) error {
 // deployment.
 func (x *explanation) cause(ctx context.Context) error {
 	first := x.parts[0]
-	if kind, id, ok := account.ObjectOf(first.Body); ok {
+	if kind, id, ok := objectOf(first.Body); ok {
 		s, err := x.story(ctx, kind, id, "object")
 		if err != nil {
 			return err
@@ -254,13 +254,22 @@ func (x *explanation) sequel(ctx context.Context, revision int64, why string) (s
 	if s.description, err = x.server.openText(ctx, x.account, entry.Description); err != nil {
 		return s, err
 	}
-	if kind, id, ok := account.ObjectOf(s.fact.Body); ok {
+	if kind, id, ok := objectOf(s.fact.Body); ok {
 		if s.reference == "" {
 			s.reference = id
 		}
 		s.object, err = x.story(ctx, kind, id, why)
 	}
 	return s, err
+}
+
+// objectOf is the object that an event's story is of: also the payment behind
+// credits that finance assigned, if it stands in this account.
+func objectOf(event domain.Event) (kind account.ObjectKind, id string, ok bool) {
+	if credited, is := event.(*account.PaymentCredited); is && credited.From == "" {
+		return account.ObjectPayment, credited.Payment, true
+	}
+	return account.ObjectOf(event)
 }
 
 // story tells an object's life, and adds the events of it.
@@ -296,6 +305,10 @@ func textsOf(object account.Object) (asked, answered domain.Sealed) {
 		return o.Reason, o.Rejection
 	case *account.Withdrawal:
 		return "", o.Reason
+	case *account.CreditRequest:
+		return o.Reason, o.RejectionReason
+	case *account.Payment:
+		return "", o.Note
 	}
 	return "", ""
 }

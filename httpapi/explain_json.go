@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"strings"
 
 	"iocredits/domain"
 	"iocredits/domain/account"
@@ -104,7 +105,7 @@ func (d *document) sequel(s sequel) {
 }
 
 func (d *document) story(s story) {
-	d.text("kind", s.kind)
+	d.text("kind", strings.ReplaceAll(s.kind, "_", "-")) // values have hyphens, as all of the API's
 	d.text("id", s.id)
 	d.text("status", s.status)
 	d.optional("asked", s.asked)

@@ -48,7 +48,7 @@ func (x *explanation) text(d *document) {
 			r.Meter, r.Quantity, r.UnitPrice, r.Amount, r.Accrued.Charged)
 	}
 	for _, s := range x.objects {
-		d.printf("\nOf %s %s (%s)", s.kind, s.id, s.status)
+		d.printf("\nOf %s %s (%s)", wordsOf(s.kind), s.id, s.status)
 		d.printLife(s)
 	}
 	x.textOfLots(d)
@@ -127,7 +127,7 @@ func (x *explanation) textSince(d *document) {
 		}
 		d.printf("  %s  %s%s by %s%s", timeText(s.fact.Meta.RecordedAt), s.fact.Type, amount, s.fact.Meta.Actor, quoted("", s.description))
 		if s.object != nil {
-			d.printf("    %s %s is %s", s.object.kind, s.object.id, s.object.status)
+			d.printf("    %s %s is %s", wordsOf(s.object.kind), s.object.id, s.object.status)
 			d.printLife(*s.object)
 		}
 	}

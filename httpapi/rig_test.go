@@ -326,6 +326,12 @@ func (c *contractCheck) check(t testing.TB, request *http.Request, sent call, go
 		RequestValidationInput: in, Status: got.Status, Header: got.Header,
 		Body: io.NopCloser(bytes.NewReader([]byte(got.Text))), Options: in.Options,
 	}), "%s %s: %s", request.Method, sent.path, got.Text)
+	if got.Body == nil {
+		return
+	}
+	if media := route.Operation.Responses.Status(got.Status).Value.Content.Get(got.Header.Get("Content-Type")); media != nil {
+		c.note(media.Schema, route.Operation.OperationID, map[string]any(got.Body))
+	}
 }
 
 // operations lists the contract as "METHOD path".
