@@ -53,6 +53,8 @@ func (h handlers) DeductBatch(c echo.Context) error {
 type batch struct {
 	*call
 	rest []byte
+	// line is the number of the last line that was read, from 1; blank ones count.
+	line int64
 }
 
 // lineGroup is what is decided together.
@@ -106,7 +108,9 @@ func (b *batch) run() error {
 
 // batchLine is a line on its way.
 type batchLine struct {
-	key string
+	// number is the line's in the body, for whom its key can't tell.
+	number int64
+	key    string
 	// err is why there is no request; else request is its index.
 	err     error
 	request int
@@ -118,8 +122,9 @@ func (b *batch) fill(g *lineGroup) {
 	for len(g.lines) < batchGroup && len(b.rest) > 0 {
 		line, rest, _ := bytes.Cut(b.rest, []byte{'\n'})
 		b.rest = rest
+		b.line++
 		if len(bytes.TrimSpace(line)) > 0 {
-			g.read(line)
+			g.read(line, b.line)
 		}
 	}
 	b.server.opts.Sealer.Prepare(b.ctx, g.accounts)
@@ -129,7 +134,7 @@ func (b *batch) fill(g *lineGroup) {
 }
 
 // read finds out what a line says.
-func (g *lineGroup) read(line []byte) {
+func (g *lineGroup) read(line []byte, number int64) {
 	g.texts = append(g.texts, lineText{})
 	text := &g.texts[len(g.texts)-1]
 	var err error
@@ -137,7 +142,7 @@ func (g *lineGroup) read(line []byte) {
 		*text = lineText{}
 		err = decodeObject(line, &text.BatchLine)
 	}
-	g.lines = append(g.lines, batchLine{err: err})
+	g.lines = append(g.lines, batchLine{number: number, err: err})
 }
 
 // accounts gives those of the lines that could be read.
@@ -168,6 +173,10 @@ func (b *batch) resolve(g *lineGroup, i int) {
 func (b *batch) requestOf(line *api.BatchLine) (ledger.Request, error) {
 	if err := domain.CheckAccount("account", line.Account); err != nil {
 		return ledger.Request{}, err
+	}
+	if line.Key == "" { // as the single route has it of a request without its header
+		return ledger.Request{}, domain.Refuse(domain.CodeIdempotencyKeyMissing, "the line has no key; give it one, and the same one when you try again").
+			With("field", "key")
 	}
 	if err := checkKey("key", line.Key); err != nil {
 		return ledger.Request{}, err
@@ -227,12 +236,12 @@ func (b *batch) answerGroup(g *lineGroup, more bool) error {
 	for i := range g.lines {
 		line := &g.lines[i]
 		if line.err != nil {
-			b.refuse(d, line.key, line.err)
+			b.refuse(d, line, line.err)
 			continue
 		}
 		outcome := &g.outcomes[line.request]
 		if outcome.Err != nil {
-			b.refuse(d, line.key, outcome.Err)
+			b.refuse(d, line, outcome.Err)
 			continue
 		}
 		accepted(d, line.key, &outcome.Result)
@@ -267,16 +276,26 @@ func accepted(d *document, key string, result *ledger.Result) {
 	d.line()
 }
 
-func (b *batch) refuse(d *document, key string, err error) {
+// refusedMembers are the figures of a refusal that a line's answer has; others
+// could be taken for members of an accepted line.
+var refusedMembers = []string{"field", "available", "allowance", "spendable", "required", "shortfall"}
+
+func (b *batch) refuse(d *document, line *batchLine, err error) {
 	refusal, fault := refusalOf(err)
 	if fault {
 		b.server.opts.Logger.Error("line of a batch failed", "request_id", b.requestID, "error", err)
 	}
 	d.open()
-	d.text("key", key)
+	d.text("key", line.key)
+	d.number("line", line.number)
 	d.number("status", int64(problems[refusal.Code].Status))
 	d.text("code", string(refusal.Code))
 	d.text("detail", refusal.Detail)
+	for _, f := range refusal.Fields {
+		if slices.Contains(refusedMembers, f.Name) {
+			d.text(f.Name, f.Value)
+		}
+	}
 	d.close()
 	d.line()
 }

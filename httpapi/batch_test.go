@@ -50,7 +50,9 @@ func TestBatchLinesStandAlone(t *testing.T) {
 		{`{"account":"demo-1","key":"a","amount":"2","service":"vm","reference":"x"}`, 422, "idempotency-key-reused"},
 		{`{"account":"demo-1","key":"e","amount":"1","service":"vm","colour":"red"}`, 400, "field-unknown"},
 		{`{"account":"demo 1","key":"f","amount":"1","service":"vm"}`, 422, "id-invalid"},
-		{`{"account":"demo-1","amount":"1","service":"vm"}`, 422, "field-invalid"},
+		{`{"account":"demo-1","amount":"1","service":"vm"}`, 400, "idempotency-key-missing"},
+		{`{"account":"demo-1","key":"","amount":"1","service":"vm"}`, 400, "idempotency-key-missing"},
+		{"{\"account\":\"demo-1\",\"key\":\"\u00e9\",\"amount\":\"1\",\"service\":\"vm\"}", 422, "field-invalid"},
 		{`{"account":"demo-1","key":"g","amount":"1","meter":"m","service":"vm","quantity":"1","unit_price":"1"}`, 422, "field-invalid"},
 		{`{"account":"demo-1","key":"h","amount":"1","quantity":"1","service":"vm"}`, 422, "field-invalid"},
 		{`null`, 400, "body-invalid"},
@@ -63,7 +65,7 @@ func TestBatchLinesStandAlone(t *testing.T) {
 	}
 	answers := r.batch(strings.Join(body, "\n"))
 	at := 0
-	for _, l := range lines {
+	for i, l := range lines {
 		if l.line == "" {
 			continue
 		}
@@ -72,6 +74,7 @@ func TestBatchLinesStandAlone(t *testing.T) {
 		require.Equal(t, l.status, a.Status, l.line)
 		if l.code != "" {
 			require.Equal(t, l.code, *a.Code, l.line)
+			require.EqualValues(t, i+1, *a.Line, "blank lines count")
 			continue
 		}
 		require.Nil(t, a.Code)
@@ -84,6 +87,35 @@ func TestBatchLinesStandAlone(t *testing.T) {
 	require.True(t, *answers[5].Replayed)
 	require.Equal(t, answers[0].TransactionId, answers[5].TransactionId)
 	require.Equal(t, "6.999998", r.balance("demo-1")["balance"])
+}
+
+// TestBatchAnswersInFull: an accepted line's answer has the bytes that it always
+// had, and a refused one says what a program can act on.
+func TestBatchAnswersInFull(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	got := r.do(call{as: "service", method: "POST", path: "/v1/deductions/batch", header: http.Header{"Content-Type": {"application/x-ndjson"}}, body: "\n" +
+		`{"account":"demo-1","key":"a","amount":"4","service":"vm"}` + "\r\n \n" +
+		`{"account":"demo-1","key":"b","amount":"100","service":"vm"}` + "\n" +
+		`{"account":"demo-1","key":"c","amount":"x","service":"vm"}` + "\n" +
+		"{\n"}).Text
+	answers := strings.SplitAfter(got, "\n")
+	require.Len(t, answers, 5, got)
+	entry := r.must(get("auditor", demo+"/transactions?limit=1")).Body["items"].([]any)[0].(map[string]any)
+	require.Equal(t, fmt.Sprintf(`{"key":"a","status":201,"transaction_id":%q,"revision":1,"position":%v}`+"\n", entry["transaction_id"], entry["position"]), answers[0])
+	var refused []map[string]any
+	for _, text := range answers[1:4] {
+		var a map[string]any
+		require.NoError(t, json.Unmarshal([]byte(text), &a))
+		require.NotEmpty(t, a["detail"])
+		delete(a, "detail")
+		refused = append(refused, a)
+	}
+	require.Equal(t, []map[string]any{
+		{"key": "b", "line": 4.0, "status": 402.0, "code": "insufficient-credits", "available": "6", "allowance": "10", "spendable": "16", "required": "100", "shortfall": "84"},
+		{"key": "c", "line": 5.0, "status": 422.0, "code": "amount-invalid", "field": "amount"},
+		{"key": "", "line": 6.0, "status": 400.0, "code": "body-invalid"},
+	}, refused)
 }
 
 // A line and the single route are one request: whichever came first.

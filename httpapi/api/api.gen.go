@@ -1031,14 +1031,28 @@ type BalanceAsOf struct {
 
 // BatchAnswer defines model for BatchAnswer.
 type BatchAnswer struct {
+	// Allowance Credits, canonical.
+	//
+	// Example: 12.5
+	Allowance *Money `json:"allowance,omitempty"`
+
+	// Available Of `insufficient-credits`, as the members that follow.
+	Available *Money `json:"available,omitempty"`
+
 	// Code Of a refusal.
 	Code *string `json:"code,omitempty"`
 
 	// Detail Of a refusal.
 	Detail *string `json:"detail,omitempty"`
 
+	// Field Of a refusal: the input that is wrong.
+	Field *string `json:"field,omitempty"`
+
 	// Key The line's; empty if the line can't be read.
 	Key string `json:"key"`
+
+	// Line Of a refusal: the line's number in the body, from 1; blank lines count.
+	Line *int64 `json:"line,omitempty"`
 
 	// Position Place in the whole log.
 	Position *Position `json:"position,omitempty"`
@@ -1046,8 +1060,23 @@ type BatchAnswer struct {
 	// Replayed The line had been accepted before.
 	Replayed *bool `json:"replayed,omitempty"`
 
+	// Required Credits, canonical.
+	//
+	// Example: 12.5
+	Required *Money `json:"required,omitempty"`
+
 	// Revision Place in the account's stream; -1: nothing has happened yet.
 	Revision *Revision `json:"revision,omitempty"`
+
+	// Shortfall Credits, canonical.
+	//
+	// Example: 12.5
+	Shortfall *Money `json:"shortfall,omitempty"`
+
+	// Spendable Credits, canonical.
+	//
+	// Example: 12.5
+	Spendable *Money `json:"spendable,omitempty"`
 
 	// Status The status that the single route would have had.
 	Status        int     `json:"status"`

@@ -1035,14 +1035,28 @@ type BalanceAsOf struct {
 
 // BatchAnswer defines model for BatchAnswer.
 type BatchAnswer struct {
+	// Allowance Credits, canonical.
+	//
+	// Example: 12.5
+	Allowance *Money `json:"allowance,omitempty"`
+
+	// Available Of `insufficient-credits`, as the members that follow.
+	Available *Money `json:"available,omitempty"`
+
 	// Code Of a refusal.
 	Code *string `json:"code,omitempty"`
 
 	// Detail Of a refusal.
 	Detail *string `json:"detail,omitempty"`
 
+	// Field Of a refusal: the input that is wrong.
+	Field *string `json:"field,omitempty"`
+
 	// Key The line's; empty if the line can't be read.
 	Key string `json:"key"`
+
+	// Line Of a refusal: the line's number in the body, from 1; blank lines count.
+	Line *int64 `json:"line,omitempty"`
 
 	// Position Place in the whole log.
 	Position *Position `json:"position,omitempty"`
@@ -1050,8 +1064,23 @@ type BatchAnswer struct {
 	// Replayed The line had been accepted before.
 	Replayed *bool `json:"replayed,omitempty"`
 
+	// Required Credits, canonical.
+	//
+	// Example: 12.5
+	Required *Money `json:"required,omitempty"`
+
 	// Revision Place in the account's stream; -1: nothing has happened yet.
 	Revision *Revision `json:"revision,omitempty"`
+
+	// Shortfall Credits, canonical.
+	//
+	// Example: 12.5
+	Shortfall *Money `json:"shortfall,omitempty"`
+
+	// Spendable Credits, canonical.
+	//
+	// Example: 12.5
+	Spendable *Money `json:"spendable,omitempty"`
 
 	// Status The status that the single route would have had.
 	Status        int     `json:"status"`
@@ -4801,7 +4830,8 @@ type ClientInterface interface {
 	// DeductBatchWithBody Many deductions and meter readings, one a line
 	//
 	// NDJSON in, NDJSON out: one answer a line, in order, each line on its own and durable when it is
-	// answered. A line that can't be read fails alone. `key` takes the place of the
+	// answered. Blank lines are skipped and have no answer. A line that can't be read fails alone; its
+	// answer has an empty `key`, and the `line` that it is about. `key` takes the place of the
 	// Idempotency-Key, in the same scope as that of the single route. At most 32 MiB; a larger body
 	// is refused as a whole.
 	//
@@ -6852,7 +6882,8 @@ func (c *Client) ListCreditRequests(ctx context.Context, params *ListCreditReque
 // DeductBatchWithBody Many deductions and meter readings, one a line
 //
 // NDJSON in, NDJSON out: one answer a line, in order, each line on its own and durable when it is
-// answered. A line that can't be read fails alone. `key` takes the place of the
+// answered. Blank lines are skipped and have no answer. A line that can't be read fails alone; its
+// answer has an empty `key`, and the `line` that it is about. `key` takes the place of the
 // Idempotency-Key, in the same scope as that of the single route. At most 32 MiB; a larger body
 // is refused as a whole.
 //
@@ -13524,7 +13555,8 @@ type ClientWithResponsesInterface interface {
 	// DeductBatchWithBodyWithResponse Many deductions and meter readings, one a line
 	//
 	// NDJSON in, NDJSON out: one answer a line, in order, each line on its own and durable when it is
-	// answered. A line that can't be read fails alone. `key` takes the place of the
+	// answered. Blank lines are skipped and have no answer. A line that can't be read fails alone; its
+	// answer has an empty `key`, and the `line` that it is about. `key` takes the place of the
 	// Idempotency-Key, in the same scope as that of the single route. At most 32 MiB; a larger body
 	// is refused as a whole.
 	//
@@ -22911,7 +22943,8 @@ func (c *ClientWithResponses) ListCreditRequestsWithResponse(ctx context.Context
 // DeductBatchWithBodyWithResponse Many deductions and meter readings, one a line
 //
 // NDJSON in, NDJSON out: one answer a line, in order, each line on its own and durable when it is
-// answered. A line that can't be read fails alone. `key` takes the place of the
+// answered. Blank lines are skipped and have no answer. A line that can't be read fails alone; its
+// answer has an empty `key`, and the `line` that it is about. `key` takes the place of the
 // Idempotency-Key, in the same scope as that of the single route. At most 32 MiB; a larger body
 // is refused as a whole.
 //
