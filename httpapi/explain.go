@@ -56,7 +56,13 @@ type explanation struct {
 	before domain.Amount
 	after  domain.Amount
 	lots   []explainedLot
-	debt   domain.Amount
+	// debt is what no lot covered; below zero, what a refund ended of it.
+	debt domain.Amount
+	// given are the lots that a refund went back to, made what it made anew.
+	given []explainedLot
+	made  domain.Amount
+	// related is what a refund gives back, or a correction names.
+	related *sequel
 
 	objects  []story
 	since    []sequel
@@ -74,6 +80,7 @@ type explainedLot struct {
 // sequel is an event of the story in words: a lot's origin, a refund since.
 type sequel struct {
 	fact        eventstore.Fact
+	entry       account.Entry
 	reference   string
 	amount      domain.Amount
 	description string
@@ -87,7 +94,9 @@ type story struct {
 	asked, answered string
 	// payments are those of a purchase, by the provider's ids.
 	payments []account.PurchasePayment
-	steps    []projections.ObjectStep
+	// deployment has the terms, if it is one.
+	deployment *account.Deployment
+	steps      []projections.ObjectStep
 }
 
 // explained is an event with what it has to do with the charge.
@@ -107,18 +116,76 @@ func (x *explanation) gather(ctx context.Context, id domain.TransactionID) error
 	if err := x.cause(ctx); err != nil {
 		return err
 	}
+	if err := x.relate(ctx); err != nil {
+		return err
+	}
 	for _, part := range x.parts {
-		effect := account.EffectOf(part.Body, part.Revision)
-		x.debt += effect.SpendingDebt
-		for _, use := range slices.Concat(effect.Taken, effect.Hold.Out) {
-			origin, err := x.sequel(ctx, use.Lot, "lot")
-			if err != nil {
-				return err
-			}
-			x.lots = append(x.lots, explainedLot{use, origin})
+		if err := x.moved(ctx, part); err != nil {
+			return err
 		}
 	}
 	return x.follow(ctx, id)
+}
+
+// moved adds the lots that a part of the charge moved, and where they came from.
+func (x *explanation) moved(ctx context.Context, part eventstore.Fact) error {
+	effect := account.EffectOf(part.Body, part.Revision)
+	x.debt += effect.SpendingDebt
+	for _, use := range slices.Concat(effect.Taken, effect.Hold.Out) {
+		origin, err := x.sequel(ctx, use.Lot, "lot")
+		if err != nil {
+			return err
+		}
+		x.lots = append(x.lots, explainedLot{use, origin})
+	}
+	if x.entry.Type != account.EntryRefund {
+		return nil
+	}
+	x.made += effect.Made.Amount
+	for _, use := range effect.Given {
+		origin, err := x.sequel(ctx, use.Lot, "lot")
+		if err != nil {
+			return err
+		}
+		x.given = append(x.given, explainedLot{use, origin})
+	}
+	return nil
+}
+
+// relate finds what the entry answers to: of one that was split, all of it.
+func (x *explanation) relate(ctx context.Context) error {
+	revision, named, ok := account.AboutOf(x.parts[0].Body)
+	if !ok || revision >= x.parts[0].Revision {
+		return nil
+	}
+	_, noted := x.events[revision]
+	facts, err := x.read(ctx, revision, 1, "related")
+	if err != nil {
+		return err
+	}
+	if named != uuid.Nil && named != facts[0].ID { // the id of another account's, or of nothing
+		if !noted {
+			delete(x.events, revision)
+		}
+		return nil
+	}
+	s, err := x.sequel(ctx, revision, "related")
+	if err != nil {
+		return err
+	}
+	if n := account.PartsOf(s.fact.Body); n > 1 && isFirst(s.fact) {
+		parts, err := x.read(ctx, revision, n, "related")
+		if err != nil {
+			return err
+		}
+		s.amount = 0
+		for _, part := range parts {
+			entry, _ := account.EntryOf(part.Body)
+			s.amount += entry.Amount
+		}
+	}
+	x.related = &s
+	return nil
 }
 
 // charge finds the entry and the events behind it.
@@ -247,7 +314,7 @@ func (x *explanation) sequel(ctx context.Context, revision int64, why string) (s
 	}
 	s := sequel{fact: facts[0]}
 	entry, _ := account.EntryOf(s.fact.Body)
-	s.reference, s.amount = entry.Reference, entry.Amount
+	s.entry, s.reference, s.amount = entry, entry.Reference, entry.Amount
 	if s.amount == 0 {
 		s.amount = account.EffectOf(s.fact.Body, revision).Made.Amount
 	}
@@ -285,8 +352,11 @@ func (x *explanation) story(ctx context.Context, kind account.ObjectKind, id, wh
 			return nil, err
 		}
 	}
-	if purchase, is := record.Object.(*account.Purchase); is {
-		s.payments = purchase.Payments
+	switch o := record.Object.(type) {
+	case *account.Purchase:
+		s.payments = o.Payments
+	case *account.Deployment:
+		s.deployment = o
 	}
 	asked, answered := textsOf(record.Object)
 	if s.asked, err = x.server.openText(ctx, x.account, asked); err != nil {

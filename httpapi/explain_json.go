@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/domain/journal"
 	"iocredits/eventstore"
@@ -24,24 +23,20 @@ func (x *explanation) json(ctx context.Context, d *document) error {
 	d.end()
 	x.asked(d)
 	x.reading(d)
+	x.priceJSON(d)
 	d.money("balance_before", x.before)
 	d.money("balance_after", x.after)
-	d.array("lots")
-	for _, lot := range x.lots {
-		d.open()
-		d.number("lot", lot.Lot)
-		d.text("class", string(lot.Class))
-		d.money("amount", lot.Amount)
-		d.time("expires_at", lot.ExpiresAt)
-		d.object("origin")
-		d.sequel(lot.origin)
-		d.text("reference", lot.origin.reference)
-		d.close()
+	d.explainedLots("lots", x.lots)
+	d.money("debt", x.debt)
+	if len(x.given) > 0 {
+		d.explainedLots("given_back", x.given)
+	}
+	d.money("refunded", x.refunded)
+	if x.related != nil {
+		d.object("related")
+		d.sequel(*x.related)
 		d.close()
 	}
-	d.end()
-	d.money("debt", x.debt)
-	d.money("refunded", x.refunded)
 	d.array("objects")
 	for _, s := range x.objects {
 		d.open()
@@ -61,6 +56,23 @@ func (x *explanation) json(ctx context.Context, d *document) error {
 	}
 	d.close()
 	return nil
+}
+
+func (d *document) explainedLots(name string, lots []explainedLot) {
+	d.array(name)
+	for _, lot := range lots {
+		d.open()
+		d.number("lot", lot.Lot)
+		d.text("class", string(lot.Class))
+		d.money("amount", lot.Amount)
+		d.time("expires_at", lot.ExpiresAt)
+		d.object("origin")
+		d.sequel(lot.origin)
+		d.text("reference", lot.origin.reference)
+		d.close()
+		d.close()
+	}
+	d.end()
 }
 
 func (x *explanation) asked(d *document) {
@@ -110,6 +122,9 @@ func (d *document) story(s story) {
 	d.text("status", s.status)
 	d.optional("asked", s.asked)
 	d.optional("answered", s.answered)
+	if s.deployment != nil {
+		d.deploymentTerms(s.deployment)
+	}
 	if len(s.payments) > 0 {
 		d.array("payments")
 		for _, p := range s.payments {
@@ -161,12 +176,4 @@ func (x *explanation) log(d *document) error {
 
 func hashOf(f eventstore.Fact) eventstore.Hash {
 	return eventstore.ChainHash(f.Stream, f.Revision, f.Event, f.Meta.Previous)
-}
-
-// signed writes an amount with its sign, as a history shows it.
-func signed(a domain.Amount) string {
-	if a > 0 {
-		return "+" + a.String()
-	}
-	return a.String()
 }

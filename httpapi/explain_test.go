@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,17 +120,24 @@ func TestExplainText(t *testing.T) {
 	r, charge := storied(t)
 	got := r.must(asText(get("auditor", demo+"/transactions/"+charge+"/explain")))
 	require.Equal(t, "text/plain; charset=utf-8", got.Header.Get("Content-Type"))
-	text := regexp.MustCompile(`[0-9a-f]{64}`).ReplaceAllString(got.Text, "HASH")
+	golden(t, "capture", got.Text)
+	require.NotContains(t, got.Text, "\nTotal: 0", "a customer's text can't forge a line")
+}
+
+// golden compares a text with testdata/explain, without what differs every time.
+func golden(t *testing.T, name, text string) {
+	t.Helper()
+	text = regexp.MustCompile(`[0-9a-f]{64}`).ReplaceAllString(text, "HASH")
 	text = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`).ReplaceAllString(text, "ID")
-	const golden = "../testdata/explain/capture.txt"
+	text = regexp.MustCompile(`request "[0-9a-f]{12}-[0-9a-z]+"`).ReplaceAllString(text, `request "ID"`)
+	file := "../testdata/explain/" + name + ".txt"
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		require.NoError(t, os.MkdirAll("../testdata/explain", 0o755))
-		require.NoError(t, os.WriteFile(golden, []byte(text), 0o644))
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, string(want), text)
-	require.NotContains(t, got.Text, "\nTotal: 0", "a customer's text can't forge a line")
 }
 
 func TestExplainReading(t *testing.T) {
@@ -229,6 +237,85 @@ func TestExplainDeployment(t *testing.T) {
 	require.Contains(t, text, "Of deployment dep-1 (stopped)")
 }
 
+// explain asks for the story of an entry, as JSON and as text.
+func (r *rig) explain(id string) (api.Explanation, string) {
+	r.t.Helper()
+	path := demo + "/transactions/" + id + "/explain"
+	var x api.Explanation
+	got := r.must(get("support", path))
+	require.NoError(r.t, json.Unmarshal([]byte(got.Text), &x, json.RejectUnknownMembers(true)), got.Text)
+	return x, r.must(asText(get("support", path))).Text
+}
+
+// TestExplainPrices: what each charge of a deployment was worked out from, and
+// what the refund at its end gives back.
+func TestExplainPrices(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	entry := func(a answer, i int) string {
+		return a.Body["transactions"].([]any)[i].(map[string]any)["transaction_id"].(string)
+	}
+	const one = demo + "/deployments/dep-1"
+	booked := entry(r.must(post("service", demo+"/deployments", "d", deploymentBody("dep-1", "vm", "2.5", 4))), 0)
+	added := entry(r.must(post("service", one+"/extend", "e", `{"duration_hours":1}`)), 0)
+	metered := entry(r.must(post("service", one+"/usage", "u", `{"quantity":"3","unit_price":"0.5"}`)), 0)
+	given := entry(r.must(post("service", one+"/usage", "v", `{"amount":"1"}`)), 0)
+	r.clock.Move(10 * time.Minute)
+	stopped := r.must(post("service", one+"/stop", "s", ""))
+	back := [2]string{entry(stopped, 0), entry(stopped, 1)}
+
+	x, text := r.explain(booked)
+	require.Equal(t, []any{"2.5", 4}, []any{*x.Price.HourlyPrice, *x.Price.DurationHours})
+	of := x.Objects[0]
+	require.Equal(t, []any{"2.5", 5, 60, "12.5", 10, "2.5", "10", "2.5"}, []any{
+		*of.HourlyPrice, *of.DurationHours, *of.MinimumMinutes, *of.Paid, *of.UsedMinutes, *of.Used, *of.Refunded, *of.Usage,
+	})
+	golden(t, "deployment", text)
+	x, text = r.explain(added)
+	require.Equal(t, []any{"2.5", 1}, []any{*x.Price.HourlyPrice, *x.Price.DurationHours})
+	require.Contains(t, text, "2.5 an hour x 1 more hour = 2.5\n")
+	x, text = r.explain(metered)
+	require.Equal(t, []string{"3", "0.5"}, []string{*x.Price.Quantity, *x.Price.UnitPrice})
+	require.Contains(t, text, "3 x 0.5 = 1.5 charged")
+	x, text = r.explain(given)
+	require.Nil(t, x.Price.HourlyPrice)
+	require.Contains(t, text, "deduction of 1 credit for vm")
+	require.Contains(t, text, "1 as the service gave it")
+
+	x, _ = r.explain(back[0])
+	require.Equal(t, []any{added, "deployment-extended", "-2.5"}, []any{x.Related.TransactionId, x.Related.Event, x.Related.Amount})
+	x, text = r.explain(back[1])
+	require.Equal(t, []any{booked, "deployment-paid", "-10"}, []any{x.Related.TransactionId, x.Related.Event, x.Related.Amount})
+	require.Equal(t, 10, *x.Related.Object.UsedMinutes)
+	require.Empty(t, x.Lots)
+	require.Equal(t, []any{"7.5", "purchase-settled"}, []any{(*x.GivenBack)[0].Amount, (*x.GivenBack)[0].Origin.Event})
+	require.NotContains(t, text, "Paid from")
+	golden(t, "refund", text)
+}
+
+// TestExplainRefundOfDebt: what was paid below zero comes back as the end of
+// debt, or, if that is paid, as credits of its own.
+func TestExplainRefundOfDebt(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	charge := func(key, amount string) string {
+		return part(r.must(post("service", demo+"/deductions", key, `{"amount":"`+amount+`","service":"vm"}`)), "deduction")["id"].(string)
+	}
+	refund := func(key, id string) string {
+		return part(r.must(post("support", demo+"/refunds", key, `{"transaction_id":"`+id+`"}`)), "refund")["id"].(string)
+	}
+	first := charge("a", "14")
+	x, text := r.explain(refund("b", first))
+	require.Equal(t, "-4", x.Debt)
+	require.Contains(t, text, "\nGives back\n  deduction of 14 credits for vm on ")
+	require.Contains(t, text, "\nBack to\n  10 purchased of lot 0")
+	require.Contains(t, text, "  4 of debt, which ends\n")
+	second := charge("c", "15")
+	r.fund("demo-1", "20")
+	_, text = r.explain(refund("d", second))
+	require.Contains(t, text, "  5 as a lot of its own")
+}
+
 // TestExplainAnything: not only charges; every entry of a history has its story.
 func TestExplainAnything(t *testing.T) {
 	r, _ := storied(t)
@@ -237,14 +324,26 @@ func TestExplainAnything(t *testing.T) {
 	r.must(post("finance", one+"/paid", "w-p", `{"tx_url":"https://dashboard.stripe.com/tr_1"}`))
 	r.reverse("demo-1")
 	explained := map[string]string{}
+	var first []string
 	for _, e := range r.must(get("auditor", demo+"/transactions")).Body["items"].([]any) {
 		entry := e.(map[string]any)
 		path := demo + "/transactions/" + entry["transaction_id"].(string) + "/explain"
 		x := r.must(get("auditor", path)).Body
 		require.Equal(t, entry, x["transaction"])
 		require.Equal(t, entry["balance_after"], x["balance_after"])
-		explained[entry["type"].(string)] = r.must(asText(get("auditor", path))).Text
+		text := r.must(asText(get("auditor", path))).Text
+		explained[entry["type"].(string)] = text
+		first = append(first, strings.Split(strings.Split(text, "\n")[1], ", reference")[0])
 	}
+	slices.Reverse(first)
+	require.Equal(t, []string{
+		"  purchase of 50 credits", "  incentive of 4 credits", "  adjustment of +2 credits", "  reservation, 30 credits held for kubernetes",
+		"  deduction of 12 credits for kubernetes", "  release of 18 held credits for kubernetes",
+		"  refund of 1.5 credits for kubernetes", "  refund of 2.5 credits for kubernetes",
+		"  withdrawal, 10 credits held", "  withdrawal of 10 credits", "  chargeback of 50 credits",
+	}, first)
+	require.Contains(t, explained["reservation"], "\nHeld from\n")
+	require.Contains(t, explained["release"], "\nBack to\n")
 	for _, kind := range []string{"purchase", "incentive", "adjustment", "reservation", "deduction", "release", "refund", "withdrawal", "chargeback"} {
 		require.Contains(t, explained, kind)
 	}
@@ -272,8 +371,12 @@ func TestExplainInParts(t *testing.T) {
 	require.Equal(t, ids, whole["parts"])
 	require.Equal(t, []any{"501", "0"}, []any{whole["balance_before"], whole["balance_after"]})
 	require.Len(t, whole["lots"], 501)
+	refund := part(r.must(post("support", demo+"/refunds", "f", `{"transaction_id":"`+ids[0].(string)+`","amount":"1"}`)), "refund")["id"].(string)
+	require.Equal(t, "-501", r.must(get("support", demo+"/transactions/"+refund+"/explain")).Body["related"].(map[string]any)["amount"], "all of it")
 	rest := r.must(get("support", demo+"/transactions/"+ids[1].(string)+"/explain")).Body
 	require.Equal(t, ids[1:], rest["parts"])
 	require.Len(t, rest["lots"], 1)
-	require.Contains(t, r.must(asText(get("support", demo+"/transactions/"+ids[0].(string)+"/explain"))).Text, "in 2 parts")
+	text := r.must(asText(get("support", demo+"/transactions/"+ids[0].(string)+"/explain"))).Text
+	require.Contains(t, text, "in 2 parts")
+	require.Contains(t, text, "deduction of 501 credits for vm")
 }

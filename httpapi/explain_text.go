@@ -34,7 +34,8 @@ func (d *document) printf(format string, args ...any) {
 func (x *explanation) text(d *document) {
 	e := &x.entry
 	d.printf("Transaction %s of account %s", e.ID, x.account)
-	d.printf("  %s of %s credits for %s%s", e.Type, signed(e.Amount), e.Service, quoted(e.Reference, x.description))
+	amount, held := x.whole()
+	d.printf("  %s%s%s", movement(e.Type, amount, held), forService(e.Service), quoted(e.Reference, x.description))
 	d.printf("  recorded %s, effective %s", timeText(e.RecordedAt), timeText(e.EffectiveAt))
 	d.printf("  balance before %s, after %s", x.before, x.after)
 	if len(x.parts) > 1 {
@@ -47,6 +48,8 @@ func (x *explanation) text(d *document) {
 		d.printf("\nReading of meter %s\n  %s x %s = %s charged; the meter has charged %s up to here",
 			r.Meter, r.Quantity, r.UnitPrice, r.Amount, r.Accrued.Charged)
 	}
+	x.textOfPrice(d)
+	x.textOfRelated(d)
 	for _, s := range x.objects {
 		d.printf("\nOf %s %s (%s)", wordsOf(s.kind), s.id, s.status)
 		d.printLife(s)
@@ -84,6 +87,9 @@ func (d *document) printLife(s story) {
 	if s.answered != "" {
 		d.printf("    answered: %q", s.answered)
 	}
+	if s.deployment != nil {
+		d.printTerms(s.deployment)
+	}
 	for _, p := range s.payments {
 		d.printf("    payment %q at the provider, of %s", p.Payment, p.Amount)
 	}
@@ -92,25 +98,60 @@ func (d *document) printLife(s story) {
 	}
 }
 
-func (x *explanation) textOfLots(d *document) {
-	if len(x.lots) == 0 && x.debt == 0 {
+// textOfRelated tells what a refund gives back, or what a correction names.
+func (x *explanation) textOfRelated(d *document) {
+	r := x.related
+	if r == nil {
 		return
 	}
-	d.printf("\nPaid from")
-	for _, lot := range x.lots {
-		o := lot.origin
-		expires := "never expires"
-		if !lot.ExpiresAt.IsZero() {
-			expires = "expires " + timeText(lot.ExpiresAt)
+	title := "About"
+	if x.entry.Type == account.EntryRefund {
+		title = "Gives back"
+	}
+	d.printf("\n%s\n  %s%s on %s by %s%s", title, r.words(), forService(r.entry.Service),
+		timeText(r.fact.Meta.RecordedAt), r.fact.Meta.Actor, quoted(r.reference, r.description))
+	d.printf("    transaction %s", r.fact.ID)
+	if r.object != nil {
+		d.printf("    of %s %s (%s)", wordsOf(r.object.kind), r.object.id, r.object.status)
+		d.printLife(*r.object)
+	}
+}
+
+func (x *explanation) textOfLots(d *document) {
+	if len(x.lots) > 0 || x.debt > 0 {
+		d.printf("\n%s", x.lotsTitle())
+		for _, lot := range x.lots {
+			d.printLot(lot)
 		}
-		d.printf("  %s %s of lot %d, which %s", lot.Amount, lot.Class, lot.Lot, expires)
-		d.printf("    %s of %s credits on %s by %s%s", o.fact.Type, o.amount, timeText(o.fact.Meta.RecordedAt), o.fact.Meta.Actor, quoted(o.reference, o.description))
-		if o.object != nil {
-			d.printLife(*o.object)
+		if x.debt > 0 {
+			d.printf("  %s below zero: no credits were left for it", x.debt)
 		}
 	}
-	if x.debt > 0 {
-		d.printf("  %s below zero: no credits were left for it", x.debt)
+	if len(x.given) == 0 && x.debt >= 0 && x.made == 0 {
+		return
+	}
+	d.printf("\nBack to")
+	for _, lot := range x.given {
+		d.printLot(lot)
+	}
+	if x.debt < 0 {
+		d.printf("  %s of debt, which ends", -x.debt)
+	}
+	if x.made > 0 {
+		d.printf("  %s as a lot of its own: it had been paid below zero, and that was made good since", x.made)
+	}
+}
+
+func (d *document) printLot(lot explainedLot) {
+	o := lot.origin
+	expires := "never expires"
+	if !lot.ExpiresAt.IsZero() {
+		expires = "expires " + timeText(lot.ExpiresAt)
+	}
+	d.printf("  %s %s of lot %d, which %s", lot.Amount, lot.Class, lot.Lot, expires)
+	d.printf("    %s on %s by %s%s", o.words(), timeText(o.fact.Meta.RecordedAt), o.fact.Meta.Actor, quoted(o.reference, o.description))
+	if o.object != nil {
+		d.printLife(*o.object)
 	}
 }
 
@@ -121,11 +162,7 @@ func (x *explanation) textSince(d *document) {
 	}
 	d.printf("\nSince then")
 	for _, s := range x.since {
-		amount := ""
-		if s.amount != 0 {
-			amount = " of " + signed(s.amount)
-		}
-		d.printf("  %s  %s%s by %s%s", timeText(s.fact.Meta.RecordedAt), s.fact.Type, amount, s.fact.Meta.Actor, quoted("", s.description))
+		d.printf("  %s  %s by %s%s", timeText(s.fact.Meta.RecordedAt), s.words(), s.fact.Meta.Actor, quoted("", s.description))
 		if s.object != nil {
 			d.printf("    %s %s is %s", wordsOf(s.object.kind), s.object.id, s.object.status)
 			d.printLife(*s.object)
@@ -157,6 +194,3 @@ func (x *explanation) textOfLog(d *document) {
 		}
 	}
 }
-
-// wordsOf makes words of one of our names: credit_request, purchase-settled.
-func wordsOf(name string) string { return strings.NewReplacer("-", " ", "_", " ").Replace(name) }

@@ -330,7 +330,7 @@ func (c *contractCheck) check(t testing.TB, request *http.Request, sent call, go
 		return
 	}
 	if media := route.Operation.Responses.Status(got.Status).Value.Content.Get(got.Header.Get("Content-Type")); media != nil {
-		c.note(media.Schema, route.Operation.OperationID, map[string]any(got.Body))
+		c.note(media.Schema, route.Operation.OperationID, got.Body)
 	}
 }
 

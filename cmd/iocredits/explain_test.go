@@ -20,7 +20,7 @@ func TestExplain(t *testing.T) {
 	out, _, err := run(t, "explain", "demo-1", id, "--url", e.url, "--dev-keys", filepath.Join(data, "dev-keys.json"))
 	require.NoError(t, err)
 	for _, line := range []string{
-		"Transaction " + id + " of account demo-1\n", `deduction of -12.5 credits for vm, reference "vm-31": "VM, 3 h"`,
+		"Transaction " + id + " of account demo-1\n", `deduction of 12.5 credits for vm, reference "vm-31": "VM, 3 h"`,
 		"balance before 50, after 37.5", "12.5 purchased of lot 0", "revenue:vm                         credit 12.5",
 	} {
 		require.Contains(t, out, line)

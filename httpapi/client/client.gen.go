@@ -195,6 +195,7 @@ const (
 	ExplainedEventWhyHold        ExplainedEventWhy = "hold"
 	ExplainedEventWhyLot         ExplainedEventWhy = "lot"
 	ExplainedEventWhyObject      ExplainedEventWhy = "object"
+	ExplainedEventWhyRelated     ExplainedEventWhy = "related"
 	ExplainedEventWhySameCommand ExplainedEventWhy = "same-command"
 	ExplainedEventWhySince       ExplainedEventWhy = "since"
 )
@@ -209,6 +210,8 @@ func (e ExplainedEventWhy) Valid() bool {
 	case ExplainedEventWhyLot:
 		return true
 	case ExplainedEventWhyObject:
+		return true
+	case ExplainedEventWhyRelated:
 		return true
 	case ExplainedEventWhySameCommand:
 		return true
@@ -1684,18 +1687,32 @@ type Explanation struct {
 	// Example: 12.5
 	BalanceBefore Money `json:"balance_before"`
 
-	// Debt The part that no lot covered.
+	// Debt The part that no lot covered. Below zero, of a refund: debt that it ended.
 	Debt Money `json:"debt"`
 
 	// Events All events that this answer rests on, in their order.
 	Events []ExplainedEvent `json:"events"`
-	Lots   []ExplainedLot   `json:"lots"`
+
+	// GivenBack Of a refund: the lots that it went back to.
+	GivenBack *[]ExplainedLot `json:"given_back,omitempty"`
+
+	// Lots The lots that it took from, or that what was held went back to.
+	Lots []ExplainedLot `json:"lots"`
 
 	// Objects The reservation or deployment that it is of.
 	Objects []Story `json:"objects"`
 
 	// Parts Transactions that one movement was split into; one for most.
 	Parts []string `json:"parts"`
+
+	// Price How a deployment's charge was worked out: hours at the hourly price, or a quantity at a unit price. Empty where the caller gave the amount.
+	Price *struct {
+		// DurationHours The hours of this charge, not of all of them.
+		DurationHours *int    `json:"duration_hours,omitempty"`
+		HourlyPrice   *string `json:"hourly_price,omitempty"`
+		Quantity      *string `json:"quantity,omitempty"`
+		UnitPrice     *string `json:"unit_price,omitempty"`
+	} `json:"price,omitempty"`
 
 	// Reading The reading of a meter that was charged.
 	Reading *struct {
@@ -1710,22 +1727,11 @@ type Explanation struct {
 	// Refunded What has come back of it.
 	Refunded Money `json:"refunded"`
 
+	// Related What a refund gives back, or a correction names.
+	Related *Sequel `json:"related,omitempty"`
+
 	// Since Refunds, disputes and corrections, oldest first.
-	Since []struct {
-		Actor string `json:"actor"`
-
-		// Amount Credits, canonical.
-		//
-		// Example: 12.5
-		Amount      Money  `json:"amount"`
-		Description string `json:"description"`
-		Event       string `json:"event"`
-
-		// Object Something with a life of its own, and who did what to it.
-		Object        *Story    `json:"object,omitempty"`
-		RecordedAt    time.Time `json:"recorded_at"`
-		TransactionId string    `json:"transaction_id"`
-	} `json:"since"`
+	Since       []Sequel    `json:"since"`
 	Transaction Transaction `json:"transaction"`
 }
 
@@ -2393,6 +2399,23 @@ type ResolveRequest struct {
 // Revision Place in the account's stream; -1: nothing has happened yet.
 type Revision = int64
 
+// Sequel An event of the story.
+type Sequel struct {
+	Actor string `json:"actor"`
+
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount      Money  `json:"amount"`
+	Description string `json:"description"`
+	Event       string `json:"event"`
+
+	// Object Something with a life of its own, and who did what to it.
+	Object        *Story    `json:"object,omitempty"`
+	RecordedAt    time.Time `json:"recorded_at"`
+	TransactionId string    `json:"transaction_id"`
+}
+
 // Service defines model for Service.
 type Service string
 
@@ -2463,9 +2486,23 @@ type Story struct {
 	Answered *string `json:"answered,omitempty"`
 
 	// Asked The reason that was given when it began.
-	Asked *string   `json:"asked,omitempty"`
-	Id    string    `json:"id"`
-	Kind  StoryKind `json:"kind"`
+	Asked *string `json:"asked,omitempty"`
+
+	// DurationHours All that was booked.
+	DurationHours *int `json:"duration_hours,omitempty"`
+
+	// HourlyPrice Of a deployment, as the members that follow.
+	HourlyPrice *string   `json:"hourly_price,omitempty"`
+	Id          string    `json:"id"`
+	Kind        StoryKind `json:"kind"`
+
+	// MinimumMinutes What it is charged at least when it is stopped.
+	MinimumMinutes *int `json:"minimum_minutes,omitempty"`
+
+	// Paid Credits, canonical.
+	//
+	// Example: 12.5
+	Paid *Money `json:"paid,omitempty"`
 
 	// Payments Of a purchase, by the provider's ids.
 	Payments *[]struct {
@@ -2475,8 +2512,22 @@ type Story struct {
 		Amount  Money  `json:"amount"`
 		Payment string `json:"payment"`
 	} `json:"payments,omitempty"`
-	Status string `json:"status"`
-	Steps  []Step `json:"steps"`
+
+	// Refunded Credits, canonical.
+	//
+	// Example: 12.5
+	Refunded *Money `json:"refunded,omitempty"`
+	Status   string `json:"status"`
+	Steps    []Step `json:"steps"`
+
+	// Usage Charged on top of paid.
+	Usage *Money `json:"usage,omitempty"`
+
+	// Used What it was charged of paid, once it has ended.
+	Used *Money `json:"used,omitempty"`
+
+	// UsedMinutes Once it has ended.
+	UsedMinutes *int `json:"used_minutes,omitempty"`
 }
 
 // StoryKind defines model for Story.Kind.
