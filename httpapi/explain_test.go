@@ -380,3 +380,26 @@ func TestExplainInParts(t *testing.T) {
 	require.Contains(t, text, "in 2 parts")
 	require.Contains(t, text, "deduction of 501 credits for vm")
 }
+
+// TestExplainNamesOnlyItsOwn: a correction may name an id of another account,
+// at a place that this account has too, or hasn't.
+func TestExplainNamesOnlyItsOwn(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	var others []string
+	r.fund("demo-2", "10")
+	for i := range 20 {
+		others = append(others, part(r.must(post("service", "/v1/accounts/demo-2/deductions", fmt.Sprint(i), `{"amount":"1","service":"vm"}`)), "deduction")["id"].(string))
+	}
+	own := part(r.must(post("service", demo+"/deductions", "d", `{"amount":"1","service":"vm"}`)), "deduction")["id"].(string)
+	for i, named := range []string{own, others[0], others[19]} {
+		asked := r.must(post("support", demo+"/adjustments", fmt.Sprint("a", i), fmt.Sprintf(`{"amount":"1","related_transaction":%q}`, named)))
+		approved := r.must(post("finance", demo+"/adjustments/"+part(asked, "adjustment")["id"].(string)+"/approve", fmt.Sprint("b", i), ""))
+		x, _ := r.explain(approved.Body["transactions"].([]any)[0].(map[string]any)["transaction_id"].(string))
+		if named != own {
+			require.Nil(t, x.Related)
+			continue
+		}
+		require.Equal(t, own, x.Related.TransactionId)
+	}
+}

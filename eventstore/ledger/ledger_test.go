@@ -183,6 +183,22 @@ func TestInspectSeesTheAnswersState(t *testing.T) {
 	require.Equal(t, 3*credit, left)
 }
 
+// TestLookShowsTheState: as it is recorded, and writes nothing, not even what is due.
+func TestLookShowsTheState(t *testing.T) {
+	r := newRig(t, nil)
+	r.do("a", "1", purchase("p", 10))
+	r.do("a", "2", account.Reserve{Reservation: "r", Amount: 3 * credit, Service: domain.ServiceVM, ExpiresAt: r.clock.Now().Add(time.Hour)})
+	r.clock.Move(2 * time.Hour)
+	var left domain.Amount
+	view, err := r.Look(context.Background(), "a", func(s *account.State, facts []eventstore.Fact) {
+		left = s.Reservations["r"].Left()
+		require.Empty(t, facts)
+	})
+	require.NoError(t, err)
+	require.Equal(t, 3*credit, left)
+	require.EqualValues(t, 1, view.Revision)
+}
+
 func TestTickWithNothingDueWritesNothing(t *testing.T) {
 	r := newRig(t, nil)
 	r.do("a", "1", account.GrantIncentive{Amount: credit, ExpiresAt: r.clock.Now().Add(time.Hour)})
