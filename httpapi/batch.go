@@ -111,6 +111,8 @@ type batchLine struct {
 	// number is the line's in the body, for whom its key can't tell.
 	number int64
 	key    string
+	// raw is the line as it came, a part of the body.
+	raw []byte
 	// err is why there is no request; else request is its index.
 	err     error
 	request int
@@ -142,7 +144,7 @@ func (g *lineGroup) read(line []byte, number int64) {
 		*text = lineText{}
 		err = decodeObject(line, &text.BatchLine)
 	}
-	g.lines = append(g.lines, batchLine{number: number, err: err})
+	g.lines = append(g.lines, batchLine{number: number, raw: line, err: err})
 }
 
 // accounts gives those of the lines that could be read.
@@ -163,11 +165,28 @@ func (b *batch) resolve(g *lineGroup, i int) {
 	}
 	request, err := b.requestOf(text)
 	if err != nil {
+		if refusal, ok := domain.AsError(err); ok {
+			err = sayMissing(refusal, g.texts[i].missing(line.raw))
+		}
 		line.key, line.err = clip(text.Key), err
 		return
 	}
 	line.key, line.request = text.Key, len(g.requests)
 	g.requests = append(g.requests, request)
+}
+
+// missing names what a line lacks. Its kind decides which of the figures it needs.
+func (t *lineText) missing(line []byte) []string {
+	missing := missingFields(line, &t.BatchLine)
+	for _, figure := range []struct {
+		name  string
+		given bool
+	}{{"amount", t.Amount != nil}, {"quantity", t.Quantity != nil}, {"unit_price", t.UnitPrice != nil}} {
+		if !figure.given {
+			missing = append(missing, figure.name)
+		}
+	}
+	return missing
 }
 
 func (b *batch) requestOf(line *api.BatchLine) (ledger.Request, error) {

@@ -20,6 +20,8 @@ func (h handlers) CheckCredits(c echo.Context, params api.CheckCreditsParams) er
 	name := k.key.Account
 	if params.Account != nil {
 		name = *params.Account
+	} else if name == "" {
+		return domain.Refuse(domain.CodeIDInvalid, "account is missing, and the key is for none").With("field", "account")
 	}
 	if err := domain.CheckID("account", name); err != nil {
 		return err

@@ -31,7 +31,13 @@ var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // decode reads the body strictly: unknown fields, names given twice, data after
 // the object and invalid UTF-8 are refused. No body is an empty object.
 func (k *call) decode(into any) error {
-	return k.withBody(func(body []byte) error { return decodeObject(body, into) })
+	return k.withBody(func(body []byte) error {
+		err := decodeObject(body, into)
+		if err == nil {
+			k.missing = missingFields(body, into)
+		}
+		return err
+	})
 }
 
 // withBody reads the body for do, which MUST NOT keep it.

@@ -16,11 +16,16 @@ func (h handlers) Deduct(c echo.Context, name api.Account, _ api.DeductParams) e
 	k := callOf(c)
 	var request deductionText
 	err := k.withBody(func(body []byte) error {
-		if request.scan(body) {
-			return nil
+		if !request.scan(body) {
+			request = deductionText{}
+			if err := decodeObject(body, &request.DeductionRequest); err != nil {
+				return err
+			}
 		}
-		request = deductionText{}
-		return decodeObject(body, &request.DeductionRequest)
+		if request.Amount == "" || request.Service == "" {
+			k.missing = missingFields(body, &request.DeductionRequest)
+		}
+		return nil
 	})
 	if err != nil {
 		return err

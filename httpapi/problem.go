@@ -117,7 +117,11 @@ func bindingRefusal(e *echo.HTTPError) *domain.Error {
 	for _, form := range []string{"Invalid format for parameter ", "Query argument "} {
 		if rest, ok := strings.CutPrefix(text, form); ok {
 			field, _, _ := strings.Cut(strings.TrimSuffix(strings.Fields(rest)[0], ":"), " ")
-			return domain.Refuse(domain.CodeFieldInvalid, "parameter %s is missing or of another form", field).With("field", field)
+			why := "is of another form than it has to be"
+			if strings.HasSuffix(rest, "is required") {
+				why = "is missing"
+			}
+			return domain.Refuse(domain.CodeFieldInvalid, "parameter %s %s", field, why).With("field", field)
 		}
 	}
 	return domain.Refuse(domain.CodeFieldInvalid, "a parameter is missing or of another form")
@@ -129,6 +133,7 @@ func (s *Server) writeProblem(k *call, err error) {
 	if fault {
 		s.opts.Logger.Error("request failed", "request_id", k.requestID, "route", k.routeName(), "error", err)
 	}
+	refusal = sayMissing(refusal, k.missing)
 	row, known := problems[refusal.Code]
 	if !known {
 		row = problems[domain.CodeInternal]

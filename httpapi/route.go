@@ -46,6 +46,8 @@ type call struct {
 	requestID string
 	// commandID is the Idempotency-Key, checked; empty if none was given.
 	commandID string
+	// missing are the required fields that the body lacks.
+	missing []string
 	// values are of the answer's headers. net/http reads them after the handler
 	// has returned: so a call is never used again for another request.
 	values headerValues

@@ -1,0 +1,66 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMissingFields: what isn't there is said to be missing, what is there and
+// empty is not, with the same code either way.
+func TestMissingFields(t *testing.T) {
+	r := newRig(t, nil)
+	const acct = "/v1/accounts/demo-1"
+	deploy := func(rest string) call {
+		return post("service", acct+"/deployments", "k", `{"deployment_id":"d","service":"vm","hourly_price":"1"`+rest+`}`)
+	}
+	for _, c := range []struct {
+		call                call
+		code, field, detail string
+	}{
+		{post("service", acct+"/deductions", "k", `{"service":"vm"}`), "amount-invalid", "amount", "amount is missing"},
+		{post("service", acct+"/deductions", "k", ``), "amount-invalid", "amount", "amount is missing"},
+		{post("service", acct+"/deductions", "k", `{"amount":"1"}`), "field-invalid", "service", "service is missing"},
+		{post("service", acct+"/deductions", "k", `{"amount":"1","reference":"\u0041"}`), "field-invalid", "service", "service is missing"},
+		{post("service", acct+"/reservations", "k", `{"amount":"1","service":"vm"}`), "id-invalid", "reservation_id", "reservation_id is missing"},
+		{post("service", acct+"/meters/m/readings", "k", `{"service":"vm","quantity":"1"}`), "rate-invalid", "unit_price", "unit_price is missing"},
+		{post("customer:demo-1", acct+"/withdrawals", "k", `{"amount":"1"}`), "field-invalid", "network", "network is missing"},
+		{post("customer:demo-1", acct+"/withdrawals", "k", `{"amount":"1","network":"solana"}`), "field-invalid", "wallet_address", "wallet_address is missing"},
+		{post("support", acct+"/disputes", "k", `{}`), "id-invalid", "transaction_id", "transaction_id is missing"},
+		{deploy(`,"payment_method":"credits"`), "field-invalid", "duration_hours", "duration_hours is missing"},
+		{deploy(`,"duration_hours":1`), "payment-method-unsupported", "payment_method", "payment_method is missing"},
+		{get("service", "/credits/check?account=demo-1"), "field-invalid", "amount", "parameter amount is missing"},
+		{get("service", "/credits/check?amount=1"), "id-invalid", "account", "account is missing, and the key is for none"},
+		{get("service", acct+"/statement"), "field-invalid", "month", "parameter month is missing"},
+		{get("service", acct+"/transactions?limit=x"), "field-invalid", "limit", "parameter limit is of another form than it has to be"},
+
+		{post("service", acct+"/deductions", "k", `{"service":"vm","amount":""}`), "amount-invalid", "amount", `amount "" is not an amount: digits, optionally a point and up to 6 decimals`},
+		{deploy(`,"payment_method":"credits","duration_hours":0`), "field-invalid", "duration_hours", "duration_hours 0 is not between 1 and 8760"},
+	} {
+		c.call.wrong = true
+		got := r.refused(422, c.code, c.call)
+		require.Equal(t, c.field, got.Body["field"], c.call.body)
+		require.Equal(t, c.detail, got.Body["detail"], c.call.body)
+	}
+}
+
+func TestMissingFieldsOfLines(t *testing.T) {
+	r := newRig(t, nil)
+	got := r.do(call{as: "service", method: "POST", path: "/v1/deductions/batch", header: http.Header{"Content-Type": {"application/x-ndjson"}}, wrong: true, body: `{"key":"1","amount":"1","service":"vm"}
+{"account":"a","amount":"1","service":"vm"}
+{"account":"a","key":"3","service":"vm"}
+{"account":"a","key":"4","amount":"1"}
+{"account":"a","key":"5","service":"vm","meter":"m"}
+{"account":"a","key":"6","service":"vm","meter":"m","quantity":"1"}
+{"account":"a","key":"7","service":"","amount":"1"}
+`})
+	for _, detail := range []string{
+		`"code":"id-invalid","detail":"account is missing"`, `"code":"field-invalid","detail":"key is missing"`,
+		`"code":"amount-invalid","detail":"amount is missing"`, `"code":"field-invalid","detail":"service is missing"`,
+		`"code":"quantity-invalid","detail":"quantity is missing"`, `"code":"rate-invalid","detail":"unit_price is missing"`,
+		`"detail":"service \"\" is none of ray`,
+	} {
+		require.Contains(t, got.Text, detail)
+	}
+}
