@@ -3,6 +3,7 @@ package httpapi
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -116,12 +117,21 @@ func (d *document) policy(p *account.Policy) {
 	d.close()
 }
 
+func serviceNames() string {
+	var names []string
+	for _, service := range domain.Services() {
+		names = append(names, string(service))
+	}
+	return strings.Join(names, ", ")
+}
+
 func minimumsOf(given *map[string]int) (map[domain.Service]int, error) {
 	minimums := map[domain.Service]int{}
 	for _, name := range slices.Sorted(maps.Keys(valueOf(given))) {
 		service, err := domain.ParseService(name)
 		if err != nil {
-			return nil, err
+			return nil, domain.Refuse(domain.CodeFieldInvalid, "minimum_minutes has %q, which is none of %s", clip(name), serviceNames()).
+				With("field", "minimum_minutes").With("value", clip(name))
 		}
 		minimums[service] = (*given)[name]
 	}

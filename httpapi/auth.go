@@ -127,6 +127,14 @@ func setOf(roles []Role) (set roleSet) {
 	return set
 }
 
+func roleNames(roles []Role) string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = string(r)
+	}
+	return strings.Join(names, ", ")
+}
+
 func bitOf(r Role) roleSet { return 1 << slices.Index(Roles(), r) }
 
 // authenticate finds the key and checks its role.
@@ -144,7 +152,9 @@ func (k *call) authenticate() error {
 	}
 	k.key = key
 	if k.route.roles&key.bit == 0 {
-		return domain.Refuse(domain.CodeRoleNotAllowed, "role %s may not do this", key.Role).With("role", string(key.Role))
+		may := roleNames(access[k.route.name])
+		return domain.Refuse(domain.CodeRoleNotAllowed, "role %s may not do this; %s may", key.Role, may).
+			With("role", string(key.Role)).With("roles", may)
 	}
 	return nil
 }
@@ -166,7 +176,8 @@ func (k *call) givenKey() string {
 // mayEnter keeps a customer to the own account.
 func (k *call) mayEnter(account string) error {
 	if k.key != nil && k.key.Role == RoleCustomer && k.key.Account != account {
-		return domain.Refuse(domain.CodeAccountNotAllowed, "the key is for another account")
+		return domain.Refuse(domain.CodeAccountNotAllowed, "the key is for account %s, not for %s", k.key.Account, account).
+			With("account", account)
 	}
 	return nil
 }

@@ -39,7 +39,11 @@ func (k *call) execute(o order) (ledger.Result, error) {
 			return ledger.Result{}, err
 		}
 	}
-	return k.server.opts.Ledger.Execute(k.ctx, request)
+	result, err := k.server.opts.Ledger.Execute(k.ctx, request)
+	if err != nil {
+		err = k.withStatus(err)
+	}
+	return result, err
 }
 
 func (k *call) request(account, commandID string, o order) ledger.Request {

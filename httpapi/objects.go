@@ -32,6 +32,11 @@ func (k *call) objectAfter(kind account.ObjectKind, id string, position eventsto
 	if !domain.IsCode(err, domain.CodeReadBehind) {
 		return nil, err
 	}
+	return k.objectInLog(kind, id)
+}
+
+// objectInLog folds an object from the log.
+func (k *call) objectInLog(kind account.ObjectKind, id string) (*projections.ObjectRecord, error) {
 	record := projections.NewObjectRecord(k.account, kind, id)
 	for r, err := range k.server.opts.Store.ReadStream(k.ctx, eventstore.AccountStream(k.account), 0, eventstore.Forwards, math.MaxInt) {
 		if err != nil {
@@ -46,4 +51,27 @@ func (k *call) objectAfter(kind account.ObjectKind, id string, position eventsto
 		}
 	}
 	return record, nil
+}
+
+// withStatus adds to a refusal of a command on a closed object what became of it:
+// the decider has forgotten that. A refusal that can't be completed stays as it
+// is; the account's own answer matters more than this one word.
+func (k *call) withStatus(err error) error {
+	refusal, ok := domain.AsError(err)
+	if !ok {
+		return err
+	}
+	kind, id, known, ok := account.Closed(refusal)
+	if !ok {
+		return err
+	}
+	record, failed := k.objectAfter(kind, id, 0)
+	if failed == nil && record.Object.Open() {
+		// Another engine closed it, and the read models have yet to hear of that.
+		record, failed = k.objectInLog(kind, id)
+	}
+	if failed != nil || record.Events == 0 || record.Object.Open() {
+		return err
+	}
+	return known(record.Object.Status())
 }

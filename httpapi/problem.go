@@ -107,12 +107,6 @@ func refusalOf(err error) (refusal *domain.Error, fault bool) {
 
 // bindingRefusal restates what echo and the generated parameter code refuse.
 func bindingRefusal(e *echo.HTTPError) *domain.Error {
-	switch e.Code {
-	case http.StatusNotFound:
-		return domain.Refuse(domain.CodeUnknownRoute, "there is no such page")
-	case http.StatusMethodNotAllowed:
-		return domain.Refuse(domain.CodeMethodNotAllowed, "this page takes other methods")
-	}
 	text, _ := e.Message.(string)
 	for _, form := range []string{"Invalid format for parameter ", "Query argument "} {
 		if rest, ok := strings.CutPrefix(text, form); ok {
@@ -125,6 +119,25 @@ func bindingRefusal(e *echo.HTTPError) *domain.Error {
 		}
 	}
 	return domain.Refuse(domain.CodeFieldInvalid, "a parameter is missing or of another form")
+}
+
+// noRoute restates what echo says of a request that no route took.
+func (k *call) noRoute(err error) error {
+	var refused *echo.HTTPError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	request := k.Request()
+	switch refused.Code {
+	case http.StatusNotFound:
+		return domain.Refuse(domain.CodeUnknownRoute, "there is no path %s; /docs lists those that there are", clip(request.URL.Path))
+	case http.StatusMethodNotAllowed:
+		// echo answers OPTIONS everywhere; it is no route of ours.
+		takes := strings.TrimPrefix(k.Response().Header().Get(echo.HeaderAllow), http.MethodOptions+", ")
+		return domain.Refuse(domain.CodeMethodNotAllowed, "%s takes %s, not %s", clip(request.URL.Path), takes, clip(request.Method)).
+			With("methods", takes)
+	}
+	return err
 }
 
 // writeProblem answers with RFC 9457. A fault's text goes to the log only.

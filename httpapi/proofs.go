@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -129,6 +130,10 @@ func (h handlers) ProveConsistency(c echo.Context, params api.ProveConsistencyPa
 		}
 		newest, _ := h.opts.Audit.Checkpoints.Last()
 		to = newest.Size
+	}
+	if from > to {
+		return domain.Refuse(domain.CodeFieldInvalid, "from %d is above to, which is %d", from, to).
+			With("field", "from").With("value", strconv.FormatUint(from, 10)).With("limit", strconv.FormatUint(to, 10))
 	}
 	d := newDocument()
 	err := h.opts.Views.InTree(k.ctx, func(t projections.Tree) error { return d.consistency(t, from, to) })

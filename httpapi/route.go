@@ -84,7 +84,7 @@ func (s *Server) router() (*echo.Echo, error) {
 		// Only what no route took comes here.
 		k := &call{Context: c, server: s, requestID: s.requestID(c.Request())}
 		c.Response().Header()["X-Request-Id"] = []string{k.requestID}
-		s.writeProblem(k, err)
+		s.writeProblem(k, k.noRoute(err))
 	}
 	// Not in the contract: for a person who opens the engine's address.
 	e.GET("/", func(c echo.Context) error { return c.Redirect(statusFound, "/docs") })

@@ -207,7 +207,7 @@ func TestAdjustmentNeedsOtherPeople(t *testing.T) {
 	require.Equal(t, object(twice), object(r.must(post("support", path, "a", `{"amount":"1000","reason":"goodwill"}`)).Body), "the object of a replay is today's")
 	require.Equal(t, "1000", twice["balance"].(map[string]any)["promotional"])
 	wrong := r.refused(409, "wrong-status", post("finance2", approve, "e", ""))
-	require.Equal(t, "decided", wrong.Body["current_status"], "a figure must not take the place of RFC 9457's status")
+	require.Equal(t, "approved", wrong.Body["current_status"], "a figure must not take the place of RFC 9457's status")
 	r.refused(404, "unknown-adjustment", post("finance", path+"/none/approve", "f", ""))
 }
 

@@ -239,7 +239,7 @@ func (d *decision) adjustment(id string) (Adjustment, error) {
 	a, waits := d.now().Adjustments[id]
 	switch {
 	case !waits && d.cmd.NameTaken:
-		return a, domain.Refuse(domain.CodeWrongStatus, "adjustment %q is decided already", id).With("status", "decided")
+		return a, d.over(ObjectAdjustment, id, nil, ", not requested")
 	case !waits:
 		return a, domain.Refuse(domain.CodeUnknownAdjustment, "the account has no adjustment %q", id).
 			With("field", "adjustment_id").With("value", id)

@@ -123,7 +123,7 @@ func TestApproveDownwards(t *testing.T) {
 			name:    "in parts, it is in effect once",
 			given:   given(manyLots(501), asked(-501*credit), approvedBy("bob")),
 			when:    approvedBy("cyd"),
-			refused: "wrong-status status=decided",
+			refused: "wrong-status field=adjustment_id value=a",
 		},
 		{
 			name:    "past the limit of the account",
@@ -146,7 +146,7 @@ func TestFourEyes(t *testing.T) {
 	second := events(&account.Adjusted{Adjustment: "a", Amount: large, ApprovedBy: "cyd"})
 	check(t, []row{
 		{name: "of what nobody asked for", when: approvedBy("bob"), refused: "unknown-adjustment field=adjustment_id value=a"},
-		{name: "of what is in effect", given: given(asked(credit), approvedBy("bob")), when: approvedBy("ann"), refused: "wrong-status status=decided"},
+		{name: "of what is in effect", given: given(asked(credit), approvedBy("bob")), when: approvedBy("ann"), refused: "wrong-status field=adjustment_id value=a"},
 		{name: "nobody approves what they asked for", given: given(asked(credit)), when: approvedBy("ann"), refused: "self-approval"},
 		{name: "nor gives the second approval", given: given(asked(large), approvedBy("bob")), when: approvedBy("ann"), refused: "self-approval"},
 		{name: "self-approval before the floor", given: given(asked(-5 * credit)), when: approvedBy("ann"), refused: "self-approval"},

@@ -87,7 +87,7 @@ func TestCreditRequestRefused(t *testing.T) {
 			name: "that has expired", given: ask, when: doAt(hour(100), account.ApproveCreditRequest{Request: "r", Terms: timed}),
 			refused: "time-invalid field=expires_at value=2026-03-05T04:00:00Z",
 		},
-		{name: "of nothing", given: ask, when: approves("bd", "r", terms(0, true)), refused: "amount-invalid field=amount value=0"},
+		{name: "of nothing", given: ask, when: approves("bd", "r", terms(0, true)), refused: "amount-invalid field=approved_amount value=0"},
 		{name: "asks for nothing", when: askedFor("r", 0), refused: "amount-invalid field=amount value=0"},
 		{name: "unknown", when: approves("bd", "r", terms(credit, true)), refused: "unknown-credit-request field=credit_request_id value=r"},
 		{

@@ -57,7 +57,7 @@ type ApproveCreditRequest struct {
 func (c ApproveCreditRequest) NameFor(s *State) string { return creditNameIfDecided(s, c.Request) }
 
 func (c ApproveCreditRequest) decide(d *decision) error {
-	if err := positive(c.Terms.Amount); err != nil {
+	if err := positiveField("approved_amount", c.Terms.Amount); err != nil {
 		return err
 	}
 	if err := d.inFuture("expires_at", c.Terms.ExpiresAt); err != nil {
@@ -173,8 +173,7 @@ func (d *decision) waitingCreditRequest(id string) (CreditRequest, error) {
 	case waits:
 		return r, nil
 	case d.cmd.NameTaken:
-		return r, domain.Refuse(domain.CodeWrongStatus, "credit request %q is decided already", id).
-			With("field", "credit_request_id").With("value", id)
+		return r, d.over(ObjectCreditRequest, id, nil, ", not requested")
 	}
 	return r, domain.Refuse(domain.CodeUnknownCreditRequest, "the account has no credit request %q", id).
 		With("field", "credit_request_id").With("value", id)

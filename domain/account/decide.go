@@ -231,9 +231,14 @@ func limit(what string, have, most int) error {
 		With("limit", strconv.Itoa(most))
 }
 
-// insufficient is the 402 of api.md.
-func insufficient(f *Figures, required, against domain.Amount) error {
-	return domain.Refuse(domain.CodeInsufficientCredits, "%s credits are required and %s can be spent", required, against).
+// cantSpend is the 402 of what may take the allowance too.
+func cantSpend(f *Figures, required domain.Amount) error {
+	return insufficient(f, required, f.Spendable(), "%s credits are required and %s can be spent", required, f.Spendable())
+}
+
+// insufficient is the 402 of api.md, against what counts for the command.
+func insufficient(f *Figures, required, against domain.Amount, detail string, args ...any) error {
+	return domain.Refuse(domain.CodeInsufficientCredits, detail, args...).
 		With("available", f.Available().String()).
 		With("allowance", f.Allowance().String()).
 		With("spendable", f.Spendable().String()).

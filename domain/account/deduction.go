@@ -96,7 +96,7 @@ func (s spending) amount(i int) domain.Amount { return sum(s.lots[i]) + s.debtOf
 func (d *decision) spend(amount domain.Amount) (spending, error) {
 	s := d.now()
 	if spendable := s.Spendable(); amount > spendable {
-		return spending{}, insufficient(&s.Figures, amount, spendable)
+		return spending{}, cantSpend(&s.Figures, amount)
 	}
 	uses, debt := s.Lots.pick(amount)
 	return spending{lots: split(uses), debt: debt}, nil

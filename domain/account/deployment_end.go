@@ -55,8 +55,7 @@ func (c CancelDeployment) decide(d *decision) error {
 		return err
 	}
 	if x.State != DeploymentIsPending && !d.clock.Before(x.StartedAt.Add(cancelWithin)) {
-		return domain.Refuse(domain.CodeWrongStatus, "deployment %q started more than a minute ago: stop it", c.Deployment).
-			With("status", x.Status())
+		return wrongStatus(ObjectDeployment, c.Deployment, x.Status(), " and started a minute ago or more: stop it")
 	}
 	// Accepted: nothing below refuses.
 	d.endDeployment(x, 0, true, DeploymentEnded{Status: DeploymentIsCancelled, Deployment: c.Deployment})

@@ -54,8 +54,8 @@ func TestDeploymentUsage(t *testing.T) {
 			then: events(meteredEvent("0.0000004", "2", 1, domain.Accrual{Charged: 2, Carry: -400_000_000_000})),
 		},
 		{name: "of nothing", given: runs, when: usage(minute(1), 0), refused: "amount-invalid field=amount value=0"},
-		{name: "before it was paid", given: given(do(deploy("d", "2", 2))), when: usage(minute(1), credit), refused: "wrong-status status=pending-payment"},
-		{name: "after its end", given: runs, when: usage(hour(2), credit), refused: "wrong-status field=deployment_id value=d"},
+		{name: "before it was paid", given: given(do(deploy("d", "2", 2))), when: usage(minute(1), credit), refused: "wrong-status field=deployment_id value=d status=pending-payment"},
+		{name: "after its end", given: runs, when: usage(hour(2), credit), refused: "wrong-status field=deployment_id value=d status=completed"},
 		{name: "of an unknown one", when: usage(hour(0), credit), refused: "unknown-deployment field=deployment_id value=d"},
 	})
 }
@@ -202,9 +202,9 @@ func TestStopDeployment(t *testing.T) {
 			name: "what support gave back before is not given again", given: append(runs[:3:3], doAt(minute(10), account.Refund{Transaction: tx(3), Amount: 5 * credit})), when: stopped(minute(60)),
 			then: events(back("d", 3, promo(1, credit)), ended(account.DeploymentIsStopped, "d", minute(60), 60, 2*credit, credit)),
 		},
-		{name: "before it was paid", given: given(do(deploy("d", "2", 2))), when: stopped(minute(1)), refused: "wrong-status status=pending-payment"},
+		{name: "before it was paid", given: given(do(deploy("d", "2", 2))), when: stopped(minute(1)), refused: "wrong-status field=deployment_id value=d status=pending-payment"},
 		{name: "twice", given: append(runs[:3:3], stopped(minute(1))), when: stopped(minute(1)), refused: "wrong-status field=deployment_id value=d"},
-		{name: "in the instant of its end", given: runs, when: stopped(hour(3)), refused: "wrong-status field=deployment_id value=d"},
+		{name: "in the instant of its end", given: runs, when: stopped(hour(3)), refused: "wrong-status field=deployment_id value=d status=completed"},
 		{name: "after less than nothing", given: runs, when: doAt(hour(1), account.StopDeployment{Deployment: "d", UsedMinutes: ptr(-1)}), refused: "field-invalid field=used_minutes value=-1"},
 		{name: "unknown", when: stopped(hour(0)), refused: "unknown-deployment field=deployment_id value=d"},
 	})
@@ -228,7 +228,7 @@ func TestCancelAndFailDeployment(t *testing.T) {
 			name: "cancelled within its first minute: all comes back, no minimum", given: runs, when: cancel(minute(1).Add(-1)),
 			then: events(all, ended(account.DeploymentIsCancelled, "d", minute(1).Add(-1), 0, 0, 6*credit)),
 		},
-		{name: "cancelled too late", given: runs, when: cancel(minute(1)), refused: "wrong-status status=active"},
+		{name: "cancelled too late", given: runs, when: cancel(minute(1)), refused: "wrong-status field=deployment_id value=d status=active"},
 		{
 			name: "a cancelled one is not paid by what comes later", given: given(do(deploy("d", "2", 2)), cancel(minute(1))), when: doAt(minute(2), account.GrantIncentive{Amount: 9 * credit}),
 			then: events(&account.IncentiveGranted{Amount: 9 * credit}),

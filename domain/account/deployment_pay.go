@@ -3,6 +3,7 @@ package account
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"iocredits/domain"
@@ -34,7 +35,7 @@ type StartDeployment struct {
 func (c StartDeployment) NameFor(s *State) string { return deploymentNameIfClosed(s, c.Deployment) }
 
 func (c StartDeployment) decide(d *decision) error {
-	required, err := priceOf(c.HourlyPrice, c.Hours)
+	required, err := priceOf("hourly_price", c.HourlyPrice, c.Hours)
 	if err != nil {
 		return err
 	}
@@ -66,16 +67,26 @@ func (c StartDeployment) decide(d *decision) error {
 	return nil
 }
 
-// priceOf is what hours cost: hourly price x hours, rounded half-even.
-func priceOf(price domain.Rate, hours int) (domain.Amount, error) {
+// priceOf is what hours cost: hourly price x hours, rounded half-even. field is
+// the caller's part in a cost that can't be.
+func priceOf(field string, price domain.Rate, hours int) (domain.Amount, error) {
 	if err := between("duration_hours", hours, 1, maxHours); err != nil {
 		return 0, err
 	}
 	cost, err := price.Cost(int64(hours), 1)
-	if err != nil {
-		return 0, err
+	switch {
+	case domain.IsCode(err, domain.CodeAmountTooLarge), err == nil && cost > domain.MaxAmount:
+		refusal := domain.Refuse(domain.CodeAmountTooLarge, "hourly_price x duration_hours, %s x %d, is above the limit of %s", price, hours, domain.MaxAmount).
+			With("field", field)
+		if err == nil {
+			refusal = refusal.With("value", cost.String())
+		}
+		return 0, refusal.With("limit", domain.MaxAmount.String())
+	case err == nil && cost <= 0:
+		return 0, domain.Refuse(domain.CodeAmountInvalid, "hourly_price x duration_hours, %s x %d, is not above zero", price, hours).
+			With("field", field).With("value", cost.String())
 	}
-	return cost, positive(cost)
+	return cost, err
 }
 
 // payDeployment takes the price of a deployment, which is known to fit, and
@@ -141,7 +152,7 @@ func (c ExtendDeployment) decide(d *decision) error {
 		return domain.Refuse(domain.CodeLimitExceeded, "deployment %q has %d hours; %d are the most", c.Deployment, x.Hours, maxTotalHours).
 			With("limit", strconv.Itoa(maxTotalHours))
 	}
-	price, err := priceOf(x.HourlyPrice, c.Hours)
+	price, err := priceOf("duration_hours", x.HourlyPrice, c.Hours)
 	if err != nil {
 		return err
 	}
@@ -176,19 +187,29 @@ func (d *decision) openDeployment(id string) (Deployment, error) {
 	if open {
 		return x, nil
 	}
-	if _, was := d.initial.Deployments[id]; was || d.cmd.NameTaken {
-		return x, domain.Refuse(domain.CodeWrongStatus, "deployment %q has ended", id).
-			With("field", "deployment_id").With("value", id)
+	if ended, was := d.initial.Deployments[id]; was {
+		return x, d.over(ObjectDeployment, id, &ended, ": it has ended")
+	}
+	if d.cmd.NameTaken {
+		return x, d.over(ObjectDeployment, id, nil, ": it has ended")
 	}
 	return x, domain.Refuse(domain.CodeUnknownDeployment, "the account has no deployment %q", id).
 		With("field", "deployment_id").With("value", id)
+}
+
+func orOf(statuses []DeploymentStatus) string {
+	texts := make([]string, len(statuses))
+	for i, status := range statuses {
+		texts[i] = string(status)
+	}
+	return strings.Join(texts, " or ")
 }
 
 // runningDeployment finds one in one of the given statuses.
 func (d *decision) runningDeployment(id string, in ...DeploymentStatus) (Deployment, error) {
 	x, err := d.openDeployment(id)
 	if err == nil && !slices.Contains(in, x.State) {
-		err = domain.Refuse(domain.CodeWrongStatus, "deployment %q is %s", id, x.State).With("status", x.Status())
+		err = wrongStatus(ObjectDeployment, id, x.Status(), ", not "+orOf(in))
 	}
 	return x, err
 }

@@ -101,10 +101,10 @@ func TestStartDeployment(t *testing.T) {
 		},
 		{name: "for no hours", when: do(deploy("d", "1", 0)), refused: "field-invalid field=duration_hours value=0"},
 		{name: "for more than a year", when: do(deploy("d", "1", 8761)), refused: "field-invalid field=duration_hours value=8761"},
-		{name: "for free", when: do(deploy("d", "0", 1)), refused: "amount-invalid field=amount value=0"},
+		{name: "for free", when: do(deploy("d", "0", 1)), refused: "amount-invalid field=hourly_price value=0"},
 		{
 			name: "for too much", when: do(deploy("d", "1000000", 8760)),
-			refused: "amount-too-large field=amount value=8760000000 limit=1000000000",
+			refused: "amount-too-large field=hourly_price value=8760000000 limit=1000000000",
 		},
 		{name: "an id that runs", given: given(granted(credit), do(deploy("d", "1", 1))), when: do(deploy("d", "1", 1)), refused: "duplicate-id field=deployment_id value=d"},
 		{
@@ -204,12 +204,12 @@ func TestExtendDeployment(t *testing.T) {
 			name: "short of credits", given: runs, when: extend(minute(30), 4),
 			refused: "insufficient-credits available=6 allowance=0 spendable=6 required=8 shortfall=2",
 		},
-		{name: "while it waits for its payment", given: given(do(deploy("d", "2", 2))), when: extend(minute(1), 1), refused: "wrong-status status=pending-payment"},
+		{name: "while it waits for its payment", given: given(do(deploy("d", "2", 2))), when: extend(minute(1), 1), refused: "wrong-status field=deployment_id value=d status=pending-payment"},
 		{
 			name:  "while paused",
-			given: append(runs[:2:2], do(account.RecordUsage{Deployment: "d", Amount: 7 * credit})), when: extend(minute(1), 1), refused: "wrong-status status=paused",
+			given: append(runs[:2:2], do(account.RecordUsage{Deployment: "d", Amount: 7 * credit})), when: extend(minute(1), 1), refused: "wrong-status field=deployment_id value=d status=paused",
 		},
-		{name: "in the instant of its end", given: runs, when: extend(hour(2), 1), refused: "wrong-status field=deployment_id value=d"},
+		{name: "in the instant of its end", given: runs, when: extend(hour(2), 1), refused: "wrong-status field=deployment_id value=d status=completed"},
 		{name: "while frozen", given: append(runs[:2:2], do(account.Freeze{})), when: extend(minute(1), 1), refused: "account-frozen"},
 		{name: "unknown", when: extend(hour(0), 1), refused: "unknown-deployment field=deployment_id value=d"},
 		{

@@ -182,7 +182,7 @@ func (c ResolveDispute) decide(d *decision) error {
 	x, open := d.now().Disputes[c.Dispute]
 	switch {
 	case !open && d.cmd.NameTaken:
-		return domain.Refuse(domain.CodeWrongStatus, "dispute %q is resolved already", c.Dispute).With("status", "resolved")
+		return d.over(ObjectDispute, c.Dispute, nil, ", not open")
 	case !open:
 		return domain.Refuse(domain.CodeUnknownDispute, "the account has no dispute %q", c.Dispute).
 			With("field", "dispute_id").With("value", c.Dispute)

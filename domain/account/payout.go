@@ -210,9 +210,9 @@ func (d *decision) withdrawal(id string, status WithdrawalStatus) (Withdrawal, e
 	w, open := d.now().Withdrawals[id]
 	switch {
 	case open && w.State != status:
-		return w, domain.Refuse(domain.CodeWrongStatus, "withdrawal %q is %s, not %s", id, w.State, status).With("status", w.Status())
+		return w, wrongStatus(ObjectWithdrawal, id, w.Status(), ", not "+string(status))
 	case !open && d.cmd.NameTaken:
-		return w, domain.Refuse(domain.CodeWrongStatus, "withdrawal %q is closed already", id).With("status", "closed")
+		return w, d.over(ObjectWithdrawal, id, nil, ", not "+string(status))
 	case !open:
 		return w, domain.Refuse(domain.CodeUnknownWithdrawal, "the account has no withdrawal %q", id).
 			With("field", "withdrawal_id").With("value", id)

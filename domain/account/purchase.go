@@ -368,9 +368,15 @@ func (d *decision) openPurchase(id string) (Purchase, error) {
 	if open && p.State == PurchaseIsAwaiting {
 		return p, nil
 	}
-	if _, was := d.initial.OpenPurchases[id]; open || was || d.cmd.NameTaken {
-		return p, domain.Refuse(domain.CodeWrongStatus, "purchase %q is no longer to be paid", id).
-			With("field", "purchase_id").With("value", id)
+	const why = ": it is no longer to be paid"
+	if open {
+		return p, wrongStatus(ObjectPurchase, id, p.Status(), why)
+	}
+	if ended, was := d.initial.OpenPurchases[id]; was {
+		return p, d.over(ObjectPurchase, id, &ended, why)
+	}
+	if d.cmd.NameTaken {
+		return p, d.over(ObjectPurchase, id, nil, why)
 	}
 	return p, unknownPurchase(id)
 }

@@ -89,7 +89,7 @@ func TestPurchaseLinks(t *testing.T) {
 		{name: "of an unknown purchase", when: request(1), refused: "unknown-purchase field=purchase_id value=p"},
 		{
 			name: "of one that has just expired", given: given(started("p", credit)),
-			when: doAt(minute(20), account.RequestLink{Purchase: "p", Attempt: 1}), refused: "wrong-status field=purchase_id value=p",
+			when: doAt(minute(20), account.RequestLink{Purchase: "p", Attempt: 1}), refused: "wrong-status field=purchase_id value=p status=expired",
 		},
 		{
 			name: "of one that settled", given: given(started("p", credit), do(payment("x", "p", credit))), when: request(1),

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -93,9 +94,7 @@ func (c Refund) decide(d *decision) error {
 		amount = left
 	}
 	if amount > left || left == 0 {
-		return domain.Refuse(domain.CodeRefundExceeds, "the deduction of %s has %s left to refund", original.amount, left).
-			With("deducted", original.amount.String()).With("refunded", done.String()).
-			With("refundable", left.String()).With("required", amount.String())
+		return tooMuchBack(original.amount, done, c.Amount)
 	}
 	// Accepted: nothing below refuses.
 	d.giveBack(original, done, amount, Refunded{
@@ -104,6 +103,22 @@ func (c Refund) decide(d *decision) error {
 	})
 	d.arrived()
 	return nil
+}
+
+// tooMuchBack refuses to give back more than a deduction has left; asked is zero
+// where no amount was named.
+func tooMuchBack(deducted, done, asked domain.Amount) error {
+	left := deducted - done
+	detail := fmt.Sprintf("the deduction of %s has %s left to refund", deducted, left)
+	if left == 0 && done > 0 {
+		detail = fmt.Sprintf("the deduction of %s was refunded in full before", deducted)
+	}
+	refusal := domain.Refuse(domain.CodeRefundExceeds, "%s", detail).
+		With("deducted", deducted.String()).With("refunded", done.String()).With("refundable", left.String())
+	if asked > 0 {
+		refusal = refusal.With("required", asked.String())
+	}
+	return refusal
 }
 
 // original puts the parts of the deduction together.

@@ -204,7 +204,9 @@ func (c Reserve) decide(d *decision) error {
 	}
 	uses, short := s.Lots.pick(c.Amount)
 	if short > 0 {
-		return insufficient(&s.Figures, c.Amount, max(0, s.Available()))
+		available := max(0, s.Available())
+		return insufficient(&s.Figures, c.Amount, available,
+			"%s credits are required and %s are available: a hold takes no allowance", c.Amount, available)
 	}
 	// Accepted: nothing below refuses.
 	parts := split(uses)

@@ -183,17 +183,27 @@ func (c RecordChargeback) decide(d *decision) error {
 	left, _ := p.reversible("")
 	switch {
 	case settled && left == 0:
-		return domain.Refuse(domain.CodeWrongStatus, "purchase %q is reversed already", c.Purchase).
-			With("status", string(PurchaseIsReversed))
+		return wrongStatus(ObjectPurchase, c.Purchase, string(PurchaseIsReversed), " already")
 	case !settled && d.cmd.NameTaken:
-		return domain.Refuse(domain.CodeWrongStatus, "purchase %q is not settled: there is nothing to take back", c.Purchase).
-			With("field", "purchase_id").With("value", c.Purchase)
+		return d.unsettled(c.Purchase)
 	case !settled:
 		return unknownPurchase(c.Purchase)
 	}
 	// Accepted: nothing below refuses.
 	d.reverse(p, left, PurchaseReversed{Purchase: c.Purchase, Kind: ReversalChargeback, Reason: c.Reason})
 	return nil
+}
+
+// unsettled refuses to take back a purchase that never was settled.
+func (d *decision) unsettled(id string) error {
+	const why = ", not settled: there is nothing to take back"
+	if p, open := d.now().OpenPurchases[id]; open {
+		return wrongStatus(ObjectPurchase, id, p.Status(), why)
+	}
+	if p, was := d.initial.OpenPurchases[id]; was {
+		return d.over(ObjectPurchase, id, &p, why)
+	}
+	return d.over(ObjectPurchase, id, nil, why)
 }
 
 // reverse takes amount of a purchase's credits back, as far as they are there.

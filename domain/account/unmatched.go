@@ -199,7 +199,7 @@ func (c ResolvePayment) decide(d *decision) error {
 	here := !c.Returned && c.Account == ""
 	if here {
 		if _, before := d.now().Purchases[creditedName(c.Payment)]; before {
-			return domain.Refuse(domain.CodeWrongStatus, "payment %q was credited to this account before", c.Payment).With("status", string(PaymentIsCredited))
+			return wrongStatus(ObjectPayment, c.Payment, string(PaymentIsCredited), " to this account already")
 		}
 		if err := d.room(p.Amount); err != nil {
 			return err
@@ -228,7 +228,7 @@ func (c ResolvePayment) checkTarget(p Payment) error {
 		return domain.Refuse(domain.CodeUnknownAccount, "nothing has happened to account %s yet, and the payment doesn't name it", c.Account).
 			With("field", "account").With("account", c.Account)
 	case c.Twice:
-		return domain.Refuse(domain.CodeWrongStatus, "payment %q was recorded in account %s too: decide there, and close this one as returned", c.Payment, p.Named).
+		return wrongStatus(ObjectPayment, c.Payment, p.Status(), " here and was recorded in account "+p.Named+" too: decide there, and close this one as returned").
 			With("account", p.Named)
 	}
 	return nil
@@ -306,10 +306,9 @@ func (d *decision) waitingPayment(id string, status PaymentStatus) (Payment, err
 	case waits && p.State == status:
 		return p, nil
 	case waits:
-		return p, domain.Refuse(domain.CodeWrongStatus, "payment %q is %s", id, p.State).
-			With("status", p.Status()).With("account", p.Account)
+		return p, wrongStatus(ObjectPayment, id, p.Status(), ", not "+string(status)).With("account", p.Account)
 	case d.cmd.NameTaken:
-		return p, domain.Refuse(domain.CodeWrongStatus, "payment %q does not wait for a decision", id).With("payment_id", id)
+		return p, d.over(ObjectPayment, id, nil, ": it does not wait for a decision").With("payment_id", id)
 	}
 	return p, domain.Refuse(domain.CodeUnknownPayment, "there is no unmatched payment %q", id).
 		With("field", "payment_id").With("value", id)

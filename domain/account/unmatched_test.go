@@ -30,7 +30,7 @@ func TestResolvePayment(t *testing.T) {
 		},
 		{
 			name: "decided twice, for two accounts", given: given(lost, there), when: do(account.ResolvePayment{Payment: "x", Account: "eve"}),
-			refused: "wrong-status status=assigned account=bob",
+			refused: "wrong-status field=payment_id value=x status=assigned account=bob",
 		},
 		{
 			name: "the same decision again finishes what was begun", given: given(lost, there), when: do(account.ResolvePayment{Payment: "x", Account: "bob"}),
@@ -38,10 +38,10 @@ func TestResolvePayment(t *testing.T) {
 		},
 		{
 			name: "that this account has got from another place", given: given(lost, do(account.CreditPayment{Payment: "x", From: "@unmatched", Amount: 5 * credit})),
-			when: here, refused: "wrong-status status=credited",
+			when: here, refused: "wrong-status field=payment_id value=x status=credited",
 		},
-		{name: "decided twice", given: given(lost, here), when: here, refused: "wrong-status payment_id=x"},
-		{name: "of a payment that fitted", given: given(started("p", credit), do(payment("x", "p", credit))), when: here, refused: "wrong-status payment_id=x"},
+		{name: "decided twice", given: given(lost, here), when: here, refused: "wrong-status field=payment_id value=x payment_id=x"},
+		{name: "of a payment that fitted", given: given(started("p", credit), do(payment("x", "p", credit))), when: here, refused: "wrong-status field=payment_id value=x payment_id=x"},
 		{name: "unknown", when: here, refused: "unknown-payment field=payment_id value=x"},
 	})
 }
@@ -62,7 +62,7 @@ func TestResolvePaymentOfAnotherAccount(t *testing.T) {
 		},
 		{
 			name: "that the account which it names has too", given: given(do(account.RecordPayment{Payment: "x", Purchase: "q", Amount: 5 * credit, Named: "bob"})),
-			when: do(account.ResolvePayment{Payment: "x", Account: "eve", Twice: true}), refused: "wrong-status account=bob",
+			when: do(account.ResolvePayment{Payment: "x", Account: "eve", Twice: true}), refused: "wrong-status field=payment_id value=x status=unmatched account=bob",
 		},
 		{
 			name: "told of again where it was credited", given: given(started("p", 5*credit), do(account.CreditPayment{Payment: "x", From: "@unmatched", Amount: 5 * credit})),
@@ -99,7 +99,7 @@ func TestClosingOfPayments(t *testing.T) {
 			then: events(&account.PaymentResolved{Payment: "x", Outcome: account.PaymentIsCredited, Amount: 5 * credit, Account: "bob"}),
 		},
 		{name: "closed again", given: given(lost, there, do(account.ClosePayment{Payment: "x"})), when: do(account.ClosePayment{Payment: "x"})},
-		{name: "closed before it was decided", given: given(lost), when: do(account.ClosePayment{Payment: "x"}), refused: "wrong-status status=unmatched account="},
+		{name: "closed before it was decided", given: given(lost), when: do(account.ClosePayment{Payment: "x"}), refused: "wrong-status field=payment_id value=x status=unmatched account="},
 	})
 }
 
@@ -173,8 +173,8 @@ func TestRecordChargeback(t *testing.T) {
 				Lots: lots(paid(0, 2*credit)), Debt: 8 * credit, Reason: "sealed"}, &account.Frozen{Cause: account.FreezeChargeback}),
 			balance: "balance -8, available -8, debt 8, frozen",
 		},
-		{name: "twice", given: given(bought("p", credit), record), when: record, refused: "wrong-status status=reversed"},
-		{name: "of one that isn't paid", given: given(started("p", credit)), when: record, refused: "wrong-status field=purchase_id value=p"},
+		{name: "twice", given: given(bought("p", credit), record), when: record, refused: "wrong-status field=purchase_id value=p status=reversed"},
+		{name: "of one that isn't paid", given: given(started("p", credit)), when: record, refused: "wrong-status field=purchase_id value=p status=awaiting-payment"},
 		{name: "of an unknown one", when: record, refused: "unknown-purchase field=purchase_id value=p"},
 	})
 }

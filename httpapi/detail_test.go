@@ -1,0 +1,102 @@
+package httpapi_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// detail is what a refused request is told.
+type detail struct {
+	call   call
+	status int
+	code   string
+	text   string
+	// with are members of the problem.
+	with map[string]any
+}
+
+func (r *rig) details(all ...detail) {
+	r.t.Helper()
+	for _, d := range all {
+		got := r.refused(d.status, d.code, d.call)
+		require.Equal(r.t, d.text, got.Body["detail"], "%s %s", d.call.path, d.call.body)
+		for name, value := range d.with {
+			require.Equal(r.t, value, got.Body[name], "%s of %s", name, got.Text)
+		}
+	}
+}
+
+// TestDetailsNameTheInput: a refusal is about what the request has.
+func TestDetailsNameTheInput(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	spent := part(r.must(post("service", demo+"/deductions", "d", `{"amount":"4","service":"vm"}`)), "deduction")["id"].(string)
+	r.must(post("service", demo+"/refunds", "r", `{"transaction_id":"`+spent+`"}`))
+	none := r.refused(422, "refund-exceeds-deduction", post("service", demo+"/refunds", "r2", `{"transaction_id":"`+spent+`"}`))
+	require.Equal(t, "the deduction of 4 was refunded in full before", none.Body["detail"])
+	require.NotContains(t, none.Body, "required", "nobody named an amount")
+	r.details(
+		detail{post("service", demo+"/deployments", "h", `{"deployment_id":"h","service":"vm","payment_method":"credits","hourly_price":"900000000","duration_hours":100}`),
+			422, "amount-too-large", "hourly_price x duration_hours, 900000000 x 100, is above the limit of 1000000000",
+			map[string]any{"field": "hourly_price", "value": "90000000000"}},
+		detail{call{as: "finance", method: "PUT", path: demo + "/policy", body: `{"minimum_minutes":{"gpu":3}}`, wrong: true},
+			422, "field-invalid", `minimum_minutes has "gpu", which is none of ray, caas, vm, kubernetes, baremetal, inference`,
+			map[string]any{"field": "minimum_minutes", "value": "gpu"}},
+		detail{post("service", demo+"/reservations", "v", `{"reservation_id":"v","amount":"2000","service":"vm"}`),
+			402, "insufficient-credits", "2000 credits are required and 100 are available: a hold takes no allowance",
+			map[string]any{"available": "100", "spendable": "110", "shortfall": "1900"}},
+		detail{post("service", demo+"/deductions", "v", `{"amount":"2000","service":"vm"}`),
+			402, "insufficient-credits", "2000 credits are required and 110 can be spent", nil},
+		detail{get("auditor", "/v1/audit/proofs/consistency?from=5&to=2"),
+			422, "field-invalid", "from 5 is above to, which is 2", map[string]any{"field": "from"}},
+	)
+}
+
+// TestDetailsNameWhoMay: what can't be reached says what can.
+func TestDetailsNameWhoMay(t *testing.T) {
+	r := newRig(t, nil)
+	r.details(
+		detail{call{method: "GET", path: "/v1/nothing", wrong: true}, 404, "unknown-route", "there is no path /v1/nothing; /docs lists those that there are", nil},
+		detail{call{method: "DELETE", path: demo + "/deployments", wrong: true}, 405, "method-not-allowed",
+			demo + "/deployments takes GET, POST, not DELETE", map[string]any{"methods": "GET, POST"}},
+		detail{get(customer, "/v1/accounts/demo-2/balance"), 403, "account-not-allowed", "the key is for account demo-1, not for demo-2", map[string]any{"account": "demo-2"}},
+		detail{post(customer, demo+"/freeze", "f", `{}`), 403, "role-not-allowed", "role customer may not do this; finance, admin may",
+			map[string]any{"role": "customer", "roles": "finance, admin"}},
+	)
+}
+
+// TestWrongStatusSaysWhich: object, id and status as documented, closed ones too.
+func TestWrongStatusSaysWhich(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	id := func(a answer, object string) string { return part(a, object)["id"].(string) }
+	wrong := func(object, id, status, why string, c call) {
+		t.Helper()
+		r.details(detail{c, 409, "wrong-status", object + ` "` + id + `" is ` + status + why, map[string]any{"current_status": status, "value": id}})
+	}
+
+	spent := id(r.must(post("service", demo+"/deductions", "d", `{"amount":"4","service":"vm"}`)), "deduction")
+	dispute := id(r.must(post(customer, demo+"/disputes", "x", `{"transaction_id":"`+spent+`"}`)), "dispute")
+	resolve := func(key string) call {
+		return post("support", demo+"/disputes/"+dispute+"/resolve", key, `{"outcome":"rejected"}`)
+	}
+	r.must(resolve("x1"))
+	wrong("dispute", dispute, "rejected", ", not open", resolve("x2"))
+
+	request := id(r.must(post(customer, demo+"/credit-requests", "c", `{"amount":"5"}`)), "credit_request")
+	cancel := demo + "/credit-requests/" + request + "/cancel"
+	r.must(post(customer, cancel, "c1", ""))
+	wrong("credit request", request, "cancelled", ", not requested", post(customer, cancel, "c2", ""))
+
+	w := r.withdraw("w", "10")
+	withdrawal := w[len(demo+"/withdrawals/"):]
+	wrong("withdrawal", withdrawal, "requested", ", not approved", post("finance", w+"/paid", "w1", `{"tx_url":"https://solscan.io/tx/1"}`))
+	r.must(post("finance", w+"/reject", "w2", `{}`))
+	wrong("withdrawal", withdrawal, "rejected", ", not requested", post("finance", w+"/approve", "w3", ""))
+
+	r.must(post("service", demo+"/deployments", "h", `{"deployment_id":"h","service":"ray","payment_method":"credits","hourly_price":"1","duration_hours":1}`))
+	stop := func(key string) call { return post("service", demo+"/deployments/h/stop", key, `{"used_minutes":5}`) }
+	r.must(stop("h1"))
+	wrong("deployment", "h", "stopped", ": it has ended", stop("h2"))
+}
