@@ -146,3 +146,11 @@ func TestStreamsOfAKeyAreBounded(t *testing.T) {
 	status, _ = open("demo-2")
 	require.Equal(t, http.StatusOK, status)
 }
+
+// TestNoticeOfAnotherAmount: the event has what was granted, the object what was asked for.
+func TestNoticeOfAnotherAmount(t *testing.T) {
+	r := newRig(t, nil)
+	asked := part(r.must(post("customer:demo-1", demo+"/credit-requests", "a", `{"amount":"5"}`)), "credit_request")["id"].(string)
+	r.must(post("bd", demo+"/credit-requests/"+asked+"/approve", "b", `{"approved_amount":"50","promotional":true}`))
+	require.Equal(t, "50 credits were approved; you had asked for 5.", r.notices("")[0].(map[string]any)["message"])
+}

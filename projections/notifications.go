@@ -32,12 +32,33 @@ type Notice struct {
 
 // applyNotices writes what an event of an account tells its customer.
 func applyNotices(w *writer, s *step) error {
-	for i, n := range account.NoticesOf(s.Body, s.LowBalanceAt, s.BalanceBefore, s.BalanceAfter) {
+	around := account.Around{LowBalanceAt: s.LowBalanceAt, BalanceBefore: s.BalanceBefore, BalanceAfter: s.BalanceAfter}
+	if granted, ok := s.Body.(*account.CreditGranted); ok {
+		var err error
+		if around.Asked, err = w.asked(s.Account, granted.Request); err != nil {
+			return err
+		}
+	}
+	for i, n := range account.NoticesOf(s.Body, around) {
 		if err := w.addNotice(s.Account, fmt.Sprintf("a%d.%d", s.Revision, i), i, s.Fact, n); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// asked is what a credit request was for. The objects' view was before this one.
+func (w *writer) asked(name, request string) (domain.Amount, error) {
+	stored, err := w.get(objectKey(name, account.ObjectCreditRequest, request))
+	if err != nil || stored == nil {
+		return 0, err
+	}
+	record, err := decodeObject(name, account.ObjectCreditRequest, request, stored)
+	if err != nil {
+		return 0, err
+	}
+	r, _ := record.Object.(*account.CreditRequest)
+	return r.Amount, nil
 }
 
 // applyNoticeEvent applies an event of an account's stream of notices.
@@ -50,7 +71,7 @@ func (w *writer) applyNoticeEvent(name string, f *eventstore.Fact) error {
 			return err
 		}
 		w.set(k, []byte{1})
-		for _, n := range account.NoticesOf(e, 0, 0, 0) {
+		for _, n := range account.NoticesOf(e, account.Around{}) {
 			if err := w.addNotice(name, fmt.Sprintf("n%d.0", f.Revision), 0, f, n); err != nil {
 				return err
 			}

@@ -44,28 +44,41 @@ type Notice struct {
 	Message  string
 }
 
+// Around is what an event's notice has to know beside the event.
+type Around struct {
+	// LowBalanceAt is the line of the policy, 0: none; BalanceBefore and BalanceAfter
+	// are the account's balance around the event.
+	LowBalanceAt, BalanceBefore, BalanceAfter domain.Amount
+	// Asked is what the customer had asked for, of credits that are granted; 0: unknown.
+	Asked domain.Amount
+}
+
 // NoticesOf gives what an event tells the customer: one notice, or none, and one
 // more if the balance crossed the line of the policy downward: not for every
-// charge below it. before and after are the account's balance around the event.
-func NoticesOf(event domain.Event, line, before, after domain.Amount) []Notice {
+// charge below it.
+func NoticesOf(event domain.Event, a Around) []Notice {
 	var notices []Notice
-	if n := noticeOf(event); n.Message != "" {
+	if n := noticeOf(event, a.Asked); n.Message != "" {
 		notices = append(notices, n)
 	}
-	if line > 0 && before >= line && after < line {
+	if line := a.LowBalanceAt; line > 0 && a.BalanceBefore >= line && a.BalanceAfter < line {
 		notices = append(notices, Notice{TopicLowBalance, PriorityCritical,
-			fmt.Sprintf("Your balance is %s, below the %s at which you want to be told.", credits(after), credits(line))})
+			fmt.Sprintf("Your balance is %s, below the %s at which you want to be told.", credits(a.BalanceAfter), credits(line))})
 	}
 	return notices
 }
 
-func noticeOf(event domain.Event) Notice {
+func noticeOf(event domain.Event, asked domain.Amount) Notice {
 	switch e := event.(type) {
 	case *PurchaseSettled:
 		return arrival(e.Amount, "from your purchase", e.ExpiresAt, PrioritySuccess)
 	case *PaymentCredited:
 		return arrival(e.Amount, "from your payment", e.ExpiresAt, PrioritySuccess)
 	case *CreditGranted:
+		if asked != 0 && asked != e.Terms.Amount {
+			return Notice{TopicCreditsArrived, PrioritySuccess,
+				fmt.Sprintf("%s were approved; you had asked for %s.%s", credits(e.Terms.Amount), asked, usable(e.Terms.ExpiresAt))}
+		}
 		return arrival(e.Terms.Amount, "as you requested", e.Terms.ExpiresAt, PrioritySuccess)
 	case *IncentiveGranted:
 		return arrival(e.Amount, "as a gift", e.ExpiresAt, PriorityPromo)
@@ -102,7 +115,7 @@ func deploymentNotice(event domain.Event) Notice {
 	}
 	switch e := event.(type) {
 	case *DeploymentPending:
-		return tell(PriorityCritical, "Deployment %s waits for credits: it needs %s more. It starts as soon as they arrive, until %s.",
+		return tell(PriorityCritical, "Deployment %s waits for credits: it needs %s more. If they arrive by %s, it starts at once.",
 			e.Deployment, credits(e.Shortfall), moment(e.GraceEndsAt))
 	case *DeploymentPaid:
 		if e.Part.last() {
@@ -140,11 +153,15 @@ func deploymentEnd(e *DeploymentEnded) Notice {
 }
 
 func arrival(amount domain.Amount, how string, expires time.Time, p Priority) Notice {
-	until := ""
-	if !expires.IsZero() {
-		until = " They can be used until " + moment(expires) + "."
+	return Notice{TopicCreditsArrived, p, fmt.Sprintf("%s arrived %s.%s", credits(amount), how, usable(expires))}
+}
+
+// usable says until when credits can be used, if that ends.
+func usable(expires time.Time) string {
+	if expires.IsZero() {
+		return ""
 	}
-	return Notice{TopicCreditsArrived, p, fmt.Sprintf("%s arrived %s.%s", credits(amount), how, until)}
+	return " They can be used until " + moment(expires) + "."
 }
 
 func expiredPurchase(e *PurchaseExpired) Notice {

@@ -21,7 +21,11 @@ func deskNotice(event domain.Event) Notice {
 	case *DisputeResolved:
 		switch {
 		case e.Outcome == DisputeRejected:
-			return Notice{TopicDispute, PriorityInfo, "Your dispute was reviewed, and the charge stands. The dispute has a note that says why."}
+			why := ""
+			if e.Note != "" {
+				why = " The dispute has a note that says why."
+			}
+			return Notice{TopicDispute, PriorityInfo, "Your dispute was reviewed, and the charge stands." + why}
 		case e.Refund == 0:
 			return Notice{TopicDispute, PrioritySuccess, "Your dispute was upheld. All of the charge had come back before."}
 		}

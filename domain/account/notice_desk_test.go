@@ -29,13 +29,14 @@ func TestDeskNotices(t *testing.T) {
 		{&account.DisputeOpened{Dispute: "d"}, ""},
 		{&account.DisputeResolved{Outcome: account.DisputeUpheld, Refund: 7 * credit, Note: "sealed"}, "success dispute: Your dispute was upheld: 7 credits came back."},
 		{&account.DisputeResolved{Outcome: account.DisputeUpheld}, "success dispute: Your dispute was upheld. All of the charge had come back before."},
+		{&account.DisputeResolved{Outcome: account.DisputeRejected}, "info dispute: Your dispute was reviewed, and the charge stands."},
 		{&account.DisputeResolved{Outcome: account.DisputeRejected, Note: "sealed"}, "info dispute: Your dispute was reviewed, and the charge stands. The dispute has a note that says why."},
 		{&account.AdjustmentRequested{Amount: credit}, ""},
 		{&account.Adjusted{Amount: credit}, "success credits-arrived: 1 credit arrived as a correction."},
 		{&account.Adjusted{Amount: -2 * credit}, "info account: A correction took 2 credits."},
 	} {
 		got := ""
-		for _, n := range account.NoticesOf(c.event, 0, 0, 0) {
+		for _, n := range account.NoticesOf(c.event, account.Around{}) {
 			got += string(n.Priority) + " " + string(n.Topic) + ": " + n.Message
 		}
 		require.Equal(t, c.want, got, "%T", c.event)
