@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"fmt"
 	"html/template"
@@ -32,8 +33,32 @@ const (
 	pageIndex     = "api"
 	pageProblems  = "problems"
 	pageAccess    = "access"
+	titleIndex    = "The API"
+	titleProblems = "Problems"
+	titleAccess   = "Who may do what"
 	docsMediaType = "text/html; charset=utf-8"
 )
+
+// textOrder is the order of the Markdown pages in the menu: who calls the engine,
+// who works with it, who runs it. A page that isn't here comes last.
+var textOrder = []string{"clients", "support", "desks", "auditors", "operators", "cluster", "performance"}
+
+// menuOf has every page under the title that it has itself.
+func menuOf(texts []text) []link {
+	menu := []link{{pageIndex, titleIndex}, {pageProblems, titleProblems}, {pageAccess, titleAccess}}
+	slices.SortStableFunc(texts, func(a, b text) int { return cmp.Compare(placeOf(a.Name), placeOf(b.Name)) })
+	for _, t := range texts {
+		menu = append(menu, t.link)
+	}
+	return menu
+}
+
+func placeOf(page string) int {
+	if place := slices.Index(textOrder, page); place >= 0 {
+		return place
+	}
+	return len(textOrder)
+}
 
 func renderPages(c *contract) (*pages, error) {
 	layout, err := template.New("").ParseFS(docFiles, "docs/*.html")
@@ -44,10 +69,7 @@ func renderPages(c *contract) (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	menu := []link{{pageIndex, "API"}, {pageProblems, "Problems"}, {pageAccess, "Roles"}}
-	for _, t := range texts {
-		menu = append(menu, t.link)
-	}
+	menu := menuOf(texts)
 	p := &pages{byName: map[string][]byte{}}
 	render := func(name, title, part string, data any) error {
 		var out bytes.Buffer
@@ -59,13 +81,15 @@ func renderPages(c *contract) (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := render(pageIndex, "The API", "api.html", map[string]any{"Intro": intro, "Sections": sectionsOf(c), "Objects": objectsOf(c)}); err != nil {
+	if err := render(pageIndex, titleIndex, "api.html", map[string]any{
+		"Intro": intro, "Sections": sectionsOf(c), "Refusals": refusalsOf(c), "Objects": objectsOf(c),
+	}); err != nil {
 		return nil, fmt.Errorf("docs: %w", err)
 	}
-	if err := render(pageProblems, "Problems", "problems.html", problemRows()); err != nil {
+	if err := render(pageProblems, titleProblems, "problems.html", problemRows()); err != nil {
 		return nil, fmt.Errorf("docs: %w", err)
 	}
-	if err := render(pageAccess, "Who may do what", "access.html", accessTable()); err != nil {
+	if err := render(pageAccess, titleAccess, "access.html", accessTable()); err != nil {
 		return nil, fmt.Errorf("docs: %w", err)
 	}
 	for _, t := range texts {
@@ -117,12 +141,13 @@ type problemEntry struct {
 	Code   domain.Code
 	Status int
 	Title  string
+	problemHelp
 }
 
 func problemRows() []problemEntry {
 	var rows []problemEntry
 	for code, row := range problems {
-		rows = append(rows, problemEntry{code, row.Status, row.Title})
+		rows = append(rows, problemEntry{code, row.Status, row.Title, help[code]})
 	}
 	slices.SortFunc(rows, func(a, b problemEntry) int {
 		if a.Status != b.Status {

@@ -19,7 +19,10 @@ func TestEveryCodeHasARow(t *testing.T) {
 		require.True(t, known, "code %s has no row in problem.go", code)
 		require.GreaterOrEqual(t, row.Status, 400, code)
 		require.NotEmpty(t, row.Title, code)
+		require.NotEmpty(t, help[code].Cause, "code %s has no row in problem_help.go", code)
+		require.NotEmpty(t, help[code].Do, code)
 	}
+	require.Len(t, help, len(problems))
 	require.Len(t, problems, len(domain.Codes()), "a row is for a code that the domain doesn't have")
 }
 

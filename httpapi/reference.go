@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -25,25 +26,36 @@ type reference struct {
 	Inputs                    []input
 	Example                   string
 	Answers                   []answerRow
+	// Refusals are the statuses of problems.
+	Refusals []string
 }
 
 type input struct {
 	Name, In string
 	Kind     kind
+	Limits   string
 	About    template.HTML
 	Required bool
 }
 
 type answerRow struct {
 	Status string
-	Kind   kind
+	Bodies []answerBody
 	About  template.HTML
+}
+
+// answerBody is a form that an answer may have: the media type, and one of Kinds.
+type answerBody struct {
+	Media   string
+	Kinds   []kind
+	Example string
 }
 
 // object is a schema: one with members, or a plain one of a kind.
 type object struct {
 	Name    string
 	Kind    kind
+	Limits  string
 	About   template.HTML
 	Members []input
 }
@@ -68,6 +80,7 @@ func objectsOf(c *contract) []object {
 		}
 		if len(o.Members) == 0 {
 			o.Kind = kindOf(&openapi3.SchemaRef{Value: schemas[name].Value})
+			o.Limits = limitsOf(schemas[name].Value)
 		}
 		all = append(all, o)
 	}
@@ -82,7 +95,7 @@ func membersOf(s *openapi3.Schema) []input {
 		if p.Ref != "" {
 			text = "" // that of the kind, which is a link away
 		}
-		all = append(all, input{name, "body", kindOf(p), about(text), slices.Contains(s.Required, name)})
+		all = append(all, input{name, "body", kindOf(p), limitsOf(p.Value), about(text), slices.Contains(s.Required, name)})
 	}
 	return all
 }
@@ -111,7 +124,7 @@ func referenceOf(method, path string, item *openapi3.PathItem, op *openapi3.Oper
 	}
 	for _, list := range []openapi3.Parameters{item.Parameters, op.Parameters} {
 		for _, p := range list {
-			r.Inputs = append(r.Inputs, input{p.Value.Name, p.Value.In, kindOf(p.Value.Schema), about(p.Value.Description), p.Value.Required})
+			r.Inputs = append(r.Inputs, input{p.Value.Name, p.Value.In, kindOf(p.Value.Schema), limitsOf(p.Value.Schema.Value), about(p.Value.Description), p.Value.Required})
 		}
 	}
 	if op.RequestBody != nil {
@@ -121,24 +134,67 @@ func referenceOf(method, path string, item *openapi3.PathItem, op *openapi3.Oper
 	}
 	for _, status := range slices.Sorted(maps.Keys(op.Responses.Map())) {
 		answer := op.Responses.Value(status).Value
-		row := answerRow{Status: status, About: about(valueOf(answer.Description))}
-		for _, content := range answer.Content {
-			row.Kind = kindOf(content.Schema)
+		if answer.Content.Get(problemType[0]) != nil {
+			r.Refusals = append(r.Refusals, status)
+			continue
 		}
-		r.Answers = append(r.Answers, row)
+		r.Answers = append(r.Answers, answerRow{Status: status, About: about(valueOf(answer.Description)), Bodies: bodiesOf(answer.Content)})
 	}
 	return r
+}
+
+func bodiesOf(content openapi3.Content) []answerBody {
+	var all []answerBody
+	for _, media := range slices.Sorted(maps.Keys(content)) {
+		body := answerBody{Media: media, Example: exampleText(content[media].Example)}
+		if schema := content[media].Schema; schema != nil {
+			body.Kinds = kindsOf(schema)
+		}
+		all = append(all, body)
+	}
+	return all
+}
+
+// refusal is a status that problems have, and what it means everywhere.
+type refusal struct {
+	Status string
+	About  template.HTML
+}
+
+// refusalsOf lists them once: operations have but their numbers.
+func refusalsOf(c *contract) []refusal {
+	seen := map[string]template.HTML{}
+	for _, item := range c.document.Paths.Map() {
+		for _, op := range item.Operations() {
+			for status, answer := range op.Responses.Map() {
+				if strings.HasPrefix(answer.Ref, "#/components/responses/") && answer.Value.Content.Get(problemType[0]) != nil {
+					seen[status] = about(valueOf(answer.Value.Description))
+				}
+			}
+		}
+	}
+	var all []refusal
+	for _, status := range slices.Sorted(maps.Keys(seen)) {
+		all = append(all, refusal{status, seen[status]})
+	}
+	return all
 }
 
 func (r *reference) addBody(content *openapi3.MediaType) {
 	r.Inputs = append(r.Inputs, membersOf(content.Schema.Value)...)
 	slices.SortStableFunc(r.Inputs, func(a, b input) int { return cmp.Compare(rank(a), rank(b)) })
-	switch example := content.Example.(type) {
+	r.Example = exampleText(content.Example)
+}
+
+// exampleText is an example as it would come over the wire.
+func exampleText(example any) string {
+	switch example := example.(type) {
 	case string:
-		r.Example = example
+		return example
 	case nil:
+		return ""
 	default:
-		r.Example = jsonText(example)
+		return jsonText(example)
 	}
 }
 
@@ -164,6 +220,12 @@ func kindOf(s *openapi3.SchemaRef) kind {
 	switch {
 	case len(s.Value.AllOf) == 1:
 		return kindOf(s.Value.AllOf[0])
+	case len(s.Value.OneOf) > 0:
+		var texts []string
+		for _, one := range s.Value.OneOf {
+			texts = append(texts, kindOf(one).Text)
+		}
+		return kind{Text: strings.Join(texts, " or ")}
 	case s.Value.Items != nil:
 		of := kindOf(s.Value.Items)
 		return kind{"list of " + of.Text, of.Schema}
@@ -175,6 +237,55 @@ func kindOf(s *openapi3.SchemaRef) kind {
 		return kind{Text: (*s.Value.Type)[0]}
 	}
 	return kind{}
+}
+
+// kindsOf has each of the kinds that a value may be of.
+func kindsOf(s *openapi3.SchemaRef) []kind {
+	if s.Ref == "" && len(s.Value.OneOf) > 0 {
+		var all []kind
+		for _, one := range s.Value.OneOf {
+			all = append(all, kindsOf(one)...)
+		}
+		return all
+	}
+	return []kind{kindOf(s)}
+}
+
+// limitsOf says what of a kind is allowed, and what stands for none.
+func limitsOf(s *openapi3.Schema) string {
+	var parts []string
+	between := func(least, most, unit string) {
+		switch {
+		case least != "" && most != "":
+			parts = append(parts, least+" to "+most+unit)
+		case least != "":
+			parts = append(parts, "at least "+least+unit)
+		case most != "":
+			parts = append(parts, "at most "+most+unit)
+		}
+	}
+	figure := func(f *float64) string {
+		if f == nil {
+			return ""
+		}
+		return strconv.FormatFloat(*f, 'f', -1, 64)
+	}
+	count := func(n *uint64) string {
+		if n == nil {
+			return ""
+		}
+		return strconv.FormatUint(*n, 10)
+	}
+	between(figure(s.Min), figure(s.Max), "")
+	least := ""
+	if s.MinLength > 0 {
+		least = strconv.FormatUint(s.MinLength, 10)
+	}
+	between(least, count(s.MaxLength), " characters")
+	if s.Default != nil {
+		parts = append(parts, fmt.Sprintf("default %v", s.Default))
+	}
+	return strings.Join(parts, "; ")
 }
 
 func enumText(values []any) string {

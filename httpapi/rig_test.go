@@ -252,6 +252,9 @@ func (r *rig) refused(status int, code string, c call) answer {
 	require.Equal(r.t, status, a.Status)
 	require.Equal(r.t, "application/problem+json", a.Header.Get("Content-Type"))
 	require.EqualValues(r.t, status, a.Body["status"])
+	for member := range a.Body {
+		require.Contains(r.t, httpapi.ProblemMembers(code), member, "/docs/problems doesn't say that %s has it", code)
+	}
 	return a
 }
 

@@ -240,6 +240,17 @@ func TestDocs(t *testing.T) {
 	for _, link := range regexp.MustCompile(`href="#([^"]+)"`).FindAllStringSubmatch(index, -1) {
 		require.Contains(t, index, `id="`+link[1]+`"`)
 	}
+	// Both kinds of an answer, both media types, an answer's example, limits.
+	for _, shown := range []string{
+		`<a href="#Balance">Balance</a> or <a href="#BalanceAsOf">BalanceAsOf</a>`,
+		`<a href="#TransactionList">TransactionList</a> <span class="muted">application/json</span></div><div>string <span class="muted">text/csv</span>`,
+		`&#34;withdrawable&#34;: &#34;210&#34;`, "1 to 1000; default 50", "at most 128 characters", `<a href="#checkCredits">Can this account pay?</a>`,
+	} {
+		require.Contains(t, index, shown)
+	}
+	require.Regexp(t, `(?s)<nav>.*>The API<.*>Problems<.*>Who may do what<.*>Writing a client<.*>Running the engine<.*</nav>`, index)
+	problems := r.must(get("", "/docs/problems")).Text
+	require.Contains(t, problems, "Members: <code>available</code>, <code>allowance</code>, <code>spendable</code>, <code>required</code>, <code>shortfall</code>, <code>top_up_url</code>")
 	require.Contains(t, r.must(get("", "/docs/problems")).Text, `id="insufficient-credits"`)
 	require.Contains(t, r.must(get("", "/docs/access")).Text, "/v1/deductions/batch")
 	require.Contains(t, r.must(get("", "/docs/operators")).Text, "<table>")
