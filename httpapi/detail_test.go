@@ -100,3 +100,18 @@ func TestWrongStatusSaysWhich(t *testing.T) {
 	r.must(stop("h1"))
 	wrong("deployment", "h", "stopped", ": it has ended", stop("h2"))
 }
+
+// TestFrozenQuestions: what docs/clients.md says of a frozen account.
+func TestFrozenQuestions(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	r.must(post("finance", demo+"/freeze", "f", `{}`))
+	check := r.must(get(customer, "/credits/check?amount=5")).Body
+	require.Equal(t, []any{false, true, "0", "0"}, []any{check["sufficient"], check["frozen"], check["allowance"], check["shortfall"]})
+	for _, option := range r.must(get(customer, demo+"/checkout?amount=5")).Body["options"].([]any) {
+		require.Equal(t, true, option.(map[string]any)["enabled"])
+	}
+	r.refused(422, "time-invalid", post("service", demo+"/deductions", "a", `{"amount":"1","service":"vm","effective_at":"2099-01-01T00:00:00Z"}`))
+	r.refused(422, "time-invalid", post("service", demo+"/deductions", "a", `{"amount":"1","service":"vm","effective_at":"1969-12-31T23:59:59Z"}`))
+	r.refused(403, "account-frozen", post("service", demo+"/deductions", "a", `{"amount":"1","service":"vm","effective_at":"1970-01-01T00:00:00Z"}`))
+}

@@ -201,7 +201,7 @@ td,th{text-align:left;padding:.3rem .5rem;border-bottom:1px solid #d8dee4;font-s
 </style>{{end}}
 {{define "home"}}{{template "head"}}<h1>Payment sandbox</h1>
 <p class="note">It takes no money. Every link that the engine made, the newest first.</p>
-<form method="post" action="/early"><button>Pay the next link before its maker has the answer</button></form>
+<form method="post" action="/early"><button>Pay the next link before the engine has heard that it was made</button></form>
 <table><tr><th>purchase</th><th>account</th><th>to pay</th><th></th></tr>
 {{range .Links}}<tr><td>{{.Meta.Purchase}}</td><td>{{.Meta.Account}}</td><td>{{amount .Amount}}</td><td><a href="/pay/{{.ID}}">open</a></td></tr>
 {{else}}<tr><td colspan="4">none yet</td></tr>{{end}}</table>{{end}}
