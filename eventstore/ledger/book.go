@@ -45,11 +45,15 @@ func (w *worker) ready(ctx context.Context) error {
 			return err
 		}
 		w.book = b
+		b.recent.countIn(&w.shard.names)
 		w.shard.mu.Lock()
 		w.acked = max(w.acked, b.position)
 		w.shard.mu.Unlock()
 	}
 	w.book.recent.forget(w.ledger.opts.Names.Through())
+	if w.shard.names.Load() >= int64(w.ledger.opts.MaxNames/shardCount) {
+		return errNamesBehind()
+	}
 	return w.trim(ctx, w.book)
 }
 

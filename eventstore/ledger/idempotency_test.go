@@ -118,3 +118,27 @@ func TestTwoEnginesOneEffect(t *testing.T) {
 	}
 	require.Equal(t, keys*credit, total)
 }
+
+// TestWindowsTogetherAreBounded: names of many accounts that the read models lack.
+func TestWindowsTogetherAreBounded(t *testing.T) {
+	r := newRig(t, func(o *ledger.Options) { o.MaxNames = 64 * 4 }) // four a shard
+	try := func(n int) error {
+		_, err := r.Execute(context.Background(), command(fmt.Sprint("account-", n), "k", purchase("p", 1)))
+		return err
+	}
+	refused := 0
+	for n := range 1_000 { // two names each
+		if err := try(n); err != nil {
+			require.True(t, domain.IsCode(err, domain.CodeOverloaded), err)
+			refused++
+		}
+	}
+	require.Greater(t, refused, 1_000-64*3)
+	require.Less(t, refused, 1_000)
+	for range 3 { // what was counted is taken off again
+		r.names.advance(r.AckedAny())
+		for n := range 64 {
+			require.NoError(t, try(n))
+		}
+	}
+}

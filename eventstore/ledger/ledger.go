@@ -43,6 +43,9 @@ type Options struct {
 	Deciders int
 	// MaxRecentNames bounds the window of names that Names has not reached yet.
 	MaxRecentNames int
+	// MaxNames bounds all those windows together, at some 200 bytes a name: where
+	// the read models have stopped, commands are refused and memory isn't used up.
+	MaxNames int
 	// NamesPatience is how long commands wait for Names when that window is full.
 	NamesPatience time.Duration
 
@@ -66,6 +69,7 @@ func (o *Options) defaults() {
 	set(&o.MaxGroupBytes, 768<<10)
 	set(&o.Deciders, 16)
 	set(&o.MaxRecentNames, 65_536)
+	set(&o.MaxNames, 1<<22)
 	if o.NamesPatience == 0 {
 		o.NamesPatience = 5 * time.Second
 	}

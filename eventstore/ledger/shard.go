@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"iocredits/eventstore"
@@ -23,6 +24,8 @@ type shard struct {
 	recency *list.List
 	// uses counts calls of worker.
 	uses uint64
+	// names counts those in the windows of all books.
+	names atomic.Int64
 }
 
 func (s *shard) init() {
@@ -83,6 +86,9 @@ func (s *shard) evict(l *Ledger) bool {
 		}
 		s.recency.Remove(w.place)
 		delete(s.workers, w.account)
+		if w.book != nil {
+			w.book.recent.leave()
+		}
 		w.saveInBackground()
 		return true
 	}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"sync/atomic"
 
 	"iocredits/domain"
 	"iocredits/eventstore"
@@ -20,6 +21,20 @@ type window struct {
 	index map[string]int64
 	// room is where names begins: most accounts have one name under way.
 	room [2]claim
+	// counted has the names of all windows of a shard; nil while no worker has this one.
+	counted *atomic.Int64
+}
+
+// countIn counts the window's names with others, from now on.
+func (n *window) countIn(all *atomic.Int64) {
+	n.counted = all
+	n.counted.Add(int64(len(n.names)))
+}
+
+// leave takes them out again: the window goes.
+func (n *window) leave() {
+	n.counted.Add(-int64(len(n.names)))
+	n.counted = nil
 }
 
 // claim is a name with the event that claims it.
@@ -54,6 +69,9 @@ func (n *window) claim(name string, revision int64) {
 		n.names = n.room[:0]
 	}
 	n.names = append(n.names, claim{name: name, revision: revision})
+	if n.counted != nil {
+		n.counted.Add(1)
+	}
 	switch {
 	case n.index != nil:
 		n.index[name] = revision
@@ -95,6 +113,9 @@ func (n *window) forget(through eventstore.Position) {
 		old++
 	}
 	n.durable -= old
+	if n.counted != nil && old > 0 {
+		n.counted.Add(-int64(old))
+	}
 	if n.names = n.names[old:]; len(n.names) == 0 {
 		n.names, n.index = n.room[:0], nil
 		clear(n.room[:])
@@ -128,7 +149,11 @@ func (w *worker) waitForNames(ctx context.Context, position eventstore.Position)
 	ctx, cancel := context.WithTimeout(ctx, w.ledger.opts.NamesPatience)
 	defer cancel()
 	if err := w.ledger.opts.Names.WaitThrough(ctx, position); err != nil {
-		return domain.Refuse(domain.CodeOverloaded, "the read models are too far behind to tell repeated requests apart; try again")
+		return errNamesBehind()
 	}
 	return nil
+}
+
+func errNamesBehind() error {
+	return domain.Refuse(domain.CodeOverloaded, "the read models are too far behind to tell repeated requests apart; try again")
 }

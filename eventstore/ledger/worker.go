@@ -147,6 +147,7 @@ func (w *worker) appended(g *group, appended eventstore.Appended, err error) {
 // decided again on what the stream has become.
 func (w *worker) undo() {
 	g, err := w.failed, w.err
+	w.book.recent.leave()
 	w.failed, w.err, w.book = nil, nil, nil
 	var conflict *eventstore.ConflictError
 	if errors.As(err, &conflict) && w.attempt < maxAttempts {
