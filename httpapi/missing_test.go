@@ -56,7 +56,7 @@ func TestMissingFieldsOfLines(t *testing.T) {
 {"account":"a","key":"7","service":"","amount":"1"}
 `})
 	for _, detail := range []string{
-		`"code":"id-invalid","detail":"account is missing"`, `"code":"field-invalid","detail":"key is missing"`,
+		`"code":"id-invalid","detail":"account is missing"`, `"code":"idempotency-key-missing","detail":"key is missing"`,
 		`"code":"amount-invalid","detail":"amount is missing"`, `"code":"field-invalid","detail":"service is missing"`,
 		`"code":"quantity-invalid","detail":"quantity is missing"`, `"code":"rate-invalid","detail":"unit_price is missing"`,
 		`"detail":"service \"\" is none of ray`,
