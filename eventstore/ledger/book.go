@@ -50,9 +50,12 @@ func (w *worker) ready(ctx context.Context) error {
 		w.acked = max(w.acked, b.position)
 		w.shard.mu.Unlock()
 	}
-	w.book.recent.forget(w.ledger.opts.Names.Through())
-	if w.shard.names.Load() >= int64(w.ledger.opts.MaxNames/shardCount) {
-		return errNamesBehind()
+	through := w.ledger.opts.Names.Through()
+	w.book.recent.forget(through)
+	if limit := int64(w.ledger.opts.MaxNames / shardCount); w.shard.names.Load() >= limit {
+		if w.shard.forget(through); w.shard.names.Load() >= limit {
+			return errNamesBehind()
+		}
 	}
 	return w.trim(ctx, w.book)
 }

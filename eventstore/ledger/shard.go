@@ -24,8 +24,10 @@ type shard struct {
 	recency *list.List
 	// uses counts calls of worker.
 	uses uint64
-	// names counts those in the windows of all books.
-	names atomic.Int64
+	// names counts those in the windows of all books; forgotten is how far those of
+	// accounts that rest were dropped.
+	names     atomic.Int64
+	forgotten eventstore.Position
 }
 
 func (s *shard) init() {
@@ -93,6 +95,22 @@ func (s *shard) evict(l *Ledger) bool {
 		return true
 	}
 	return len(s.workers) < 2*share
+}
+
+// forget drops what the read models have from the windows of accounts that rest:
+// those that work do it themselves.
+func (s *shard) forget(through eventstore.Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if through <= s.forgotten {
+		return
+	}
+	s.forgotten = through
+	for _, w := range s.workers {
+		if !w.running && w.book != nil {
+			w.book.recent.forget(through)
+		}
+	}
 }
 
 // saveIdle saves the books of accounts that rest and that pass the filter.
