@@ -65,7 +65,17 @@ func (p *Policy) purchasedExpiry(at time.Time) time.Time {
 	if p.PurchasedLifeMonths == 0 {
 		return time.Time{}
 	}
-	return at.AddDate(0, p.PurchasedLifeMonths, 0)
+	return monthsAfter(at, p.PurchasedLifeMonths)
+}
+
+// monthsAfter is the same day and time some months later, or the month's last day
+// where it has no such day: what is bought later never expires sooner.
+func monthsAfter(at time.Time, months int) time.Time {
+	later := at.AddDate(0, months, 0)
+	if later.Day() == at.Day() {
+		return later
+	}
+	return later.AddDate(0, 0, -later.Day()) // it ran over into the next month by that many days
 }
 
 // DefaultPolicy holds until an operator sets another (io-credits.md, row 7).

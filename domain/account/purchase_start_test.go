@@ -247,3 +247,47 @@ func TestPaymentFails(t *testing.T) {
 		{name: "it does not expire after that", given: given(started("p", credit), failed), when: doAt(hour(1), account.Tick{})},
 	})
 }
+
+// TestMonthsOfPurchasedCredits: what was bought on a day that the last month lacks
+// expires on that month's last day, and never after what was bought later.
+func TestMonthsOfPurchasedCredits(t *testing.T) {
+	expiry := func(at time.Time, months int) time.Time {
+		h := newHistory(t)
+		for _, action := range []account.Action{account.SetPolicy{PurchasedLifeMonths: &months}, account.RecordPurchase{Purchase: "p", Amount: credit}} {
+			if _, err := h.execute(doAt(at, action)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return h.log[len(h.log)-1].(*account.PurchaseSettled).ExpiresAt
+	}
+	for _, row := range []struct {
+		at, want string
+		months   int
+	}{
+		{"2026-01-31T12:00:00Z", "2026-02-28T12:00:00Z", 1},
+		{"2028-01-30T12:00:00Z", "2028-02-29T12:00:00Z", 1},
+		{"2026-08-31T12:00:00Z", "2027-02-28T12:00:00Z", 6},
+		{"2026-10-31T23:59:59Z", "2027-04-30T23:59:59Z", 6},
+		{"2028-02-29T12:00:00Z", "2029-02-28T12:00:00Z", 12},
+		{"2028-02-29T12:00:00Z", "2032-02-29T12:00:00Z", 48},
+		{"2026-12-31T12:00:00Z", "2027-12-31T12:00:00Z", 12},
+	} {
+		at, err := time.Parse(time.RFC3339, row.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := expiry(at, row.months).Format(time.RFC3339); got != row.want {
+			t.Errorf("%s + %d months: %s, want %s", row.at, row.months, got, row.want)
+		}
+	}
+	for _, months := range []int{1, 2, 3, 12, 120} {
+		before := time.Time{}
+		for day := range 800 { // two leap days
+			until := expiry(time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC).AddDate(0, 0, day), months)
+			if until.Before(before) {
+				t.Fatalf("%d months: what is bought on day %d expires sooner than what was bought the day before", months, day)
+			}
+			before = until
+		}
+	}
+}
