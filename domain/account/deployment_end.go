@@ -41,7 +41,9 @@ func (c StopDeployment) decide(d *decision) error {
 }
 
 // CancelDeployment ends a deployment before it was paid or within its first
-// minute: all comes back. Open usage is treated as by StopDeployment.
+// minute: all that was paid for its time comes back, and is not used for usage
+// that is open, which is dropped. Usage that was covered is a deduction of its
+// own on top (money.md's "paid" is price x hours) and stays; support may refund it.
 //
 // Checks: unknown-deployment, or wrong-status if it is too late.
 type CancelDeployment struct{ Deployment string }
@@ -58,7 +60,7 @@ func (c CancelDeployment) decide(d *decision) error {
 		return wrongStatus(ObjectDeployment, c.Deployment, x.Status(), " and started a minute ago or more: stop it")
 	}
 	// Accepted: nothing below refuses.
-	d.endDeployment(x, 0, true, DeploymentEnded{Status: DeploymentIsCancelled, Deployment: c.Deployment})
+	d.endDeployment(x, 0, false, DeploymentEnded{Status: DeploymentIsCancelled, Deployment: c.Deployment})
 	return nil
 }
 

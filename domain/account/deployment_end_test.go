@@ -228,6 +228,21 @@ func TestCancelAndFailDeployment(t *testing.T) {
 			name: "cancelled within its first minute: all comes back, no minimum", given: runs, when: cancel(minute(1).Add(-1)),
 			then: events(all, ended(account.DeploymentIsCancelled, "d", minute(1).Add(-1), 0, 0, 6*credit)),
 		},
+		{
+			name: "cancelled with usage open: what comes back doesn't pay for it", given: append(runs[:2:2], usage(hour(0), 5*credit)), when: cancel(minute(1).Add(-1)),
+			then: events(all, func() *account.DeploymentEnded {
+				e := ended(account.DeploymentIsCancelled, "d", minute(1).Add(-1), 0, 0, 6*credit)
+				e.UsageDropped = 5 * credit
+				return e
+			}()),
+			balance: "balance 6, available 6, promotional 6, spendable 6",
+		},
+		{
+			name:  "cancelled with usage that was covered: it is no part of what was paid",
+			given: given(granted(10*credit), do(deploy("d", "2", 2)), usage(hour(0), 5*credit)), when: cancel(minute(1).Add(-1)),
+			then:    events(back("d", 2, promo(0, 4*credit)), ended(account.DeploymentIsCancelled, "d", minute(1).Add(-1), 0, 0, 4*credit)),
+			balance: "balance 5, available 5, promotional 5, spendable 5",
+		},
 		{name: "cancelled too late", given: runs, when: cancel(minute(1)), refused: "wrong-status field=deployment_id value=d status=active"},
 		{
 			name: "a cancelled one is not paid by what comes later", given: given(do(deploy("d", "2", 2)), cancel(minute(1))), when: doAt(minute(2), account.GrantIncentive{Amount: 9 * credit}),
