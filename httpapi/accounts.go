@@ -50,6 +50,9 @@ func (h handlers) SetPolicy(c echo.Context, _ api.Account, _ api.SetPolicyParams
 		GraceMinutes: request.GraceMinutes, PurchaseFeeBasisPoints: request.PurchaseFeeBasisPoints,
 		PurchasedLifeMonths: request.PurchasedLifeMonths,
 	}
+	if k.key.Role != RoleAdmin {
+		set.Approver = string(k.key.Role)
+	}
 	var err error
 	if set.MinimumMinutes, err = minimumsOf(request.MinimumMinutes); err != nil {
 		return err

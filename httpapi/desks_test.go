@@ -115,6 +115,26 @@ func TestWithdrawalFourEyes(t *testing.T) {
 	r.refused(403, "account-frozen", post("finance", one+"/paid", "p", `{"tx_url":"https://dashboard.stripe.com/tr_1"}`))
 }
 
+// TestOnlyAdminSaysFromWhenItTakesTwo: who approves can't do away with the second one.
+func TestOnlyAdminSaysFromWhenItTakesTwo(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "5000")
+	policy := func(as, key, body string) call {
+		return call{as: as, method: "PUT", path: "/v1/accounts/demo-1/policy", key: key, body: body}
+	}
+	refused := r.refused(403, "role-not-allowed", policy("finance", "p1", `{"two_approvers_from":"1000000000"}`))
+	require.Equal(t, "two_approvers_from", refused.Body["field"])
+	require.Equal(t, "finance", refused.Body["role"])
+	r.must(policy("finance", "p2", `{"allowance":"20","two_approvers_from":"1000.0"}`))
+	path := r.withdraw("w", "5000")
+	alone := r.must(post("finance", path+"/approve", "a", `{}`))
+	require.Equal(t, "requested", object(alone.Body, "withdrawal")["status"], "it takes another one")
+
+	set := r.must(policy("admin", "p3", `{"two_approvers_from":"6000"}`))
+	require.Equal(t, "6000", object(set.Body, "policy")["two_approvers_from"])
+	r.must(policy("finance", "p4", `{"two_approvers_from":6000}`))
+}
+
 func TestWalletAddresses(t *testing.T) {
 	r := newRig(t, nil)
 	r.fund("demo-1", "10")

@@ -111,8 +111,9 @@ const (
 // SetPolicy changes what is given and keeps the rest. More allowance may pay
 // what waits, so that is tried in the same append.
 //
-// Checks, in order: of each amount in turn amount-invalid, amount-too-large; then
-// field-invalid (the whole numbers, then minimum_minutes).
+// Checks, in order: of each amount in turn amount-invalid, amount-too-large;
+// role-not-allowed (TwoApproversFrom); then field-invalid (the whole numbers, then
+// minimum_minutes).
 type SetPolicy struct {
 	Allowance              *domain.Amount
 	GraceMinutes           *int
@@ -122,12 +123,19 @@ type SetPolicy struct {
 	PurchasedLifeMonths    *int
 	// MinimumMinutes replaces the figures of the services that it names.
 	MinimumMinutes map[domain.Service]int
+	// Approver, if set, is the role of somebody who approves, and so may not change
+	// TwoApproversFrom: that would make two approvers one.
+	Approver string
 }
 
 func (c SetPolicy) decide(d *decision) error {
 	policy := d.now().Policy
 	if err := c.setAmounts(&policy); err != nil {
 		return err
+	}
+	if c.Approver != "" && policy.TwoApproversFrom != d.now().Policy.TwoApproversFrom {
+		return domain.Refuse(domain.CodeRoleNotAllowed, "role %s may not change two_approvers_from", c.Approver).
+			With("field", "two_approvers_from").With("role", c.Approver)
 	}
 	for _, set := range []struct {
 		field string

@@ -27,6 +27,17 @@ func TestSetPolicy(t *testing.T) {
 			then: events(&account.PolicySet{Policy: account.Policy{Allowance: 1 * credit, GraceMinutes: 2, LowBalanceAt: 3 * credit, TwoApproversFrom: 4 * credit, MinimumMinutes: account.MinimumMinutes{VM: 60}}}),
 		},
 		{
+			name:    "who approves doesn't say from when it takes two",
+			when:    do(account.SetPolicy{GraceMinutes: ptr(2), TwoApproversFrom: ptr(1000*credit + 1), Approver: "finance"}),
+			refused: "role-not-allowed field=two_approvers_from role=finance",
+		},
+		{
+			name:  "who approves may say what holds already",
+			given: given(do(account.SetPolicy{TwoApproversFrom: ptr(7 * credit)})),
+			when:  do(account.SetPolicy{GraceMinutes: ptr(2), TwoApproversFrom: ptr(7 * credit), Approver: "finance"}),
+			then:  changed(func(p *account.Policy) { p.GraceMinutes, p.TwoApproversFrom = 2, 7*credit }),
+		},
+		{
 			name: "to zero, and to the most",
 			when: do(account.SetPolicy{Allowance: ptr(0 * credit), GraceMinutes: ptr(43_200), LowBalanceAt: ptr(domain.MaxAmount), TwoApproversFrom: ptr(0 * credit)}),
 			then: events(&account.PolicySet{Policy: account.Policy{GraceMinutes: 43_200, LowBalanceAt: domain.MaxAmount, MinimumMinutes: account.MinimumMinutes{VM: 60}}}),
@@ -68,6 +79,10 @@ func TestSetPolicyOrderOfChecks(t *testing.T) {
 		{
 			name: "each amount in turn", when: grace(account.SetPolicy{Allowance: ptr(domain.MaxAmount + 1), LowBalanceAt: ptr(minus)}, -1),
 			refused: "amount-too-large field=allowance value=1000000000.000001 limit=1000000000",
+		},
+		{
+			name: "the role before the whole numbers", when: grace(account.SetPolicy{TwoApproversFrom: ptr(credit), Approver: "finance"}, -1),
+			refused: "role-not-allowed field=two_approvers_from role=finance",
 		},
 		{name: "grace below zero", when: grace(account.SetPolicy{}, -1), refused: "field-invalid field=grace_minutes value=-1"},
 		{name: "grace above 30 days", when: grace(account.SetPolicy{}, 43_201), refused: "field-invalid field=grace_minutes value=43201"},

@@ -4537,7 +4537,7 @@ type ClientInterface interface {
 
 	// SetPolicyWithBody Set the account's limits
 	//
-	// What is left out stays. Changes what may be spent next, never a debt that exists.
+	// What is left out stays. Changes what may be spent next, never a debt that exists. Only admin may change two_approvers_from; anybody else's change is refused with role-not-allowed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4546,7 +4546,7 @@ type ClientInterface interface {
 
 	// SetPolicy Set the account's limits
 	//
-	// What is left out stays. Changes what may be spent next, never a debt that exists.
+	// What is left out stays. Changes what may be spent next, never a debt that exists. Only admin may change two_approvers_from; anybody else's change is refused with role-not-allowed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6149,7 +6149,7 @@ func (c *Client) GetPolicy(ctx context.Context, account Account, params *GetPoli
 
 // SetPolicyWithBody Set the account's limits
 //
-// What is left out stays. Changes what may be spent next, never a debt that exists.
+// What is left out stays. Changes what may be spent next, never a debt that exists. Only admin may change two_approvers_from; anybody else's change is refused with role-not-allowed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6168,7 +6168,7 @@ func (c *Client) SetPolicyWithBody(ctx context.Context, account Account, params 
 
 // SetPolicy Set the account's limits
 //
-// What is left out stays. Changes what may be spent next, never a debt that exists.
+// What is left out stays. Changes what may be spent next, never a debt that exists. Only admin may change two_approvers_from; anybody else's change is refused with role-not-allowed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13230,7 +13230,7 @@ type ClientWithResponsesInterface interface {
 
 	// SetPolicyWithBodyWithResponse Set the account's limits
 	//
-	// What is left out stays. Changes what may be spent next, never a debt that exists.
+	// What is left out stays. Changes what may be spent next, never a debt that exists. Only admin may change two_approvers_from; anybody else's change is refused with role-not-allowed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13239,7 +13239,7 @@ type ClientWithResponsesInterface interface {
 
 	// SetPolicyWithResponse Set the account's limits
 	//
-	// What is left out stays. Changes what may be spent next, never a debt that exists.
+	// What is left out stays. Changes what may be spent next, never a debt that exists. Only admin may change two_approvers_from; anybody else's change is refused with role-not-allowed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -22354,7 +22354,7 @@ func (c *ClientWithResponses) GetPolicyWithResponse(ctx context.Context, account
 
 // SetPolicyWithBodyWithResponse Set the account's limits
 //
-// What is left out stays. Changes what may be spent next, never a debt that exists.
+// What is left out stays. Changes what may be spent next, never a debt that exists. Only admin may change two_approvers_from; anybody else's change is refused with role-not-allowed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -22369,7 +22369,7 @@ func (c *ClientWithResponses) SetPolicyWithBodyWithResponse(ctx context.Context,
 
 // SetPolicyWithResponse Set the account's limits
 //
-// What is left out stays. Changes what may be spent next, never a debt that exists.
+// What is left out stays. Changes what may be spent next, never a debt that exists. Only admin may change two_approvers_from; anybody else's change is refused with role-not-allowed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
