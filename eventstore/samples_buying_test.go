@@ -30,6 +30,8 @@ func (s sampler) buyingSamples() map[string]domain.Event {
 		"purchase-failed":  &account.PurchaseFailed{Purchase: purchase, Payment: payment, Why: "failed", Received: 20 * credit},
 		"purchase-reversed.unmatched-payment": &account.PurchaseReversed{Payment: payment, Kind: account.ReversalRefund, Amount: 20 * credit,
 			Lots: []account.LotUse{{Lot: 31, Class: account.Purchased, Amount: 20 * credit}}},
+		"purchase-reversed.with-fee": &account.PurchaseReversed{Purchase: purchase, Payment: payment, Kind: account.ReversalRefund, Amount: 50 * credit,
+			Lots: []account.LotUse{{Lot: 31, Class: account.Purchased, Amount: 50 * credit}}, Fee: 1 * credit},
 
 		"payment-unmatched.late": &account.PaymentUnmatched{Payment: payment, Purchase: purchase, Amount: 20 * credit, Kind: account.KindPayment,
 			Why: account.WhyUnderpaid, EffectiveAt: s.at("2026-03-01T09:50:00Z")},
@@ -38,6 +40,8 @@ func (s sampler) buyingSamples() map[string]domain.Event {
 		"payment-assigned": &account.PaymentAssigned{Payment: payment, Account: "acct-acme", Amount: 20 * credit, Note: s.sealed},
 		"payment-credited": &account.PaymentCredited{Payment: payment, From: "acct-other", Amount: 20 * credit, Note: s.sealed, ExpiresAt: s.year},
 		"payment-resolved": &account.PaymentResolved{Payment: payment, Outcome: account.PaymentIsAssigned, Amount: 20 * credit, Account: "acct-acme", Note: s.sealed},
+		"payment-resolved.reversal": &account.PaymentResolved{Payment: "reversal:" + payment, Outcome: account.PaymentIsReturned, Amount: 51 * credit,
+			Note: s.sealed, Kind: account.KindChargeback},
 
 		"policy-set.purchases": &account.PolicySet{Policy: account.Policy{
 			Allowance: 10 * credit, GraceMinutes: 5, TwoApproversFrom: 1000 * credit, PurchaseFeeBasisPoints: 200, PurchasedLifeMonths: 12,

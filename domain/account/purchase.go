@@ -148,6 +148,24 @@ func (p SettledPurchase) reversible(payment string) (domain.Amount, bool) {
 	return 0, false
 }
 
+// feeWith is the fee that goes back when the reversal of a payment, or of all that
+// is left if none is named, takes amount: what was paid above it. It adds up to the
+// purchase's fee once all is reversed, and is 0 where the payments aren't known.
+func (p SettledPurchase) feeWith(payment string, amount domain.Amount) (fee domain.Amount) {
+	for _, one := range p.Payments {
+		switch payment {
+		case "":
+			fee += one.Amount
+		case one.Payment:
+			return one.Amount - amount
+		}
+	}
+	if fee == 0 {
+		return 0
+	}
+	return fee - p.Amount
+}
+
 // PurchaseStatus is where a purchase stands, as api.md names it.
 type PurchaseStatus string
 

@@ -30,6 +30,9 @@ type PurchaseReversed struct {
 	Debt   domain.Amount `json:"debt,omitzero"`
 	Reason domain.Sealed `json:"reason,omitempty"`
 	Part   Part          `json:"part,omitzero"`
+	// Fee was taken back with it: the part of the payments that made no credits. It
+	// is in the last part only, and in no event of before it came.
+	Fee domain.Amount `json:"fee,omitzero"`
 }
 
 // EventName is the stored type.
@@ -71,8 +74,11 @@ func (e *PurchaseReversed) evolve(s *State) {
 	put(&s.Purchases, name, p)
 }
 
+// reversalPrefix begins the id of every reversal that waits, and of no payment.
+const reversalPrefix = "reversal:"
+
 // reversalID is the id under which a reversal that fits nowhere waits.
-func reversalID(payment string) string { return "reversal:" + payment }
+func reversalID(payment string) string { return reversalPrefix + payment }
 
 // reversalNameIf is what the first event of a payment's reversal claims, so that
 // the provider may tell of it again.
@@ -214,6 +220,9 @@ func (d *decision) reverse(p SettledPurchase, amount domain.Amount, event Purcha
 	for i, lots := range taken.lots {
 		e := event
 		e.Amount, e.Lots, e.Debt, e.Part = taken.amount(i), lots, taken.debtOf(i), part(i, len(taken.lots))
+		if e.Fee = 0; e.Part.last() {
+			e.Fee = p.feeWith(event.Payment, amount)
+		}
 		d.emit(&e)
 	}
 	if debt > 0 && !d.now().Frozen {

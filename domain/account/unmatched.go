@@ -1,6 +1,7 @@
 package account
 
 import (
+	"strings"
 	"time"
 
 	"iocredits/domain"
@@ -75,10 +76,21 @@ type PaymentResolved struct {
 	// Account was credited; empty: this one, or none.
 	Account string        `json:"account,omitempty"`
 	Note    domain.Sealed `json:"note,omitempty"`
+	// Kind is what waited, if it was no payment but its reversal. Events of before
+	// it came don't say: see Reversal.
+	Kind UnmatchedKind `json:"kind,omitempty"`
 }
 
 // EventName is the stored type.
 func (*PaymentResolved) EventName() string { return "payment-resolved" }
+
+// Reversal tells that what waited was the reversal of a payment.
+func (e *PaymentResolved) Reversal() bool {
+	if e.Kind == "" {
+		return strings.HasPrefix(e.Payment, reversalPrefix)
+	}
+	return e.Kind != KindPayment
+}
 
 func (e *PaymentResolved) claim() string {
 	return reversalNameIf(e.Outcome == PaymentIsTakenBack, e.Payment)
@@ -209,7 +221,11 @@ func (c ResolvePayment) decide(d *decision) error {
 	d.dropFromPurchase(p.Purchase, c.Payment, p.Amount)
 	switch {
 	case c.Returned:
-		d.emit(&PaymentResolved{Payment: c.Payment, Outcome: PaymentIsReturned, Amount: p.Amount, Note: c.Note})
+		event := PaymentResolved{Payment: c.Payment, Outcome: PaymentIsReturned, Amount: p.Amount, Note: c.Note}
+		if p.Kind != KindPayment {
+			event.Kind = p.Kind
+		}
+		d.emit(&event)
 	case c.Account != "":
 		d.emit(&PaymentAssigned{Payment: c.Payment, Account: c.Account, Amount: p.Amount, Note: c.Note})
 	default:

@@ -83,7 +83,7 @@ func TestClosingOfPayments(t *testing.T) {
 		},
 		{
 			name: "a reversal is closed", given: given(chargedBack("q")), when: do(account.ResolvePayment{Payment: "reversal:q", Returned: true}),
-			then: events(&account.PaymentResolved{Payment: "reversal:q", Outcome: account.PaymentIsReturned}),
+			then: events(&account.PaymentResolved{Payment: "reversal:q", Outcome: account.PaymentIsReturned, Kind: account.KindChargeback}),
 		},
 		{
 			name: "credited where it was assigned", when: do(account.CreditPayment{Payment: "x", From: "ann", Amount: 5 * credit, Note: "sealed"}),
@@ -119,6 +119,8 @@ func TestReversalOfPayments(t *testing.T) {
 	}
 	whole := given(started("p", 5*credit), do(payment("x", "p", 5*credit)))
 	halves := given(started("p", 8*credit), do(payment("x", "p", 3*credit)), do(payment("y", "p", 5*credit)))
+	fee := do(account.SetPolicy{PurchaseFeeBasisPoints: ptr(1000)})
+	withFee := given(fee, started("p", 10*credit), do(payment("x", "p", 6*credit)), do(payment("y", "p", 5*credit)))
 	check(t, []row{
 		{name: "the whole purchase", given: whole, when: back("x", "p"), then: events(reversed("p", 5*credit, 2)), balance: "nothing"},
 		{name: "told twice", given: append(whole[:2:2], back("x", "p")), when: back("x", "p")},
@@ -129,6 +131,26 @@ func TestReversalOfPayments(t *testing.T) {
 		{
 			name: "and then of the other", given: append(halves[:3:3], back("x", "p")), when: back("y", "p"), balance: "nothing",
 			then: events(&account.PurchaseReversed{Purchase: "p", Payment: "y", Kind: account.ReversalRefund, Amount: 5 * credit, Lots: lots(paid(3, 5*credit))}),
+		},
+		{
+			name: "the fee goes back with what completes it", given: append(withFee[:4:4], back("x", "p")), when: back("y", "p"), balance: "nothing",
+			then: events(func() *account.PurchaseReversed {
+				e := reversed("p", 4*credit, 4)
+				e.Payment, e.Fee = "y", credit
+				return e
+			}()),
+		},
+		{
+			name: "and not with what doesn't", given: withFee, when: back("x", "p"), then: events(reversed("p", 6*credit, 4)),
+		},
+		{
+			name: "one without credits left, of which the other's reversal took all", given: given(fee, started("p", 10*credit),
+				do(payment("x", "p", 10*credit)), do(payment("y", "p", credit)), back("x", "p")), when: back("y", "p"),
+			then: events(func() *account.PaymentUnmatched {
+				e := waits(account.WhyReversedBefore, "y", "p")
+				e.Amount = 10 * credit
+				return e
+			}()),
 		},
 		{
 			name: "after finance had recorded it", given: append(whole[:2:2], do(account.RecordChargeback{Purchase: "p"})), when: back("x", "p"),
@@ -175,6 +197,12 @@ func TestRecordChargeback(t *testing.T) {
 		},
 		{name: "twice", given: given(bought("p", credit), record), when: record, refused: "wrong-status field=purchase_id value=p status=reversed"},
 		{name: "of one that isn't paid", given: given(started("p", credit)), when: record, refused: "wrong-status field=purchase_id value=p status=awaiting-payment"},
+		{
+			name: "takes the fee back too", given: given(do(account.SetPolicy{PurchaseFeeBasisPoints: ptr(200)}), started("p", 10*credit),
+				do(payment("x", "p", 10*credit+200_000))), when: record, balance: "nothing",
+			then: events(&account.PurchaseReversed{Purchase: "p", Kind: account.ReversalChargeback, Amount: 10 * credit,
+				Lots: lots(paid(3, 10*credit)), Reason: "sealed", Fee: 200_000}),
+		},
 		{name: "of an unknown one", when: record, refused: "unknown-purchase field=purchase_id value=p"},
 	})
 }

@@ -26,6 +26,11 @@
 //	expenses:corrections                   adjustments, of either sign
 //	expenses:chargeback-loss               the other side of the provision; falls when such debt is repaid
 //
+// The fee goes back with what completes the reversal of its purchase. Reversals
+// from before the event had a fee, and purchases whose payments aren't known, don't
+// say it: their fee stays in clearing:provider and revenue:fees until finance
+// matches the provider's statement.
+//
 // A balance (money.md) is what customers are owed minus what they owe:
 // liabilities:credits + reserved + withdrawals - receivable:spending - receivable:chargebacks.
 //
@@ -37,12 +42,12 @@
 //	event                   debit                        credit
 //	purchase-settled        clearing:provider            lots (purchased), fees
 //	payment-credited        unmatched                    lots (purchased)
-//	payment-resolved        unmatched                    clearing:provider; nothing if it was credited
+//	payment-resolved        unmatched                    clearing:provider; nothing if it was credited; the other way round for a reversal
 //	credit-granted          expenses:promotional         lots of the class
 //	deployment-paid         lots, debt                   revenue of the service
 //	deployment-extended     lots, debt                   revenue of the service
 //	deployment-usage-charged  lots, debt                   revenue of the service
-//	purchase-reversed       lots, debt                   clearing:provider
+//	purchase-reversed       lots, debt, fees             clearing:provider
 //	payment-unmatched       clearing:provider            unmatched; the other way round if money was taken back
 //	incentive-granted       expenses:promotional         lots (promotional)
 //	deducted                lots, debt                   revenue of the service

@@ -58,7 +58,7 @@ var rules = map[string]rule{
 	"purchase-link-failed":     nothing,
 	"purchase-link-made":       nothing,
 	"purchase-link-requested":  nothing,
-	"purchase-reversed":        closing(ProviderClearing),
+	"purchase-reversed":        reversed,
 	"purchase-settled":         settled,
 	"purchase-started":         nothing,
 	"refunded":                 revenue,
@@ -136,6 +136,17 @@ func settled(e *entry, event domain.Event) error {
 	return nil
 }
 
+// reversed books what the provider took back: the credits, and the fee with them.
+func reversed(e *entry, event domain.Event) error {
+	purchase, ok := event.(*account.PurchaseReversed)
+	if !ok {
+		return wrongType(event)
+	}
+	e[Fees] += purchase.Fee
+	e.close(ProviderClearing)
+	return nil
+}
+
 // resolved ends what payment-unmatched has begun, unless the credits that it
 // became have done so.
 func resolved(e *entry, event domain.Event) error {
@@ -143,7 +154,11 @@ func resolved(e *entry, event domain.Event) error {
 	if !ok {
 		return wrongType(event)
 	}
-	if payment.Outcome != account.PaymentIsCredited {
+	switch {
+	case payment.Outcome == account.PaymentIsCredited:
+	case payment.Reversal():
+		e.move(ProviderClearing, Unmatched, payment.Amount)
+	default:
 		e.move(Unmatched, ProviderClearing, payment.Amount)
 	}
 	return nil
