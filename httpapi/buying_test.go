@@ -168,6 +168,10 @@ func TestWebhooks(t *testing.T) {
 	require.Equal(t, "settled", got["status"])
 	require.Equal(t, "55", got["received"])
 
+	acked := r.ledger.AckedAny()
+	require.Equal(t, false, r.must(tell("", "", "", "", "0")).Body["taken"], "an event that says nothing is answered")
+	require.Equal(t, acked, r.ledger.AckedAny(), "and recorded nowhere")
+
 	// The provider took one back and told of it before it told of its arrival.
 	second := object(r.must(post("customer:demo-1", a+"/purchases", "l", `{"amount":"10"}`)).Body, "purchase")["id"].(string)
 	r.must(tell("demo-1", second, "early", "refunded", "10"))

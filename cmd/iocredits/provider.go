@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -22,11 +23,14 @@ import (
 type provider struct {
 	client *spherepay.Client
 	secret []byte
+	// mock: events that moved no money count. All of the sandbox's are such.
+	mock   bool
+	logger *slog.Logger
 }
 
 // openProvider gives the provider of the flags, or the sandbox under --dev; nil if
 // there is none.
-func (c *serveCmd) openProvider(ctx context.Context, dir dataDir, engine string, dev *devMode) (_ *provider, err error) {
+func (c *serveCmd) openProvider(ctx context.Context, dir dataDir, engine string, dev *devMode, logger *slog.Logger) (_ *provider, err error) {
 	base, key, secret := c.PaymentURL, c.PaymentKey, c.PaymentSecret
 	if dev != nil {
 		if dev.sandbox, err = openSandbox(ctx, dir, engine, dev); err != nil {
@@ -41,7 +45,7 @@ func (c *serveCmd) openProvider(ctx context.Context, dir dataDir, engine string,
 	if err != nil {
 		return nil, usagef("--payment-url: %w", err)
 	}
-	return &provider{client: client, secret: []byte(secret)}, nil
+	return &provider{client: client, secret: []byte(secret), mock: dev != nil, logger: logger}, nil
 }
 
 // webhooks is what httpapi reads webhooks with; nil without a provider.
@@ -82,7 +86,9 @@ func (p *provider) Payments(ctx context.Context, purchase string) ([]account.Pro
 	return payments, err
 }
 
-// readWebhook is httpapi's: it trusts a body that the secret has signed.
+// readWebhook is httpapi's: it trusts a body that the secret has signed. An event
+// that moved no money says nothing, unless mock: the zero payment is answered and
+// recorded nowhere. A payment in an answer to the reconciliation has no such mark.
 func (p *provider) readWebhook(signature string, body []byte) (account.ProviderPayment, error) {
 	if !spherepay.Verify(p.secret, body, signature) {
 		return account.ProviderPayment{}, domain.Refuse(domain.CodeUnauthenticated, "the signature is not the provider's over this body")
@@ -90,6 +96,11 @@ func (p *provider) readWebhook(signature string, body []byte) (account.ProviderP
 	event, err := spherepay.ParseEvent(body)
 	if err != nil {
 		return account.ProviderPayment{}, err
+	}
+	if event.Mock && !p.mock {
+		p.logger.Warn("a mock event of the payment provider moved no money: nothing was recorded",
+			"event", event.ID, "name", event.Name, "payment", event.Data.Payment.ID)
+		return account.ProviderPayment{}, nil
 	}
 	payment := paymentOf(&event.Data.Payment)
 	if event.Name == spherepay.PaymentFailed || event.Name == spherepay.PaymentCancelled {

@@ -161,7 +161,7 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 	if err != nil {
 		return err
 	}
-	pay, err := c.openProvider(ctx, dir, "http://"+listener.Addr().String(), dev)
+	pay, err := c.openProvider(ctx, dir, "http://"+listener.Addr().String(), dev, logger)
 	if err != nil {
 		return err
 	}
