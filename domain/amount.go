@@ -2,6 +2,7 @@ package domain
 
 import (
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -48,6 +49,13 @@ var halfEven = func() decimal.Context {
 	return c
 }()
 
+// towardsZero is for what outsiders tell: what is certain of it.
+var towardsZero = func() decimal.Context {
+	c := halfEven
+	c.RoundingMode = decimal.ToZero
+	return c
+}()
+
 // ParseAmount reads a positive or zero amount as money.md allows it:
 // (0|[1-9][0-9]*)(\.[0-9]{1,6})?. field names the input in the refusal.
 //
@@ -70,6 +78,31 @@ func ParseAmount(field, text string) (Amount, error) {
 		return 0, tooLarge(field, text)
 	}
 	return micro, nil
+}
+
+// figure is what ReadAmount takes: the decimal library would read "NaN" and "1e" too.
+var figure = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$`)
+
+// ReadAmount reads whatever decimal figure an outsider writes, exponents and
+// trailing zeros too. exact: it is an amount as ParseAmount allows one. Otherwise a
+// is what is certain of it: the figure without what is finer than a micro-credit, and
+// 0 for what is no figure, is below zero or beyond MaxBalance.
+func ReadAmount(text string) (a Amount, exact bool) {
+	if !figure.MatchString(text) {
+		return 0, false
+	}
+	big, err := parseExact(text)
+	if err != nil || big.Cmp(decimal.New(int64(MaxBalance), amountDecimals)) > 0 {
+		return 0, false
+	}
+	whole := decimal.WithContext(towardsZero)
+	towardsZero.RoundToInt(towardsZero.Mul(whole, big, decimal.New(int64(Credit), 0)))
+	micro, ok := whole.Int64()
+	if !ok || whole.Context.Err() != nil {
+		return 0, false
+	}
+	a = Amount(micro)
+	return a, a <= MaxAmount && decimal.New(micro, amountDecimals).Cmp(big) == 0
 }
 
 // ParseSignedAmount is ParseAmount with a leading minus allowed: adjustments.
@@ -201,7 +234,7 @@ func plainDecimal[T ~string | ~[]byte](text T, decimals int) bool {
 	return true
 }
 
-// parseExact reads a figure that has passed plainDecimal.
+// parseExact reads a figure that has passed plainDecimal, or figure.
 func parseExact(text string) (*decimal.Big, error) {
 	if len(text) > 64 {
 		return nil, decimal.ErrNaN{Msg: "more digits than any figure has"}

@@ -299,3 +299,38 @@ func ratOf(t *testing.T, text string) *big.Rat {
 	}
 	return r
 }
+
+// TestReadAmount: how an outsider writes a figure doesn't matter; what is finer than
+// money or too much is told from what is an amount.
+func TestReadAmount(t *testing.T) {
+	for text, want := range map[string]string{
+		"12.5": "12.5 true", "0": "0 true", "10.2000000": "10.2 true", "1.02e1": "10.2 true", "1E+3": "1000 true", "0.00000100": "0.000001 true",
+		"1020000000e-8": "10.2 true", "1000000000": "1000000000 true", "1e9": "1000000000 true", "007": "7 true",
+		"1000000000.5": "1000000000.5 false", "1e12": "1000000000000 false", "0.1234567": "0.123456 false", "0.0000001": "0 false", "1e-300": "0 false",
+		"1000000000000.000001": "0 false", "1e13": "0 false", "1e300": "0 false", "1e400": "0 false", "1e999999999": "0 false", "1e-999999999": "0 false",
+		"-1": "0 false", "-0.0000001": "0 false", "": "0 false", "e": "0 false", "1e": "0 false", "--1": "0 false", "1.2.3": "0 false",
+		"NaN": "0 false", "Infinity": "0 false", "1,5": "0 false", " 1": "0 false", "12 USDC": "0 false", strings.Repeat("9", 100): "0 false",
+	} {
+		got, exact := domain.ReadAmount(text)
+		if have := fmt.Sprint(got, " ", exact); have != want {
+			t.Errorf("%q is %s, want %s", text, have, want)
+		}
+	}
+}
+
+// FuzzReadAmount: what ParseAmount takes is read as the same, and nothing is read
+// as more than an account may hold.
+func FuzzReadAmount(f *testing.F) {
+	for _, text := range []string{"1", "10.2000000", "1.02e1", "1e999", "-0", "0.0000001"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		a, exact := domain.ReadAmount(text)
+		if a < 0 || a > domain.MaxBalance || exact && a > domain.MaxAmount {
+			t.Fatalf("%q is %s", text, a)
+		}
+		if want, err := domain.ParseAmount("amount", text); err == nil && len(text) <= 64 && (a != want || !exact) {
+			t.Fatalf("%q is %s, %v and not %s", text, a, exact, want)
+		}
+	})
+}

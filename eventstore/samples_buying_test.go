@@ -37,6 +37,8 @@ func (s sampler) buyingSamples() map[string]domain.Event {
 			Why: account.WhyUnderpaid, EffectiveAt: s.at("2026-03-01T09:50:00Z")},
 		"payment-unmatched.named": &account.PaymentUnmatched{Payment: payment, Purchase: purchase, Amount: 20 * credit, Kind: account.KindPayment,
 			Why: account.WhyPurchaseUnknown, EffectiveAt: s.at("2026-03-01T09:50:00Z"), Named: "acct-acme"},
+		"payment-unmatched.odd": &account.PaymentUnmatched{Payment: payment, Purchase: purchase, Amount: 20*credit + 123_456, Kind: account.KindPayment,
+			Why: account.WhyAmountInvalid, EffectiveAt: s.at("2026-03-01T09:50:00Z"), Told: "20.1234567"},
 		"payment-assigned": &account.PaymentAssigned{Payment: payment, Account: "acct-acme", Amount: 20 * credit, Note: s.sealed},
 		"payment-credited": &account.PaymentCredited{Payment: payment, From: "acct-other", Amount: 20 * credit, Note: s.sealed, ExpiresAt: s.year},
 		"payment-resolved": &account.PaymentResolved{Payment: payment, Outcome: account.PaymentIsAssigned, Amount: 20 * credit, Account: "acct-acme", Note: s.sealed},

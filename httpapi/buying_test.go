@@ -28,11 +28,12 @@ func readWebhook(signature string, body []byte) (account.ProviderPayment, error)
 	if err := json.Unmarshal(body, &said); err != nil {
 		return account.ProviderPayment{}, domain.Refuse(domain.CodeBodyInvalid, "not JSON")
 	}
-	amount, err := domain.ParseAmount("amount", said.Amount)
-	return account.ProviderPayment{
-		Account: said.Account, Purchase: said.Purchase, Payment: said.Payment,
-		Status: account.ProviderStatus(said.Status), Amount: amount,
-	}, err
+	p := account.ProviderPayment{Account: said.Account, Purchase: said.Purchase, Payment: said.Payment, Status: account.ProviderStatus(said.Status)}
+	exact := false
+	if p.Amount, exact = domain.ReadAmount(said.Amount); !exact {
+		p.Odd, p.Told = account.WhyAmountInvalid, said.Amount
+	}
+	return p, nil
 }
 
 func (r *rig) play(_ context.Context, purchase, action string) error {

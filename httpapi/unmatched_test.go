@@ -118,3 +118,27 @@ func TestAnotherAmountOfAKnownPayment(t *testing.T) {
 	require.Equal(t, balance, r.balance("demo-1")["balance"])
 	require.Equal(t, waiting, r.unmatched())
 }
+
+// TestAPaymentOfAnOddAmount waits for people once, and is credited as far as it is
+// certain.
+func TestAPaymentOfAnOddAmount(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	for range 2 {
+		require.Equal(t, true, r.must(tell("demo-1", "p", "pay/1=", "succeeded", "10.0000001")).Body["taken"])
+		require.Equal(t, true, r.must(tell("demo-1", "p", "pay-2", "succeeded", "ten")).Body["taken"])
+	}
+	waiting := map[string]string{}
+	for _, item := range r.unmatched() {
+		p := item.(map[string]any)
+		require.Equal(t, "amount-invalid", p["why"])
+		waiting[p["amount"].(string)] = p["id"].(string)
+	}
+	require.Len(t, waiting, 2)
+	require.Equal(t, "demo-1~pay-2", waiting["0"])
+	r.must(resolve("a", waiting["10"], `{"account":"demo-1"}`))
+	require.Equal(t, "11", r.balance("demo-1")["balance"])
+	r.refused(422, "amount-invalid", resolve("b", waiting["0"], `{"account":"demo-1"}`))
+	r.must(resolve("c", waiting["0"], `{"returned":true,"note":"looked up: it was 10"}`))
+	require.Empty(t, r.unmatched())
+}

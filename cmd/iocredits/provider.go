@@ -116,7 +116,13 @@ func linkOf(l spherepay.Link) reactor.Link {
 func paymentOf(p *spherepay.Payment) account.ProviderPayment {
 	payment := account.ProviderPayment{
 		Account: p.Meta.Account, Purchase: p.Meta.Purchase, Payment: p.ID, Link: p.Link,
-		Status: account.ProviderStatus(p.Status), Amount: domain.Amount(p.Amount),
+		Status: account.ProviderStatus(p.Status), Amount: domain.Amount(p.Amount), Told: p.Told,
+	}
+	switch {
+	case p.Unnamed:
+		payment.Odd = account.WhyPaymentUnnamed
+	case p.Told != "":
+		payment.Odd = account.WhyAmountInvalid
 	}
 	switch {
 	case p.Status == spherepay.Failed:

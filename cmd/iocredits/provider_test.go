@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/httpapi/spherepay"
 )
@@ -31,4 +32,43 @@ func TestMockEventsMoveNoMoney(t *testing.T) {
 	payment, err = signedBy(&log, true)(body)
 	require.NoError(t, err)
 	require.Len(t, payment.Actions(), 1)
+}
+
+// TestASignedPaymentIsNeverRefused: it counts, or people look at it.
+func TestASignedPaymentIsNeverRefused(t *testing.T) {
+	read := signedBy(new(bytes.Buffer), false)
+	for body, want := range map[string]account.RecordPayment{
+		`"id":"pay/1=","amount":1.02e1`:          {Payment: "pay/1=", Amount: 10_200_000},
+		`"id":"pay_1","amount":"10.2000000"`:     {Payment: "pay_1", Amount: 10_200_000},
+		`"id":"pay_1","amount":"1000000000.5"`:   {Payment: "pay_1", Amount: 1_000_000_000_500_000, Odd: account.WhyAmountInvalid, Told: "1000000000.5"},
+		`"id":"pay_1","amount":"10.00000001"`:    {Payment: "pay_1", Amount: 10_000_000, Odd: account.WhyAmountInvalid, Told: "10.00000001"},
+		`"id":"pay_1","amount":[]`:               {Payment: "pay_1", Odd: account.WhyAmountInvalid, Told: "[]"},
+		`"id":"","amount":"10","unknown":"same"`: {Amount: 10_000_000, Odd: account.WhyPaymentUnnamed},
+	} {
+		for _, meta := range []string{`{"account":"acme","purchase":"x","attempt":1}`, `{"account":7,"purchase":"x","attempt":null}`, `[]`} {
+			payment, err := read(`{"name":"payment.successful","created":1700000000000,"data":{"payment":{"status":"succeeded","meta":` + meta + `,` + body + `}}}`)
+			require.NoError(t, err, body)
+			actions := payment.Actions()
+			require.Len(t, actions, 1, body)
+			got := actions[0].(account.RecordPayment)
+			if want.Payment == "" {
+				require.NotEmpty(t, got.Payment)
+				got.Payment = ""
+			}
+			got.Purchase = ""
+			require.Equal(t, want, got, body)
+		}
+	}
+	unnamed, err := read(`{"name":"payment.card.refunded","data":{"payment":{"reason":"chargeback","meta":{"purchase":"x"},"amount":"1"}}}`)
+	require.NoError(t, err)
+	require.Len(t, unnamed.Actions(), 1, "that it came is not known")
+	back := unnamed.Actions()[0].(account.ReversePurchase)
+	require.Equal(t, account.ReversePurchase{Purchase: "x", Payment: back.Payment, Kind: account.ReversalChargeback, Amount: 1_000_000, Odd: account.WhyPaymentUnnamed}, back)
+
+	for _, body := range []string{"payment", "[]", ""} {
+		_, err := read(body)
+		require.True(t, domain.IsCode(err, domain.CodeBodyInvalid), "%s: %v", body, err)
+	}
+	_, err = (&provider{secret: []byte("whsec")}).readWebhook("", []byte(`{}`))
+	require.True(t, domain.IsCode(err, domain.CodeUnauthenticated))
 }

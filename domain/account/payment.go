@@ -56,7 +56,7 @@ func paymentName(id string) string { return "payment/" + id }
 // has come, after the purchase failed or expired too. What fits nowhere becomes
 // a PaymentUnmatched; a payment that was recorded before has no event.
 //
-// Checks: amount-invalid (a malformed call, not a fact).
+// Checks: amount-invalid (a malformed call, not a fact), unless it is Odd.
 type RecordPayment struct {
 	// Payment is the provider's id of the payment: it counts once.
 	Payment  string
@@ -65,6 +65,10 @@ type RecordPayment struct {
 	Amount   domain.Amount
 	// Named is the account that the payment names, where that isn't this one.
 	Named string
+	// Odd is why people have to look at it, whatever it is for. Amount is then what
+	// is certain of it, or 0, and Told how the provider wrote it.
+	Odd  UnmatchedWhy
+	Told string
 }
 
 // NameFor asks whether the payment is known.
@@ -74,12 +78,16 @@ func (c RecordPayment) NameFor(*State) string { return paymentName(c.Payment) }
 func (c RecordPayment) ClaimFor(s *State) string { return purchaseNameIfForgotten(s, c.Purchase) }
 
 func (c RecordPayment) decide(d *decision) error {
-	if c.Amount <= 0 {
+	if c.Amount < 0 || c.Amount == 0 && c.Odd == "" {
 		return domain.Refuse(domain.CodeAmountInvalid, "amount %s is not above zero", c.Amount).
 			With("field", "amount").With("value", c.Amount.String())
 	}
 	// A payment that finance credited here from another account's stream has come.
 	if _, credited := d.now().Purchases[creditedName(c.Payment)]; credited || d.cmd.NameTaken {
+		return nil
+	}
+	if c.Odd != "" {
+		d.unmatched(c, c.Odd)
 		return nil
 	}
 	p, why := d.payablePurchase(c.Purchase)
@@ -151,7 +159,7 @@ func (d *decision) settlePurchase(id string, p Purchase, received domain.Amount)
 func (d *decision) unmatched(c RecordPayment, why UnmatchedWhy) {
 	d.emit(&PaymentUnmatched{
 		Payment: c.Payment, Purchase: c.Purchase, Amount: c.Amount,
-		Kind: KindPayment, Why: why, EffectiveAt: d.cmd.At, Named: c.Named,
+		Kind: KindPayment, Why: why, EffectiveAt: d.cmd.At, Named: c.Named, Told: c.Told,
 	})
 }
 
@@ -256,6 +264,10 @@ const (
 	WhyBalanceLimit    UnmatchedWhy = "balance-limit"
 	// WhyNotCredited: the purchase was paid, but not with this payment.
 	WhyNotCredited UnmatchedWhy = "payment-not-credited"
+	// WhyAmountInvalid: the provider tells no amount that is one (money.md, Amounts in).
+	WhyAmountInvalid UnmatchedWhy = "amount-invalid"
+	// WhyPaymentUnnamed: it tells no id, so nobody knows whether it came before.
+	WhyPaymentUnnamed UnmatchedWhy = "payment-unnamed"
 )
 
 // PaymentUnmatched records a fact from the provider that fits nowhere: people
@@ -273,6 +285,8 @@ type PaymentUnmatched struct {
 	EffectiveAt time.Time `json:"effective_at,omitzero"`
 	// Named is the account that it names, where that isn't the one it stands in.
 	Named string `json:"named,omitempty"`
+	// Told is the amount as the provider wrote it, where Amount isn't all of it.
+	Told string `json:"told,omitempty"`
 }
 
 // EventName is the stored type.

@@ -33,6 +33,9 @@ type ProviderPayment struct {
 	Why string
 	// Named is Account, if the payment can't be recorded there.
 	Named string
+	// Odd and Told are as in RecordPayment.
+	Odd  UnmatchedWhy
+	Told string
 }
 
 // Actions are what has to be recorded, in order; each may be recorded again. A
@@ -41,8 +44,18 @@ type ProviderPayment struct {
 // its arrival would credit it later. Its ids MUST be ones that ours can be:
 // whoever asks has seen to that.
 func (p ProviderPayment) Actions() []Action {
-	arrived := RecordPayment{Payment: p.Payment, Purchase: p.Purchase, Link: p.Link, Amount: p.Amount, Named: p.Named}
+	arrived := RecordPayment{
+		Payment: p.Payment, Purchase: p.Purchase, Link: p.Link, Amount: p.Amount, Named: p.Named, Odd: p.Odd, Told: p.Told,
+	}
 	reversed := ReversePurchase{Purchase: p.Purchase, Payment: p.Payment, Amount: p.Amount}
+	if p.Odd == WhyPaymentUnnamed && (p.Status == ProviderRefunded || p.Status == ProviderChargedBack) {
+		// Its arrival, if it was told, has another id: people have to find it.
+		reversed.Odd, reversed.Kind = p.Odd, ReversalRefund
+		if p.Status == ProviderChargedBack {
+			reversed.Kind = ReversalChargeback
+		}
+		return []Action{reversed}
+	}
 	switch p.Status {
 	case ProviderSucceeded:
 		return []Action{arrived}

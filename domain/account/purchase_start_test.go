@@ -162,6 +162,19 @@ func TestRecordPayment(t *testing.T) {
 			given: given(started("p", 2*credit), facts(&account.IncentiveGranted{Amount: domain.MaxBalance - credit})),
 			when:  do(payment("x", "p", 2*credit)), then: events(unmatched("x", "p", 2*credit, account.WhyBalanceLimit)),
 		},
+		{
+			name: "of an amount that is none: people look at it, with what is certain", given: given(started("p", 10*credit)),
+			when: do(account.RecordPayment{Payment: "x", Purchase: "p", Amount: 10*credit + 1, Odd: account.WhyAmountInvalid, Told: "10.0000011"}),
+			then: events(func() *account.PaymentUnmatched {
+				e := unmatched("x", "p", 10*credit+1, account.WhyAmountInvalid)
+				e.Told = "10.0000011"
+				return e
+			}()),
+		},
+		{
+			name: "that is odd, of a payment that came before", given: given(started("p", credit), do(payment("x", "p", credit))),
+			when: do(account.RecordPayment{Payment: "x", Purchase: "p", Odd: account.WhyAmountInvalid, Told: "null"}),
+		},
 		{name: "of nothing is no payment", given: given(started("p", credit)), when: do(payment("x", "p", 0)), refused: "amount-invalid field=amount value=0"},
 		{
 			name: "pays debt first", given: given(bought("o", credit), spent(5*credit), started("p", 10*credit)), when: do(payment("x", "p", 10*credit)),

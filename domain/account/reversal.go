@@ -2,6 +2,7 @@ package account
 
 import (
 	"cmp"
+	"strings"
 	"time"
 
 	"iocredits/domain"
@@ -77,6 +78,9 @@ func (e *PurchaseReversed) evolve(s *State) {
 // reversalPrefix begins the id of every reversal that waits, and of no payment.
 const reversalPrefix = "reversal:"
 
+// MadeID tells that a payment's id has the form of one that is made here.
+func MadeID(id string) bool { return strings.HasPrefix(id, reversalPrefix) }
+
 // reversalID is the id under which a reversal that fits nowhere waits.
 func reversalID(payment string) string { return reversalPrefix + payment }
 
@@ -104,13 +108,21 @@ type ReversePurchase struct {
 	// Amount is what the provider says; for people, if it fits nowhere.
 	Amount domain.Amount
 	Reason domain.Sealed
+	// Odd is why people have to look at it, whatever it is of.
+	Odd UnmatchedWhy
 }
 
 // NameFor asks whether the reversal is known.
 func (c ReversePurchase) NameFor(*State) string { return reversalNameIf(c.Payment != "", c.Payment) }
 
 func (c ReversePurchase) decide(d *decision) error {
-	if d.cmd.NameTaken || d.takeBackUncredited(c) {
+	switch {
+	case d.cmd.NameTaken:
+		return nil
+	case c.Odd != "":
+		d.unmatchedReversal(c, c.Amount, c.Odd)
+		return nil
+	case d.takeBackUncredited(c):
 		return nil
 	}
 	s := d.now()

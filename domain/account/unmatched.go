@@ -1,7 +1,6 @@
 package account
 
 import (
-	"strings"
 	"time"
 
 	"iocredits/domain"
@@ -87,7 +86,7 @@ func (*PaymentResolved) EventName() string { return "payment-resolved" }
 // Reversal tells that what waited was the reversal of a payment.
 func (e *PaymentResolved) Reversal() bool {
 	if e.Kind == "" {
-		return strings.HasPrefix(e.Payment, reversalPrefix)
+		return MadeID(e.Payment)
 	}
 	return e.Kind != KindPayment
 }
@@ -171,7 +170,8 @@ func (p *Payment) QueueTime() time.Time { return p.Since }
 // has left.
 //
 // Checks, in order: unknown-payment, or wrong-status if it is decided;
-// field-invalid for a reversal, which has nothing to credit; unknown-account for
+// field-invalid for a reversal, which has nothing to credit; amount-invalid for a
+// payment of which the amount isn't known, unless it is returned; unknown-account for
 // one that nothing has happened to, unless the payment names it; wrong-status if
 // it was recorded in the account that it names too; for this account wrong-status
 // if it has it already, amount-too-large (MaxBalance).
@@ -204,6 +204,10 @@ func (c ResolvePayment) decide(d *decision) error {
 	if p.Kind != KindPayment && !c.Returned {
 		return domain.Refuse(domain.CodeFieldInvalid, "a %s has nothing to credit; it can only be marked as returned", p.Kind).
 			With("field", "account")
+	}
+	if p.Amount == 0 && !c.Returned {
+		return domain.Refuse(domain.CodeAmountInvalid, "nobody knows the amount of payment %q: close it as returned, and correct the account", c.Payment).
+			With("field", "amount").With("value", p.Amount.String())
 	}
 	if err := c.checkTarget(p); err != nil {
 		return err

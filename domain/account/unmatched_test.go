@@ -74,12 +74,24 @@ func TestResolvePaymentOfAnotherAccount(t *testing.T) {
 
 // TestClosingOfPayments: reversals, and what is done after the decision.
 func TestClosingOfPayments(t *testing.T) {
+	odd := do(account.RecordPayment{Payment: "x", Purchase: "q", Odd: account.WhyAmountInvalid, Told: "ten"})
 	lost := do(payment("x", "q", 5*credit))
 	there := do(account.ResolvePayment{Payment: "x", Account: "bob", Note: "sealed"})
 	check(t, []row{
 		{
 			name: "a reversal has nothing to credit", given: given(chargedBack("q")), when: do(account.ResolvePayment{Payment: "reversal:q"}),
 			refused: "field-invalid field=account",
+		},
+		{
+			name: "one of which the amount isn't known can't be credited", given: given(odd), when: do(account.ResolvePayment{Payment: "x"}),
+			refused: "amount-invalid field=amount value=0",
+		},
+		{
+			name: "nor elsewhere", given: given(odd), when: there, refused: "amount-invalid field=amount value=0",
+		},
+		{
+			name: "it is closed", given: given(odd), when: do(account.ResolvePayment{Payment: "x", Returned: true}),
+			then: events(&account.PaymentResolved{Payment: "x", Outcome: account.PaymentIsReturned}),
 		},
 		{
 			name: "a reversal is closed", given: given(chargedBack("q")), when: do(account.ResolvePayment{Payment: "reversal:q", Returned: true}),
@@ -180,6 +192,11 @@ func TestReversalOfPayments(t *testing.T) {
 			when: doAt(minute(21), back("x", "p").do),
 			then: events(&account.PaymentDropped{Payment: "x", Purchase: "p", Amount: 3 * credit, Reversal: true},
 				&account.PaymentResolved{Payment: "x", Outcome: account.PaymentIsTakenBack, Amount: 3 * credit}),
+		},
+		{
+			name: "of one that the provider didn't name: people have to find it", given: whole,
+			when: do(account.ReversePurchase{Payment: "z", Purchase: "p", Kind: account.ReversalRefund, Amount: 5 * credit, Odd: account.WhyPaymentUnnamed}),
+			then: events(waits(account.WhyPaymentUnnamed, "z", "p")),
 		},
 		{name: "of an unknown purchase", when: back("x", "q"), then: events(waits(account.WhyPurchaseUnknown, "x", "q"))},
 		{name: "of an unknown purchase, told twice", given: given(back("x", "q")), when: back("x", "q")},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -187,14 +188,17 @@ func Normal(p account.ProviderPayment) account.ProviderPayment {
 }
 
 // shortID takes the provider's id as it is, or a digest of one that has a form
-// which our ids can't have.
+// which our ids can't have, or that only what we make of others has: two ids never
+// become one. It MUST be taken once, of the provider's own.
 func shortID(id string) string {
-	if id == "" || domain.CheckID("id", id) == nil && len(id) <= 100 {
+	if id == "" || domain.CheckID("id", id) == nil && len(id) <= 100 && !account.MadeID(id) && !strings.HasPrefix(id, digestPrefix) {
 		return id
 	}
 	digest := sha256.Sum256([]byte(id))
-	return "sha256:" + hex.EncodeToString(digest[:16])
+	return digestPrefix + hex.EncodeToString(digest[:16])
 }
+
+const digestPrefix = "sha256:"
 
 // PaymentHome is the account in whose stream a payment is recorded: the one that
 // it names, which MUST have events, or the engine's own if it was recorded there

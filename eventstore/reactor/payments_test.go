@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -264,4 +265,25 @@ func TestKilledBetweenTwoSteps(t *testing.T) {
 		require.Equal(t, 5*credit, r.balance("a"))
 		require.Equal(t, 1, p.linkCount("p"), "%v", r.types("a"))
 	}
+}
+
+// TestIdsOfPaymentsStayApart: one that ours can't be has a digest, and so has one that
+// looks like what is made here.
+func TestIdsOfPaymentsStayApart(t *testing.T) {
+	seen := map[string]string{}
+	normal := func(id string) string { return reactor.Normal(account.ProviderPayment{Payment: id}).Payment }
+	long := strings.Repeat("x", 101)
+	for _, id := range []string{
+		"pay_1", "pay/1=", "pay 1", "pay\x001", "é", ".", "..", long, long + "y", strings.Repeat("x", 100_000), "reversal:pay_1", "reversal:", normal("pay/1="),
+	} {
+		got := normal(id)
+		require.NoError(t, domain.CheckID("payment", got), id)
+		require.NoError(t, domain.CheckID("payment", "reversal:"+got), id)
+		require.False(t, account.MadeID(got), id)
+		require.Empty(t, seen[got], "%s is no other's", got)
+		require.Equal(t, got, normal(id))
+		seen[got] = id
+	}
+	require.Equal(t, "pay_1", normal("pay_1"))
+	require.Empty(t, normal(""))
 }

@@ -1,6 +1,7 @@
 package spherepay
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -235,32 +236,84 @@ func TestParseEvent(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Amount(12_500_000), e.Data.Payment.Amount)
 	require.Equal(t, 2, e.Data.Payment.Meta.Attempt)
-	for name, change := range map[string][2]string{
-		"no JSON":           {good, "payment"},
-		"too fine":          {"12.5", "0.1234567"},
-		"negative":          {"12.5", "-1"},
-		"exponent":          {"12.5", "1e3"},
-		"not an amount":     {"12.5", "true"},
-		"no event id":       {"event_1", ""},
-		"no payment id":     {"payment_1", ""},
-		"an id out of hell": {"payment_1", `a\u0000b`},
-	} {
-		_, err := ParseEvent([]byte(strings.Replace(good, change[0], change[1], 1)))
-		_, refused := domain.AsError(err)
-		require.True(t, refused, "%s: %v", name, err)
+	for name, body := range map[string]string{"no JSON": "payment", "cut": good[:80], "no object": "[]", "null": "null", "two of a name": `{"id":"1","id":"2"}`} {
+		_, err := ParseEvent([]byte(body))
+		require.True(t, domain.IsCode(err, domain.CodeBodyInvalid), "%s: %v", name, err)
 	}
+}
+
+// TestWhatIsOddIsRead as far as it can be: the signature says that it is a fact.
+func TestWhatIsOddIsRead(t *testing.T) {
+	const usual = `{"id":"event_1","name":"payment.successful","data":{"payment":{"id":"payment_1","status":"succeeded","amount":"12.5",` +
+		`"paymentLink":"l","meta":{"account":"a","purchase":"p","attempt":"2"}}},"mock":false,"created":"2026-01-02T03:04:05Z"}`
+	for _, row := range []struct {
+		name, of, to, want string
+	}{
+		{"as usual", "", "", "payment_1 succeeded 12.5 [] l {a p 2}"},
+		{"trailing zeros", `"12.5"`, `"10.2000000"`, "payment_1 succeeded 10.2 [] l {a p 2}"},
+		{"an exponent", `"12.5"`, `1.02e1`, "payment_1 succeeded 10.2 [] l {a p 2}"},
+		{"above the limit", `"12.5"`, `1000000000.5`, "payment_1 succeeded 1000000000.5 [1000000000.5] l {a p 2}"},
+		{"too fine", `"12.5"`, `"0.1234567"`, "payment_1 succeeded 0.123456 [0.1234567] l {a p 2}"},
+		{"below zero", `"12.5"`, `-1`, "payment_1 succeeded 0 [-1] l {a p 2}"},
+		{"nothing", `"12.5"`, `"0"`, "payment_1 succeeded 0 [0] l {a p 2}"},
+		{"no figure", `"12.5"`, `"NaN"`, "payment_1 succeeded 0 [NaN] l {a p 2}"},
+		{"no amount", `"amount":"12.5",`, ``, "payment_1 succeeded 0 [nothing] l {a p 2}"},
+		{"an amount of another form", `"12.5"`, `{"value":5}`, `payment_1 succeeded 0 [{"value":5}] l {a p 2}`},
+		{"what can't be printed", `"12.5"`, `"\u0000é"`, "payment_1 succeeded 0 [??] l {a p 2}"},
+		{"an attempt that is a number", `"2"`, `2`, "payment_1 succeeded 12.5 [] l {a p 2}"},
+		{"an attempt that is none", `"2"`, `"x"`, "payment_1 succeeded 12.5 [] l {a p 0}"},
+		{"meta of another form", `{"account":"a","purchase":"p","attempt":"2"}`, `[]`, "payment_1 succeeded 12.5 [] l {  0}"},
+		{"an account that is a number", `"a"`, `7`, "payment_1 succeeded 12.5 [] l {7 p 2}"},
+		{"an account of another form", `"a"`, `["a"]`, "payment_1 succeeded 12.5 [] l { p 2}"},
+		{"a time that is a number", `"2026-01-02T03:04:05Z"`, `1700000000000`, "payment_1 succeeded 12.5 [] l {a p 2}"},
+		{"an id that ours can't be", "payment_1", "pay/1=", "pay/1= succeeded 12.5 [] l {a p 2}"},
+		{"no event id", `"event_1"`, `null`, "payment_1 succeeded 12.5 [] l {a p 2}"},
+		{"no status", `"succeeded"`, `null`, "payment_1 succeeded 12.5 [] l {a p 2}"},
+	} {
+		e, err := ParseEvent([]byte(strings.Replace(usual, row.of, row.to, 1)))
+		require.NoError(t, err, row.name)
+		p := e.Data.Payment
+		require.Equal(t, row.want, fmt.Sprintf("%s %s %s [%s] %s %v", p.ID, p.Status, domain.Amount(p.Amount), p.Told, p.Link, p.Meta), row.name)
+		require.False(t, p.Unnamed, row.name)
+	}
+}
+
+// TestPaymentsWithoutAnId have one of what was told, so that what comes again is known.
+func TestPaymentsWithoutAnId(t *testing.T) {
+	ids := map[string]bool{}
+	for _, body := range []string{
+		`{"name":"payment.successful","data":{"payment":{"amount":"1"}}}`, `{"name":"payment.successful","data":{"payment":{"amount":"2"}}}`,
+		`{"name":"payment.successful","data":{"payment":{"id":{},"amount":"2"}}}`, `{"name":"payment.successful","data":[]}`, `{"name":"payment.successful"}`,
+	} {
+		for range 2 {
+			e, err := ParseEvent([]byte(body))
+			require.NoError(t, err)
+			require.True(t, e.Data.Payment.Unnamed)
+			require.Equal(t, Succeeded, e.Data.Payment.Status)
+			ids[e.Data.Payment.ID] = true
+		}
+	}
+	require.Len(t, ids, 5)
+	e, err := ParseEvent([]byte(`{"id":"event_1","name":"customer.created","data":{"customer":{"id":"c"}}}`))
+	require.NoError(t, err)
+	require.Empty(t, e.Data.Payment.Status, "it is about no payment")
 }
 
 func FuzzParseEvent(f *testing.F) {
 	f.Add([]byte(`{"id":"event_1","name":"payment.successful","data":{"payment":{"id":"p","amount":"1"}}}`))
+	f.Add([]byte(`{"mock":1,"data":{"payment":{"id":[],"amount":1e5,"meta":{"attempt":1e99}}}}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		e, err := ParseEvent(body)
 		if err != nil {
 			return
 		}
-		if a := domain.Amount(e.Data.Payment.Amount); a < 0 || a > domain.MaxAmount {
-			t.Fatalf("amount %d", a)
+		p := e.Data.Payment
+		if a := domain.Amount(p.Amount); a < 0 || a > domain.MaxBalance || p.Told == "" && (a == 0 || a > domain.MaxAmount) {
+			t.Fatalf("amount %d, told as %q", a, p.Told)
+		}
+		if p.ID == "" {
+			t.Fatal("no id")
 		}
 	})
 }

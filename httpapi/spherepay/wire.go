@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"iocredits/domain"
@@ -59,6 +58,11 @@ type Payment struct {
 	Status Status `json:"status"`
 	// Amount that arrived, in the link's currency.
 	Amount Amount `json:"amount"`
+	// Told is the amount as the provider wrote it, if that is none that can be
+	// credited; Amount is then what is certain of it.
+	Told string `json:"-"`
+	// Unnamed: the provider gave no id; ID is made of all that it told.
+	Unnamed bool `json:"-"`
 	// Link is the id of the link that was paid at.
 	Link string `json:"paymentLink"`
 	Meta Meta   `json:"meta"`
@@ -83,27 +87,6 @@ type Event struct {
 	Mock    bool      `json:"mock"`
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
-}
-
-// ParseEvent reads a webhook's body. The provider may add members at any time,
-// so unknown ones are skipped; ids and the amount are checked, because the
-// signature says who sent them and not that they are well formed.
-// Errors: CodeBodyInvalid; CodeFieldInvalid and the amount's own.
-func ParseEvent(body []byte) (Event, error) {
-	var e Event
-	if err := json.Unmarshal(body, &e); err != nil {
-		if refusal, ok := domain.AsError(err); ok {
-			return Event{}, refusal
-		}
-		return Event{}, domain.Refuse(domain.CodeBodyInvalid, "the body is no event of the payment provider")
-	}
-	p := &e.Data.Payment
-	for _, id := range []struct{ field, value string }{{"id", e.ID}, {"data.payment.id", p.ID}} {
-		if err := domain.CheckID(id.field, id.value); err != nil {
-			return Event{}, err
-		}
-	}
-	return e, nil
 }
 
 // Amount is an amount on the provider's wire: written as a string, read exactly
