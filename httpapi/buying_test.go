@@ -29,7 +29,7 @@ func readWebhook(signature string, body []byte) (account.ProviderPayment, error)
 		return account.ProviderPayment{}, domain.Refuse(domain.CodeBodyInvalid, "not JSON")
 	}
 	p := account.ProviderPayment{Account: said.Account, Purchase: said.Purchase, Payment: said.Payment, Status: account.ProviderStatus(said.Status)}
-	exact := false
+	var exact bool
 	if p.Amount, exact = domain.ReadAmount(said.Amount); !exact {
 		p.Odd, p.Told = account.WhyAmountInvalid, said.Amount
 	}

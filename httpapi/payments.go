@@ -68,8 +68,12 @@ func (s *Server) recordPayment(ctx context.Context, requestID string, p account.
 	}
 	actions := p.Actions()
 	for _, do := range actions {
+		in, err := reactor.FactHome(ctx, s.opts.Ledger, name, do)
+		if err != nil {
+			return false, err
+		}
 		if _, err := s.opts.Ledger.Execute(ctx, ledger.Request{
-			Account: name, Do: do, Actor: providerActor, Role: "provider", RequestID: requestID,
+			Account: in, Do: do, Actor: providerActor, Role: "provider", RequestID: requestID,
 		}); err != nil {
 			return false, err
 		}

@@ -78,7 +78,8 @@ func (h handlers) GetPurchase(c echo.Context, _ api.Account, id api.PurchaseID, 
 	return callOf(c).sendObject(account.ObjectPurchase, id, params.MinPosition, purchaseForm)
 }
 
-// ReversePurchase is POST …/purchases/{id}/reverse: finance learnt of a chargeback.
+// ReversePurchase is POST …/purchases/{id}/reverse: finance learnt of a chargeback,
+// of a purchase or of a payment that they had credited.
 func (h handlers) ReversePurchase(c echo.Context, name api.Account, id api.PurchaseID, _ api.ReversePurchaseParams) error {
 	k := callOf(c)
 	var request api.ReasonRequest
@@ -92,9 +93,41 @@ func (h handlers) ReversePurchase(c echo.Context, name api.Account, id api.Purch
 	if err != nil {
 		return err
 	}
-	return k.change(statusOK, account.ObjectPurchase, purchaseForm, order{
-		do: account.RecordChargeback{Purchase: id, Reason: reason}, body: request,
+	result, err := k.execute(order{do: account.RecordChargeback{Purchase: id, Reason: reason}, body: request})
+	if err != nil {
+		return err
+	}
+	record := k.creditedPayment(id, result.Facts)
+	if record == nil {
+		if record, err = k.objectAfter(account.ObjectPurchase, id, result.Position); err != nil {
+			return err
+		}
+	}
+	return k.answer(statusOK, result, func(d *document) error {
+		d.object("purchase")
+		if err := purchaseForm(k, d, record); err != nil {
+			return err
+		}
+		d.close()
+		return nil
 	})
+}
+
+// creditedPayment is a payment that was reversed, in the form of a purchase: it had
+// none. Nil if it was a purchase.
+func (k *call) creditedPayment(id string, facts []eventstore.Fact) *projections.ObjectRecord {
+	record, p := projections.NewObjectRecord(k.account, account.ObjectPurchase, id), &account.Purchase{}
+	record.Object = p
+	for _, fact := range facts {
+		if e, ok := fact.Body.(*account.PurchaseReversed); ok && e.Purchase == "" && e.Payment == id {
+			record.Apply(fact)
+		}
+	}
+	if p.Reversed == 0 {
+		return nil
+	}
+	p.Amount, p.ToPay, p.Received, p.Credited = p.Reversed, p.Reversed, p.Reversed, p.Reversed
+	return record
 }
 
 // purchaseForm writes the members of a purchase.

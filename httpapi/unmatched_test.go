@@ -52,7 +52,59 @@ func TestAPaymentForAnAccountThatComesLater(t *testing.T) {
 	require.Empty(t, r.unmatched())
 	r.must(tell("late", "bought-before", "elsewhere", "refunded", "7"))
 	require.Equal(t, "8", r.balance("late")["balance"])
-	require.Equal(t, "refund", r.unmatched()[0].(map[string]any)["kind"], "people look at it")
+	require.Equal(t, "1", r.balance("demo-1")["balance"], "and what was credited elsewhere, there")
+	require.Empty(t, r.unmatched())
+	r.must(tell("late", "bought-before", "back", "refunded", "7"))
+	require.Equal(t, "refund", r.unmatched()[0].(map[string]any)["kind"], "people look at what was returned before")
+}
+
+// TestTheReversalOfACreditedPayment: the provider takes back what finance had
+// credited to another account than it names; or finance learns of it first.
+func TestTheReversalOfACreditedPayment(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	for _, payment := range []string{"pay-1", "pay-2"} {
+		r.must(tell("unseen", "none", payment, "succeeded", "7"))
+		r.must(resolve(payment, "@unmatched~"+payment, `{"account":"demo-1"}`))
+	}
+	require.Equal(t, "15", r.balance("demo-1")["balance"])
+	for range 2 {
+		r.must(tell("unseen", "none", "pay-1", "refunded", "7"))
+		require.Equal(t, "8", r.balance("demo-1")["balance"], "it follows where the payment went")
+		require.Empty(t, r.unmatched())
+	}
+
+	reverse := func(key, id string) call {
+		return post("finance", "/v1/accounts/demo-1/purchases/"+id+"/reverse", key, `{"reason":"the bank says so"}`)
+	}
+	for _, key := range []string{"a", "a"} {
+		done := r.must(reverse(key, "pay-2")).Body
+		purchase := object(done, "purchase")
+		require.Equal(t, "pay-2", purchase["id"])
+		require.Equal(t, "reversed", purchase["status"])
+		require.Equal(t, "7", purchase["reversed"])
+		require.Equal(t, "1", object(done, "balance")["balance"])
+	}
+	r.refused(409, "wrong-status", reverse("b", "pay-2"))
+	r.refused(409, "wrong-status", reverse("c", "pay-1"))
+	r.refused(404, "unknown-purchase", reverse("d", "pay-3"))
+	r.must(tell("unseen", "none", "pay-2", "refunded", "7"))
+	require.Equal(t, "1", r.balance("demo-1")["balance"], "told by the provider too")
+	require.Empty(t, r.unmatched())
+}
+
+// TestTheReversalOfAPaymentThatIsOnlyAssigned waits for people: nothing was credited.
+func TestTheReversalOfAPaymentThatIsOnlyAssigned(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	r.must(tell("unseen", "none", "pay-1", "succeeded", "7"))
+	_, err := r.ledger.Execute(t.Context(), ledger.Request{
+		Account: account.UnmatchedAccount, Do: account.ResolvePayment{Payment: "pay-1", Account: "demo-1"}, Actor: "finance", Role: "finance",
+	})
+	require.NoError(t, err)
+	r.must(tell("unseen", "none", "pay-1", "refunded", "7"))
+	require.Equal(t, "1", r.balance("demo-1")["balance"])
+	require.Len(t, r.unmatched(), 2)
 }
 
 // TestAPaymentThatStandsTwice: two webhooks met the account's first event.

@@ -188,6 +188,24 @@ func (c RequireNewPayment) decide(d *decision) error {
 	return nil
 }
 
+// RequireUnassigned asks whether finance assigned a payment that stands in this
+// account to another one. It has no event.
+//
+// Checks: wrong-status, with the account.
+type RequireUnassigned struct{ Payment string }
+
+// ClaimFor asks for the decision.
+func (c RequireUnassigned) ClaimFor(*State) string { return assignedName(c.Payment) }
+
+func (c RequireUnassigned) decide(d *decision) error {
+	for _, claimed := range d.cmd.Original {
+		if e, ok := claimed.Event.(*PaymentAssigned); ok {
+			return domain.Refuse(domain.CodeWrongStatus, "payment %q was assigned to account %s", c.Payment, e.Account).With("account", e.Account)
+		}
+	}
+	return nil
+}
+
 // ComparePayment asks whether a payment that was recorded in this account has this
 // amount. It has no event.
 //

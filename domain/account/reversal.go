@@ -180,24 +180,41 @@ func (d *decision) unmatchedReversal(c ReversePurchase, amount domain.Amount, wh
 	})
 }
 
-// RecordChargeback is finance's word that a purchase was charged back.
+// RecordChargeback is finance's word that a purchase was charged back, or a payment
+// that they had credited to this account.
 //
 // Checks: unknown-purchase; wrong-status if it is not settled.
 type RecordChargeback struct {
+	// Purchase is its id, or the payment's.
 	Purchase string
 	Reason   domain.Sealed
 }
 
 // NameFor asks about the id unless the purchase is settled.
 func (c RecordChargeback) NameFor(s *State) string {
-	if _, settled := s.Purchases[c.Purchase]; settled {
+	if _, event := c.reverses(s); event != nil {
 		return ""
 	}
 	return purchaseName(c.Purchase)
 }
 
+// reverses is what the chargeback takes back, and its event; nil if there is nothing.
+func (c RecordChargeback) reverses(s *State) (SettledPurchase, *PurchaseReversed) {
+	event := PurchaseReversed{Purchase: c.Purchase, Kind: ReversalChargeback, Reason: c.Reason}
+	p, settled := s.Purchases[c.Purchase]
+	if !settled {
+		p, settled = s.Purchases[creditedName(c.Purchase)]
+		event.Purchase, event.Payment = "", c.Purchase
+	}
+	if !settled {
+		return p, nil
+	}
+	return p, &event
+}
+
 func (c RecordChargeback) decide(d *decision) error {
-	p, settled := d.now().Purchases[c.Purchase]
+	p, event := c.reverses(d.now())
+	settled := event != nil
 	left, _ := p.reversible("")
 	switch {
 	case settled && left == 0:
@@ -208,7 +225,7 @@ func (c RecordChargeback) decide(d *decision) error {
 		return unknownPurchase(c.Purchase)
 	}
 	// Accepted: nothing below refuses.
-	d.reverse(p, left, PurchaseReversed{Purchase: c.Purchase, Kind: ReversalChargeback, Reason: c.Reason})
+	d.reverse(p, left, *event)
 	return nil
 }
 

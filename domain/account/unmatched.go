@@ -26,6 +26,11 @@ type PaymentAssigned struct {
 // EventName is the stored type.
 func (*PaymentAssigned) EventName() string { return "payment-assigned" }
 
+// claim lets the payment's reversal find where it went.
+func (e *PaymentAssigned) claim() string { return assignedName(e.Payment) }
+
+func assignedName(payment string) string { return "assigned/" + payment }
+
 func (e *PaymentAssigned) object() (ObjectKind, string) { return ObjectPayment, e.Payment }
 
 func (e *PaymentAssigned) evolve(s *State) { fold(&s.Unmatched, e.Payment, e) }

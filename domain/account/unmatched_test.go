@@ -215,6 +215,20 @@ func TestRecordChargeback(t *testing.T) {
 		{name: "twice", given: given(bought("p", credit), record), when: record, refused: "wrong-status field=purchase_id value=p status=reversed"},
 		{name: "of one that isn't paid", given: given(started("p", credit)), when: record, refused: "wrong-status field=purchase_id value=p status=awaiting-payment"},
 		{
+			name: "of a payment that finance had credited here", given: given(do(account.CreditPayment{Payment: "p", From: "ann", Amount: 5 * credit})), when: record,
+			then: events(&account.PurchaseReversed{Payment: "p", Kind: account.ReversalChargeback, Amount: 5 * credit,
+				Lots: lots(paid(0, 5*credit)), Reason: "sealed"}), balance: "nothing",
+		},
+		{
+			name: "of a credited payment, again", given: given(do(account.CreditPayment{Payment: "p", From: "ann", Amount: 5 * credit}), record), when: record,
+			refused: "wrong-status status=reversed",
+		},
+		{
+			name:  "of a credited payment: the provider tells of it later",
+			given: given(do(account.CreditPayment{Payment: "p", From: "ann", Amount: 5 * credit}), record),
+			when:  do(account.ReversePurchase{Payment: "p", Purchase: "none", Kind: account.ReversalRefund, Amount: 5 * credit}),
+		},
+		{
 			name: "takes the fee back too", given: given(do(account.SetPolicy{PurchaseFeeBasisPoints: ptr(200)}), started("p", 10*credit),
 				do(payment("x", "p", 10*credit+200_000))), when: record, balance: "nothing",
 			then: events(&account.PurchaseReversed{Purchase: "p", Kind: account.ReversalChargeback, Amount: 10 * credit,

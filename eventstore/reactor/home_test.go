@@ -41,6 +41,14 @@ func TestReconciliationCountsAPaymentOnce(t *testing.T) {
 	require.Equal(t, 1, r.count("a", "payment-received"))
 	require.Zero(t, r.count("a", "payment-unmatched"))
 	require.Equal(t, 1, r.count(account.UnmatchedAccount, "payment-unmatched"))
+
+	p.payments["p1"][0].Status = account.ProviderRefunded
+	for range 2 {
+		require.NoError(t, r.reactor(r.selling(p)).Reconcile(t.Context()))
+	}
+	require.Zero(t, r.balance("b"), "what is taken back is taken where it was credited")
+	require.Equal(t, 1, r.count("b", "purchase-reversed"))
+	require.Equal(t, 1, r.count(account.UnmatchedAccount, "payment-unmatched"))
 }
 
 // TestReconciliationTellsOfAnotherAmount, and credits none of it.

@@ -162,7 +162,11 @@ func (c *cashier) reconcileOne(ctx context.Context, p OpenPurchase) error {
 			return err
 		}
 		for _, fact := range payment.Actions() {
-			if err := c.execute(ctx, home, fact); err != nil {
+			in, err := FactHome(ctx, c.opts.Ledger, home, fact)
+			if err != nil {
+				return err
+			}
+			if err := c.execute(ctx, in, fact); err != nil {
 				return err
 			}
 		}
@@ -209,22 +213,49 @@ func PaymentHome(ctx context.Context, l Ledger, payment, named string) (string, 
 	if payment == "" {
 		return named, nil
 	}
-	unseen := func(name string, credited bool) (bool, error) {
-		_, err := l.Execute(ctx, ledger.Request{
-			Account: name, Do: account.RequireNewPayment{Payment: payment, Credited: credited}, Actor: "engine", Role: "engine",
-		})
-		if domain.IsCode(err, domain.CodeDuplicateID) {
-			return false, nil
-		}
-		return err == nil, err
-	}
-	if isNew, err := unseen(account.UnmatchedAccount, false); isNew || err != nil {
+	if isNew, err := unseen(ctx, l, account.UnmatchedAccount, account.RequireNewPayment{Payment: payment}); isNew || err != nil {
 		return named, err
 	}
-	if uncredited, err := unseen(named, true); uncredited || err != nil {
+	if uncredited, err := unseen(ctx, l, named, account.RequireNewPayment{Payment: payment, Credited: true}); uncredited || err != nil {
 		return account.UnmatchedAccount, err
 	}
 	return named, nil
+}
+
+func unseen(ctx context.Context, l Ledger, name string, do account.RequireNewPayment) (bool, error) {
+	_, err := l.Execute(ctx, ledger.Request{Account: name, Do: do, Actor: "engine", Role: "engine"})
+	if domain.IsCode(err, domain.CodeDuplicateID) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// FactHome is the account in which a fact about a payment is recorded, of which home
+// is PaymentHome. What was credited to another account, because finance sent the
+// payment there, is taken back there; if it wasn't credited yet, people look at it.
+func FactHome(ctx context.Context, l Ledger, home string, fact account.Action) (string, error) {
+	reversal, ok := fact.(account.ReversePurchase)
+	if !ok || reversal.Payment == "" {
+		return home, nil
+	}
+	_, err := l.Execute(ctx, ledger.Request{
+		Account: home, Do: account.RequireUnassigned{Payment: reversal.Payment}, Actor: "engine", Role: "engine",
+	})
+	refusal, refused := domain.AsError(err)
+	if !refused || refusal.Code != domain.CodeWrongStatus {
+		return home, err
+	}
+	for _, f := range refusal.Fields {
+		if f.Name != "account" {
+			continue
+		}
+		uncredited, err := unseen(ctx, l, f.Value, account.RequireNewPayment{Payment: reversal.Payment, Credited: true})
+		if !uncredited && err == nil {
+			return f.Value, nil
+		}
+		return home, err
+	}
+	return home, nil
 }
 
 // ComparePayment holds what the provider says of a payment to what was recorded of

@@ -4578,7 +4578,7 @@ type ClientInterface interface {
 
 	// ReversePurchaseWithBody Record a chargeback
 	//
-	// Takes the credits back as far as they are there; the rest is debt and freezes the account.
+	// Takes the credits back as far as they are there; the rest is debt and freezes the account. The id may be that of a payment which finance had credited to the account.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4587,7 +4587,7 @@ type ClientInterface interface {
 
 	// ReversePurchase Record a chargeback
 	//
-	// Takes the credits back as far as they are there; the rest is debt and freezes the account.
+	// Takes the credits back as far as they are there; the rest is debt and freezes the account. The id may be that of a payment which finance had credited to the account.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6240,7 +6240,7 @@ func (c *Client) GetPurchase(ctx context.Context, account Account, purchaseId Pu
 
 // ReversePurchaseWithBody Record a chargeback
 //
-// Takes the credits back as far as they are there; the rest is debt and freezes the account.
+// Takes the credits back as far as they are there; the rest is debt and freezes the account. The id may be that of a payment which finance had credited to the account.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6259,7 +6259,7 @@ func (c *Client) ReversePurchaseWithBody(ctx context.Context, account Account, p
 
 // ReversePurchase Record a chargeback
 //
-// Takes the credits back as far as they are there; the rest is debt and freezes the account.
+// Takes the credits back as far as they are there; the rest is debt and freezes the account. The id may be that of a payment which finance had credited to the account.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13273,7 +13273,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReversePurchaseWithBodyWithResponse Record a chargeback
 	//
-	// Takes the credits back as far as they are there; the rest is debt and freezes the account.
+	// Takes the credits back as far as they are there; the rest is debt and freezes the account. The id may be that of a payment which finance had credited to the account.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13282,7 +13282,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReversePurchaseWithResponse Record a chargeback
 	//
-	// Takes the credits back as far as they are there; the rest is debt and freezes the account.
+	// Takes the credits back as far as they are there; the rest is debt and freezes the account. The id may be that of a payment which finance had credited to the account.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -22427,7 +22427,7 @@ func (c *ClientWithResponses) GetPurchaseWithResponse(ctx context.Context, accou
 
 // ReversePurchaseWithBodyWithResponse Record a chargeback
 //
-// Takes the credits back as far as they are there; the rest is debt and freezes the account.
+// Takes the credits back as far as they are there; the rest is debt and freezes the account. The id may be that of a payment which finance had credited to the account.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -22442,7 +22442,7 @@ func (c *ClientWithResponses) ReversePurchaseWithBodyWithResponse(ctx context.Co
 
 // ReversePurchaseWithResponse Record a chargeback
 //
-// Takes the credits back as far as they are there; the rest is debt and freezes the account.
+// Takes the credits back as far as they are there; the rest is debt and freezes the account. The id may be that of a payment which finance had credited to the account.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
