@@ -48,7 +48,9 @@ type Deduct struct {
 	Service     domain.Service
 	Reference   string
 	Description domain.Sealed
-	// EffectiveAt is when the usage was, if not now.
+	// EffectiveAt is when the usage was, if not now. Only the future is refused
+	// (money.md, Times in queries): a reading may be as late as it is, and be of
+	// before the account's first event. It is paid from what is there now.
 	EffectiveAt time.Time
 }
 
