@@ -2,7 +2,6 @@ package domain
 
 import (
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -80,15 +79,12 @@ func ParseAmount(field, text string) (Amount, error) {
 	return micro, nil
 }
 
-// figure is what ReadAmount takes: the decimal library would read "NaN" and "1e" too.
-var figure = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$`)
-
 // ReadAmount reads whatever decimal figure an outsider writes, exponents and
 // trailing zeros too. exact: it is an amount as ParseAmount allows one. Otherwise a
 // is what is certain of it: the figure without what is finer than a micro-credit, and
 // 0 for what is no figure, is below zero or beyond MaxBalance.
 func ReadAmount(text string) (a Amount, exact bool) {
-	if !figure.MatchString(text) {
+	if !isFigure(text) {
 		return 0, false
 	}
 	big, err := parseExact(text)
@@ -104,6 +100,25 @@ func ReadAmount(text string) (a Amount, exact bool) {
 	a = Amount(micro)
 	return a, a <= MaxAmount && decimal.New(micro, amountDecimals).Cmp(big) == 0
 }
+
+// isFigure is the grammar of ReadAmount, [0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?: the
+// decimal library would read "NaN" and "1e" too.
+func isFigure(text string) bool {
+	if at := strings.IndexAny(text, "eE"); at >= 0 {
+		exponent := text[at+1:]
+		if exponent != "" && (exponent[0] == '+' || exponent[0] == '-') {
+			exponent = exponent[1:]
+		}
+		if !allDigits(exponent) || len(exponent) > 3 {
+			return false
+		}
+		text = text[:at]
+	}
+	whole, fraction, pointed := strings.Cut(text, ".")
+	return allDigits(whole) && (!pointed || allDigits(fraction))
+}
+
+func allDigits(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
 
 // ParseSignedAmount is ParseAmount with a leading minus allowed: adjustments.
 func ParseSignedAmount(field, text string) (Amount, error) {
@@ -234,7 +249,7 @@ func plainDecimal[T ~string | ~[]byte](text T, decimals int) bool {
 	return true
 }
 
-// parseExact reads a figure that has passed plainDecimal, or figure.
+// parseExact reads a figure that has passed plainDecimal, or isFigure.
 func parseExact(text string) (*decimal.Big, error) {
 	if len(text) > 64 {
 		return nil, decimal.ErrNaN{Msg: "more digits than any figure has"}

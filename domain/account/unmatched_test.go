@@ -115,91 +115,102 @@ func TestClosingOfPayments(t *testing.T) {
 	})
 }
 
+// backOf is the provider's word that it took a payment of 5 back, and backWaits that it
+// fits nowhere; backTaken is what it takes of payment x.
+func backOf(payment, purchase string) step {
+	return do(account.ReversePurchase{Payment: payment, Purchase: purchase, Kind: account.ReversalRefund, Amount: 5 * credit})
+}
+
+func backTaken(purchase string, amount domain.Amount, lot int64) *account.PurchaseReversed {
+	return &account.PurchaseReversed{Purchase: purchase, Payment: "x", Kind: account.ReversalRefund,
+		Amount: amount, Lots: lots(paid(lot, amount))}
+}
+
+func backWaits(why account.UnmatchedWhy, payment, purchase string) *account.PaymentUnmatched {
+	e := unmatched("reversal:"+payment, purchase, 5*credit, why)
+	e.Kind = account.KindRefund
+	return e
+}
+
 // TestReversalOfPayments is about which payment the provider takes back.
 func TestReversalOfPayments(t *testing.T) {
-	back := func(payment, purchase string) step {
-		return do(account.ReversePurchase{Payment: payment, Purchase: purchase, Kind: account.ReversalRefund, Amount: 5 * credit})
-	}
-	reversed := func(purchase string, amount domain.Amount, lot int64) *account.PurchaseReversed {
-		return &account.PurchaseReversed{Purchase: purchase, Payment: "x", Kind: account.ReversalRefund,
-			Amount: amount, Lots: lots(paid(lot, amount))}
-	}
-	waits := func(why account.UnmatchedWhy, payment, purchase string) *account.PaymentUnmatched {
-		e := unmatched("reversal:"+payment, purchase, 5*credit, why)
-		e.Kind = account.KindRefund
-		return e
-	}
 	whole := given(started("p", 5*credit), do(payment("x", "p", 5*credit)))
 	halves := given(started("p", 8*credit), do(payment("x", "p", 3*credit)), do(payment("y", "p", 5*credit)))
-	fee := do(account.SetPolicy{PurchaseFeeBasisPoints: ptr(1000)})
-	withFee := given(fee, started("p", 10*credit), do(payment("x", "p", 6*credit)), do(payment("y", "p", 5*credit)))
 	check(t, []row{
-		{name: "the whole purchase", given: whole, when: back("x", "p"), then: events(reversed("p", 5*credit, 2)), balance: "nothing"},
-		{name: "told twice", given: append(whole[:2:2], back("x", "p")), when: back("x", "p")},
+		{name: "the whole purchase", given: whole, when: backOf("x", "p"), then: events(backTaken("p", 5*credit, 2)), balance: "nothing"},
+		{name: "told twice", given: append(whole[:2:2], backOf("x", "p")), when: backOf("x", "p")},
 		{
-			name: "of one of two payments: what that one paid", given: halves, when: back("x", "p"), then: events(reversed("p", 3*credit, 3)),
+			name: "of one of two payments: what that one paid", given: halves, when: backOf("x", "p"), then: events(backTaken("p", 3*credit, 3)),
 			balance: "balance 5, available 5, purchased 5, withdrawable 5, allowance 10, spendable 15",
 		},
 		{
-			name: "and then of the other", given: append(halves[:3:3], back("x", "p")), when: back("y", "p"), balance: "nothing",
+			name: "and then of the other", given: append(halves[:3:3], backOf("x", "p")), when: backOf("y", "p"), balance: "nothing",
 			then: events(&account.PurchaseReversed{Purchase: "p", Payment: "y", Kind: account.ReversalRefund, Amount: 5 * credit, Lots: lots(paid(3, 5*credit))}),
 		},
 		{
-			name: "the fee goes back with what completes it", given: append(withFee[:4:4], back("x", "p")), when: back("y", "p"), balance: "nothing",
-			then: events(func() *account.PurchaseReversed {
-				e := reversed("p", 4*credit, 4)
-				e.Payment, e.Fee = "y", credit
-				return e
-			}()),
-		},
-		{
-			name: "and not with what doesn't", given: withFee, when: back("x", "p"), then: events(reversed("p", 6*credit, 4)),
-		},
-		{
-			name: "one without credits left, of which the other's reversal took all", given: given(fee, started("p", 10*credit),
-				do(payment("x", "p", 10*credit)), do(payment("y", "p", credit)), back("x", "p")), when: back("y", "p"),
-			then: events(func() *account.PaymentUnmatched {
-				e := waits(account.WhyReversedBefore, "y", "p")
-				e.Amount = 10 * credit
-				return e
-			}()),
-		},
-		{
-			name: "after finance had recorded it", given: append(whole[:2:2], do(account.RecordChargeback{Purchase: "p"})), when: back("x", "p"),
-			then: events(waits(account.WhyReversedBefore, "x", "p")),
+			name: "after finance had recorded it", given: append(whole[:2:2], do(account.RecordChargeback{Purchase: "p"})), when: backOf("x", "p"),
+			then: events(backWaits(account.WhyReversedBefore, "x", "p")),
 		},
 		{
 			name: "of a payment that finance returned: the purchase is not touched", given: append(whole[:2:2], do(payment("z", "p", 5*credit)),
-				do(account.ResolvePayment{Payment: "z", Returned: true})), when: back("z", "p"),
-			then: events(waits(account.WhyNotCredited, "z", "p")),
+				do(account.ResolvePayment{Payment: "z", Returned: true})), when: backOf("z", "p"),
+			then: events(backWaits(account.WhyNotCredited, "z", "p")),
 		},
 		{
-			name: "of a payment that waits in the queue", given: append(whole[:2:2], do(payment("z", "p", 5*credit))), when: back("z", "p"),
+			name: "of a payment that waits in the queue", given: append(whole[:2:2], do(payment("z", "p", 5*credit))), when: backOf("z", "p"),
 			then: events(&account.PaymentResolved{Payment: "z", Outcome: account.PaymentIsTakenBack, Amount: 5 * credit}),
 		},
 		{
 			name:  "of a payment that finance credited",
-			given: given(do(payment("x", "q", 5*credit)), do(account.ResolvePayment{Payment: "x"})), when: back("x", "q"),
+			given: given(do(payment("x", "q", 5*credit)), do(account.ResolvePayment{Payment: "x"})), when: backOf("x", "q"),
 			then: events(&account.PurchaseReversed{Payment: "x", Kind: account.ReversalRefund, Amount: 5 * credit, Lots: lots(paid(1, 5*credit))}), balance: "nothing",
 		},
 		{
-			name: "of a part payment: it no longer counts", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit))), when: back("x", "p"),
+			name: "of a part payment: it no longer counts", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit))), when: backOf("x", "p"),
 			then: events(&account.PaymentDropped{Payment: "x", Purchase: "p", Amount: 3 * credit, Reversal: true}),
 		},
-		{name: "of a part payment, told twice", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit)), back("x", "p")), when: back("x", "p")},
+		{name: "of a part payment, told twice", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit)), backOf("x", "p")), when: backOf("x", "p")},
 		{
 			name: "of a part payment that waits", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit)), doAt(minute(20), account.Tick{})),
-			when: doAt(minute(21), back("x", "p").do),
+			when: doAt(minute(21), backOf("x", "p").do),
 			then: events(&account.PaymentDropped{Payment: "x", Purchase: "p", Amount: 3 * credit, Reversal: true},
 				&account.PaymentResolved{Payment: "x", Outcome: account.PaymentIsTakenBack, Amount: 3 * credit}),
 		},
 		{
 			name: "of one that the provider didn't name: people have to find it", given: whole,
 			when: do(account.ReversePurchase{Payment: "z", Purchase: "p", Kind: account.ReversalRefund, Amount: 5 * credit, Odd: account.WhyPaymentUnnamed}),
-			then: events(waits(account.WhyPaymentUnnamed, "z", "p")),
+			then: events(backWaits(account.WhyPaymentUnnamed, "z", "p")),
 		},
-		{name: "of an unknown purchase", when: back("x", "q"), then: events(waits(account.WhyPurchaseUnknown, "x", "q"))},
-		{name: "of an unknown purchase, told twice", given: given(back("x", "q")), when: back("x", "q")},
+		{name: "of an unknown purchase", when: backOf("x", "q"), then: events(backWaits(account.WhyPurchaseUnknown, "x", "q"))},
+		{name: "of an unknown purchase, told twice", given: given(backOf("x", "q")), when: backOf("x", "q")},
+	})
+}
+
+// TestReversalOfAPurchaseWithAFee: it goes back with what completes the reversal.
+func TestReversalOfAPurchaseWithAFee(t *testing.T) {
+	fee := do(account.SetPolicy{PurchaseFeeBasisPoints: ptr(1000)})
+	withFee := given(fee, started("p", 10*credit), do(payment("x", "p", 6*credit)), do(payment("y", "p", 5*credit)))
+	check(t, []row{
+		{
+			name: "the fee goes back with what completes it", given: append(withFee[:4:4], backOf("x", "p")), when: backOf("y", "p"), balance: "nothing",
+			then: events(func() *account.PurchaseReversed {
+				e := backTaken("p", 4*credit, 4)
+				e.Payment, e.Fee = "y", credit
+				return e
+			}()),
+		},
+		{
+			name: "and not with what doesn't", given: withFee, when: backOf("x", "p"), then: events(backTaken("p", 6*credit, 4)),
+		},
+		{
+			name: "one without credits left, of which the other's reversal took all", given: given(fee, started("p", 10*credit),
+				do(payment("x", "p", 10*credit)), do(payment("y", "p", credit)), backOf("x", "p")), when: backOf("y", "p"),
+			then: events(func() *account.PaymentUnmatched {
+				e := backWaits(account.WhyReversedBefore, "y", "p")
+				e.Amount = 10 * credit
+				return e
+			}()),
+		},
 	})
 }
 
