@@ -28,7 +28,7 @@ var help = map[domain.Code]problemHelp{
 	domain.CodeInsufficientCredits:   {"required is more than can be spent: spendable, or for a hold available, because a hold takes no allowance.", "Let the customer top up by shortfall, at top_up_url, and send the same request again.", []string{"available", "allowance", "spendable", "required", "shortfall", "top_up_url"}},
 	domain.CodeAccountFrozen:         {"Finance, or debt after a chargeback, froze the account: no new spending, holds or payouts.", "Finance unfreezes it. What runs goes on: captures, usage, releases and refunds are not refused.", nil},
 	domain.CodeAccountNotAllowed:     {"A customer's key is for one account, and the request names another.", "Use the account's own key, or one of another role.", []string{"account"}},
-	domain.CodeRoleNotAllowed:        {"The key's role may not use the route; roles has those that may.", "Use a key of one of those roles.", []string{"role", "roles"}},
+	domain.CodeRoleNotAllowed:        {"The key's role may not use the route, or not the field of it that field names; roles has those that may.", "Use a key of one of those roles.", []string{"role", "roles", "field"}},
 	domain.CodeSelfApproval:          {"Who asked for something can't decide about it, and nobody approves twice.", "Another person has to, with a key of another actor.", nil},
 	domain.CodeUnknownAccount:        {"Nothing has happened to the account yet.", "Check its name. Most reads answer zeros for such an account; this route needs events.", []string{"account", "field"}},
 	domain.CodeUnknownAdjustment:     {"The account has no adjustment of this id.", lookForID, inputMembers},

@@ -232,7 +232,7 @@ func TestRecordChargeback(t *testing.T) {
 		},
 		{
 			name: "of a credited payment, again", given: given(do(account.CreditPayment{Payment: "p", From: "ann", Amount: 5 * credit}), record), when: record,
-			refused: "wrong-status status=reversed",
+			refused: "wrong-status field=purchase_id value=p status=reversed",
 		},
 		{
 			name:  "of a credited payment: the provider tells of it later",
