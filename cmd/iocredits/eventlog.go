@@ -44,7 +44,7 @@ func openEmbedded(dir dataDir, opts pebblestore.Options) (*eventLog, error) {
 func (l *eventLog) watch(ctx context.Context) error {
 	select {
 	case err := <-l.failed:
-		return fmt.Errorf("start the engine again: %w", err)
+		return fmt.Errorf("%w: %w", errDisk, err)
 	case <-ctx.Done():
 		return nil
 	}

@@ -14,7 +14,7 @@ import (
 const (
 	exitFailed   = 1
 	exitUsage    = 2
-	exitDisk     = 3 // pebblestore ends the process with it
+	exitDisk     = 3 // pebblestore too ends the process with it
 	exitFindings = 4
 )
 
@@ -51,6 +51,9 @@ func checkFolder(flag, path string) error {
 	return nil
 }
 
+// errDisk: the log can take no more writes in this process.
+var errDisk = errors.New("the disk under the log failed, start the engine again")
+
 // errFindings is how a check that found something ends the program.
 var errFindings = errors.New("the check found something")
 
@@ -72,6 +75,8 @@ func exitCode(err error) int {
 		return 0
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.Is(err, errDisk):
+		return exitDisk
 	case errors.Is(err, errFindings):
 		return exitFindings
 	}

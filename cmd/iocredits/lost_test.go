@@ -1,12 +1,20 @@
 package main
 
 import (
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore"
+	"iocredits/eventstore/pebblestore"
 )
 
 // TestLostPartsAreSeen: an engine whose log lost what was acknowledged, or that has
@@ -58,4 +66,46 @@ func TestLostPartsAreSeen(t *testing.T) {
 	away(dir.views())
 	e = serve(t, data)
 	require.Equal(t, "5", e.balance("a"))
+}
+
+// deadDisk fails each sync of a log once it is dead.
+type deadDisk struct {
+	vfs.FS
+	dead *atomic.Bool
+}
+
+func (d deadDisk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := d.FS.Create(name, category)
+	return deadFile{f, d.dead}, err
+}
+
+type deadFile struct {
+	vfs.File
+	dead *atomic.Bool
+}
+
+func (f deadFile) SyncData() error {
+	if f.dead.Load() {
+		return syscall.EIO
+	}
+	return f.File.SyncData()
+}
+
+// TestFailedLogEndsTheProgram: only a start tells what of the last events is there.
+func TestFailedLogEndsTheProgram(t *testing.T) {
+	disk := deadDisk{vfs.Default, new(atomic.Bool)}
+	log, err := openEmbedded(dataDir(t.TempDir()), pebblestore.Options{FS: disk, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	defer func() { _ = log.close() }()
+	put := func(revision int64) error {
+		event := eventstore.Event{ID: uuid.New(), Type: "t", Data: []byte("{}"), Metadata: []byte("{}")}
+		_, err := log.store.Append(t.Context(), "s", revision, []eventstore.Event{event})
+		return err
+	}
+	require.NoError(t, put(eventstore.NoStream))
+	disk.dead.Store(true)
+	require.Error(t, put(0))
+	err = log.watch(t.Context())
+	require.ErrorIs(t, err, syscall.EIO)
+	require.Equal(t, exitDisk, exitCode(err))
 }
