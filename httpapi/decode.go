@@ -76,6 +76,7 @@ func (k *call) readBody(into *bytes.Buffer, limit int64) error {
 	if err != nil {
 		return domain.Refuse(domain.CodeBodyInvalid, "the body broke off")
 	}
+	k.bodyDone = true
 	return nil
 }
 

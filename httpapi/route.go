@@ -48,6 +48,8 @@ type call struct {
 	commandID string
 	// missing are the required fields that the body lacks.
 	missing []string
+	// bodyDone: the body was read to its end, or given up.
+	bodyDone bool
 	// values are of the answer's headers. net/http reads them after the handler
 	// has returned: so a call is never used again for another request.
 	values headerValues
@@ -87,7 +89,10 @@ func (s *Server) router() (*echo.Echo, error) {
 		s.writeProblem(k, k.noRoute(err))
 	}
 	// Not in the contract: for a person who opens the engine's address.
-	e.GET("/", func(c echo.Context) error { return c.Redirect(statusFound, "/docs") })
+	e.GET("/", func(c echo.Context) error {
+		(&call{Context: c, server: s}).leaveBody()
+		return c.Redirect(statusFound, "/docs")
+	})
 	r := &registrar{server: s, echo: e, seen: map[string]bool{}}
 	api.RegisterHandlers(r, handlers{s})
 	for name := range access {
@@ -137,6 +142,9 @@ func (s *Server) endpoint(rt *route, h echo.HandlerFunc) echo.HandlerFunc {
 		request := c.Request()
 		k := &call{Context: c, server: s, route: rt, requestID: s.requestID(request), ctx: request.Context()}
 		c.Response().Header()["X-Request-Id"] = k.values.of(0, k.requestID)
+		if !rt.timed {
+			k.leaveBody() // nobody reads that of a GET
+		}
 		err := k.handle(h, start)
 		broken := err != nil && c.Response().Committed
 		switch {
@@ -241,12 +249,31 @@ func (k *call) readSoon() (done func()) {
 	return func() { _ = connection.SetReadDeadline(time.Time{}) }
 }
 
+// maxLinger is how long a body may come that no one wants any more.
+const maxLinger = 5 * time.Second
+
+// leaveBody is for an answer that is given before the body was read to its end. It
+// MUST be called before the header is sent: net/http would wait for the rest first,
+// so that the connection can be used again, and wait for ever. So the connection
+// is not used again, and the rest, which net/http still takes after the answer so
+// that a client which sends all before it reads gets to it, has to come soon.
+func (k *call) leaveBody() {
+	if k.bodyDone || k.Request().ContentLength == 0 {
+		return
+	}
+	k.bodyDone = true
+	k.Response().Header()["Connection"] = []string{"close"}
+	soon := time.Now().Add(min(maxLinger, k.server.opts.RequestTimeout))
+	_ = http.NewResponseController(k.Response()).SetReadDeadline(soon)
+}
+
 func (k *call) writeSoon() {
 	_ = http.NewResponseController(k.Response()).SetWriteDeadline(time.Now().Add(k.server.opts.RequestTimeout))
 }
 
 // send writes an answer and frees its document.
 func (k *call) send(status int, contentType []string, d *document) {
+	k.leaveBody()
 	response := k.Response()
 	header := response.Header()
 	header["Content-Type"] = contentType
