@@ -200,7 +200,8 @@ func (h handlers) GetCheckpoint(c echo.Context) error {
 		return err
 	}
 	if wants(k.Request().Header.Get("Accept"), "text/plain") {
-		return k.Blob(statusOK, "text/plain; charset=utf-8", []byte(signed.Checkpoint))
+		k.sendText(statusOK, textType, []byte(signed.Checkpoint))
+		return nil
 	}
 	d := newDocument()
 	d.open()

@@ -36,8 +36,9 @@ const (
 	titleIndex    = "The API"
 	titleProblems = "Problems"
 	titleAccess   = "Who may do what"
-	docsMediaType = "text/html; charset=utf-8"
 )
+
+var pageType = []string{"text/html; charset=utf-8"}
 
 // textOrder is the order of the Markdown pages in the menu: who calls the engine,
 // who works with it, who runs it. A page that isn't here comes last.
@@ -203,10 +204,12 @@ func (h handlers) page(k *call, name string) error {
 	}
 	header := k.Response().Header()
 	header["Content-Security-Policy"] = []string{"default-src 'none'; style-src 'unsafe-inline'"}
-	return k.Blob(statusOK, docsMediaType, content)
+	k.sendText(statusOK, pageType, content)
+	return nil
 }
 
 // GetOpenAPI is GET /openapi.json.
 func (h handlers) GetOpenAPI(c echo.Context) error {
-	return c.Blob(statusOK, "application/json", h.spec.json)
+	callOf(c).sendText(statusOK, jsonType, h.spec.json)
+	return nil
 }

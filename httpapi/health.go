@@ -76,6 +76,7 @@ func (s *Server) readiness(ctx context.Context) (projections.Status, string) {
 
 // GetMetrics is GET /metrics.
 func (h handlers) GetMetrics(c echo.Context) error {
+	callOf(c).writeSoon()
 	h.opts.Metrics.handler().ServeHTTP(c.Response(), c.Request())
 	return nil
 }

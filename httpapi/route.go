@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
@@ -235,62 +234,6 @@ func (k *call) checkQuery(query string) error {
 	}
 	return nil
 }
-
-// A peer that stalls would hold a body's memory, or a view, for ever: it has
-// RequestTimeout for a body to come, and for each piece of a long answer to go.
-// A writer that knows no deadlines is none of a network.
-
-// readSoon bounds what is read until the returned function is called. It MUST be
-// called: the server reads on in the background, and takes a passed deadline
-// for a peer that has gone.
-func (k *call) readSoon() (done func()) {
-	connection := http.NewResponseController(k.Response())
-	_ = connection.SetReadDeadline(time.Now().Add(k.server.opts.RequestTimeout))
-	return func() { _ = connection.SetReadDeadline(time.Time{}) }
-}
-
-// maxLinger is how long a body may come that no one wants any more.
-const maxLinger = 5 * time.Second
-
-// leaveBody is for an answer that is given before the body was read to its end. It
-// MUST be called before the header is sent: net/http would wait for the rest first,
-// so that the connection can be used again, and wait for ever. So the connection
-// is not used again, and the rest, which net/http still takes after the answer so
-// that a client which sends all before it reads gets to it, has to come soon.
-func (k *call) leaveBody() {
-	if k.bodyDone || k.Request().ContentLength == 0 {
-		return
-	}
-	k.bodyDone = true
-	k.Response().Header()["Connection"] = []string{"close"}
-	soon := time.Now().Add(min(maxLinger, k.server.opts.RequestTimeout))
-	_ = http.NewResponseController(k.Response()).SetReadDeadline(soon)
-}
-
-func (k *call) writeSoon() {
-	_ = http.NewResponseController(k.Response()).SetWriteDeadline(time.Now().Add(k.server.opts.RequestTimeout))
-}
-
-// send writes an answer and frees its document.
-func (k *call) send(status int, contentType []string, d *document) {
-	k.leaveBody()
-	response := k.Response()
-	header := response.Header()
-	header["Content-Type"] = contentType
-	header["Cache-Control"] = noCache
-	header["Content-Length"] = k.values.of(1, strconv.Itoa(len(d.b)))
-	response.WriteHeader(status)
-	_, _ = response.Write(d.b) // a client that has gone has no use for an error
-	d.free()
-}
-
-// Content types, made once.
-var (
-	jsonType    = []string{"application/json"}
-	problemType = []string{"application/problem+json"}
-	// Answers are somebody's own, and old ones are wrong ones.
-	noCache = []string{"private, no-cache"}
-)
 
 func (s *Server) logAccess(k *call, took time.Duration) {
 	request := k.Request()

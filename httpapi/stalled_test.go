@@ -2,9 +2,11 @@ package httpapi_test
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -56,4 +58,61 @@ func TestARefusedBodyKeepsItsConnection(t *testing.T) {
 	r := newRig(t, nil)
 	a := r.refused(402, "insufficient-credits", post("service", demo+"/deductions", "k", `{"amount":"100","service":"vm"}`))
 	require.Empty(t, a.Header.Get("Connection"))
+}
+
+// A reader that stalls is cut off, whatever it asked for: it would hold a view, or
+// the memory of its answer, for ever.
+func TestAStalledReaderIsCutOff(t *testing.T) {
+	r := newRig(t, func(p *parts) { p.server.RequestTimeout = 500 * time.Millisecond })
+	r.fund("demo-1", "1000")
+	var lines strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&lines, `{"account":"demo-1","key":"k%d","amount":"0.000001","service":"vm","reference":%q}`+"\n", i, strings.Repeat("r", 100))
+	}
+	r.batch(lines.String())
+	for name, c := range map[string]struct{ path, accept string }{
+		"file":           {demo + "/transactions", "text/csv"},
+		"statement":      {demo + "/statement?month=2026-03", "application/json"},
+		"statement text": {demo + "/statement?month=2026-03", "text/plain"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := strings.Count(r.log.String(), "answer broke off")
+			_, err := fmt.Fprintf(r.dial(), "GET %s HTTP/1.1\r\nHost: a\r\nX-Api-Key: service\r\nAccept: %s\r\n\r\n", c.path, c.accept)
+			require.NoError(t, err)
+			require.Eventually(t, func() bool { return strings.Count(r.log.String(), "answer broke off") > before }, 20*time.Second, 10*time.Millisecond)
+		})
+	}
+}
+
+// timedWriter counts the deadlines that an answer sets.
+type timedWriter struct {
+	*httptest.ResponseRecorder
+	deadlines int
+}
+
+func (w *timedWriter) SetWriteDeadline(time.Time) error {
+	w.deadlines++
+	return nil
+}
+
+// A long answer has a deadline; one that fits into the socket's buffer needs none.
+func TestLongAnswersHaveADeadline(t *testing.T) {
+	r := newRig(t, nil)
+	var lines strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&lines, `{"account":"demo-1","key":"k%d","amount":"0.000001","service":"vm"}`+"\n", i)
+	}
+	r.batch(lines.String())
+	for path, long := range map[string]bool{
+		demo + "/transactions?limit=1000": true, demo + "/transactions?limit=1": false, demo + "/events?limit=100": true, demo + "/balance": false,
+		"/openapi.json": true, "/docs": true, "/healthz": false,
+	} {
+		w := &timedWriter{ResponseRecorder: httptest.NewRecorder()}
+		request := httptest.NewRequest(http.MethodGet, path, nil)
+		request.Header.Set("X-Api-Key", "auditor")
+		r.server.Handler().ServeHTTP(w, request)
+		require.Equal(t, 200, w.Code, path)
+		require.Equal(t, long, w.deadlines > 0, path)
+		require.Equal(t, long, w.Body.Len() > 16<<10, path)
+	}
 }

@@ -48,9 +48,15 @@ func (k *call) flush(d *document) error {
 		return nil
 	}
 	last := len(d.b) - 1
-	_, err := k.Response().Write(d.b[:last])
+	err := k.write(d.b[:last])
 	d.b = append(d.b[:0], d.b[last])
 	return err
+}
+
+// finish sends what is left; it may be little, but after much else.
+func (k *call) finish(d *document) error {
+	k.writeSoon()
+	return k.write(d.b)
 }
 
 func (k *call) statementJSON(month string, s projections.Statement) error {
@@ -89,8 +95,7 @@ func (k *call) statementJSON(month string, s projections.Statement) error {
 	}
 	d.end()
 	d.close()
-	_, _ = k.Response().Write(d.b) // a client that has gone has no use for an error
-	return nil
+	return k.finish(d)
 }
 
 func (k *call) statementText(month string, s projections.Statement) error {
@@ -118,6 +123,5 @@ func (k *call) statementText(month string, s projections.Statement) error {
 			return err
 		}
 	}
-	_, _ = k.Response().Write(d.b) // a client that has gone has no use for an error
-	return nil
+	return k.finish(d)
 }

@@ -1,0 +1,90 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// A peer that stalls would hold a body's memory, or a view, for ever: it has
+// RequestTimeout for a body to come, and for each piece of a long answer to go.
+// A writer that knows no deadlines is none of a network.
+
+// readSoon bounds what is read until the returned function is called. It MUST be
+// called: the server reads on in the background, and takes a passed deadline
+// for a peer that has gone.
+func (k *call) readSoon() (done func()) {
+	connection := http.NewResponseController(k.Response())
+	_ = connection.SetReadDeadline(time.Now().Add(k.server.opts.RequestTimeout))
+	return func() { _ = connection.SetReadDeadline(time.Time{}) }
+}
+
+// maxLinger is how long a body may come that no one wants any more.
+const maxLinger = 5 * time.Second
+
+// leaveBody is for an answer that is given before the body was read to its end. It
+// MUST be called before the header is sent: net/http would wait for the rest first,
+// so that the connection can be used again, and wait for ever. So the connection
+// is not used again, and the rest, which net/http still takes after the answer so
+// that a client which sends all before it reads gets to it, has to come soon.
+func (k *call) leaveBody() {
+	if k.bodyDone || k.Request().ContentLength == 0 {
+		return
+	}
+	k.bodyDone = true
+	k.Response().Header()["Connection"] = []string{"close"}
+	soon := time.Now().Add(min(maxLinger, k.server.opts.RequestTimeout))
+	_ = http.NewResponseController(k.Response()).SetReadDeadline(soon)
+}
+
+func (k *call) writeSoon() {
+	_ = http.NewResponseController(k.Response()).SetWriteDeadline(time.Now().Add(k.server.opts.RequestTimeout))
+}
+
+// send writes an answer and frees its document.
+func (k *call) send(status int, contentType []string, d *document) {
+	k.sendText(status, contentType, d.b)
+	d.free()
+}
+
+// sendText is send for a text that is there already, and stays.
+func (k *call) sendText(status int, contentType []string, text []byte) {
+	k.leaveBody()
+	header := k.Response().Header()
+	header["Content-Type"] = contentType
+	header["Cache-Control"] = noCache
+	header["Content-Length"] = k.values.of(1, strconv.Itoa(len(text)))
+	k.Response().WriteHeader(status)
+	_ = k.write(text) // a client that has gone has no use for an error
+}
+
+// Of a long answer each piece has RequestTimeout. A short one fits into the
+// socket's buffer, with no reader at all: it needs no deadline, which isn't free.
+const (
+	shortAnswer = 16 << 10
+	answerPiece = 256 << 10
+)
+
+// write writes all of an answer, or the next part of it.
+func (k *call) write(b []byte) error {
+	if len(b) <= shortAnswer {
+		_, err := k.Response().Write(b)
+		return err
+	}
+	for piece := range slices.Chunk(b, answerPiece) {
+		k.writeSoon()
+		if _, err := k.Response().Write(piece); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Content types, made once.
+var (
+	jsonType    = []string{"application/json"}
+	problemType = []string{"application/problem+json"}
+	// Answers are somebody's own, and old ones are wrong ones.
+	noCache = []string{"private, no-cache"}
+)
