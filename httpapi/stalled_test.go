@@ -98,6 +98,7 @@ func (w *timedWriter) SetWriteDeadline(time.Time) error {
 // A long answer has a deadline; one that fits into the socket's buffer needs none.
 func TestLongAnswersHaveADeadline(t *testing.T) {
 	r := newRig(t, nil)
+	r.fund("demo-1", "1")
 	var lines strings.Builder
 	for i := range 100 {
 		fmt.Fprintf(&lines, `{"account":"demo-1","key":"k%d","amount":"0.000001","service":"vm"}`+"\n", i)
@@ -112,7 +113,7 @@ func TestLongAnswersHaveADeadline(t *testing.T) {
 		request.Header.Set("X-Api-Key", "auditor")
 		r.server.Handler().ServeHTTP(w, request)
 		require.Equal(t, 200, w.Code, path)
-		require.Equal(t, long, w.deadlines > 0, path)
+		require.Equal(t, long, w.deadlines > 0, "%s: %d bytes", path, w.Body.Len())
 		require.Equal(t, long, w.Body.Len() > 16<<10, path)
 	}
 }
