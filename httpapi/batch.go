@@ -3,11 +3,13 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
 	"sync"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/labstack/echo/v4"
 
 	"iocredits/domain"
@@ -30,16 +32,17 @@ const (
 // bounded: one body by 32 MiB, all of them by MaxBatchBytes.
 func (h handlers) DeductBatch(c echo.Context) error {
 	k := callOf(c)
-	length := k.Request().ContentLength
-	if length < 0 {
-		length = maxBatchBytes
-	}
-	if length > maxBatchBytes {
+	room := batchRoom{server: h.Server, body: k.Request().Body}
+	defer room.leave()
+	switch length := k.Request().ContentLength; {
+	case length > maxBatchBytes:
 		return tooLargeBody(maxBatchBytes)
-	}
-	defer h.batchBytes.Add(-length)
-	if h.batchBytes.Add(length) > h.opts.MaxBatchBytes {
-		return domain.Refuse(domain.CodeOverloaded, "too many batches are under way; try again")
+	case length >= 0:
+		if err := room.take(length); err != nil {
+			return err
+		}
+	default:
+		k.Request().Body = &room
 	}
 	var body bytes.Buffer
 	if err := k.readBody(&body, maxBatchBytes); err != nil {
@@ -48,6 +51,37 @@ func (h handlers) DeductBatch(c echo.Context) error {
 	k.Response().Header()["Content-Type"] = []string{"application/x-ndjson"}
 	return (&batch{call: k, rest: body.Bytes()}).run()
 }
+
+// batchRoom is what a batch has of MaxBatchBytes. It is the body, too, of a batch
+// that doesn't say how long it is: that one takes its room as it comes.
+type batchRoom struct {
+	server *Server
+	body   io.ReadCloser
+	taken  int64
+}
+
+// take refuses what there is no room for.
+func (r *batchRoom) take(n int64) error {
+	r.taken += n
+	if r.server.batchBytes.Add(n) > r.server.opts.MaxBatchBytes {
+		return domain.Refuse(domain.CodeOverloaded, "too many batches are under way; try again")
+	}
+	return nil
+}
+
+func (r *batchRoom) leave() { r.server.batchBytes.Add(-r.taken) }
+
+// Read implements io.Reader.
+func (r *batchRoom) Read(p []byte) (int, error) {
+	n, err := r.body.Read(p)
+	if full := r.take(int64(n)); full != nil {
+		return n, full
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (r *batchRoom) Close() error { return r.body.Close() }
 
 // batch is one request's lines, a group at a time.
 type batch struct {
@@ -144,8 +178,39 @@ func (g *lineGroup) read(line []byte, number int64) {
 		*text = lineText{}
 		err = decodeObject(line, &text.BatchLine)
 	}
-	g.lines = append(g.lines, batchLine{number: number, raw: line, err: err})
+	read := batchLine{number: number, raw: line, err: err}
+	if err != nil {
+		read.key = keyOf(line)
+	}
+	g.lines = append(g.lines, read)
 }
+
+// keyOf finds the key of a line that can't be read as a whole: a client tells by it
+// which of its lines was refused. Of two keys neither is the line's.
+func keyOf(line []byte) string {
+	d := jsontext.NewDecoder(bytes.NewReader(line), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if d.PeekKind() != '{' {
+		return ""
+	}
+	var found []byte
+	for _, err := d.ReadToken(); err == nil && d.PeekKind() == '"'; {
+		name, _ := d.ReadToken() // a name that can't be read has no value either
+		is := name.Kind() == '"' && name.String() == "key"
+		var value jsontext.Value
+		if value, err = d.ReadValue(); err != nil || !is || value.Kind() != '"' {
+			continue
+		}
+		key, _ := jsontext.AppendUnquote(nil, value)
+		if found != nil && !bytes.Equal(found, key) {
+			return ""
+		}
+		found = key
+	}
+	return clipKey(string(found))
+}
+
+// clipKey keeps all of a key that is one.
+func clipKey(key string) string { return clipTo(key, maxIdempotencyKey) }
 
 // accounts gives those of the lines that could be read.
 func (g *lineGroup) accounts(yield func(string) bool) {
@@ -168,7 +233,7 @@ func (b *batch) resolve(g *lineGroup, i int) {
 		if refusal, ok := domain.AsError(err); ok {
 			err = sayMissing(refusal, g.texts[i].missing(line.raw))
 		}
-		line.key, line.err = clip(text.Key), err
+		line.key, line.err = clipKey(text.Key), err
 		return
 	}
 	line.key, line.request = text.Key, len(g.requests)

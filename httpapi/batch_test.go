@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -165,4 +166,57 @@ func TestTooManyBatches(t *testing.T) {
 	c := call{as: "service", method: "POST", path: "/v1/deductions/batch", body: body, header: http.Header{"Content-Type": {"application/x-ndjson"}}}
 	require.NotEmpty(t, r.refused(503, "overloaded", c).Header.Get("Retry-After"))
 	require.Len(t, r.batch(`{"account":"demo-1","key":"a","amount":"1","service":"vm"}`), 1, "the room is free again")
+}
+
+// A client tells by the key which of its lines was refused.
+func TestARefusedLineHasItsKey(t *testing.T) {
+	r := newRig(t, nil)
+	long := strings.Repeat("k", 255)
+	for line, key := range map[string]string{
+		`{"account":"demo-1","key":"` + long + `","amount":"x","service":"vm"}`:            long,
+		`{"account":"demo-1","key":"` + long + `k","amount":"1","service":"vm"}`:           long + "…",
+		`{"account":"demo-1","key":"a","amount":"1","service":"vm","currency":"USD"}`:      "a",
+		`{"colour":{"key":"no"},"account":"demo-1","key":"\u0062","amount":"1"}`:           "b",
+		`{"account":"demo-1","key":"c","amount":"1","amount":"2","service":"vm"}`:          "c",
+		`{"account":"demo-1","key":"d","amount":"1","serv`:                                 "d",
+		`{"account":"demo-1","key":"e","amount":[],"service":"vm"}`:                        "e",
+		`{"account":"demo-1","key":"f","key":"f","amount":"1","service":"vm"}`:             "f",
+		`{"account":"demo-1","key":"g","key":"h","amount":"1","service":"vm"}`:             "",
+		`{"account":"demo-1","key":7,"amount":"1","service":"vm"}`:                         "",
+		`[{"account":"demo-1","key":"i"}]`:                                                 "",
+		`{"account":"demo-1","k`:                                                           "",
+		"{\"account\":\"demo-1\",\"key\":\"j\",\"amount\":\"1\",\"description\":\"\xff\"}": "j",
+	} {
+		a := r.batch(line)[0]
+		require.NotNil(t, a.Code, line)
+		require.Equal(t, key, a.Key, line)
+	}
+}
+
+// Small batches of unknown length take the room of small batches.
+func TestBatchesOfUnknownLengthTakeWhatTheySend(t *testing.T) {
+	const line = `{"account":"demo-1","key":"a","amount":"1","service":"vm"}`
+	r := newRig(t, func(p *parts) { p.server.MaxBatchBytes = 1000 })
+	r.fund("demo-1", "10")
+	send := func(body io.Reader) answer {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.http.URL+"/v1/deductions/batch", body)
+		require.NoError(t, err)
+		request.Header.Set("X-Api-Key", "service")
+		response, err := r.http.Client().Do(request)
+		require.NoError(t, err)
+		defer func() { _ = response.Body.Close() }()
+		text, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		return answer{Status: response.StatusCode, Text: string(text)}
+	}
+	unknown := func(text string) io.Reader { return io.MultiReader(strings.NewReader(text)) }
+	for range 3 {
+		a := send(unknown(line))
+		require.Equal(t, 200, a.Status, a.Text)
+		require.Contains(t, a.Text, `"key":"a","status":201`)
+	}
+	a := send(unknown(strings.Repeat(line+"\n", 20)))
+	require.Equal(t, 503, a.Status, a.Text)
+	require.Contains(t, a.Text, "overloaded")
+	require.Len(t, r.batch(line), 1, "the room is free again")
 }

@@ -73,6 +73,9 @@ func (k *call) readBody(into *bytes.Buffer, limit int64) error {
 	if n > limit {
 		return tooLargeBody(limit)
 	}
+	if refusal, ok := domain.AsError(err); ok {
+		return refusal
+	}
 	if err != nil {
 		return domain.Refuse(domain.CodeBodyInvalid, "the body broke off")
 	}
@@ -136,8 +139,9 @@ func fieldOf(p jsontext.Pointer) string {
 }
 
 // clip keeps hostile input from filling answers.
-func clip(text string) string {
-	const limit = 64
+func clip(text string) string { return clipTo(text, 64) }
+
+func clipTo(text string, limit int) string {
 	if len(text) > limit {
 		text = text[:limit] + "…"
 	}

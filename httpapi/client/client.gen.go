@@ -1055,7 +1055,7 @@ type BatchAnswer struct {
 	// Field Of a refusal: the input that is wrong.
 	Field *string `json:"field,omitempty"`
 
-	// Key The line's; empty if the line can't be read.
+	// Key The line's, also of a line that is refused; empty where none can be read, or two different ones.
 	Key string `json:"key"`
 
 	// Line Of a refusal: the line's number in the body, from 1; blank lines count.
