@@ -131,7 +131,7 @@ func (k *call) sendQueue(form objectForm, q queueQuery) error {
 		return err
 	}
 	page, err := k.server.opts.Views.Waiting(k.ctx, projections.Waiting{
-		Kind: q.kind, Statuses: q.statuses, Limit: most, After: valueOf(q.cursor),
+		Kind: q.kind, Statuses: q.statuses, Limit: most, After: valueOf(q.cursor), Filter: k.filter(),
 		Keep: func(r *projections.ObjectRecord) bool {
 			return (q.account == nil || r.Account == *q.account) && (q.keep == nil || q.keep(r))
 		},
@@ -140,6 +140,16 @@ func (k *call) sendQueue(form objectForm, q queueQuery) error {
 		return err
 	}
 	return k.sendPage(form, page)
+}
+
+// filter is what the query selects, but for the statuses, which a default may
+// stand for, and for what doesn't select: two lists never have the same.
+func (k *call) filter() string {
+	query := k.Request().URL.Query()
+	for _, name := range []string{"status", "limit", "cursor", "min_position"} {
+		query.Del(name)
+	}
+	return k.route.name + "?" + query.Encode()
 }
 
 // awaitAll is await for a list over all accounts.

@@ -207,6 +207,31 @@ func TestDeskOfFinance(t *testing.T) {
 	r.refused(422, "field-invalid", wrong)
 }
 
+// A cursor goes on with the list and the filter that it came from, or not at all:
+// a page of another list would leave out what nobody meant to leave out.
+func TestACursorIsOfItsListAndFilter(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	for i := range 2 {
+		r.withdraw(fmt.Sprint("w", i), "1")
+	}
+	queue := r.must(get("finance", "/v1/withdrawals?limit=1")).Body["next_cursor"].(string)
+	for _, query := range []string{"?", "?status=open&", "?limit=7&min_position=1&"} {
+		require.Len(t, r.must(get("finance", "/v1/withdrawals"+query+"cursor="+queue)).Body["items"], 1, query)
+	}
+	own := r.must(get("finance", demo+"/withdrawals?limit=1")).Body["next_cursor"].(string)
+	for path, cursor := range map[string]string{
+		"/v1/withdrawals?status=paid&": queue, "/v1/withdrawals?account=demo-1&": queue, "/v1/withdrawals?late=false&": queue,
+		"/v1/withdrawals?network=stripe&": queue, "/v1/payments/unmatched?": queue, "/v1/adjustments?": queue, demo + "/withdrawals?": queue,
+		"/v1/withdrawals?": own, "/v1/accounts/demo-2/withdrawals?": own,
+	} {
+		a := r.refused(422, "field-invalid", get("finance", path+"cursor="+cursor))
+		require.Equal(t, "cursor", a.Body["field"], path)
+	}
+	r.refused(422, "field-invalid", get("auditor", demo+"/disputes?cursor="+own))
+	r.refused(422, "field-invalid", get("auditor", demo+"/deployments?cursor="+own))
+}
+
 // gauges reads figures of /metrics.
 func (r *rig) gauges(names ...string) (values []string) {
 	r.t.Helper()

@@ -45,12 +45,16 @@ func parseCursor(text string, filter [8]byte) (cursor, error) {
 
 // hash covers what selects entries, not how many are shown.
 func (q Query) hash() [8]byte {
-	h := sha256.New()
-	for _, part := range []string{
+	return hashOf(
 		q.Account, string(q.Type), string(q.Service), q.Reference,
 		q.From.UTC().Format(time.RFC3339Nano), q.To.UTC().Format(time.RFC3339Nano),
 		q.AsOf.UTC().Format(time.RFC3339Nano), q.KnownAt.UTC().Format(time.RFC3339Nano),
-	} {
+	)
+}
+
+func hashOf(parts ...string) [8]byte {
+	h := sha256.New()
+	for _, part := range parts {
 		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
 	return [8]byte(h.Sum(nil))

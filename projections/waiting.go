@@ -23,15 +23,42 @@ type Waiting struct {
 	Limit int
 	// After is the cursor of the page before; empty: the beginning.
 	After string
+	// Filter names what Keep keeps, so that a cursor goes on with the same.
+	Filter string
+}
+
+// hash covers what selects objects, not how many are shown.
+func (q Waiting) hash() [8]byte {
+	return hashOf(append([]string{"waiting", string(q.Kind), q.Filter}, q.Statuses...)...)
+}
+
+// cursor is the filter's hash and then a place in the queue: what follows the
+// status in a key, so that an object which moves between two of the statuses is
+// neither lost nor doubled.
+func (q Waiting) cursor(place []byte) string {
+	hash := q.hash()
+	return keyCursor(append(hash[:], place...))
+}
+
+// after gives the place behind the cursor of the page before.
+func (q Waiting) after() ([]byte, error) {
+	if q.After == "" {
+		return nil, nil
+	}
+	hash := q.hash()
+	place, err := afterKey(hash[:], nil, q.After)
+	if err != nil {
+		return nil, err
+	}
+	return place[len(hash):], nil
 }
 
 // Waiting lists objects over all accounts in the order of their queue. A page
 // may be short and have a next one: a rare filter over a long queue is answered
-// in bounded steps. Error: CodeFieldInvalid for a cursor that is none.
+// in bounded steps. Error: CodeFieldInvalid for a cursor that isn't of this list and
+// filter.
 func (v *Views) Waiting(ctx context.Context, q Waiting) (page ObjectPage, err error) {
-	// The cursor is what follows the status in a key, so that an object which
-	// moves between two of the statuses is neither lost nor doubled.
-	after, err := afterKey(nil, nil, q.After)
+	after, err := q.after()
 	if err != nil {
 		return page, err
 	}
@@ -53,7 +80,7 @@ func (v *Views) Waiting(ctx context.Context, q Waiting) (page ObjectPage, err er
 			return page, m.err()
 		}
 		if len(page.Items) == q.Limit || scanned == maxScan {
-			page.Next = keyCursor(page.last)
+			page.Next = q.cursor(page.last)
 			return page, nil
 		}
 		page.last = append(page.last[:0], place...)
