@@ -55,7 +55,12 @@ func TestWithdrawalLife(t *testing.T) {
 	require.Equal(t, "approved", part(approved, "withdrawal")["status"])
 	require.Equal(t, []any{"actor.finance"}, part(approved, "withdrawal")["approved_by"])
 	r.refused(409, "wrong-status", post(customer, one+"/cancel", "c", ""))
-	r.refused(422, "field-invalid", post("finance", one+"/paid", "p1", `{"tx_url":"javascript:alert(1)"}`))
+	for _, address := range []string{
+		"javascript:alert(1)", "http://solscan.io/tx/1", "https://", "https://:443/", "https://solscan.io@evil.example/tx/1",
+		"https://user:pw@solscan.io/", "https://sоlscan.io/tx/1", "https://s%D0%BElscan.io/tx/1",
+	} {
+		r.refused(422, "field-invalid", post("finance", one+"/paid", "p1", fmt.Sprintf(`{"tx_url":%q}`, address)))
+	}
 	paid := r.must(post("finance", one+"/paid", "p2", `{"tx_url":"https://solscan.io/tx/1","network":"solana"}`))
 	w = part(paid, "withdrawal")
 	require.Equal(t, []any{"paid", "https://solscan.io/tx/1", "solana"}, []any{w["status"], w["tx_url"], w["paid_on"]})

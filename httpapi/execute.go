@@ -11,6 +11,7 @@ import (
 	"iocredits/eventstore"
 	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
+	"iocredits/httpapi/api"
 )
 
 // order is what a request asks to be done.
@@ -66,11 +67,34 @@ func (k *call) fingerprint(ctx context.Context, account, method, path string, o 
 		d.b = fast.appendCanonical(d.b)
 		return sealer.Fingerprint(ctx, account, method, path, k.key.Actor, d.b)
 	}
-	body, err := json.Marshal(o.body, json.Deterministic(true))
+	body, err := json.Marshal(withoutDefaults(o.body), json.Deterministic(true))
 	if err != nil {
 		return "", err
 	}
 	return sealer.Fingerprint(ctx, account, method, path, k.key.Actor, body)
+}
+
+// withoutDefaults leaves out a default that is written out: both mean the same, and
+// most clients leave it out.
+func withoutDefaults(body any) any {
+	switch request := body.(type) {
+	case *api.ApprovalRequest:
+		plain := *request
+		plain.Promotional = nonZero(request.Promotional)
+		return plain
+	case api.ResolveRequest:
+		request.Returned = nonZero(request.Returned)
+		return request
+	}
+	return body
+}
+
+// nonZero is nil of a zero value, too.
+func nonZero[T comparable](p *T) *T {
+	if p != nil && *p == *new(T) {
+		return nil
+	}
+	return p
 }
 
 // seal encrypts a free text of the account before it enters a command.

@@ -200,3 +200,28 @@ func TestKeyOfBeforeForgetting(t *testing.T) {
 	require.NotContains(t, r.refused(422, "idempotency-key-reused", other).Body["detail"], "forgotten")
 	require.Equal(t, "2", r.must(get("service", "/v1/accounts/demo-1/balance")).Body["balance"])
 }
+
+// What is left out and its default, written out, are one request.
+func TestReplaysWithAndWithoutDefaults(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	made := r.must(post(customer, demo+"/credit-requests", "a", `{"amount":"7","name":"n","reason":"r"}`))
+	approve := demo + "/credit-requests/" + object(made.Body, "credit_request")["id"].(string) + "/approve"
+	r.must(tell("late", "p", "here", "succeeded", "7"))
+	payout := r.withdraw("w", "1")
+	r.must(post("finance", payout+"/approve", "w2", ""))
+	for i, c := range []struct{ as, path, short, long, other string }{
+		{"bd", approve, `{"approved_amount":"7"}`, `{"approved_amount":7,"promotional":false}`, `{"approved_amount":"7","promotional":true}`},
+		{"finance", "/v1/payments/unmatched/@unmatched~here/resolve", `{"account":"demo-1"}`, `{"account":"demo-1","returned":false}`, `{"account":"demo-2"}`},
+		{"finance", payout + "/paid", `{"tx_url":"https://a.b/c"}`, `{"tx_url":"https://a.b/c","network":"stripe"}`, `{"tx_url":"https://a.b/c","network":"solana"}`},
+	} {
+		key := fmt.Sprint("k", i)
+		first := r.must(post(c.as, c.path, key, c.short))
+		require.Empty(t, first.Header.Get("Idempotency-Replayed"), c.path)
+		for _, body := range []string{c.long, c.short} {
+			a := r.must(post(c.as, c.path, key, body))
+			require.Equal(t, "true", a.Header.Get("Idempotency-Replayed"), body)
+		}
+		r.refused(422, "idempotency-key-reused", post(c.as, c.path, key, c.other))
+	}
+}

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"net/url"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -84,7 +86,7 @@ func (h handlers) RecordPayout(c echo.Context, name api.Account, id api.Withdraw
 		if err := checkWebAddress("tx_url", request.TxUrl); err != nil {
 			return nil, err
 		}
-		network, err := k.paidOn(id, request.Network)
+		network, err := k.paidOn(id, &request)
 		if err != nil {
 			return nil, err
 		}
@@ -93,11 +95,28 @@ func (h handlers) RecordPayout(c echo.Context, name api.Account, id api.Withdraw
 	})
 }
 
-// paidOn is where a payout was made: where it was asked for, if nothing is said.
-func (k *call) paidOn(id string, given *api.Network) (account.Network, error) {
-	if given != nil {
-		return account.ParseNetwork(string(*given))
+// paidOn is where a payout was made: where it was asked for, if nothing is said. To
+// say just that is to say nothing, so that a request is the same with it.
+func (k *call) paidOn(id string, request *api.PayoutRequest) (account.Network, error) {
+	given := account.Network("")
+	if request.Network != nil {
+		var err error
+		if given, err = account.ParseNetwork(string(*request.Network)); err != nil {
+			return "", err
+		}
 	}
+	asked, err := k.askedFor(id)
+	switch {
+	case request.Network == nil:
+		return asked, err
+	case err == nil && given == asked:
+		request.Network = nil
+	}
+	return given, nil // whether there is such a withdrawal is for the account to say
+}
+
+// askedFor is where a withdrawal's money was asked for.
+func (k *call) askedFor(id string) (account.Network, error) {
 	if err := k.await(k.account, nil); err != nil {
 		return "", err
 	}
@@ -109,13 +128,19 @@ func (k *call) paidOn(id string, given *api.Network) (account.Network, error) {
 	return w.Network, nil
 }
 
-// checkWebAddress accepts an https address, because people will follow it.
+// checkWebAddress accepts an https address, because people will follow it. They
+// have to see where to: a name before an @, or letters that look like others, show
+// another place than the browser goes to.
 func checkWebAddress(field, text string) error {
 	address, err := url.Parse(text)
-	if err != nil || address.Scheme != "https" || address.Host == "" {
+	if err != nil || address.Scheme != "https" || address.Hostname() == "" || address.User != nil || !isASCII(address.Host) {
 		return domain.Refuse(domain.CodeFieldInvalid, "%s is no https address", field).With("field", field).With("value", clip(text))
 	}
 	return nil
+}
+
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // decideWithdrawal decodes a request about a withdrawal, and does what it asks.
