@@ -90,6 +90,8 @@ func TestReceiptFromTheAPI(t *testing.T) {
 	const path = "/v1/audit/proofs/inclusion?account=demo-1"
 	r.refused(404, "unknown-transaction", get("auditor", path+"&revision=77"))
 	r.refused(404, "unknown-transaction", get("auditor", "/v1/audit/proofs/inclusion?account=demo-2&transaction_id="+id))
+	below := r.refused(422, "field-invalid", call{as: "auditor", method: "GET", path: path + "&revision=-5", wrong: true})
+	require.Equal(t, "revision", below.Body["field"])
 	r.refused(422, "field-invalid", get("auditor", path))
 	r.refused(422, "field-invalid", get("auditor", path+"&revision=1&transaction_id="+id))
 }

@@ -159,7 +159,7 @@ func (b *batch) fill(g *lineGroup) {
 		line, rest, _ := bytes.Cut(b.rest, []byte{'\n'})
 		b.rest = rest
 		b.line++
-		if len(bytes.TrimSpace(line)) > 0 {
+		if len(trimJSON(line)) > 0 {
 			g.read(line, b.line)
 		}
 	}

@@ -87,8 +87,11 @@ func tooLargeBody(limit int64) error {
 	return domain.Refuse(domain.CodeBodyTooLarge, "the body is larger than %d bytes", limit)
 }
 
+// trimJSON cuts what JSON has for white space: bytes.TrimSpace cuts more.
+func trimJSON(text []byte) []byte { return bytes.Trim(text, " \t\r\n") }
+
 func decodeObject(body []byte, into any) error {
-	body = bytes.TrimSpace(body)
+	body = trimJSON(body)
 	if len(body) == 0 {
 		return nil
 	}

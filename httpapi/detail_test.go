@@ -59,7 +59,7 @@ func TestDetailsNameWhoMay(t *testing.T) {
 	r.details(
 		detail{call{method: "GET", path: "/v1/nothing", wrong: true}, 404, "unknown-route", "there is no path /v1/nothing; /docs lists those that there are", nil},
 		detail{call{method: "DELETE", path: demo + "/deployments", wrong: true}, 405, "method-not-allowed",
-			demo + "/deployments takes GET, POST, not DELETE", map[string]any{"methods": "GET, POST"}},
+			demo + "/deployments takes GET, HEAD, POST, not DELETE", map[string]any{"methods": "GET, HEAD, POST"}},
 		detail{get(customer, "/v1/accounts/demo-2/balance"), 403, "account-not-allowed", "the key is for account demo-1, not for demo-2", map[string]any{"account": "demo-2"}},
 		detail{post(customer, demo+"/freeze", "f", `{}`), 403, "role-not-allowed", "role customer may not do this; finance, admin may",
 			map[string]any{"role": "customer", "roles": "finance, admin"}},

@@ -102,6 +102,10 @@ func TestBadBodies(t *testing.T) {
 		{400, "body-invalid", "", `null`},
 		{400, "body-invalid", "", "{\"service\":\"vm\",\"amount\":\"1\",\"reference\":\"\xff\"}"},
 		{400, "body-invalid", "", `amount=1`},
+		{400, "body-invalid", "", "\u00a0" + `{"service":"vm","amount":"1"}`},
+		{400, "body-invalid", "", `{"service":"vm","amount":"1"}` + "\u0085"},
+		{400, "body-invalid", "", `{"service":"vm","amount":"1"}` + "\v"},
+		{400, "body-invalid", "", "\f"},
 		{422, "field-invalid", "service", `{"service":"mainframe","amount":"1"}`},
 		{422, "field-invalid", "service", `{"service":7,"amount":"1"}`},
 		{422, "field-invalid", "reference", `{"service":"vm","amount":"1","reference":"` + long + `"}`},
@@ -171,7 +175,7 @@ func TestBadQueries(t *testing.T) {
 	const path = "/v1/accounts/demo-1/transactions?"
 	for query, field := range map[string]string{
 		"limit=0": "limit", "limit=1001": "limit", "limit=many": "limit", "type=gift": "type", "service=mainframe": "service",
-		"from=yesterday": "from", "to=2026-13-01T00:00:00Z": "to", "cursor=abc": "cursor", "min_position=-1": "min_position",
+		"from=yesterday": "from", "to=2026-13-01T00:00:00Z": "to", "cursor=abc": "cursor", "cursor=": "cursor", "limit=2&cursor": "cursor", "min_position=-1": "min_position",
 	} {
 		require.Equal(t, field, r.refused(422, "field-invalid", call{as: "service", method: "GET", path: path + query, wrong: true}).Body["field"], query)
 	}

@@ -101,8 +101,7 @@ func (h handlers) StreamNotifications(c echo.Context, name api.Account, params a
 	if err != nil {
 		return err
 	}
-	header := k.Response().Header()
-	header["Content-Type"], header["Cache-Control"] = streamType, noCache
+	k.Response().Header()["Content-Type"] = streamType
 	k.Response().WriteHeader(statusOK)
 	beat := time.NewTicker(streamBeat)
 	defer beat.Stop()

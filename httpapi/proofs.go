@@ -62,8 +62,11 @@ func (s *Server) eventOf(ctx context.Context, params api.ProveInclusionParams) (
 	if (params.Revision == nil) == (params.TransactionId == nil) {
 		return eventstore.Recorded{}, domain.Refuse(domain.CodeFieldInvalid, "give revision or transaction_id").With("field", "revision")
 	}
+	if params.TransactionId == nil && *params.Revision < 0 {
+		return eventstore.Recorded{}, domain.Refuse(domain.CodeFieldInvalid, "revision %d is below zero", *params.Revision).With("field", "revision")
+	}
 	if params.TransactionId == nil {
-		return audit.EventAt(ctx, s.opts.Store, params.Account, max(0, *params.Revision))
+		return audit.EventAt(ctx, s.opts.Store, params.Account, *params.Revision)
 	}
 	id := *params.TransactionId
 	revision, ours := domain.RevisionOf(id)

@@ -285,3 +285,50 @@ func TestShortAndGeneralWaysAreEqual(t *testing.T) {
 		require.Equal(t, first.Body, got.Body)
 	}
 }
+
+// Answers are somebody's own: no cache may keep one, whatever its form.
+func TestNoAnswerIsCached(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	tag := r.must(get(customer, demo+"/balance")).Header.Get("Etag")
+	for name, c := range map[string]call{
+		"file":      {as: customer, method: "GET", path: demo + "/transactions", header: http.Header{"Accept": {"text/csv"}}},
+		"statement": get(customer, demo+"/statement?month=2026-03"),
+		"receipt":   get("auditor", "/v1/audit/proofs/inclusion?account=demo-1&revision=0"),
+		"balance":   get(customer, demo+"/balance"),
+		"unchanged": {as: customer, method: "GET", path: demo + "/balance", header: http.Header{"If-None-Match": {tag}}},
+		"batch": {as: "service", method: "POST", path: "/v1/deductions/batch", body: `{"account":"demo-1","key":"a","amount":"1","service":"vm"}`,
+			header: http.Header{"Content-Type": {"application/x-ndjson"}}},
+		"problem":  get("service", demo+"/transactions/none"),
+		"no route": get("", "/none"),
+	} {
+		require.Equal(t, "private, no-cache", r.do(c).Header.Get("Cache-Control"), name)
+	}
+}
+
+// HEAD answers as GET does, but for the body.
+func TestHead(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	for path, as := range map[string]string{
+		"/healthz": "", "/readyz": "", "/openapi.json": "", "/docs": "", "/docs/clients": "",
+		demo + "/balance": customer, demo + "/transactions?limit=1": "service", "/v1/accounts/@unmatched/balance": "auditor",
+	} {
+		full := r.must(get(as, path))
+		response, err := r.http.Client().Do(r.request(call{as: as, method: http.MethodHead, path: path}))
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, full.Status, response.StatusCode, path)
+		for _, name := range []string{"Content-Length", "Content-Type", "Etag"} {
+			require.Equal(t, full.Header.Get(name), response.Header.Get(name), "%s %s", path, name)
+		}
+	}
+	for path, status := range map[string]int{
+		demo + "/balance": 401, demo + "/notifications/stream": 405, demo + "/deductions": 405,
+	} {
+		response, err := r.http.Client().Do(r.request(call{method: http.MethodHead, path: path}))
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, status, response.StatusCode, path)
+	}
+}

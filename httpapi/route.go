@@ -84,7 +84,8 @@ func (s *Server) router() (*echo.Echo, error) {
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		// Only what no route took comes here.
 		k := &call{Context: c, server: s, requestID: s.requestID(c.Request())}
-		c.Response().Header()["X-Request-Id"] = []string{k.requestID}
+		header := c.Response().Header()
+		header["X-Request-Id"], header["Cache-Control"] = []string{k.requestID}, noCache
 		s.writeProblem(k, k.noRoute(err))
 	}
 	// Not in the contract: for a person who opens the engine's address.
@@ -130,8 +131,15 @@ func (r *registrar) add(method, path string, h echo.HandlerFunc) *echo.Route {
 		metrics: r.server.opts.Metrics.route(operation.name, statusOK, statusCreated),
 		timed:   method != http.MethodGet,
 	}
-	return r.echo.Add(method, path, r.server.endpoint(rt, handlers{r.server}.lean(operation.name, h)))
+	serve := r.server.endpoint(rt, handlers{r.server}.lean(operation.name, h))
+	if method == http.MethodGet && operation.name != endless {
+		r.echo.Add(http.MethodHead, path, serve) // net/http drops the body
+	}
+	return r.echo.Add(method, path, serve)
 }
+
+// endless is the route whose answer has no end, and so no HEAD.
+const endless = "GET /v1/accounts/{account}/notifications/stream"
 
 // endpoint is the frame around a handler: request id, key, role, account, query,
 // timeout, then the handler; problems, panics, figures and access log after it.
@@ -140,7 +148,8 @@ func (s *Server) endpoint(rt *route, h echo.HandlerFunc) echo.HandlerFunc {
 		start := time.Now()
 		request := c.Request()
 		k := &call{Context: c, server: s, route: rt, requestID: s.requestID(request), ctx: request.Context()}
-		c.Response().Header()["X-Request-Id"] = k.values.of(0, k.requestID)
+		header := c.Response().Header()
+		header["X-Request-Id"], header["Cache-Control"] = k.values.of(0, k.requestID), noCache
 		if !rt.timed {
 			k.leaveBody() // nobody reads that of a GET
 		}
@@ -209,7 +218,7 @@ func (k *call) enter(account string) error {
 		account = plain
 	}
 	check := domain.CheckAccount
-	if k.Request().Method == http.MethodGet {
+	if !k.route.timed {
 		check = domain.CheckID // the engine's own accounts may be read
 	}
 	if err := check("account", account); err != nil {
@@ -220,10 +229,14 @@ func (k *call) enter(account string) error {
 }
 
 // checkQuery refuses parameters that the route doesn't know: one that is
-// misspelt would be a filter that doesn't filter.
+// misspelt would be a filter that doesn't filter. An empty cursor would be the
+// first page once more, for a client that follows cursors without looking: for ever.
 func (k *call) checkQuery(query string) error {
 	for part := range strings.SplitSeq(query, "&") {
-		name, _, _ := strings.Cut(part, "=")
+		name, value, _ := strings.Cut(part, "=")
+		if name == "cursor" && value == "" && k.route.query[name] {
+			return domain.Refuse(domain.CodeFieldInvalid, "cursor is empty; the first page has none").With("field", name)
+		}
 		if name == "" || k.route.query[name] {
 			continue
 		}

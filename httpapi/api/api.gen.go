@@ -2963,7 +2963,7 @@ type DeductParams struct {
 type ListDeploymentsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before.
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
@@ -3034,7 +3034,7 @@ type RecordDeploymentUsageParams struct {
 type ListDisputesParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before.
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
@@ -3074,7 +3074,7 @@ type ListEventsParams struct {
 	With  *ListEventsParamsWith `form:"with,omitempty" json:"with,omitempty"`
 	Limit *Limit                `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before.
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -3112,7 +3112,7 @@ type RecordReadingParams struct {
 type ListNotificationsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before.
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
@@ -3233,7 +3233,7 @@ type ListTransactionsParams struct {
 	AsOf  *AsOf  `form:"as_of,omitempty" json:"as_of,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before.
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
@@ -3265,7 +3265,7 @@ type UnfreezeAccountParams struct {
 type ListWithdrawalsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before.
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
@@ -3339,7 +3339,7 @@ type ListAdjustmentQueueParams struct {
 	Account *string                          `form:"account,omitempty" json:"account,omitempty"`
 	Limit   *Limit                           `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before.
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
@@ -3355,7 +3355,7 @@ type ListJournalParams struct {
 	From  *int64 `form:"from,omitempty" json:"from,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before.
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -3381,7 +3381,7 @@ type ListCreditRequestsParams struct {
 	Account *string                         `form:"account,omitempty" json:"account,omitempty"`
 	Limit   *Limit                          `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before.
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
@@ -3399,7 +3399,7 @@ type ListDisputeQueueParams struct {
 	Service *Service                      `form:"service,omitempty" json:"service,omitempty"`
 	Limit   *Limit                        `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before.
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
@@ -3413,7 +3413,7 @@ type ListDisputeQueueParamsStatus string
 type ListUnmatchedPaymentsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before.
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
@@ -3440,7 +3440,7 @@ type ListWithdrawalQueueParams struct {
 	Late  *bool  `form:"late,omitempty" json:"late,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor `next_cursor` of the page before.
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
