@@ -27,7 +27,7 @@ func (h handlers) ExplainTransaction(c echo.Context, name api.Account, text api.
 	if err := k.await(name, params.MinPosition); err != nil {
 		return err
 	}
-	x := &explanation{server: h.Server, account: name, events: map[int64]explained{}}
+	x := &explanation{server: h.Server, account: name, forCustomer: k.key.Role == RoleCustomer, events: map[int64]explained{}}
 	if err := x.gather(k.ctx, id); err != nil {
 		return err
 	}
@@ -46,8 +46,9 @@ func (h handlers) ExplainTransaction(c echo.Context, name api.Account, text api.
 
 // explanation is all that led to a charge and followed from it.
 type explanation struct {
-	server  *Server
-	account string
+	server      *Server
+	account     string
+	forCustomer bool
 
 	entry       projections.Transaction
 	description string

@@ -75,8 +75,19 @@ func (d *document) explainedLots(name string, lots []explainedLot) {
 	d.end()
 }
 
-func (x *explanation) asked(d *document) {
+// request is what is known of the request behind the charge. Of others' requests a
+// customer learns who made them, and not by which names they go: who knows how a
+// service makes its keys could take the next one.
+func (x *explanation) request() eventstore.Metadata {
 	meta := x.parts[0].Meta
+	if x.forCustomer && meta.Role != string(RoleCustomer) {
+		meta.Key, meta.RequestID, meta.Command.ID = "", "", ""
+	}
+	return meta
+}
+
+func (x *explanation) asked(d *document) {
+	meta := x.request()
 	d.object("asked")
 	d.text("actor", meta.Actor)
 	d.text("role", meta.Role)

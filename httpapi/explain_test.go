@@ -48,6 +48,31 @@ func storied(t *testing.T) (r *rig, charge string) {
 	return r, charge
 }
 
+// A customer doesn't learn by which names others' requests go, and could take the next.
+func TestExplainHidesOthersKeysFromCustomers(t *testing.T) {
+	r, charge := storied(t)
+	explain := func(as, id string) (api.Explanation, string) {
+		c := get(as, demo+"/transactions/"+id+"/explain")
+		var x api.Explanation
+		require.NoError(t, json.Unmarshal([]byte(r.must(c).Text), &x))
+		return x, r.must(asText(c)).Text
+	}
+	x, text := explain(customer, charge)
+	require.Equal(t, []string{"actor.service", "service", "", "", ""},
+		[]string{x.Asked.Actor, x.Asked.Role, x.Asked.Key, x.Asked.RequestId, x.Asked.IdempotencyKey})
+	for _, hidden := range []string{"key.service", "req-9", "k-1"} {
+		require.NotContains(t, text, hidden)
+	}
+	_, text = explain("support", charge)
+	require.Contains(t, text, "  actor.service (service), key \"key.service\", request \"req-9\", Idempotency-Key \"k-1\"\n")
+
+	r.withdraw("mine", "1")
+	own := r.must(get(customer, demo+"/transactions?limit=1")).Body["items"].([]any)[0].(map[string]any)["transaction_id"].(string)
+	x, text = explain(customer, own)
+	require.Equal(t, []string{"key.customer.demo-1", "mine"}, []string{x.Asked.Key, x.Asked.IdempotencyKey})
+	require.Contains(t, text, `Idempotency-Key "mine"`)
+}
+
 func TestExplain(t *testing.T) {
 	r, charge := storied(t)
 	got := r.must(get("support", demo+"/transactions/"+charge+"/explain"))

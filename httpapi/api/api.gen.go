@@ -1661,7 +1661,7 @@ type ExplainedLotClass string
 
 // Explanation defines model for Explanation.
 type Explanation struct {
-	// Asked Who asked, and how.
+	// Asked Who asked, and how. To a customer `key`, `request_id` and `idempotency_key` are empty where somebody else asked.
 	Asked struct {
 		Actor          string `json:"actor"`
 		IdempotencyKey string `json:"idempotency_key"`
