@@ -32,6 +32,8 @@ func (s sampler) buyingSamples() map[string]domain.Event {
 			Lots: []account.LotUse{{Lot: 31, Class: account.Purchased, Amount: 20 * credit}}},
 		"purchase-reversed.with-fee": &account.PurchaseReversed{Purchase: purchase, Payment: payment, Kind: account.ReversalRefund, Amount: 50 * credit,
 			Lots: []account.LotUse{{Lot: 31, Class: account.Purchased, Amount: 50 * credit}}, Fee: 1 * credit},
+		"purchase-reversed.expired": &account.PurchaseReversed{Purchase: purchase, Payment: payment, Kind: account.ReversalRefund, Amount: 50 * credit,
+			Debt: 50 * credit, Expired: 20 * credit},
 
 		"payment-unmatched.late": &account.PaymentUnmatched{Payment: payment, Purchase: purchase, Amount: 20 * credit, Kind: account.KindPayment,
 			Why: account.WhyUnderpaid, EffectiveAt: s.at("2026-03-01T09:50:00Z")},

@@ -214,6 +214,7 @@ func newSamples() map[string]domain.Event {
 	s := newSampler()
 	all := s.accountSamples()
 	all["expiry-announced"] = &account.ExpiryAnnounced{Lot: 12, Amount: 25 * domain.Credit, ExpiresAt: time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)}
+	all["backing-changed"] = &account.BackingChanged{Unbacked: 12*domain.Credit + 500_000}
 	all["notice-seen"] = &account.NoticeSeen{Notice: "a12.0"}
 	maps.Copy(all, s.buyingSamples())
 	maps.Copy(all, s.deploymentSamples())
@@ -276,6 +277,7 @@ func (s sampler) accountSamples() map[string]domain.Event {
 		"deducted.below-zero":          &account.Deducted{Amount: 12 * credit, Service: domain.ServiceRay, Lots: s.both[1:], Debt: 1*credit + 500_000, Part: s.part},
 		"incentive-granted":            &account.IncentiveGranted{Amount: 20 * credit, Campaign: "spring-2026", ExpiresAt: s.year},
 		"lot-expired":                  &account.LotExpired{Lot: s.both[0], EffectiveAt: s.year},
+		"lot-expired.unbacked":         &account.LotExpired{Lot: s.both[0], EffectiveAt: s.year, Unbacked: 500_000},
 		"payment-unmatched":            &account.PaymentUnmatched{Purchase: "pur-1009", Amount: 25 * credit, Kind: "payment", Why: "purchase-settled-before"},
 		"payment-unmatched.chargeback": &account.PaymentUnmatched{Purchase: "pur-1010", Kind: "chargeback", Why: "purchase-unknown"},
 		"policy-set": &account.PolicySet{Policy: account.Policy{Allowance: 25 * credit, GraceMinutes: 15, LowBalanceAt: 5 * credit,

@@ -155,10 +155,10 @@ func appendBalance(b []byte, r *balanceRecord) []byte {
 }
 
 // amountsOf is every amount in the figures. A test fails if one is missing.
-func amountsOf(f *account.Figures) [12]*domain.Amount {
+func amountsOf(f *account.Figures) [13]*domain.Amount {
 	return [...]*domain.Amount{
 		&f.FreePromotional, &f.FreePurchased, &f.HeldPromotional, &f.HeldPurchased, &f.Withdrawing,
-		&f.SpendingDebt, &f.ChargebackDebt, &f.Cash, &f.Paid,
+		&f.SpendingDebt, &f.ChargebackDebt, &f.Cash, &f.Unbacked, &f.Paid,
 		&f.Policy.Allowance, &f.Policy.LowBalanceAt, &f.Policy.TwoApproversFrom,
 	}
 }

@@ -3,6 +3,7 @@ package account_test
 import (
 	"testing"
 
+	"iocredits/domain"
 	"iocredits/domain/account"
 )
 
@@ -15,7 +16,7 @@ func TestPromotionalCreditsAreNeverCashed(t *testing.T) {
 			name:    "spent, charged back from an incentive, refunded",
 			given:   given(bought("p", 10*credit), spent(10*credit), granted(10*credit), chargedBack("p")),
 			when:    refunded(1, 10*credit),
-			then:    events(backTo(1, 10*credit, paid(0, 10*credit))),
+			then:    events(backTo(1, 10*credit, paid(0, 10*credit)), &account.BackingChanged{Unbacked: 10 * credit}),
 			balance: "balance 10, available 10, purchased 10, spendable 10",
 		},
 		{
@@ -31,14 +32,14 @@ func TestPromotionalCreditsAreNeverCashed(t *testing.T) {
 			when:  release,
 			then: events(&account.Released{
 				Reservation: "r", Amount: 10 * credit, Service: vm, Cause: account.ReleaseAsked, Lots: lots(paid(0, 10*credit)), Closes: true,
-			}),
+			}, &account.BackingChanged{Unbacked: 10 * credit}),
 			balance: "balance 10, available 10, purchased 10, spendable 10",
 		},
 		{
 			name:  "charged back into debt that an incentive repays, refunded",
 			given: given(bought("p", 10*credit), spent(10*credit), chargedBack("p"), granted(10*credit)),
 			when:  refunded(1, 10*credit),
-			then:  events(backTo(1, 10*credit, paid(0, 10*credit))),
+			then:  events(backTo(1, 10*credit, paid(0, 10*credit)), &account.BackingChanged{Unbacked: 10 * credit}),
 			// Frozen by the chargeback's debt: finance unfreezes.
 			balance: "balance 10, available 10, purchased 10, spendable 10, frozen",
 		},
@@ -46,7 +47,75 @@ func TestPromotionalCreditsAreNeverCashed(t *testing.T) {
 			name:    "what has expired leaves no room for it",
 			given:   given(boughtUntil(hour(1), "old", 10*credit), doAt(hour(1), account.Tick{}), bought("p", 10*credit), spent(10*credit), granted(10*credit), chargedBack("p")),
 			when:    doAt(hour(2), refund(3, 10*credit)),
-			then:    events(backTo(3, 10*credit, paid(2, 10*credit))),
+			then:    events(backTo(3, 10*credit, paid(2, 10*credit)), &account.BackingChanged{Unbacked: 10 * credit}),
+			balance: "balance 10, available 10, purchased 10, allowance 10, spendable 20",
+		},
+	})
+}
+
+// What was spent for good is no money either, and what others stood in for is.
+func TestMoneyIsBehindALot(t *testing.T) {
+	unbacked := func(amount domain.Amount) *account.BackingChanged { return &account.BackingChanged{Unbacked: amount} }
+	// q was charged back from an incentive, and its deduction refunded; p is spent.
+	hollow := given(bought("p", 10*credit), spent(10*credit), bought("q", 10*credit), spent(10*credit), granted(10*credit),
+		chargedBack("q"), refunded(3, 10*credit))
+	check(t, []row{
+		{
+			name:  "a purchase that was spent lends no money to one that was taken back",
+			given: hollow[:6], when: hollow[6],
+			then:    events(backTo(3, 10*credit, paid(2, 10*credit)), unbacked(10*credit)),
+			balance: "balance 10, available 10, purchased 10, allowance 10, spendable 20",
+		},
+		{
+			name: "so nothing can be paid out", given: hollow, when: withdrawn("w", 1),
+			refused: "not-withdrawable withdrawable=0 required=0.000001",
+		},
+		{
+			name: "what has no money is spent first, and what was bought stays withdrawable", given: append(hollow[:7:7], bought("r", 10*credit)), when: spent(10 * credit),
+			then:    events(&account.Deducted{Amount: 10 * credit, Service: vm, Lots: lots(paid(2, 10*credit))}, unbacked(0)),
+			balance: "balance 10, available 10, purchased 10, withdrawable 10, allowance 10, spendable 20",
+		},
+		{
+			name:    "what is refunded past its date takes nothing of another purchase",
+			given:   given(boughtUntil(hour(1), "p", 10*credit), spent(10*credit), granted(10*credit), chargedBack("p"), doAt(hour(2), refund(1, 10*credit))),
+			when:    doAt(hour(2), account.RecordPurchase{Purchase: "q", Amount: 10 * credit}),
+			then:    events(&account.PurchaseSettled{Purchase: "q", Amount: 10 * credit}),
+			balance: "balance 10, available 10, purchased 10, withdrawable 10, allowance 10, spendable 20",
+		},
+		{
+			name:    "nor what is released past it",
+			given:   given(boughtUntil(hour(1), "p", 10*credit), held("r", 10*credit), granted(10*credit), chargedBack("p"), doAt(hour(2), account.Release{Reservation: "r"})),
+			when:    doAt(hour(2), account.RecordPurchase{Purchase: "q", Amount: 10 * credit}),
+			then:    events(&account.PurchaseSettled{Purchase: "q", Amount: 10 * credit}),
+			balance: "balance 10, available 10, purchased 10, withdrawable 10, allowance 10, spendable 20",
+		},
+		{
+			name:    "nor what expired before it was taken back",
+			given:   given(boughtUntil(hour(1), "p", 10*credit), doAt(hour(2), account.GrantIncentive{Amount: 10 * credit}), doAt(hour(2), account.RecordPurchase{Purchase: "q", Amount: 10 * credit})),
+			when:    doAt(hour(3), account.ReversePurchase{Purchase: "p", Kind: account.ReversalChargeback}),
+			then:    events(&account.PurchaseReversed{Purchase: "p", Kind: account.ReversalChargeback, Amount: 10 * credit, Lots: lots(paid(3, 10*credit)), Expired: 10 * credit}),
+			balance: "balance 10, available 10, promotional 10, allowance 10, spendable 20",
+		},
+		{
+			name:    "purchased credits that stood in leave their money",
+			given:   given(bought("p", 10*credit), spent(10*credit), bought("q", 10*credit), chargedBack("p")),
+			when:    refunded(1, 10*credit),
+			then:    events(backTo(1, 10*credit, paid(0, 10*credit))),
+			balance: "balance 10, available 10, purchased 10, withdrawable 10, allowance 10, spendable 20",
+		},
+		{
+			name:    "and so do those that paid its debt",
+			given:   given(bought("p", 10*credit), spent(10*credit), chargedBack("p"), bought("q", 10*credit)),
+			when:    refunded(1, 10*credit),
+			then:    events(backTo(1, 10*credit, paid(0, 10*credit))),
+			balance: "balance 10, available 10, purchased 10, withdrawable 10, spendable 10, frozen",
+		},
+		{
+			name: "whose money paid spending debt nobody can say once a purchase was taken back",
+			given: given(bought("o", 10*credit), spent(10*credit), spent(10*credit), bought("p", 10*credit), granted(10*credit),
+				chargedBack("p")),
+			when:    refunded(2, 10*credit),
+			then:    events(&account.Refunded{Deduction: tx(2), Revision: 2, Amount: 10 * credit, Service: vm, Made: 10 * credit, Class: account.Purchased}, unbacked(10*credit)),
 			balance: "balance 10, available 10, purchased 10, allowance 10, spendable 20",
 		},
 	})

@@ -30,9 +30,11 @@ func (e *DebtRepaid) effect() Effect {
 }
 
 func (e *DebtRepaid) evolve(s *State) {
-	if e.Debt == DebtSpending {
-		s.DebtPaidByPurchased += sumOf(e.Lots, Purchased)
+	if e.Debt == DebtChargeback {
+		s.repayReversal(e.Lots)
+		return
 	}
+	s.DebtPaidByPurchased += sumOf(e.Lots, Purchased)
 }
 
 // repayDebt restores the invariant of design.md rule 6: while anything is owed,

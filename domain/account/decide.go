@@ -91,9 +91,11 @@ func Decide(s *State, c Command) ([]domain.Event, error) {
 	d := &decision{initial: s, state: s, cmd: c}
 	d.applyDue()
 	d.clock = c.At
+	d.settleBacking()
 	if err := c.Do.decide(d); err != nil {
 		return nil, err
 	}
+	d.settleBacking()
 	return d.events, nil
 }
 
@@ -173,7 +175,8 @@ func (d *decision) expireLots(upTo time.Time) {
 			return
 		}
 		d.clock = later(d.clock, lot.ExpiresAt)
-		d.emit(&LotExpired{Lot: lot.use(lot.Free), EffectiveAt: d.clock})
+		unbacked := min(lot.Free, d.now().unbackedOf(lot.ID))
+		d.emit(&LotExpired{Lot: lot.use(lot.Free), EffectiveAt: d.clock, Unbacked: unbacked})
 	}
 }
 

@@ -11,6 +11,8 @@ type LotExpired struct {
 	plain
 	Lot         LotUse    `json:"lot"`
 	EffectiveAt time.Time `json:"effective_at"`
+	// Unbacked is what of it had no money behind it, see backing.go.
+	Unbacked domain.Amount `json:"unbacked,omitzero"`
 }
 
 // EventName is the stored type.
@@ -27,6 +29,12 @@ func (e *LotExpired) entry() Entry {
 
 func (e *LotExpired) figures(f *Figures) {
 	if e.Lot.Class == Purchased {
-		f.Cash -= e.Lot.Amount
+		f.Cash -= e.Lot.Amount - e.Unbacked
+	}
+}
+
+func (e *LotExpired) evolve(s *State) {
+	if e.Lot.Class == Purchased {
+		put(&s.Expired, e.Lot.Lot, s.Expired[e.Lot.Lot]+e.Lot.Amount-e.Unbacked)
 	}
 }

@@ -23,6 +23,9 @@ type Figures struct {
 	// promotional credits covered a chargeback, a later refund must not bring them
 	// back as purchased ones.
 	Cash domain.Amount
+	// Unbacked are purchased credits, not reserved, without money behind them: see
+	// backing.go. Cash alone can't tell, because what was spent for good stays in it.
+	Unbacked domain.Amount
 	// Paid is settled purchases minus reversed ones: no allowance unless > 0.
 	Paid   domain.Amount
 	Frozen bool
@@ -126,7 +129,7 @@ func (f *Figures) Balance() Balance {
 		Withdrawing:  f.Withdrawing,
 		Promotional:  f.FreePromotional + f.HeldPromotional,
 		Purchased:    f.FreePurchased + f.HeldPurchased + f.Withdrawing,
-		Withdrawable: max(0, min(f.FreePurchased, available, f.Cash-f.Withdrawing)),
+		Withdrawable: max(0, min(f.FreePurchased-f.Unbacked, available, f.Cash-f.Withdrawing)),
 		Debt:         f.Debt(),
 		Allowance:    f.Allowance(),
 		Spendable:    f.Spendable(),

@@ -205,7 +205,11 @@ func (n *naive) refund(c account.Refund, a ask) domain.Code {
 // refundedDebt makes a lot of debt that was paid long ago.
 func (n *naive) refundedDebt(purchased bool, amount domain.Amount) {
 	if amount > 0 {
-		n.lots = append(n.lots, &naiveLot{born: len(n.lots), purchased: purchased, free: amount})
+		l := &naiveLot{born: len(n.lots), purchased: purchased, free: amount, made: purchased}
+		for _, p := range n.purchases {
+			l.reversed = l.reversed || purchased && p.reversed
+		}
+		n.lots = append(n.lots, l)
 	}
 }
 
@@ -224,9 +228,26 @@ func (n *naive) reverse(c account.ReversePurchase) {
 		}
 	}
 	taken, rest := take(order, p.amount)
+	covered := p.amount
+	p.lot.reversed = true
+	p.lot.money -= p.amount
 	for _, s := range taken {
-		if !s.lot.purchased {
+		switch {
+		case s.lot == p.lot:
+			covered -= s.amount
+		case s.lot.purchased:
+			p.lot.money += s.lot.moneyOf(s.amount)
+		default:
 			n.promoForReversals += s.amount
+		}
+	}
+	gone := min(covered, p.lot.expired)
+	p.lot.expired -= gone
+	n.expired -= gone
+	p.lot.owed += rest
+	for _, l := range n.lots {
+		if l.made && covered > 0 && !l.reversed {
+			l.reversed, l.money = true, 0
 		}
 	}
 	n.chargebackDebt += rest

@@ -39,6 +39,28 @@ type naiveLot struct {
 	purchased bool
 	expires   time.Time
 	free      domain.Amount
+	// money came in for it and was not taken back; reversed: some was; expired: with
+	// the lot's date; owed is what of the reversal is debt; made: by a refund of debt.
+	money, owed, expired domain.Amount
+	reversed, made       bool
+}
+
+// hollow is what the lot has without money behind it.
+func (l *naiveLot) hollow() domain.Amount {
+	if !l.reversed {
+		return 0
+	}
+	return max(0, l.free-l.money)
+}
+
+// moneyOf takes the money with credits that were just taken from the lot to cover a
+// reversal: those without any go first.
+func (l *naiveLot) moneyOf(taken domain.Amount) domain.Amount {
+	l.free += taken
+	hollow := min(taken, l.hollow())
+	l.free -= taken
+	l.money -= taken - hollow
+	return taken - hollow
 }
 
 // slice is credits of one lot, somewhere else than in its free part.
@@ -172,6 +194,10 @@ func (n *naive) balance() account.Balance {
 	}
 	b.Balance = b.Promotional + b.Purchased - b.Debt
 	b.Withdrawable = max(0, min(freePurchased, b.Available, n.paid()-n.expired))
+	for _, l := range n.lots {
+		freePurchased -= l.hollow()
+	}
+	b.Withdrawable = max(0, min(b.Withdrawable, freePurchased))
 	if !n.frozen && n.paid() > 0 {
 		b.Allowance = n.allowance
 	}
@@ -180,7 +206,7 @@ func (n *naive) balance() account.Balance {
 
 // arrive makes a lot and does what follows an inflow.
 func (n *naive) arrive(purchased bool, amount domain.Amount, expires, now time.Time) *naiveLot {
-	l := &naiveLot{born: len(n.lots), purchased: purchased, expires: expires, free: amount}
+	l := &naiveLot{born: len(n.lots), purchased: purchased, expires: expires, free: amount, money: amount}
 	n.lots = append(n.lots, l)
 	n.settle(now)
 	return l
@@ -191,7 +217,8 @@ func (n *naive) settle(now time.Time) {
 	for _, l := range n.lots {
 		if !l.expires.IsZero() && !l.expires.After(now) {
 			if l.purchased {
-				n.expired += l.free
+				l.expired += l.free - l.hollow()
+				n.expired += l.free - l.hollow()
 			}
 			l.free = 0
 		}
@@ -199,6 +226,7 @@ func (n *naive) settle(now time.Time) {
 	for _, l := range n.inOrder() {
 		part := min(l.free, n.chargebackDebt)
 		l.free, n.chargebackDebt = l.free-part, n.chargebackDebt-part
+		n.coverOwed(l, part)
 		if !l.purchased {
 			n.promoForReversals += part
 		}
@@ -207,6 +235,21 @@ func (n *naive) settle(now time.Time) {
 		if l.purchased {
 			n.paidDebt += part
 		}
+	}
+}
+
+// coverOwed puts the money of credits that paid chargeback debt behind the lots that
+// the provider took it of.
+func (n *naive) coverOwed(from *naiveLot, paid domain.Amount) {
+	for _, l := range n.lots {
+		part := min(paid, l.owed)
+		l.owed -= part
+		paid -= part
+		from.free += paid // what is still to be looked at has not been taken yet
+		if from.purchased {
+			l.money += from.moneyOf(part)
+		}
+		from.free -= paid
 	}
 }
 

@@ -114,7 +114,8 @@ func (c ApproveWithdrawal) decide(d *decision) error {
 	}
 	// What a chargeback took from elsewhere may have been the money of this one:
 	// see Figures.Cash.
-	if behind := max(0, d.now().Cash-(d.now().Withdrawing-w.Amount)); behind < w.Amount {
+	f := &d.now().Figures
+	if behind := max(0, min(f.Cash-(f.Withdrawing-w.Amount), f.FreePurchased+w.Amount-f.Unbacked)); behind < w.Amount {
 		return domain.Refuse(domain.CodeNotWithdrawable, "the money behind withdrawal %q was taken back: %s are left of %s", c.Withdrawal, behind, w.Amount).
 			With("withdrawable", behind.String()).With("required", w.Amount.String())
 	}

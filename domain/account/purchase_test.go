@@ -154,7 +154,7 @@ func TestReversePurchaseThatIsHeldOrGone(t *testing.T) {
 			name:  "that expired",
 			given: given(boughtUntil(hour(1), "p", 2*credit), doAt(hour(1), account.Tick{})),
 			when:  doAt(hour(2), account.ReversePurchase{Purchase: "p", Kind: account.ReversalChargeback}),
-			then: events(&account.PurchaseReversed{Purchase: "p", Kind: account.ReversalChargeback, Amount: 2 * credit, Debt: 2 * credit},
+			then: events(&account.PurchaseReversed{Purchase: "p", Kind: account.ReversalChargeback, Amount: 2 * credit, Debt: 2 * credit, Expired: 2 * credit},
 				&account.Frozen{Cause: account.FreezeChargeback}),
 		},
 		{
@@ -162,7 +162,7 @@ func TestReversePurchaseThatIsHeldOrGone(t *testing.T) {
 			given: given(boughtUntil(hour(1), "p", 2*credit), granted(2*credit)),
 			when:  doAt(hour(1), account.ReversePurchase{Purchase: "p", Kind: account.ReversalChargeback}),
 			then: events(&account.LotExpired{Lot: until(hour(1), paid(0, 2*credit)), EffectiveAt: hour(1)},
-				takenBack("p", 2*credit, promo(1, 2*credit))),
+				&account.PurchaseReversed{Purchase: "p", Kind: account.ReversalChargeback, Amount: 2 * credit, Lots: lots(promo(1, 2*credit)), Expired: 2 * credit}),
 			balance: "nothing",
 		},
 	})

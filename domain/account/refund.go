@@ -56,8 +56,9 @@ func (e *Refunded) about() (int64, uuid.UUID) { return e.Revision, e.Deduction }
 
 func (e *Refunded) evolve(s *State) {
 	put(&s.Refunded, e.Revision, s.Refunded[e.Revision]+e.Amount)
-	if e.Class == Purchased {
+	if e.Class == Purchased && e.Made > 0 {
 		s.DebtPaidByPurchased -= e.Made
+		s.made(s.Revision)
 	}
 }
 

@@ -34,6 +34,8 @@ type PurchaseReversed struct {
 	// Fee was taken back with it: the part of the payments that made no credits. It
 	// is in the last part only, and in no event of before it came.
 	Fee domain.Amount `json:"fee,omitzero"`
+	// Expired is what of the purchase had expired: its money had left Figures.Cash.
+	Expired domain.Amount `json:"expired,omitzero"`
 }
 
 // EventName is the stored type.
@@ -62,7 +64,7 @@ func (e *PurchaseReversed) object() (ObjectKind, string) { return ObjectPurchase
 
 func (e *PurchaseReversed) figures(f *Figures) {
 	f.Paid -= e.Amount
-	f.Cash -= e.Amount
+	f.Cash -= e.Amount - e.Expired
 }
 
 func (e *PurchaseReversed) evolve(s *State) {
@@ -73,6 +75,7 @@ func (e *PurchaseReversed) evolve(s *State) {
 	p := s.Purchases[name]
 	p.Reversed += e.Amount
 	put(&s.Purchases, name, p)
+	s.reverse(p, e)
 }
 
 // reversalPrefix begins the id of every reversal that waits, and of no payment.
@@ -245,10 +248,12 @@ func (d *decision) unsettled(id string) error {
 func (d *decision) reverse(p SettledPurchase, amount domain.Amount, event PurchaseReversed) {
 	returned := d.returnChargedBack(cmp.Or(event.Purchase, event.Payment), p.Lot, amount)
 	uses, debt := reversalOrder(d.now().Lots, p, d.clock).pick(amount)
-	taken := spending{lots: split(uses), debt: debt}
+	taken, expired := spending{lots: split(uses), debt: debt}, d.now().Expired[p.Lot]
 	for i, lots := range taken.lots {
 		e := event
 		e.Amount, e.Lots, e.Debt, e.Part = taken.amount(i), lots, taken.debtOf(i), part(i, len(taken.lots))
+		e.Expired = min(expired, e.missing(p.Lot))
+		expired -= e.Expired
 		if e.Fee = 0; e.Part.last() {
 			e.Fee = p.feeWith(event.Payment, amount)
 		}

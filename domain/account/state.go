@@ -10,7 +10,7 @@ import (
 
 // FoldVersion names the fold that made a snapshot. MUST change whenever a
 // State folded from the same events would differ (design.md rule 16).
-const FoldVersion = "6"
+const FoldVersion = "7"
 
 // State is all that a decision needs, folded from the account's events. It
 // forgets what no rule asks for: spent lots, closed holds, deductions. So an
@@ -40,6 +40,14 @@ type State struct {
 	// DebtPaidByPurchased is the counter of money.md, Refund: what purchased
 	// lots have paid of spending debt and have not got back.
 	DebtPaidByPurchased domain.Amount
+	// Backing has the purchased lots that may have less money than credits, Left the
+	// money that left purchased lots, Expired what expired of them. See backing.go.
+	Backing map[int64]Backing
+	Left    map[int64]domain.Amount
+	Expired map[int64]domain.Amount
+	// Made are the purchased lots that refunds of debt made, as long as nothing that
+	// was paid for was taken back.
+	Made []int64
 
 	Meters         map[string]domain.Accrual
 	Adjustments    map[string]Adjustment
@@ -81,6 +89,10 @@ func (s *State) Clone() *State {
 	c.Reservations = maps.Clone(s.Reservations)
 	c.Purchases = maps.Clone(s.Purchases)
 	c.Refunded = maps.Clone(s.Refunded)
+	c.Made = slices.Clone(s.Made)
+	c.Backing = maps.Clone(s.Backing)
+	c.Left = maps.Clone(s.Left)
+	c.Expired = maps.Clone(s.Expired)
 	c.Meters = maps.Clone(s.Meters)
 	c.OpenPurchases = maps.Clone(s.OpenPurchases)
 	c.Unmatched = maps.Clone(s.Unmatched)

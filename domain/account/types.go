@@ -10,6 +10,7 @@ func EventTypes() []domain.EventType {
 		current[AdjustmentRejected](),
 		current[AdjustmentRequested](),
 		current[Adjusted](),
+		current[BackingChanged](),
 		current[Captured](),
 		current[CreditGranted](),
 		current[CreditRequestApproved](),

@@ -93,7 +93,12 @@ func (e *WithdrawalPaid) object() (ObjectKind, string) { return ObjectWithdrawal
 
 func (e *WithdrawalPaid) figures(f *Figures) { f.Cash -= e.Amount }
 
-func (e *WithdrawalPaid) evolve(s *State) { fold(&s.Withdrawals, e.Withdrawal, e) }
+func (e *WithdrawalPaid) evolve(s *State) {
+	fold(&s.Withdrawals, e.Withdrawal, e)
+	for _, use := range e.Lots {
+		s.leave(use.Lot, use.Amount)
+	}
+}
 
 // ReturnCause says why a withdrawal was not paid.
 type ReturnCause string

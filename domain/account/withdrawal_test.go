@@ -280,7 +280,7 @@ func TestChargebackTakesWithdrawals(t *testing.T) {
 			when:  chargedBack("p"),
 			then: events(
 				&account.PurchaseReversed{Purchase: "p", Kind: account.ReversalChargeback, Amount: 50 * credit, Debt: 50 * credit},
-				&account.Frozen{Cause: account.FreezeChargeback}),
+				&account.Frozen{Cause: account.FreezeChargeback}, &account.BackingChanged{Unbacked: 50 * credit}),
 			balance: "available -50, withdrawing 50, purchased 50, debt 50, frozen",
 		},
 		{
@@ -288,7 +288,7 @@ func TestChargebackTakesWithdrawals(t *testing.T) {
 			given: given(bought("p", 50*credit), withdrawn("w", 50*credit), okayed("w", "fin"), chargedBack("p")),
 			when:  fellThrough("w", "fin"),
 			then: events(givesBack("w", account.ReturnFailed, 50*credit, paid(0, 50*credit)),
-				&account.DebtRepaid{Debt: account.DebtChargeback, Lots: lots(paid(0, 50*credit))}),
+				&account.DebtRepaid{Debt: account.DebtChargeback, Lots: lots(paid(0, 50*credit))}, &account.BackingChanged{}),
 			balance: "frozen",
 		},
 	})
@@ -302,7 +302,7 @@ func TestChargebackOfSeveralWithdrawals(t *testing.T) {
 			when:  chargedBack("p"),
 			then: events(refusedFor("w1", "p", 20*credit, paid(0, 20*credit)), refusedFor("w2", "p", 10*credit, paid(0, 10*credit)),
 				&account.PurchaseReversed{Purchase: "p", Kind: account.ReversalChargeback, Amount: 50 * credit, Lots: lots(paid(0, 45*credit)), Debt: 5 * credit},
-				&account.Frozen{Cause: account.FreezeChargeback}),
+				&account.Frozen{Cause: account.FreezeChargeback}, &account.BackingChanged{Unbacked: 5 * credit}),
 			balance: "available -5, withdrawing 5, purchased 5, debt 5, frozen",
 		},
 		{
@@ -319,7 +319,7 @@ func TestChargebackOfSeveralWithdrawals(t *testing.T) {
 			when: doAt(hour(5), account.ReversePurchase{Purchase: "p", Kind: account.ReversalChargeback}),
 			then: events(refusedFor("w", "p", 70*credit, until(hour(3), paid(1, 40*credit)), until(hour(2), paid(0, 30*credit))),
 				&account.PurchaseReversed{Purchase: "p", Kind: account.ReversalChargeback, Amount: 50 * credit,
-					Lots: lots(until(hour(3), paid(1, 40*credit))), Debt: 10 * credit},
+					Lots: lots(until(hour(3), paid(1, 40*credit))), Debt: 10 * credit, Expired: 10 * credit},
 				&account.Frozen{Cause: account.FreezeChargeback},
 				lotEnded(5, until(hour(2), paid(0, 30*credit)))),
 			balance: "balance -10, available -10, debt 10, frozen",

@@ -93,6 +93,7 @@
 //	account-forgotten       -                            -
 //	account-frozen          -                            -
 //	account-unfrozen        -                            -
+//	backing-changed         -                            -
 //	expiry-announced        -                            -
 //	notice-seen             -                            -
 //	policy-set              -                            -

@@ -43,6 +43,7 @@ var rules = map[string]rule{
 	"dispute-opened":           nothing,
 	"dispute-resolved":         nothing,
 	"expiry-announced":         nothing,
+	"backing-changed":          nothing,
 	"incentive-granted":        closing(PromotionalExpense),
 	"lot-expired":              breakage,
 	"notice-seen":              nothing,

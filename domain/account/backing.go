@@ -1,0 +1,197 @@
+package account
+
+import "iocredits/domain"
+
+// The money behind purchased credits.
+//
+// Behind a lot that was paid for is the money that came in for it, less what the
+// provider took back and what was paid out of it. (What expired needs none: nothing
+// comes back to a lot that is past its date.) A reversal that finds the lot's credits spent takes others in their place (money.md, Chargeback),
+// and the credits may come back to the lot later, by a refund or a release. If
+// purchased credits stood in for them, those credits' money is behind the lot now. If
+// promotional ones did, there is none: what came back can be spent, and never be paid
+// out (design.md rule 5). Invariant: of each lot no more can be paid out than the
+// money behind it, whatever is behind others.
+//
+// Only lots of which the provider took something back can have less money than
+// credits, so only those are looked at, with one exception. A refund of debt that
+// purchased credits had paid makes a lot of its own (money.md, Refund), and nobody can
+// say whose money that was: once something that had been spent was taken back, there
+// is none behind such lots.
+
+// Backing is the money of a purchased lot that may have less of it than credits.
+type Backing struct {
+	// Money is behind the lot. Below zero: more was paid out of it.
+	Money domain.Amount
+	// Owed is what of the reversal is chargeback debt still.
+	Owed domain.Amount
+}
+
+// BackingChanged says how many purchased credits, of those that are not reserved, have
+// no money behind them. It follows what changed that, in the same append.
+type BackingChanged struct {
+	plain
+	Unbacked domain.Amount `json:"unbacked"`
+}
+
+// EventName is the stored type.
+func (*BackingChanged) EventName() string { return "backing-changed" }
+
+func (e *BackingChanged) figures(f *Figures) { f.Unbacked = e.Unbacked }
+
+// present is what a lot has that could be paid out, or is held for it.
+func (s *State) present(lot int64) (amount domain.Amount) {
+	for _, l := range s.Lots {
+		if l.ID == lot {
+			amount = l.Free
+		}
+	}
+	for _, w := range s.Withdrawals {
+		if !w.Open() {
+			continue
+		}
+		for _, use := range w.Lots {
+			if use.Lot == lot {
+				amount += use.Amount
+			}
+		}
+	}
+	return amount
+}
+
+// unbackedOf is what a lot has without money behind it.
+func (s *State) unbackedOf(lot int64) domain.Amount {
+	b, known := s.Backing[lot]
+	if !known {
+		return 0
+	}
+	return max(0, s.present(lot)-b.Money)
+}
+
+func (s *State) unbacked() (amount domain.Amount) {
+	for lot := range s.Backing {
+		amount += s.unbackedOf(lot)
+	}
+	return amount
+}
+
+// leave notes that money left a lot: with what was paid out, or with credits that
+// stood in for those of another lot.
+func (s *State) leave(lot int64, amount domain.Amount) {
+	if amount == 0 {
+		return
+	}
+	put(&s.Left, lot, s.Left[lot]+amount)
+	if b, known := s.Backing[lot]; known {
+		b.Money -= amount
+		s.Backing[lot] = b
+	}
+}
+
+// standIn is the money of purchased credits that were just taken for a reversal, in
+// place of the reversed lot's own. It leaves their lots.
+func (s *State) standIn(uses []LotUse, own int64) (money domain.Amount) {
+	for _, use := range uses {
+		if use.Class != Purchased || use.Lot == own {
+			continue
+		}
+		without := domain.Amount(0)
+		if b, known := s.Backing[use.Lot]; known {
+			without = min(use.Amount, max(0, s.present(use.Lot)+use.Amount-b.Money))
+		}
+		s.leave(use.Lot, use.Amount-without)
+		money += use.Amount - without
+	}
+	return money
+}
+
+// reverse takes what e says off the money behind a purchase.
+func (s *State) reverse(p SettledPurchase, e *PurchaseReversed) {
+	b, known := s.Backing[p.Lot]
+	if !known {
+		b.Money = p.Amount - s.Left[p.Lot]
+	}
+	b.Money += s.standIn(e.Lots, p.Lot) - e.Amount
+	b.Owed += e.Debt
+	put(&s.Backing, p.Lot, b)
+	if e.Expired > 0 {
+		put(&s.Expired, p.Lot, s.Expired[p.Lot]-e.Expired)
+	}
+	if e.missing(p.Lot) == 0 {
+		return
+	}
+	for _, lot := range s.Made {
+		put(&s.Backing, lot, Backing{})
+	}
+	s.Made = nil
+}
+
+// made notes a purchased lot for debt that purchased credits had paid.
+func (s *State) made(lot int64) {
+	if len(s.Backing) == 0 {
+		s.Made = append(s.Made, lot)
+	} else {
+		put(&s.Backing, lot, Backing{})
+	}
+}
+
+// missing is what the lot itself no longer had.
+func (e *PurchaseReversed) missing(lot int64) domain.Amount {
+	missing := e.Amount
+	for _, use := range e.Lots {
+		if use.Lot == lot {
+			missing -= use.Amount
+		}
+	}
+	return missing
+}
+
+// repayReversal puts the money of purchased credits that pay chargeback debt behind
+// the lots that it came from, the oldest first.
+func (s *State) repayReversal(uses []LotUse) {
+	for _, use := range uses {
+		left := use.Amount
+		for left > 0 {
+			lot, owes := s.oldestOwing()
+			if !owes {
+				break
+			}
+			b := s.Backing[lot]
+			some := use
+			some.Amount = min(left, b.Owed)
+			b.Owed -= some.Amount
+			s.Backing[lot] = b
+			money := s.standIn([]LotUse{some}, lot)
+			b = s.Backing[lot]
+			b.Money += money
+			s.Backing[lot] = b
+			left -= some.Amount
+		}
+	}
+}
+
+func (s *State) oldestOwing() (lot int64, owes bool) {
+	for at, b := range s.Backing {
+		if b.Owed > 0 && (!owes || at < lot) {
+			lot, owes = at, true
+		}
+	}
+	return lot, owes
+}
+
+// settleBacking says what has changed, if it may have. MUST: nothing is decided on
+// Withdrawable between what changes it and this.
+func (d *decision) settleBacking() {
+	may := len(d.initial.Backing) > 0
+	for _, event := range d.events {
+		if _, reversed := event.(*PurchaseReversed); reversed {
+			may = true
+		}
+	}
+	if !may {
+		return
+	}
+	if s := d.now(); s.unbacked() != s.Unbacked {
+		d.emit(&BackingChanged{Unbacked: s.unbacked()})
+	}
+}
