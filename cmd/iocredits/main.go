@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -22,13 +23,19 @@ import (
 // an engine's live heap is small and its garbage is not. GOGC overrides it.
 const gcPercent = 200
 
+// diskThreads is how many processors an engine is given beyond the machine's: for the
+// thread that syncs the log and the one that writes tables. Go leaves a thread that
+// waits in a system call its processor until it notices, which takes as long as much
+// of a sync, and what could run meanwhile waits. GOMAXPROCS overrides it.
+const diskThreads = 2
+
 func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal doesn't wait for what is being finished
-	m := &Main{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	m := &Main{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Alone: true}
 	err := m.Run(ctx, os.Args[1:])
 	stop()
 	if err == nil {
@@ -43,6 +50,15 @@ func main() {
 type Main struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+	// Alone: the process is the program's, which says how Go runs it.
+	Alone bool
+}
+
+// addProcessors gives a program that has its process alone what diskThreads says.
+func (m *Main) addProcessors() {
+	if m.Alone && os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + diskThreads)
+	}
 }
 
 // warnings is the log of a tool: what goes wrong, and nothing else.

@@ -120,6 +120,7 @@ func (c *serveCmd) Run(ctx context.Context, m *Main) (err error) {
 	if err := c.check(); err != nil {
 		return err
 	}
+	m.addProcessors()
 	dir := dataDir(c.Data)
 	lock, err := dir.open()
 	if err != nil {
