@@ -30,6 +30,7 @@ type benchCmd struct {
 	Growth           bool          `help:"Measure how deductions hold as the log grows, instead of the scenarios."`
 	GrowthEvents     []int         `help:"With --growth: events in the log." default:"10000,1000000,10000000"`
 	GrowthAccounts   []int         `help:"With --growth: accounts, each time on a new log." default:"1000,100000,1000000"`
+	Peers            bool          `help:"Measure plain PostgreSQL and the engine in turn, instead of the scenarios; PostgreSQL must be installed."`
 	Dir              string        `help:"Folder on the disk to measure; default: a temporary one." placeholder:"DIR"`
 	Profile          string        `help:"Write CPU profiles of the engines into this folder." placeholder:"DIR"`
 	JSON             string        `help:"Write the figures to this file too." env:"-" placeholder:"FILE"`
@@ -79,7 +80,7 @@ func (c *benchCmd) Run(ctx context.Context, m *Main) (err error) {
 	options := bench.Options{
 		Binary: binary, Dir: dir, Only: c.Only, Duration: c.Duration, Runs: c.Runs, Connections: c.Connections,
 		Accounts: c.Accounts, Lines: c.Lines, BatchConnections: c.BatchConnections, SyncDelay: c.SyncDelay,
-		SlowConnections: c.SlowConnections, Entries: c.Entries, Overload: c.Overload, Trace: trace, Profile: c.Profile, JSON: c.JSON,
+		SlowConnections: c.SlowConnections, Entries: c.Entries, Overload: c.Overload, Trace: trace, Peers: c.Peers, Profile: c.Profile, JSON: c.JSON,
 	}
 	if c.Growth {
 		options.Growth = &bench.Growth{Events: c.GrowthEvents, Accounts: c.GrowthAccounts}

@@ -61,6 +61,18 @@ func TestBenchGrowth(t *testing.T) {
 	require.Equal(t, "deduct-events-50", figures[2].Limit)
 }
 
+// PostgreSQL and the engine in turn; bench compares the money of both.
+func TestBenchPeers(t *testing.T) {
+	if _, err := bench.PostgresPrograms(); err != nil {
+		t.Skip(err)
+	}
+	figures := measure(t, "--peers", "--dir", os.TempDir()) // where PostgreSQL's user may go, if root tests
+	require.Len(t, figures, 8)
+	require.Equal(t, "postgres-deduct", figures[1].Limit)
+	require.Positive(t, figures[0].P50)
+	require.Positive(t, figures[0].ServerCPU)
+}
+
 // A delay of each sync is in the latency of what waits for one.
 func TestBenchDelaysSyncs(t *testing.T) {
 	figures := measure(t, "--only", "deduct-slow", "--sync-delay", "20ms", "--duration", "100ms")

@@ -6,6 +6,7 @@
 //	scenarios.go  what is measured, in order; each is a name for --only
 //	engine.go     the server under test, and what its accounts should hold
 //	machine.go    the limits
+//	peers.go      PostgreSQL and the engine in turn; postgres.go drives it
 //	pace.go       limits that are measured around each run
 //	client.go     a closed loop over keep-alive connections
 package bench
@@ -45,6 +46,8 @@ type Options struct {
 	Trace *Trace
 	// Growth, if set, measures growing logs instead of the scenarios.
 	Growth *Growth
+	// Peers: measure PostgreSQL and the engine in turn instead of the scenarios.
+	Peers bool
 	// Profile, if set, is a directory for CPU profiles of the engines.
 	Profile string
 	// JSON, if set, is a file for the figures.
@@ -113,8 +116,11 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 		}
 	}
 	measure := r.scenarios
-	if o.Growth != nil {
+	switch {
+	case o.Growth != nil:
 		measure = r.growth
+	case o.Peers:
+		measure = r.peers
 	}
 	empty, err := start(ctx, r.Binary, "bench-empty")
 	if err != nil {

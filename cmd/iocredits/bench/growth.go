@@ -68,7 +68,5 @@ func (e *engine) grown(ctx context.Context, what string, n int) error {
 		return err
 	}
 	batch := Figure{Name: name("batch"), Limit: first("batch"), Yardstick: nameEmptyPost, Scenario: fmt.Sprintf("batches of %d, lines, at %d %s", e.run.Lines, n, what)}
-	return e.measure(ctx, batch, e.batchLoad(func(w, i, line int) int {
-		return (w*7919 + i*104729 + line*15485863) % e.run.Accounts
-	}))
+	return e.measure(ctx, batch, e.batchLoad(e.spreadLines))
 }

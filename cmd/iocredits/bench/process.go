@@ -77,18 +77,33 @@ const tick = 10 * time.Millisecond
 // usage reads /proc; on a system without one it is all zeros.
 func (p *process) usage() usage {
 	dir := filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid))
-	var u usage
-	if stat, err := os.ReadFile(filepath.Join(dir, "stat")); err == nil {
-		// The command's name may have spaces, but ends with the last bracket.
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		const user, system = 11, 12
-		if len(fields) > system {
-			u.cpu = time.Duration(number(fields[user])+number(fields[system])) * tick
-		}
-	}
+	u := usage{cpu: cpuOf(strconv.Itoa(p.cmd.Process.Pid), false)}
 	u.written = procField(filepath.Join(dir, "io"), "write_bytes:")
 	u.resident = procField(filepath.Join(dir, "status"), "VmRSS:") << 10
 	return u
+}
+
+// cpuOf reads the processor time of a process, and, if asked, of its children that
+// have ended; 0 if it can't be read.
+func cpuOf(pid string, ended bool) (cpu time.Duration) {
+	stat, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+	if err != nil {
+		return 0
+	}
+	// The command's name may have spaces, but ends with the last bracket.
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	const user, childrenSystem = 11, 14 // own user and system time, then the children's
+	if len(fields) <= childrenSystem {
+		return 0
+	}
+	times := fields[user : user+2]
+	if ended {
+		times = fields[user : childrenSystem+1]
+	}
+	for _, t := range times {
+		cpu += time.Duration(number(t)) * tick
+	}
+	return cpu
 }
 
 // procField gives the number after a name in a file of /proc; 0 if there is none.

@@ -146,6 +146,11 @@ func (e *engine) atRest(ctx context.Context, long int) error {
 // spread takes the accounts in an order that no cache likes, the same each time.
 func (e *engine) spread(w, i int) int { return (w*7919 + i*104729) % e.run.Accounts }
 
+// spreadLines does the same for the lines of batches.
+func (e *engine) spreadLines(w, i, line int) int {
+	return (w*7919 + i*104729 + line*15485863) % e.run.Accounts
+}
+
 func oneAccount(int, int) int { return 0 }
 
 var deductionBody = []byte(`{"amount":"0.000001","service":"inference","reference":"request"}`)
@@ -272,9 +277,7 @@ func (e *engine) batches(ctx context.Context) error {
 		Name: "batch", Limit: limitOf("batch"), Yardstick: nameEmptyPost,
 		Scenario: fmt.Sprintf("batches of %d, lines, %d connections, %d accounts", e.run.Lines, e.run.BatchConnections, e.run.Accounts),
 	}
-	return e.measure(ctx, f, e.batchLoad(func(w, i, line int) int {
-		return (w*7919 + i*104729 + line*15485863) % e.run.Accounts
-	}))
+	return e.measure(ctx, f, e.batchLoad(e.spreadLines))
 }
 
 // fill puts at least `events` deductions into accounts, as batches.
