@@ -39,9 +39,9 @@ type Options struct {
 
 	// TopUpURL is where a customer who is short of credits is sent.
 	TopUpURL string
-	// RequestTimeout is the longest that a request may take; in a batch, that
-	// one group of lines may. ShutdownTimeout is how long Serve waits for
-	// requests under way when it ends.
+	// RequestTimeout is the longest that a request may take, but for the sending of
+	// a file, which has it for each piece; in a batch, that one group of lines may.
+	// ShutdownTimeout is how long Serve waits for requests under way when it ends.
 	RequestTimeout, ShutdownTimeout time.Duration
 	// ReadPatience is how long a read waits for the read models (design.md §3).
 	ReadPatience time.Duration
