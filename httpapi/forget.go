@@ -91,6 +91,9 @@ func (f Forgetter) Forget(ctx context.Context, by ledger.Request, reason string)
 	if err := account.CheckForgetReason(reason); err != nil {
 		return done, err
 	}
+	if err := checkText("reason", reason); err != nil {
+		return done, err
+	}
 	view, err := f.Ledger.Look(ctx, by.Account, func(s *account.State, _ []eventstore.Fact) { done.Earlier = s.Forgotten })
 	if err != nil {
 		return done, err
