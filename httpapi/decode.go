@@ -114,9 +114,9 @@ func bodyRefusal(err error, body []byte) error {
 		case errors.Is(err, json.ErrUnknownName):
 			return domain.Refuse(domain.CodeFieldUnknown, "field %q is unknown", field).With("field", field)
 		case semantic.GoType == reflect.TypeFor[time.Time]():
-			return domain.Refuse(domain.CodeTimeInvalid, "%s is not a time like 2026-01-31T12:00:00Z", field).With("field", field)
+			return withValue(domain.Refuse(domain.CodeTimeInvalid, "%s is not a time like 2026-01-31T12:00:00Z", field), field, semantic.JSONPointer, body)
 		}
-		return domain.Refuse(domain.CodeFieldInvalid, "%s is of another kind than it has to be", field).With("field", field)
+		return withValue(domain.Refuse(domain.CodeFieldInvalid, "%s has to be %s", field, wantedOf(semantic.GoType)), field, semantic.JSONPointer, body)
 	}
 	var syntactic *jsontext.SyntacticError
 	if !errors.As(err, &syntactic) {
@@ -135,6 +135,46 @@ func bodyRefusal(err error, body []byte) error {
 		}
 	}
 	return domain.Refuse(domain.CodeBodyInvalid, "the body is not JSON at byte %d", syntactic.ByteOffset)
+}
+
+// withValue adds the place and, where that is a plain one, what stands there.
+func withValue(refusal *domain.Error, field string, place jsontext.Pointer, body []byte) error {
+	refusal = refusal.With("field", field)
+	value := jsontext.Value(body)
+	for name := range place.Tokens() {
+		var members map[string]jsontext.Value
+		if json.Unmarshal(value, &members) != nil {
+			return refusal
+		}
+		value = members[name]
+	}
+	switch value.Kind() {
+	case '{', '[', jsontext.KindInvalid:
+		return refusal
+	case '"':
+		if text, err := jsontext.AppendUnquote(nil, value); err == nil {
+			return refusal.With("value", clip(string(text)))
+		}
+	}
+	return refusal.With("value", clip(string(value)))
+}
+
+// wantedOf says in JSON's words what a field takes.
+func wantedOf(t reflect.Type) string {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == nil:
+		return "of another kind"
+	case t.Kind() == reflect.String:
+		return "a string"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64:
+		return "a whole number"
+	}
+	return "an object"
 }
 
 // fieldOf names the place, cut short: the input chose it.
