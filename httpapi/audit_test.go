@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/mod/sumdb/note"
@@ -234,4 +235,32 @@ func TestForgetRoute(t *testing.T) {
 	_, err = parsed.Verify(r.verifier)
 	require.NoError(t, err)
 	require.Empty(t, r.must(get("auditor", "/v1/audit/verify/demo-1")).Body["findings"])
+}
+
+// Asked for again, it answers as it did and adds nothing, unless there is a new key.
+func TestForgetRouteAgain(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	r.must(post("bd", demo+"/incentives", "i", `{"amount":"2","campaign":"c","expires_at":"2026-03-02T12:00:00Z"}`))
+	r.must(post("service", demo+"/deductions", "d", `{"amount":"1","service":"vm","description":"a note"}`))
+	r.clock.Move(48 * time.Hour) // the incentive's end is due, and in the answer
+	forget := post("admin", demo+"/forget", "", `{"reason":"case 7"}`)
+	first := r.must(forget)
+	require.Len(t, first.Body["transactions"], 1)
+	require.Empty(t, first.Header.Get("Idempotency-Replayed"))
+	again := r.must(forget)
+	require.Equal(t, first.Text, again.Text)
+	require.Equal(t, "true", again.Header.Get("Idempotency-Replayed"))
+	require.Equal(t, first.Body["revision"], r.balance("demo-1")["revision"])
+
+	r.must(post("service", demo+"/deductions", "e", `{"amount":"1","service":"vm","description":"a new note"}`))
+	third := r.must(forget)
+	require.EqualValues(t, first.Body["revision"].(float64)+2, third.Body["revision"])
+	require.NotContains(t, r.must(get("support", demo+"/transactions")).Text, "a new note")
+	require.Equal(t, third.Text, r.must(forget).Text)
+
+	// The key's end and its event come apart in a crash: the event is made up for.
+	r.must(post("service", demo+"/deductions", "f", `{"amount":"1","service":"vm"}`))
+	require.NoError(t, r.sealer.Destroy(t.Context(), "demo-1"))
+	require.EqualValues(t, third.Body["revision"].(float64)+2, r.must(forget).Body["revision"])
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -113,9 +114,9 @@ func bodyRefusal(err error, body []byte) error {
 		case errors.Is(err, json.ErrUnknownName):
 			return domain.Refuse(domain.CodeFieldUnknown, "field %q is unknown", field).With("field", field)
 		case semantic.GoType == reflect.TypeFor[time.Time]():
-			return domain.Refuse(domain.CodeTimeInvalid, "%s is not a time like 2026-01-31T12:00:00Z", field).With("field", field)
+			return withValue(domain.Refuse(domain.CodeTimeInvalid, "%s is not a time like 2026-01-31T12:00:00Z", field), field, semantic.JSONPointer, body)
 		}
-		return domain.Refuse(domain.CodeFieldInvalid, "%s is of another kind than it has to be", field).With("field", field)
+		return withValue(domain.Refuse(domain.CodeFieldInvalid, "%s has to be %s", field, wantedOf(semantic.GoType)), field, semantic.JSONPointer, body)
 	}
 	var syntactic *jsontext.SyntacticError
 	if !errors.As(err, &syntactic) {
@@ -134,6 +135,46 @@ func bodyRefusal(err error, body []byte) error {
 		}
 	}
 	return domain.Refuse(domain.CodeBodyInvalid, "the body is not JSON at byte %d", syntactic.ByteOffset)
+}
+
+// withValue adds the place and, where that is a plain one, what stands there.
+func withValue(refusal *domain.Error, field string, place jsontext.Pointer, body []byte) error {
+	refusal = refusal.With("field", field)
+	value := jsontext.Value(body)
+	for name := range place.Tokens() {
+		var members map[string]jsontext.Value
+		if json.Unmarshal(value, &members) != nil {
+			return refusal
+		}
+		value = members[name]
+	}
+	switch value.Kind() {
+	case '{', '[', jsontext.KindInvalid:
+		return refusal
+	case '"':
+		if text, err := jsontext.AppendUnquote(nil, value); err == nil {
+			return refusal.With("value", clip(string(text)))
+		}
+	}
+	return refusal.With("value", clip(string(value)))
+}
+
+// wantedOf says in JSON's words what a field takes.
+func wantedOf(t reflect.Type) string {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == nil:
+		return "of another kind"
+	case t.Kind() == reflect.String:
+		return "a string"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64:
+		return "a whole number"
+	}
+	return "an object"
 }
 
 // fieldOf names the place, cut short: the input chose it.
@@ -176,13 +217,25 @@ func checkText(field, text string) error {
 	return checkPrintable(field, text, true)
 }
 
+// checkPrintable refuses what has no shape of its own. Of stored events nobody asks
+// this: what was taken once is read for ever.
 func checkPrintable(field, text string, lines bool) error {
 	for _, r := range text {
-		if r == utf8.RuneError || unicode.IsControl(r) && (!lines || r != '\n' && r != '\r' && r != '\t') {
-			return domain.Refuse(domain.CodeFieldInvalid, "%s has control characters", field).With("field", field)
+		if r == utf8.RuneError || reorders(r) || unicode.IsControl(r) && (!lines || r != '\n' && r != '\r' && r != '\t') {
+			return domain.Refuse(domain.CodeFieldInvalid, "%s has the character %U, which is not printable", field, r).
+				With("field", field).With("value", fmt.Sprintf("%U", r))
 		}
 	}
 	return nil
+}
+
+// reorders tells the characters that make a text look like another one: those that
+// embed, override and isolate a direction, so that "5 stiderc" reads as "credits 5",
+// and the line and paragraph separators, which break a line where few look for it.
+// The marks U+200E, U+200F and U+061C stay: they are part of how Arabic and Hebrew
+// are written, and turn nothing but what is next to them.
+func reorders(r rune) bool {
+	return r >= '\u2028' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }
 
 // parseTransactionID reads an id that a client names; one that isn't ours names

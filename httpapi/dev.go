@@ -20,7 +20,8 @@ func (h handlers) AdvanceClock(c echo.Context) error {
 	}
 	by, err := time.ParseDuration(request.Advance)
 	if err != nil || by <= 0 {
-		return domain.Refuse(domain.CodeFieldInvalid, "advance is not a duration above zero, like 90s, 5m or 24h").With("field", "advance")
+		return domain.Refuse(domain.CodeFieldInvalid, "advance is not a duration above zero, like 90s, 5m or 24h").
+			With("field", "advance").With("value", clip(request.Advance))
 	}
 	if err := h.opts.Dev.Advance(k.ctx, by); err != nil {
 		return err

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -74,7 +76,7 @@ func (r *replay) begin(ctx context.Context, params api.ListEventsParams) error {
 		return domain.Refuse(domain.CodeUnknownAccount, "nothing has happened to account %s yet", r.account).With("account", r.account)
 	}
 	if params.Cursor != nil {
-		return r.resume(*params.Cursor)
+		return r.resume(ctx, *params.Cursor)
 	}
 	from := valueOf(params.From)
 	if from < 0 {
@@ -158,8 +160,18 @@ func (r *replay) write(d *document, e eventstore.Recorded, meta eventstore.Metad
 
 // A cursor carries the balance along, so that a page costs what is on it:
 //
-//	base64url( revision:8 balance:8 filter:8 )
-const eventCursorBytes = 24
+//	base64url( revision:8 balance:8 filter:8 seal:16 )
+//
+// Whoever holds one could put another balance in, and have the engine show it as
+// its own. So the seal is an HMAC under a key that this process made. A cursor of
+// another engine's, or of before a restart, has a seal that tells nothing here: its
+// balance is added up afresh, once, and has to be the same.
+const (
+	eventCursorBytes = eventCursorSealed + eventCursorSeal
+	// eventCursorSealed is what the seal is over.
+	eventCursorSealed = 24
+	eventCursorSeal   = 16
+)
 
 func (r *replay) filter() [8]byte {
 	text := "events|" + r.stream
@@ -174,18 +186,44 @@ func (r *replay) cursor() string {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, eventCursorBytes), uint64(r.next))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.balance))
 	filter := r.filter()
-	return base64.RawURLEncoding.EncodeToString(append(b, filter[:]...))
+	b = append(b, filter[:]...)
+	return base64.RawURLEncoding.EncodeToString(append(b, r.server.sealCursor(b)...))
 }
 
-func (r *replay) resume(text string) error {
+func (s *Server) sealCursor(b []byte) []byte {
+	mac := hmac.New(sha256.New, s.cursorKey[:])
+	_, _ = mac.Write(b)
+	return mac.Sum(nil)[:eventCursorSeal]
+}
+
+// newCursorKey makes a process's key.
+func newCursorKey() (key [sha256.Size]byte) {
+	_, _ = rand.Read(key[:]) // never fails: it ends the process instead
+	return key
+}
+
+// resume goes on where a cursor says. Refusal: field-invalid.
+func (r *replay) resume(ctx context.Context, text string) error {
+	refusal := domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").With("field", "cursor")
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(b) != eventCursorBytes || [8]byte(b[16:]) != r.filter() {
-		return domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").With("field", "cursor")
+		return refusal
 	}
 	r.next = int64(binary.BigEndian.Uint64(b))
-	r.balance = domain.Amount(binary.BigEndian.Uint64(b[8:]))
+	balance := domain.Amount(binary.BigEndian.Uint64(b[8:]))
 	if r.next < 0 {
-		return domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").With("field", "cursor")
+		return refusal
 	}
+	sealed := hmac.Equal(b[eventCursorSealed:], r.server.sealCursor(b[:eventCursorSealed]))
+	if !sealed && r.balances {
+		if err := r.foldTo(ctx, r.next); err != nil {
+			return err
+		}
+		sealed = r.balance == balance
+	}
+	if !sealed && (r.balances || balance != 0) {
+		return refusal
+	}
+	r.balance = balance
 	return nil
 }

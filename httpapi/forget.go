@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
+	"math"
 
 	"github.com/labstack/echo/v4"
 
@@ -13,41 +15,132 @@ import (
 	"iocredits/httpapi/api"
 )
 
-// ForgetAccount is POST …/forget.
+// ForgetAccount is POST …/forget. Asked for again it answers as it did, and adds
+// nothing.
 func (h handlers) ForgetAccount(c echo.Context, name api.Account) error {
 	k := callOf(c)
 	var request api.ForgetRequest
 	if err := k.decode(&request); err != nil {
 		return err
 	}
-	result, err := Forget(k.ctx, h.opts.Ledger, h.opts.Sealer, k.request(name, "", order{}), request.Reason)
+	f := Forgetter{Store: h.opts.Store, Ledger: h.opts.Ledger, Sealer: h.opts.Sealer}
+	done, err := f.Forget(k.ctx, k.request(name, "", order{}), request.Reason)
 	if err != nil {
 		return err
 	}
-	return k.answer(statusOK, result, nil)
+	if done.Before {
+		if done.Result, err = k.forgottenBefore(done.Result); err != nil {
+			return err
+		}
+	}
+	return k.answer(statusOK, done.Result, nil)
 }
 
-// Forget destroys the key under which an account's free text is sealed, then
-// leaves the event that says so: the event is never ahead of the truth. If it is
-// cut short between the two, doing it again is right. by says whose account and
-// who asks. Refusals: field-invalid (reason), unknown-account.
-func Forget(ctx context.Context, l *ledger.Ledger, sealer *keyring.Sealer, by ledger.Request, reason string) (ledger.Result, error) {
+// forgottenBefore completes the answer of then: deadlines that were due may have
+// had entries in it.
+func (k *call) forgottenBefore(result ledger.Result) (ledger.Result, error) {
+	stream, first, count := eventstore.AccountStream(k.account), result.Revision, 1
+	for range 2 { // the last event says how many there are
+		result.Facts = result.Facts[:0]
+		for r, err := range k.server.opts.Store.ReadStream(k.ctx, stream, first, eventstore.Forwards, count) {
+			if err != nil {
+				return result, err
+			}
+			fact, err := k.server.opts.Codec.Open(r)
+			if err != nil {
+				return result, err
+			}
+			result.Facts, result.Position = append(result.Facts, fact), fact.Position
+		}
+		if len(result.Facts) < count {
+			return result, &eventstore.CorruptError{Stream: stream, Revision: first, Reason: "the log ends before what the ledger has"}
+		}
+		command := result.Facts[0].Meta.Command
+		first, count = result.Facts[0].Revision-int64(command.Index), command.Count
+	}
+	return result, nil
+}
+
+// Forgetter destroys the key under which an account's free text is sealed.
+type Forgetter struct {
+	Store  eventstore.Store
+	Ledger *ledger.Ledger
+	Sealer *keyring.Sealer
+}
+
+// Forgotten is what became of a wish to forget.
+type Forgotten struct {
+	// Result of Before has no facts: it is the revision of the event, and how the
+	// account is now.
+	ledger.Result
+	// Before: it was done before, and there was nothing new to erase.
+	Before bool
+	// Earlier is the revision of the event that said so of the key before this
+	// one; 0: there is none.
+	Earlier int64
+}
+
+// Forget destroys the key, then leaves the event that says so, once for each key
+// that the account had: the event is never ahead of the truth. If it is cut short
+// between the two, doing it again is right. by says whose account and who asks.
+// Refusals: field-invalid (reason), unknown-account.
+func (f Forgetter) Forget(ctx context.Context, by ledger.Request, reason string) (done Forgotten, err error) {
 	if err := domain.CheckID("account", by.Account); err != nil {
-		return ledger.Result{}, err
+		return done, err
 	}
 	if err := account.CheckForgetReason(reason); err != nil {
-		return ledger.Result{}, err
+		return done, err
 	}
-	view, err := l.Read(ctx, by.Account)
+	if err := checkText("reason", reason); err != nil {
+		return done, err
+	}
+	view, err := f.Ledger.Look(ctx, by.Account, func(s *account.State, _ []eventstore.Fact) { done.Earlier = s.Forgotten })
 	if err != nil {
-		return ledger.Result{}, err
+		return done, err
 	}
 	if view.Revision == eventstore.NoStream {
-		return ledger.Result{}, domain.Refuse(domain.CodeUnknownAccount, "nothing has happened to account %s yet", by.Account).With("account", by.Account)
+		return done, domain.Refuse(domain.CodeUnknownAccount, "nothing has happened to account %s yet", by.Account).With("account", by.Account)
 	}
-	if err := sealer.Destroy(ctx, by.Account); err != nil {
-		return ledger.Result{}, err
+	if done.Before, err = f.nothingSince(ctx, by.Account, done.Earlier); err != nil {
+		return done, err
+	}
+	if done.Before {
+		done.Result = ledger.Result{Revision: done.Earlier, Balance: view.Balance, Head: view.Mark, Replayed: true}
+		return done, nil
+	}
+	if err := f.Sealer.Destroy(ctx, by.Account); err != nil {
+		return done, err
 	}
 	by.Do = account.RecordForgotten{Reason: reason}
-	return l.Execute(ctx, by)
+	done.Result, err = f.Ledger.Execute(ctx, by)
+	return done, err
 }
+
+// nothingSince tells that an account was forgotten, at a revision, that no key of it
+// is live, and that nothing newer rests on one. Without that last look, a crash
+// between a key's end and its event would leave the event out for ever.
+func (f Forgetter) nothingSince(ctx context.Context, name string, revision int64) (bool, error) {
+	if revision == 0 {
+		return false, nil
+	}
+	status, err := f.Sealer.Status(ctx, name)
+	if err != nil || status == keyring.Live {
+		return false, err
+	}
+	for r, err := range f.Store.ReadStream(ctx, eventstore.AccountStream(name), revision+1, eventstore.Forwards, math.MaxInt) {
+		if err != nil {
+			return false, err
+		}
+		meta, err := eventstore.DecodeMetadata(r.Metadata)
+		if err != nil {
+			return false, err
+		}
+		if meta.Command.Fingerprint != "" || bytes.Contains(r.Data, []byte(sealedText)) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// sealedText begins a sealed text in an event's JSON.
+const sealedText = `"s1.`

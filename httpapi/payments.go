@@ -274,6 +274,10 @@ func (h handlers) PlayPayment(c echo.Context, id api.PurchaseID) error {
 	if err := domain.CheckID("purchase_id", id); err != nil {
 		return err
 	}
+	if !request.Action.Valid() {
+		return domain.Refuse(domain.CodeFieldInvalid, "action %q is none of pay, fail, half, double, twice, refund and chargeback", clip(string(request.Action))).
+			With("field", "action").With("value", clip(string(request.Action)))
+	}
 	if h.opts.Dev.Play == nil {
 		return domain.Refuse(domain.CodeUnavailable, "there is no payment sandbox")
 	}

@@ -28,8 +28,8 @@ type route struct {
 	// everyone: no key is needed. roles are those of auth.go otherwise.
 	everyone bool
 	roles    roleSet
-	// timed routes have RequestTimeout: all but reads, which are short, or files
-	// that take as long as they are.
+	// timed routes may write: they have RequestTimeout from the start. Of the
+	// others limited has what a read is.
 	timed bool
 }
 
@@ -130,6 +130,9 @@ func (r *registrar) add(method, path string, h echo.HandlerFunc) *echo.Route {
 		operation: operation, everyone: len(row) == 0, roles: setOf(row),
 		metrics: r.server.opts.Metrics.route(operation.name, statusOK, statusCreated),
 		timed:   method != http.MethodGet,
+	}
+	if method == http.MethodGet && operation.name != endless {
+		h = limited(h)
 	}
 	serve := r.server.endpoint(rt, handlers{r.server}.lean(operation.name, h))
 	if method == http.MethodGet && operation.name != endless {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,9 +39,9 @@ type Options struct {
 
 	// TopUpURL is where a customer who is short of credits is sent.
 	TopUpURL string
-	// RequestTimeout is the longest that a request may take; in a batch, that
-	// one group of lines may. ShutdownTimeout is how long Serve waits for
-	// requests under way when it ends.
+	// RequestTimeout is the longest that a request may take, but for the sending of
+	// a file, which has it for each piece; in a batch, that one group of lines may.
+	// ShutdownTimeout is how long Serve waits for requests under way when it ends.
 	RequestTimeout, ShutdownTimeout time.Duration
 	// ReadPatience is how long a read waits for the read models (design.md §3).
 	ReadPatience time.Duration
@@ -132,6 +133,8 @@ type Server struct {
 
 	requestIDs requestIDs
 	timeouts   timeouts
+	// cursorKey seals the cursors that carry a balance.
+	cursorKey [sha256.Size]byte
 	// goal is the head of the log at the start: ready once the views passed it.
 	goal       eventstore.Position
 	batchBytes atomic.Int64
@@ -158,7 +161,10 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the head of the log: %w", err)
 	}
-	s := &Server{opts: opts, goal: head, requestIDs: newRequestIDs(), timeouts: timeouts{after: opts.RequestTimeout}, ending: make(chan struct{})}
+	s := &Server{
+		opts: opts, goal: head, requestIDs: newRequestIDs(), cursorKey: newCursorKey(), timeouts: timeouts{after: opts.RequestTimeout},
+		ending: make(chan struct{}),
+	}
 	if s.spec, err = loadContract(); err != nil {
 		return nil, err
 	}

@@ -37,6 +37,7 @@ const flushBytes = 32 << 10
 // begin sends the header of an answer whose length isn't known; what fails after
 // it breaks the answer off.
 func (k *call) begin(contentType []string) {
+	k.unlimited()
 	k.Response().Header()["Content-Type"] = contentType
 	k.Response().WriteHeader(statusOK)
 }

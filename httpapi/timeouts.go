@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"github.com/labstack/echo/v4"
 )
 
 // timeouts gives requests a context that ends once they have taken too long. Those
@@ -55,3 +57,23 @@ func (c *timedContext) Err() error {
 
 // Value implements context.Context.
 func (c *timedContext) Value(key any) any { return c.client.Value(key) }
+
+// limited gives a read RequestTimeout, a context of its own: unlike a command it may
+// be given up in the middle, at once when the client has gone. An account has no
+// bound, and what folds all of it would else take as long as it likes. Reads that
+// are one look-up go a lean way around this; a file that has begun takes as long as
+// its reader does, and has a limit for each piece (send.go).
+func limited(h echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		k := callOf(c)
+		whole := k.ctx
+		ctx, cancel := context.WithTimeout(whole, k.server.opts.RequestTimeout)
+		defer cancel()
+		k.ctx = ctx
+		defer func() { k.ctx = whole }()
+		return h(c)
+	}
+}
+
+// unlimited is for a file that begins: from here on its reader sets the pace.
+func (k *call) unlimited() { k.ctx = k.Request().Context() }

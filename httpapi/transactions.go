@@ -146,6 +146,7 @@ var csvHeader = []string{
 
 // sendCSV writes the whole selection, newest first, as it is read.
 func (k *call) sendCSV(q projections.Query) error {
+	k.unlimited()
 	response := k.Response()
 	response.Header()["Content-Type"] = []string{"text/csv; charset=utf-8"}
 	response.Header()["Content-Disposition"] = []string{`attachment; filename="transactions-` + q.Account + `.csv"`}

@@ -17,6 +17,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/eventstore/keyring"
+	"iocredits/httpapi"
 )
 
 // The control socket is for tools on this machine that act with the rights of
@@ -211,6 +212,6 @@ func askEngine(ctx context.Context, dir dataDir, request controlRequest) (contro
 
 // newControl wires the socket of an engine.
 func newControl(dir dataDir, s *services, sealer *keyring.Sealer, logger *slog.Logger) *control {
-	f := forgetter{log: s.log, ledger: s.ledger, sealer: sealer}
+	f := forgetter{httpapi.Forgetter{Store: s.log.store, Ledger: s.ledger, Sealer: sealer}}
 	return &control{dir: dir, services: s, logger: logger, forget: f.forget}
 }

@@ -135,7 +135,7 @@ func (c *forgetCmd) onCluster(ctx context.Context, log *eventLog, logger *slog.L
 // with makes a ledger for this one command.
 func (c *forgetCmd) with(ctx context.Context, log *eventLog, opts ledger.Options) (forgotten, error) {
 	l := ledger.New(opts)
-	f := forgetter{log: log, ledger: l, sealer: keyring.NewSealer(log.keys, 1)}
+	f := forgetter{httpapi.Forgetter{Store: log.store, Ledger: l, Sealer: keyring.NewSealer(log.keys, 1)}}
 	done, err := f.forget(ctx, c.Account, c.Reason)
 	return done, errors.Join(err, l.Close(ctx))
 }

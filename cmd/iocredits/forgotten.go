@@ -1,15 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"math"
 
-	"iocredits/domain/account"
-	"iocredits/eventstore"
-	"iocredits/eventstore/keyring"
-	"iocredits/eventstore/ledger"
 	"iocredits/httpapi"
 )
 
@@ -34,59 +28,14 @@ func (f forgotten) String() string {
 }
 
 // forgetter destroys keys, of a running engine or of none.
-type forgetter struct {
-	log    *eventLog
-	ledger *ledger.Ledger
-	sealer *keyring.Sealer
-}
+type forgetter struct{ httpapi.Forgetter }
 
-// forget destroys the account's key and leaves the event, once for each key that
-// the account had: whoever asks again is told which event says so.
-func (f forgetter) forget(ctx context.Context, name, reason string) (done forgotten, err error) {
-	if err := account.CheckForgetReason(reason); err != nil {
-		return done, err
+// forget is for the operator: whoever asks again is told which event says so.
+func (f forgetter) forget(ctx context.Context, name, reason string) (forgotten, error) {
+	done, err := f.Forget(ctx, operator(name), reason)
+	told := forgotten{Revision: done.Revision, Before: done.Before}
+	if done.Earlier > 0 && !done.Before {
+		told.Earlier = &done.Earlier
 	}
-	said, closed, err := f.said(ctx, name)
-	if err != nil {
-		return done, err
-	}
-	if said >= 0 && closed {
-		return forgotten{Revision: said, Before: true}, nil
-	}
-	result, err := httpapi.Forget(ctx, f.ledger, f.sealer, operator(name), reason)
-	done.Revision = result.Revision
-	if said >= 0 {
-		done.Earlier = &said
-	}
-	return done, err
+	return told, err
 }
-
-// said finds the newest event that says that a key was destroyed; -1: there is
-// none. closed: no key is live, and nothing newer rests on one. Without that second
-// look, a crash between a key's end and its event would leave the event out for ever.
-func (f forgetter) said(ctx context.Context, name string) (revision int64, closed bool, err error) {
-	_, status, err := f.log.keys.Find(ctx, name)
-	if err != nil {
-		return -1, false, err
-	}
-	closed = status != keyring.Live
-	for r, err := range f.log.store.ReadStream(ctx, eventstore.AccountStream(name), eventstore.End, eventstore.Backwards, math.MaxInt) {
-		if err != nil {
-			return -1, false, err
-		}
-		if r.Type == (&account.Forgotten{}).EventName() {
-			return r.Revision, closed, nil
-		}
-		meta, err := eventstore.DecodeMetadata(r.Metadata)
-		if err != nil {
-			return -1, false, err
-		}
-		if meta.Command.Fingerprint != "" || bytes.Contains(r.Data, []byte(sealedText)) {
-			closed = false
-		}
-	}
-	return -1, false, nil
-}
-
-// sealedText begins a sealed text in an event's JSON.
-const sealedText = `"s1.`

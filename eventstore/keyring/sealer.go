@@ -152,6 +152,15 @@ func (s *Sealer) Destroy(ctx context.Context, account string) error {
 	return nil
 }
 
+// Status tells whether the account has a key, as the store of the keys has it.
+func (s *Sealer) Status(ctx context.Context, account string) (Status, error) {
+	_, status, err := s.keys.Find(ctx, account)
+	if err != nil {
+		return None, fmt.Errorf("status of the key of account %q: %w", account, err)
+	}
+	return status, nil
+}
+
 // Forget drops the cached subkeys of an account whose key another engine destroyed.
 func (s *Sealer) Forget(account string) { s.cache.forget(account) }
 

@@ -1576,7 +1576,7 @@ type DisputeResolution struct {
 type DisputeResolutionOutcome string
 
 // EmptyRequest defines model for EmptyRequest.
-type EmptyRequest = map[string]interface{}
+type EmptyRequest = struct{}
 
 // Event defines model for Event.
 type Event struct {

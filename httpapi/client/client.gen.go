@@ -1580,7 +1580,7 @@ type DisputeResolution struct {
 type DisputeResolutionOutcome string
 
 // EmptyRequest defines model for EmptyRequest.
-type EmptyRequest = map[string]interface{}
+type EmptyRequest = struct{}
 
 // Event defines model for Event.
 type Event struct {
@@ -4435,8 +4435,9 @@ type ClientInterface interface {
 	//
 	// Destroys the key under which names, reasons, notes and addresses of the account are sealed. They
 	// read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
-	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. Doing it again
-	// is harmless, so it takes no Idempotency-Key.
+	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
+	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
+	// nothing, unless the account was used since and so has got another key.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4447,8 +4448,9 @@ type ClientInterface interface {
 	//
 	// Destroys the key under which names, reasons, notes and addresses of the account are sealed. They
 	// read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
-	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. Doing it again
-	// is harmless, so it takes no Idempotency-Key.
+	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
+	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
+	// nothing, unless the account was used since and so has got another key.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5927,8 +5929,9 @@ func (c *Client) ListEvents(ctx context.Context, account Account, params *ListEv
 //
 // Destroys the key under which names, reasons, notes and addresses of the account are sealed. They
 // read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
-// valid. It can't be undone. `reason` is kept in the clear and must not be personal. Doing it again
-// is harmless, so it takes no Idempotency-Key.
+// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
+// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
+// nothing, unless the account was used since and so has got another key.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5949,8 +5952,9 @@ func (c *Client) ForgetAccountWithBody(ctx context.Context, account Account, con
 //
 // Destroys the key under which names, reasons, notes and addresses of the account are sealed. They
 // read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
-// valid. It can't be undone. `reason` is kept in the clear and must not be personal. Doing it again
-// is harmless, so it takes no Idempotency-Key.
+// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
+// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
+// nothing, unless the account was used since and so has got another key.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13120,8 +13124,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Destroys the key under which names, reasons, notes and addresses of the account are sealed. They
 	// read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
-	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. Doing it again
-	// is harmless, so it takes no Idempotency-Key.
+	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
+	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
+	// nothing, unless the account was used since and so has got another key.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13132,8 +13137,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Destroys the key under which names, reasons, notes and addresses of the account are sealed. They
 	// read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
-	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. Doing it again
-	// is harmless, so it takes no Idempotency-Key.
+	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
+	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
+	// nothing, unless the account was used since and so has got another key.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -22172,8 +22178,9 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, accoun
 //
 // Destroys the key under which names, reasons, notes and addresses of the account are sealed. They
 // read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
-// valid. It can't be undone. `reason` is kept in the clear and must not be personal. Doing it again
-// is harmless, so it takes no Idempotency-Key.
+// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
+// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
+// nothing, unless the account was used since and so has got another key.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -22190,8 +22197,9 @@ func (c *ClientWithResponses) ForgetAccountWithBodyWithResponse(ctx context.Cont
 //
 // Destroys the key under which names, reasons, notes and addresses of the account are sealed. They
 // read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
-// valid. It can't be undone. `reason` is kept in the clear and must not be personal. Doing it again
-// is harmless, so it takes no Idempotency-Key.
+// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
+// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
+// nothing, unless the account was used since and so has got another key.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

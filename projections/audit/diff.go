@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -81,7 +82,7 @@ func (v *verification) compareAccount(ctx context.Context, account string) (err 
 		found = append(found, rowFinding(r, v.Views.Position(), expected, got))
 	}
 	for row, err := range built.RowsOf(account) {
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
 		v.summary.Rows++
@@ -96,7 +97,7 @@ func (v *verification) compareAccount(ctx context.Context, account string) (err 
 		}
 	}
 	for row, err := range v.Views.RowsOf(account) {
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
 		if _, expected, err := built.Value(row.Key); err != nil {
