@@ -21,10 +21,11 @@ import (
 //     that of its inode.
 //   - Where the old log is small, a spare, which was written in the background and has
 //     the size of a full one. The logs of the first seconds are small, as Pebble's
-//     first memtables are, and each of them would grow once more. Once all are full a
-//     spare is of no more use; it stays until the store is closed.
+//     first memtables are, and each of them would grow once more: one that does ends
+//     as soon as there is a spare. Once all are full a spare is of no more use; it
+//     stays until the store is closed.
 //   - A new one, while no byte of an old log may stay behind the end of the one that
-//     is written over it. (Where Pebble has no old log it makes a new one itself.)
+//     is written over it, and where Pebble has no old log and there is no spare.
 type logFiles struct {
 	vfs.FS
 	// whole is the size of a spare: a log has it when its memtable is full.
@@ -33,9 +34,13 @@ type logFiles struct {
 	spare  string
 	room   func() error
 	logger *slog.Logger
+	// rotate makes Pebble begin another log. It is set before own.
+	rotate func()
 
 	mu    sync.Mutex
 	fresh bool
+	// grows: the newest log is smaller than a full one.
+	grows bool
 	// left are old logs that could not be removed when a spare took their place.
 	left []string
 	// written are the logs of this process with how far they are written.
@@ -57,8 +62,8 @@ const (
 
 const (
 	spareName = "spare"
-	// worthSparing is the part of a full log that an old one must have before a spare
-	// is made: a store that is hardly written needs none.
+	// worthSparing is the part of a full log that one must have before a spare is made: a
+	// store that is hardly written needs none.
 	worthSparing = 32
 	// fillBytes is what a spare grows by from one sync to the next: those of the log
 	// wait behind it. It is written by the page: Linux counts all of what was written in
@@ -122,6 +127,7 @@ func (l *logFiles) ReuseForWrite(oldname, newname string, category vfs.DiskWrite
 
 // replace decides; the caller holds mu.
 func (l *logFiles) replace(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	l.grows = true
 	if l.fresh {
 		if err := l.FS.Remove(oldname); err != nil {
 			return nil, err
@@ -135,16 +141,29 @@ func (l *logFiles) replace(oldname, newname string, category vfs.DiskWriteCatego
 	if old.Size() >= l.whole/worthSparing && old.Size() < l.whole {
 		defer l.fill()
 	}
-	if old.Size() < l.whole && l.state.CompareAndSwap(readySpare, busySpare) {
-		f, err := l.FS.ReuseForWrite(l.spare, newname, category)
-		l.state.Store(noSpare)
-		if err == nil {
+	if old.Size() < l.whole {
+		if f := l.takeSpare(newname, category); f != nil {
 			l.removeOld(oldname)
 			return f, nil
 		}
-		l.logger.Warn("the event log's spare can't be used", "error", err)
 	}
+	l.grows = old.Size() < l.whole
 	return l.FS.ReuseForWrite(oldname, newname, category)
+}
+
+// takeSpare gives the spare a log's name; nil if there is none. The caller holds mu.
+func (l *logFiles) takeSpare(name string, category vfs.DiskWriteCategory) vfs.File {
+	if !l.state.CompareAndSwap(readySpare, busySpare) {
+		return nil
+	}
+	f, err := l.FS.ReuseForWrite(l.spare, name, category)
+	l.state.Store(noSpare)
+	if err != nil {
+		l.logger.Warn("the event log's spare can't be used", "error", err)
+		return nil
+	}
+	l.grows = false
+	return f
 }
 
 // logCategory is what Pebble says of a file that is a log.
@@ -152,13 +171,22 @@ const logCategory vfs.DiskWriteCategory = "pebble-wal"
 
 // Create implements vfs.FS.
 func (l *logFiles) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := l.FS.Create(name, category)
 	if category != logCategory {
-		return f, err
+		return l.FS.Create(name, category)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.count(name)(f, err)
+	if f := l.takeSpare(name, category); f != nil {
+		return l.count(name)(f, nil)
+	}
+	for _, written := range l.written {
+		if written.Load() >= l.whole/worthSparing {
+			defer l.fill()
+			break
+		}
+	}
+	l.grows = true
+	return l.count(name)(l.FS.Create(name, category))
 }
 
 // Open implements vfs.FS. A log of this process is read as far as it is written now,
@@ -256,12 +284,21 @@ func (l *logFiles) fill() {
 		if err != nil && l.owned.Load() {
 			l.logger.Warn("the event log has no spare: its syncs take longer until its logs are as large as its memtables", "error", err)
 		}
-		if err == nil {
-			l.state.Store(readySpare)
-		} else {
+		if err != nil {
 			l.state.Store(noSpare)
+			return
+		}
+		l.state.Store(readySpare)
+		if l.growing() {
+			l.rotate()
 		}
 	})
+}
+
+func (l *logFiles) growing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.grows
 }
 
 // writeSpare writes zeros, which no reader of a log takes for a record. What is there

@@ -34,8 +34,8 @@ func openSmall(t *testing.T, disk vfs.FS) *Store {
 // the background end.
 func write(t *testing.T, s *Store, end int64, bytes int) int64 {
 	t.Helper()
-	for left := bytes; left > 0; left -= 16 << 10 {
-		event := eventstore.Event{ID: uuid.New(), Type: "t", Data: make([]byte, 16<<10), Metadata: []byte("{}")}
+	for left := bytes; left > 0; left -= 8 << 10 {
+		event := eventstore.Event{ID: uuid.New(), Type: "t", Data: make([]byte, 8<<10), Metadata: []byte("{}")}
 		a, err := s.Append(context.Background(), "stream", end, []eventstore.Event{event})
 		require.NoError(t, err)
 		end = a.Revision
@@ -74,7 +74,7 @@ func hasSpare(t *testing.T, disk vfs.FS) bool {
 func TestLogsAreFullFilesSoon(t *testing.T) {
 	disk := vfs.NewMem()
 	s := openSmall(t, disk)
-	end := write(t, s, eventstore.NoStream, 16<<10)
+	end := write(t, s, eventstore.NoStream, 8<<10)
 	require.False(t, hasSpare(t, disk), "a store that is hardly written needs none")
 	for range 3 {
 		end = write(t, s, end, smallMemTable/4)
@@ -93,6 +93,23 @@ func TestLogsAreFullFilesSoon(t *testing.T) {
 		count++
 	}
 	require.Equal(t, end+1, count)
+}
+
+// A log that grows is left for a spare as soon as there is one, whatever is written.
+func TestALogThatGrowsEndsWithTheSpare(t *testing.T) {
+	disk := vfs.NewMem()
+	s := openSmall(t, disk)
+	end, rotate := eventstore.NoStream, s.logs.rotate
+	rotated := 0
+	s.logs.rotate = func() { rotated++; rotate() }
+	for rotated == 0 {
+		end = write(t, s, end, smallMemTable/4)
+		require.Less(t, end, int64(1000), "no spare was made")
+	}
+	for range 8 {
+		require.GreaterOrEqual(t, newest(t, disk), int64(smallMemTable))
+		end = write(t, s, end, smallMemTable/4)
+	}
 }
 
 // A power cut on a log that was a spare leaves zeros behind its records.
@@ -148,6 +165,7 @@ func TestSpareIsFilledOrGivenAway(t *testing.T) {
 	const whole = 64 << 10
 	disk := vfs.NewMem()
 	l := newLogFiles("", &Options{FS: disk, Logger: slog.New(slog.DiscardHandler), memTable: whole})
+	l.rotate = func() {}
 	require.NoError(t, l.own())
 	ctx, stop := context.WithCancel(t.Context())
 	var fillers sync.WaitGroup

@@ -92,6 +92,7 @@ func Open(dir string, opts Options) (*Store, error) {
 		queue: make(chan *pending, opts.MaxQueue), syncing: make(chan *group, maxSyncing), batches: make(chan *pebble.Batch, maxSyncing),
 		heads: make(map[string]*streamHead), folds: make(chan *entries, 1), moved: make(chan struct{}), ended: make(chan struct{}),
 	}
+	logs.rotate = s.rotateLog
 	if !opts.ReadOnly {
 		err = logs.own()
 	}
@@ -111,6 +112,13 @@ func Open(dir string, opts Options) (*Store, error) {
 	s.workers.Go(s.settle)
 	s.workers.Go(s.foldIndex)
 	return s, nil
+}
+
+// rotateLog makes Pebble begin another log, and flush what the one before has.
+func (s *Store) rotateLog() {
+	if _, err := s.db.AsyncFlush(); err != nil {
+		s.opts.Logger.Warn("the event log goes on with a log that grows", "error", err)
+	}
 }
 
 // findHead reads the newest record. It ends an append, because a group is one
