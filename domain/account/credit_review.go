@@ -79,7 +79,7 @@ func (c ApproveCreditRequest) decide(d *decision) error {
 	if err := d.room(c.Terms.Amount); err != nil {
 		return err
 	}
-	if err := limit("lots", len(s.Lots), maxLots); err != nil {
+	if err := d.roomForLot(); err != nil {
 		return err
 	}
 	// Accepted: nothing below refuses.

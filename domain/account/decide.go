@@ -225,6 +225,9 @@ func (d *decision) room(amount domain.Amount) error {
 	return nil
 }
 
+// roomForLot refuses one lot more than an account may have: see maxLots.
+func (d *decision) roomForLot() error { return limit("lots", d.now().lotCount(), maxLots) }
+
 // limit refuses to open one thing more where the state would grow without bound.
 func limit(what string, have, most int) error {
 	if have < most {
