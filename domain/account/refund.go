@@ -24,7 +24,13 @@ type Refunded struct {
 	Lots      []LotUse       `json:"lots,omitempty"`
 	// Debt is open spending debt that ends.
 	Debt domain.Amount `json:"debt,omitzero"`
-	// Made is a new lot of Class, for debt that was paid long ago.
+	// Made is a new lot of Class, for debt that was paid long ago. It has no date, of
+	// either class, because no rule gives it one: promotional credits expire at their
+	// own stated date (a grant or an adjustment may have none), and nobody stated one
+	// here; purchased credits a while after their purchase, and which purchase paid
+	// the debt isn't kept (money.md, Refund: one counter). A date counted from the
+	// refund would be a promise that nobody made, and could take from a customer what
+	// was bought without a date.
 	Made  domain.Amount `json:"made,omitzero"`
 	Class Class         `json:"class,omitempty"`
 	// EffectiveAt is set where a deadline gave it back.
