@@ -189,7 +189,8 @@ func (r *run) invariants(before account.Figures) {
 		rule  string
 	}{
 		{f.Debt() == 0 || free == 0, "while anything is owed nothing unreserved is left"},
-		{f.SpendingDebt <= before.SpendingDebt || b.Debt <= b.Allowance, "spending goes no further below zero than the allowance"},
+		// Of before, where a deadline came first and the command lowered it.
+		{f.SpendingDebt <= before.SpendingDebt || b.Debt <= max(b.Allowance, before.Allowance()), "spending goes no further below zero than the allowance"},
 		{min(f.FreePromotional, f.FreePurchased, f.HeldPromotional, f.HeldPurchased, f.SpendingDebt, f.ChargebackDebt) >= 0, "no figure is below zero"},
 		{b.Balance == free+b.Reserved+b.Withdrawing-b.Debt, "the balance is all lots minus debt"},
 		{b.Balance == r.entries(), "the balance is what came in minus what went out"},
