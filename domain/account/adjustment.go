@@ -188,8 +188,8 @@ func (c RequestAdjustment) decide(d *decision) error {
 // approvals where the policy asks for two (money.md, Classes).
 //
 // Checks, in order: unknown-adjustment, or wrong-status if it is decided;
-// self-approval; then for a last approval amount-too-large (MaxBalance) and
-// insufficient-credits, against spendable.
+// self-approval; then for a last approval upwards amount-too-large (MaxBalance)
+// and limit-exceeded (lots), downwards insufficient-credits, against spendable.
 type ApproveAdjustment struct{ Adjustment string }
 
 // NameFor asks about the id unless it waits.
@@ -251,6 +251,9 @@ func (d *decision) adjustment(id string) (Adjustment, error) {
 
 func (d *decision) adjustUp(amount domain.Amount, event Adjusted) error {
 	if err := d.room(amount); err != nil {
+		return err
+	}
+	if err := d.roomForLot(); err != nil {
 		return err
 	}
 	event.Amount = amount

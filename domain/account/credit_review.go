@@ -76,10 +76,14 @@ func (c ApproveCreditRequest) decide(d *decision) error {
 		}
 	}
 	s := d.now()
-	if err := d.room(c.Terms.Amount); err != nil {
+	room := d.room
+	if !c.Terms.Promotional {
+		room = d.roomToBuy
+	}
+	if err := room(c.Terms.Amount); err != nil {
 		return err
 	}
-	if err := limit("lots", len(s.Lots), maxLots); err != nil {
+	if err := d.roomForLot(); err != nil {
 		return err
 	}
 	// Accepted: nothing below refuses.

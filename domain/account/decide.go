@@ -216,14 +216,34 @@ func (d *decision) notFrozen() error {
 	return nil
 }
 
-// room refuses what would take the account's lots past MaxBalance.
+// room refuses what would take the account's lots past MaxBalance. What open
+// deployments were paid counts as if it were there: it comes back when they end,
+// which nothing can refuse. So no sum of lots can ever leave an int64.
 func (d *decision) room(amount domain.Amount) error {
-	if d.now().holdings()+amount > domain.MaxBalance {
+	s := d.now()
+	return within(s.holdings()+s.prepaid(), amount)
+}
+
+// roomToBuy is room for what was ever bought, too: those sums don't shrink as
+// credits are spent.
+func (d *decision) roomToBuy(amount domain.Amount) error {
+	if err := d.room(amount); err != nil {
+		return err
+	}
+	s := d.now()
+	return within(max(s.Paid, s.Cash), amount)
+}
+
+func within(have, amount domain.Amount) error {
+	if amount > domain.MaxBalance-have {
 		return domain.Refuse(domain.CodeAmountTooLarge, "amount %s would take the account above %s", amount, domain.MaxBalance).
 			With("field", "amount").With("value", amount.String()).With("limit", domain.MaxBalance.String())
 	}
 	return nil
 }
+
+// roomForLot refuses one lot more than an account may have: see maxLots.
+func (d *decision) roomForLot() error { return limit("lots", d.now().lotCount(), maxLots) }
 
 // limit refuses to open one thing more where the state would grow without bound.
 func limit(what string, have, most int) error {

@@ -149,6 +149,14 @@ func (x *Deployment) owed() domain.Amount {
 	return x.UsageOpen
 }
 
+// prepaid is what open deployments were paid, and may give back.
+func (s *State) prepaid() (amount domain.Amount) {
+	for _, x := range s.Deployments {
+		amount += x.Paid
+	}
+	return amount
+}
+
 // minutesUsed is the engine's count at an instant: started minutes, without
 // pauses, and never more than were booked.
 func (x *Deployment) minutesUsed(at time.Time) int {

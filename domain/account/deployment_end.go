@@ -10,8 +10,10 @@ import (
 const cancelWithin = time.Minute
 
 // StopDeployment ends a deployment early: the minutes used are charged, at least
-// the minimum of its service, and the rest comes back. Usage that is open is
-// charged if what came back covers it, and dropped if not.
+// the minimum of its service, and the rest comes back. That is an inflow, so what
+// has waited longer is paid first (money.md, Debt); then its own usage that is open
+// is charged if it fits, frozen or not, and dropped if it doesn't: nothing is left
+// that could wait for more.
 //
 // Checks, in order: field-invalid (used_minutes); unknown-deployment, or
 // wrong-status if it has ended or was never paid.
@@ -118,17 +120,20 @@ func (d *decision) completeDeployment(id string) {
 }
 
 // endDeployment gives back what of its payments is not charged, charges open
-// usage if that is asked for and fits, and then ends it. What waits is paid
-// last, when all of this has counted.
+// usage if that is asked for and fits once its turn has come among what waits, and
+// then ends it. What has waited less long is paid last.
 func (d *decision) endDeployment(x Deployment, charge domain.Amount, chargeOpen bool, event DeploymentEnded) {
 	event.Used, event.EndedAt, event.UsageDropped = charge, d.clock, x.UsageOpen
 	event.Refunded = d.refundDeployment(event.Deployment, x.Service, x.Paid-charge, event.Reason)
 	if event.Refunded > 0 {
 		d.cameIn()
 	}
-	if chargeOpen && x.UsageOpen > 0 && x.UsageOpen <= d.now().Spendable() {
-		d.chargeOpen(event.Deployment, x)
-		event.UsageDropped = 0
+	if chargeOpen && x.UsageOpen > 0 {
+		d.settleOlder(event.Deployment)
+		if x.UsageOpen <= d.now().Spendable() {
+			d.chargeOpen(event.Deployment, x)
+			event.UsageDropped = 0
+		}
 	}
 	d.emit(&event)
 	if event.Refunded > 0 {

@@ -156,6 +156,52 @@ func TestStopPausedDeployment(t *testing.T) {
 	})
 }
 
+// money.md, Debt: every inflow pays what waits, oldest first, one that doesn't fit
+// is passed over. What comes back of a deployment is an inflow, and its own open
+// usage is one of what waits.
+func TestStopPaysWhatWaitedLonger(t *testing.T) {
+	runs := given(granted(10*credit), do(deploy("d", "2", 2)))
+	before := func(price string) []step {
+		return append(runs[:2:2], doAt(minute(9), deploy("a", price, 1)), usage(minute(10), 7*credit))
+	}
+	after := append(runs[:2:2], usage(minute(10), 7*credit), doAt(minute(11), deploy("a", "8", 1)))
+	gives := back("d", 2, promo(0, 3_666_667))
+	own := used("d", 7*credit, promo(0, 7*credit))
+	own.WasOpen, own.EffectiveAt = true, minute(10)
+	ends := func(dropped domain.Amount) *account.DeploymentEnded {
+		e := ended(account.DeploymentIsStopped, "d", minute(12), 10, 333_333, 3_666_667)
+		e.UsageDropped = dropped
+		return e
+	}
+	check(t, []row{
+		{
+			name: "its own usage comes after one that has waited longer", given: before("8"), when: stopped(minute(12)),
+			then:    events(gives, ran("a", 1, minute(12), 0, promo(0, 8*credit)), ends(7*credit)),
+			balance: "balance 1.666667, available 1.666667, promotional 1.666667, spendable 1.666667",
+		},
+		{
+			name: "one that doesn't fit is passed over", given: before("10"), when: stopped(minute(12)), then: events(gives, own, ends(0)),
+			balance: "balance 2.666667, available 2.666667, promotional 2.666667, spendable 2.666667",
+		},
+		{
+			name: "one that has waited less long comes after it", given: after, when: stopped(minute(12)), then: events(gives, own, ends(0)),
+			balance: "balance 2.666667, available 2.666667, promotional 2.666667, spendable 2.666667",
+		},
+		{
+			name:  "both, if both fit",
+			given: given(granted(20*credit), do(deploy("d", "8", 2)), doAt(minute(9), deploy("a", "5", 1)), usage(minute(10), 7*credit)),
+			when:  stopped(minute(12)),
+			then: events(back("d", 2, promo(0, 14_666_667)), ran("a", 1, minute(12), 0, promo(0, 5*credit)), own,
+				ended(account.DeploymentIsStopped, "d", minute(12), 10, 1_333_333, 14_666_667)),
+			balance: "balance 6.666667, available 6.666667, promotional 6.666667, spendable 6.666667",
+		},
+		{
+			name: "while frozen nothing else is paid: usage of what runs goes on", given: append(before("8"), doAt(minute(11), account.Freeze{})),
+			when: stopped(minute(12)), then: events(gives, own, ends(0)),
+		},
+	})
+}
+
 func TestStopDeployment(t *testing.T) {
 	runs := given(bought("p", 6*credit), granted(4*credit), do(deploy("d", "2", 3)))
 	machine := func(at time.Time, do account.Action) row {

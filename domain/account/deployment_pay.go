@@ -108,8 +108,16 @@ func (d *decision) payDeployment(id string) {
 // settleWaiting pays what waits, longest waiting first; one that doesn't fit is
 // passed over (money.md, Debt). Frozen accounts wait. What has come to its
 // deadline is the deadline's, even if that is this instant.
-func (d *decision) settleWaiting() {
-	for _, id := range slices.Clone(d.now().Waiting) {
+func (d *decision) settleWaiting() { d.settle(d.now().Waiting) }
+
+// settleOlder is settleWaiting for what has waited longer than a deployment.
+func (d *decision) settleOlder(id string) {
+	waiting := d.now().Waiting
+	d.settle(waiting[:max(0, slices.Index(waiting, id))])
+}
+
+func (d *decision) settle(waiting []string) {
+	for _, id := range slices.Clone(waiting) {
 		s := d.now()
 		if s.Frozen {
 			return

@@ -25,10 +25,6 @@ func (e *IncentiveGranted) entry() Entry {
 	return Entry{Type: EntryIncentive, Service: domain.ServiceCredits, Reference: e.Campaign}
 }
 
-// maxLots bounds the lots of an account, and so its state. Purchases are facts
-// and are not bounded by it.
-const maxLots = 10_000
-
 // GrantIncentive gives promotional credits.
 //
 // Checks, in order: amount-invalid, amount-too-large; time-invalid (expires_at);
@@ -50,7 +46,7 @@ func (c GrantIncentive) decide(d *decision) error {
 	if err := d.inFuture("expires_at", c.ExpiresAt); err != nil {
 		return err
 	}
-	if err := limit("lots", len(d.now().Lots), maxLots); err != nil {
+	if err := d.roomForLot(); err != nil {
 		return err
 	}
 	// Accepted: nothing below refuses.

@@ -31,6 +31,16 @@ type LotUse struct {
 // maxLotsInEvent bounds an event's size; more are split (design.md rule 16).
 const maxLotsInEvent = 500
 
+// maxLots bounds the lots of an account, free or held, and so its state: what an
+// operator gives (incentives, approvals, adjustments) is refused beyond it. A hold
+// can't get round it, because it keeps its lots and cuts at most one of them in two;
+// holds have bounds of their own. What must never be refused is accepted beyond it,
+// and is bounded otherwise: a release or return brings back lots that were counted
+// while they were held; a refund the lots of its deduction, which were counted when
+// they were made, and at most two of its own, for debt that was spent; what a
+// provider or finance credits was paid for, each lot by a payment.
+const maxLots = 10_000
+
 // Part places an event among those that one movement was split into, from 1.
 // The zero value is a movement in one piece.
 type Part struct {
@@ -239,4 +249,41 @@ func without(uses, out []LotUse) []LotUse {
 		}
 	}
 	return left
+}
+
+// lotCount is how many lots have anything left, free or held. Below maxLots it may
+// be too high, where a lot stands in several holds: it is asked of every grant, and
+// telling lots apart is for who has so many.
+func (s *State) lotCount() int {
+	count := len(s.Lots)
+	for held := range s.holds {
+		count += len(held)
+	}
+	if count < maxLots {
+		return count
+	}
+	apart := make(map[int64]bool, count)
+	for _, l := range s.Lots {
+		apart[l.ID] = true
+	}
+	for held := range s.holds {
+		for _, use := range held {
+			apart[use.Lot] = true
+		}
+	}
+	return len(apart)
+}
+
+// holds yields what each hold has, in no order.
+func (s *State) holds(yield func([]LotUse) bool) {
+	for _, r := range s.Reservations {
+		if !yield(r.Lots) {
+			return
+		}
+	}
+	for _, w := range s.Withdrawals {
+		if w.Open() && !yield(w.Lots) {
+			return
+		}
+	}
 }

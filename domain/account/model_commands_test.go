@@ -13,19 +13,23 @@ import (
 // command draws what to ask for next; small numbers of names and amounts, so
 // that commands often meet.
 func (r *run) command() ask {
-	makers := []func(*run) account.Action{
+	a := ask{by: "abc"[r.pick(3, "by"):][:1]}
+	if which := r.pick(len(r.makers)+4, "command"); which < len(r.makers) {
+		a.action = r.makers[which](r)
+	} else {
+		a.action, a.charge = r.refund()
+	}
+	return a
+}
+
+// moving are the commands of an account that buys, holds and spends.
+func moving() []func(*run) account.Action {
+	return []func(*run) account.Action{
 		(*run).tick, (*run).freeze, (*run).unfreeze, (*run).unfreeze, (*run).policy, (*run).adjust, (*run).reverse,
 		(*run).approve, (*run).approve, (*run).grant, (*run).grant, (*run).grant, (*run).purchase, (*run).purchase,
 		(*run).reserve, (*run).reserve, (*run).reserve, (*run).reserve, (*run).capture, (*run).capture, (*run).capture,
 		(*run).release, (*run).deduct, (*run).deduct, (*run).deduct, (*run).deduct, (*run).deduct, (*run).reading, (*run).reading,
 	}
-	a := ask{by: "abc"[r.pick(3, "by"):][:1]}
-	if which := r.pick(len(makers)+4, "command"); which < len(makers) {
-		a.action = makers[which](r)
-	} else {
-		a.action, a.charge = r.refund()
-	}
-	return a
 }
 
 // pick draws 0 to n-1, each as often as any other: rapid's own ranges prefer
@@ -84,6 +88,7 @@ func (r *run) policy() account.Action {
 	return account.SetPolicy{
 		Allowance:        ptr(r.few(13) - credit),
 		TwoApproversFrom: ptr(r.few(10) - credit),
+		GraceMinutes:     ptr([]int{5, 30, 60, 100}[r.pick(4, "grace")]),
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 func TestAgainstNaiveModel(t *testing.T) {
 	outcomes := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		r := &run{T: t, h: newHistory(t), n: newNaive(), metered: map[string]domain.Amount{}, outcomes: outcomes}
+		r := &run{T: t, h: newHistory(t), n: newNaive(), makers: moving(), metered: map[string]domain.Amount{}, outcomes: outcomes}
 		for range 1 + r.pick(256, "commands") {
 			r.now += max(0, r.pick(9, "pause")-5)
 			r.send(r.command())
@@ -39,6 +39,8 @@ type run struct {
 	now int
 	// ids are the decider's names of the model's lots, by birth.
 	ids []int64
+	// makers are the kinds of commands that the run draws from.
+	makers []func(*run) account.Action
 	// charges are the deductions, with the event that a refund names.
 	charges []charge
 	metered map[string]domain.Amount
@@ -59,7 +61,6 @@ func (r *run) send(a ask) {
 	before := r.h.state.Figures
 	events, err := r.h.execute(step{at: a.at, by: a.by, do: a.action})
 	r.n.pass(a.at)
-	charges := len(r.n.charges)
 	want := r.n.answer(a)
 	r.Logf("%s %T%+v: %s", a.at.Format("02 15:04"), a.action, a.action, refusalText(err))
 
@@ -74,13 +75,13 @@ func (r *run) send(a ask) {
 	if err != nil {
 		return // the decider applies what was due with the next command it accepts
 	}
-	r.learn(events, len(r.n.charges) > charges)
+	r.learn(events)
 	r.compare()
 	r.invariants(before)
 }
 
 // learn notes the names that the decider gave to what the model has made.
-func (r *run) learn(events []domain.Event, charged bool) {
+func (r *run) learn(events []domain.Event) {
 	revision := r.h.state.Revision - int64(len(events))
 	for _, e := range events {
 		revision++
@@ -96,16 +97,17 @@ func (r *run) learn(events []domain.Event, charged bool) {
 			if e.Final {
 				delete(r.metered, e.Meter)
 			}
-		case *account.Deducted, *account.Captured:
+		case *account.Deducted, *account.Captured, *account.DeploymentPaid, *account.DeploymentExtended, *account.DeploymentUsed:
 		default:
 			continue
 		}
-		if charged {
-			r.charges = append(r.charges, charge{revision, r.n.charges[len(r.n.charges)-1]})
-			charged = false
+		if at := len(r.charges); at < len(r.n.charges) {
+			r.charges = append(r.charges, charge{revision, r.n.charges[at]})
+		} else {
+			r.Fatalf("the model has not charged %s", e.EventName())
 		}
 	}
-	if charged || len(r.ids) != len(r.n.lots) {
+	if len(r.charges) != len(r.n.charges) || len(r.ids) != len(r.n.lots) {
 		r.Fatalf("the model has made something that no event makes")
 	}
 }
@@ -138,6 +140,7 @@ func (r *run) compare() {
 		}
 	}
 	same("open holds", fmt.Sprint(len(r.h.state.Reservations)), fmt.Sprint(open))
+	r.compareOpen(same)
 }
 
 // freeLots and heldLots are all that the model reads of a state's inside.
@@ -186,7 +189,8 @@ func (r *run) invariants(before account.Figures) {
 		rule  string
 	}{
 		{f.Debt() == 0 || free == 0, "while anything is owed nothing unreserved is left"},
-		{f.SpendingDebt <= before.SpendingDebt || b.Debt <= b.Allowance, "spending goes no further below zero than the allowance"},
+		// Of before, where a deadline came first and the command lowered it.
+		{f.SpendingDebt <= before.SpendingDebt || b.Debt <= max(b.Allowance, before.Allowance()), "spending goes no further below zero than the allowance"},
 		{min(f.FreePromotional, f.FreePurchased, f.HeldPromotional, f.HeldPurchased, f.SpendingDebt, f.ChargebackDebt) >= 0, "no figure is below zero"},
 		{b.Balance == free+b.Reserved+b.Withdrawing-b.Debt, "the balance is all lots minus debt"},
 		{b.Balance == r.entries(), "the balance is what came in minus what went out"},
@@ -207,7 +211,7 @@ func (r *run) invariants(before account.Figures) {
 func (r *run) entries() (sum domain.Amount) {
 	sign := map[account.EntryType]domain.Amount{
 		account.EntryPurchase: 1, account.EntryIncentive: 1, account.EntryRefund: 1,
-		account.EntryDeduction: -1, account.EntryExpiry: -1, account.EntryChargeback: -1,
+		account.EntryDeduction: -1, account.EntryExpiry: -1, account.EntryChargeback: -1, account.EntryWithdrawal: -1,
 	}
 	for _, e := range r.h.log {
 		entry, _ := account.EntryOf(e)

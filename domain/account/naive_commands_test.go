@@ -58,21 +58,27 @@ func (n *naive) answer(a ask) domain.Code {
 		}
 		return ""
 	case account.ReversePurchase:
-		n.reverse(c)
+		n.reverse(c, a.at)
 		return ""
 	case account.Freeze:
 		return n.freeze(true)
 	case account.Unfreeze:
-		return n.freeze(false)
+		code := n.freeze(false)
+		n.payWaiting(a.at)
+		return code
 	case account.SetPolicy:
-		n.allowance, n.twoApproversAt = *c.Allowance, *c.TwoApproversFrom
+		n.allowance, n.twoApproversAt, n.grace = *c.Allowance, *c.TwoApproversFrom, time.Duration(*c.GraceMinutes)*time.Minute
+		n.payWaiting(a.at)
 		return ""
 	case account.RequestAdjustment:
 		return n.request(c, a.by)
 	case account.ApproveAdjustment:
 		return n.approve(c, a)
 	}
-	panic("the model has no such command")
+	if code, known := n.payout(a); known {
+		return code
+	}
+	return n.deploy(a)
 }
 
 func amountCode(amount domain.Amount) domain.Code {
@@ -185,10 +191,17 @@ func (n *naive) refund(c account.Refund, a ask) domain.Code {
 	if amount > a.charge.left() || amount == 0 {
 		return domain.CodeRefundExceeds
 	}
-	ofDebt := min(amount, a.charge.debt)
-	a.charge.debt -= ofDebt
-	rest, back := takeBack(a.charge.slices, amount-ofDebt)
-	a.charge.slices = rest
+	n.giveBack(a.charge, amount)
+	n.cameIn(a.at)
+	return ""
+}
+
+// giveBack undoes some of a charge: its debt first, then its lots, last first.
+func (n *naive) giveBack(of *naiveCharge, amount domain.Amount) {
+	ofDebt := min(amount, of.debt)
+	of.debt -= ofDebt
+	rest, back := takeBack(of.slices, amount-ofDebt)
+	of.slices = rest
 	for _, s := range back {
 		s.lot.free += s.amount
 	}
@@ -198,8 +211,6 @@ func (n *naive) refund(c account.Refund, a ask) domain.Code {
 	n.paidDebt -= purchased
 	n.refundedDebt(true, purchased)
 	n.refundedDebt(false, ofDebt-open-purchased)
-	n.settle(a.at)
-	return ""
 }
 
 // refundedDebt makes a lot of debt that was paid long ago.
@@ -213,16 +224,18 @@ func (n *naive) refundedDebt(purchased bool, amount domain.Amount) {
 	}
 }
 
-func (n *naive) reverse(c account.ReversePurchase) {
+func (n *naive) reverse(c account.ReversePurchase, now time.Time) {
 	p := n.purchases[c.Purchase]
 	if p == nil || p.reversed {
 		return
 	}
+	returned := n.rejectPayouts(p)
 	p.reversed = true
 	order := []*naiveLot{p.lot}
 	for _, purchased := range []bool{true, false} {
 		for _, l := range n.inOrder() {
-			if l != p.lot && l.purchased == purchased {
+			expired := !l.expires.IsZero() && !l.expires.After(now)
+			if l != p.lot && l.purchased == purchased && !expired {
 				order = append(order, l)
 			}
 		}
@@ -252,6 +265,9 @@ func (n *naive) reverse(c account.ReversePurchase) {
 	}
 	n.chargebackDebt += rest
 	n.frozen = n.frozen || rest > 0
+	if returned {
+		n.cameIn(now)
+	}
 }
 
 func (n *naive) freeze(to bool) domain.Code {

@@ -20,6 +20,10 @@ type naive struct {
 	purchases   map[string]*naivePurchase
 	meters      map[string]*naiveMeter
 	adjustments map[string]*naiveAdjustment
+	payouts     map[string]*naivePayout
+	deployments map[string]*naiveDeployment
+	// waiting are the deployments that wait, in the order in which they began to.
+	waiting []*naiveDeployment
 
 	spendingDebt, chargebackDebt domain.Amount
 	// paidDebt is what purchased lots have paid of spending debt and have not
@@ -27,10 +31,13 @@ type naive struct {
 	paidDebt, promoForReversals domain.Amount
 	// expired is what purchased lots had when their date came.
 	expired domain.Amount
+	// paidOut is what has left by payouts.
+	paidOut domain.Amount
 
 	frozen         bool
 	allowance      domain.Amount
 	twoApproversAt domain.Amount
+	grace          time.Duration
 }
 
 // naiveLot is credits that arrived together.
@@ -39,6 +46,8 @@ type naiveLot struct {
 	purchased bool
 	expires   time.Time
 	free      domain.Amount
+	// out is what payouts that wait hold of it.
+	out domain.Amount
 	// money came in for it and was not taken back; reversed: some was; expired: with
 	// the lot's date; owed is what of the reversal is debt; made: by a refund of debt.
 	money, owed, expired domain.Amount
@@ -50,7 +59,7 @@ func (l *naiveLot) hollow() domain.Amount {
 	if !l.reversed {
 		return 0
 	}
-	return max(0, l.free-l.money)
+	return max(0, l.free+l.out-l.money)
 }
 
 // moneyOf takes the money with credits that were just taken from the lot to cover a
@@ -105,7 +114,8 @@ type naiveAdjustment struct {
 func newNaive() *naive {
 	return &naive{
 		purchases: map[string]*naivePurchase{}, meters: map[string]*naiveMeter{}, adjustments: map[string]*naiveAdjustment{},
-		allowance: 10 * credit, twoApproversAt: 1000 * credit,
+		payouts: map[string]*naivePayout{}, deployments: map[string]*naiveDeployment{},
+		allowance: 10 * credit, twoApproversAt: 1000 * credit, grace: 5 * time.Minute,
 	}
 }
 
@@ -169,6 +179,9 @@ func (n *naive) spendable() domain.Amount {
 	return max(0, n.available()+n.allowance)
 }
 
+// cash is the money that may be behind purchased credits still.
+func (n *naive) cash() domain.Amount { return n.paid() - n.expired - n.paidOut }
+
 // balance works out the figures of api.md.
 func (n *naive) balance() account.Balance {
 	b := account.Balance{Debt: n.debt(), Available: n.available(), Spendable: n.spendable(), Frozen: n.frozen}
@@ -192,8 +205,12 @@ func (n *naive) balance() account.Balance {
 			b.Reserved += s.amount
 		}
 	}
+	for _, l := range n.lots {
+		byClass(l, l.out)
+		b.Withdrawing += l.out
+	}
 	b.Balance = b.Promotional + b.Purchased - b.Debt
-	b.Withdrawable = max(0, min(freePurchased, b.Available, n.paid()-n.expired))
+	b.Withdrawable = max(0, min(freePurchased, b.Available, n.cash()-b.Withdrawing))
 	for _, l := range n.lots {
 		freePurchased -= l.hollow()
 	}
@@ -208,8 +225,14 @@ func (n *naive) balance() account.Balance {
 func (n *naive) arrive(purchased bool, amount domain.Amount, expires, now time.Time) *naiveLot {
 	l := &naiveLot{born: len(n.lots), purchased: purchased, expires: expires, free: amount, money: amount}
 	n.lots = append(n.lots, l)
-	n.settle(now)
+	n.cameIn(now)
 	return l
+}
+
+// cameIn follows every inflow: debt is paid, then what waits.
+func (n *naive) cameIn(now time.Time) {
+	n.settle(now)
+	n.payWaiting(now)
 }
 
 // settle ends what came back past its date, then pays debt.
@@ -217,8 +240,9 @@ func (n *naive) settle(now time.Time) {
 	for _, l := range n.lots {
 		if !l.expires.IsZero() && !l.expires.After(now) {
 			if l.purchased {
-				l.expired += l.free - l.hollow()
-				n.expired += l.free - l.hollow()
+				money := l.free - min(l.free, l.hollow())
+				l.expired += money
+				n.expired += money
 			}
 			l.free = 0
 		}
@@ -256,20 +280,48 @@ func (n *naive) coverOwed(from *naiveLot, paid domain.Amount) {
 // pass applies every deadline up to now, the earliest first.
 func (n *naive) pass(now time.Time) {
 	for {
-		var next *naiveHold
-		for _, h := range n.holds {
-			due := h.open && !h.expires.IsZero() && !h.expires.After(now)
-			if due && (next == nil || h.expires.Before(next.expires) || h.expires.Equal(next.expires) && h.id < next.id) {
-				next = h
+		var next *naiveDue
+		for _, due := range n.due() {
+			if !due.at.After(now) && (next == nil || due.before(next)) {
+				next = &due
 			}
 		}
 		if next == nil {
 			n.settle(now)
 			return
 		}
-		n.settle(next.expires)
-		n.release(next, next.expires)
+		n.settle(next.at)
+		next.pass(next.at)
 	}
+}
+
+// naiveDue is something that ends at an instant; at one instant by rank, then id.
+type naiveDue struct {
+	at   time.Time
+	rank int
+	id   string
+	pass func(time.Time)
+}
+
+func (a *naiveDue) before(b *naiveDue) bool {
+	return cmp.Or(a.at.Compare(b.at), a.rank-b.rank, cmp.Compare(a.id, b.id)) < 0
+}
+
+func (n *naive) due() (all []naiveDue) {
+	for _, h := range n.holds {
+		if h.open && !h.expires.IsZero() {
+			all = append(all, naiveDue{h.expires, 2, h.id, func(at time.Time) { n.release(h, at) }})
+		}
+	}
+	for id, x := range n.deployments {
+		switch x.status {
+		case account.DeploymentIsPending, account.DeploymentIsPaused:
+			all = append(all, naiveDue{x.grace, 1, id, func(at time.Time) { n.endGrace(x, at) }})
+		case account.DeploymentIsActive:
+			all = append(all, naiveDue{x.ends, 4, id, func(at time.Time) { n.complete(x) }})
+		}
+	}
+	return all
 }
 
 func (n *naive) release(h *naiveHold, now time.Time) {
@@ -277,7 +329,7 @@ func (n *naive) release(h *naiveHold, now time.Time) {
 		s.lot.free += s.amount
 	}
 	h.slices, h.open = nil, false
-	n.settle(now)
+	n.cameIn(now)
 }
 
 // take empties lots in order; what they don't cover is the rest.

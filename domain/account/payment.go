@@ -56,7 +56,8 @@ func paymentName(id string) string { return "payment/" + id }
 // has come, after the purchase failed or expired too. What fits nowhere becomes
 // a PaymentUnmatched; a payment that was recorded before has no event.
 //
-// Checks: amount-invalid (a malformed call, not a fact), unless it is Odd.
+// Checks: amount-invalid (a malformed call, not a fact), unless it is Odd;
+// amount-too-large, beyond what ReadAmount gives.
 type RecordPayment struct {
 	// Payment is the provider's id of the payment: it counts once.
 	Payment  string
@@ -82,6 +83,9 @@ func (c RecordPayment) decide(d *decision) error {
 		return domain.Refuse(domain.CodeAmountInvalid, "amount %s is not above zero", c.Amount).
 			With("field", "amount").With("value", c.Amount.String())
 	}
+	if c.Amount > domain.MaxBalance { // nor can it be added up
+		return within(0, c.Amount)
+	}
 	// A payment that finance credited here from another account's stream has come.
 	if _, credited := d.now().Purchases[creditedName(c.Payment)]; credited || d.cmd.NameTaken {
 		return nil
@@ -96,7 +100,7 @@ func (c RecordPayment) decide(d *decision) error {
 		return nil
 	}
 	total := p.Received + c.Amount
-	if total >= p.ToPay && d.room(total-p.Fee) != nil {
+	if total >= p.ToPay && d.roomToBuy(total-p.Fee) != nil {
 		d.unmatched(c, WhyBalanceLimit)
 		return nil
 	}

@@ -366,7 +366,7 @@ func (c RecordPurchase) decide(d *decision) error {
 		d.emit(unmatched)
 		return nil
 	}
-	if d.room(c.Amount) != nil {
+	if d.roomToBuy(c.Amount) != nil {
 		unmatched.Why = WhyBalanceLimit
 		d.emit(unmatched)
 		return nil

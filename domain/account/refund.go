@@ -24,7 +24,13 @@ type Refunded struct {
 	Lots      []LotUse       `json:"lots,omitempty"`
 	// Debt is open spending debt that ends.
 	Debt domain.Amount `json:"debt,omitzero"`
-	// Made is a new lot of Class, for debt that was paid long ago.
+	// Made is a new lot of Class, for debt that was paid long ago. It has no date, of
+	// either class, because no rule gives it one: promotional credits expire at their
+	// own stated date (a grant or an adjustment may have none), and nobody stated one
+	// here; purchased credits a while after their purchase, and which purchase paid
+	// the debt isn't kept (money.md, Refund: one counter). A date counted from the
+	// refund would be a promise that nobody made, and could take from a customer what
+	// was bought without a date.
 	Made  domain.Amount `json:"made,omitzero"`
 	Class Class         `json:"class,omitempty"`
 	// EffectiveAt is set where a deadline gave it back.
@@ -66,7 +72,11 @@ func (e *Refunded) evolve(s *State) {
 // pieces up to what is left of it.
 //
 // Checks, in order: unknown-transaction; not-a-deduction; amount-invalid,
-// amount-too-large; refund-exceeds-deduction.
+// amount-too-large; refund-exceeds-deduction; amount-too-large (MaxBalance). The
+// last can't meet a customer: it takes deductions of more than an account may hold.
+// But deductions are as many as there were inflows to spend, so without it refunds
+// of all of them at once would leave an int64. Only this one is refused: what comes
+// back of a hold or a deployment has its room kept (decision.room).
 type Refund struct {
 	Transaction domain.TransactionID
 	// Amount to give back; zero: all that is left.
@@ -96,6 +106,9 @@ func (c Refund) decide(d *decision) error {
 	}
 	if amount > left || left == 0 {
 		return tooMuchBack(original.amount, done, c.Amount)
+	}
+	if err := d.room(amount - original.owed(done, amount, d.now())); err != nil {
+		return err
 	}
 	// Accepted: nothing below refuses.
 	d.giveBack(original, done, amount, Refunded{
@@ -147,15 +160,25 @@ func (c Refund) original(events []Recorded) (charge, error) {
 	return whole, nil
 }
 
-// giveBack emits the refund of amount, where done was refunded before. Debt was
-// consumed after every lot, so it comes back first.
+// ofDebt is what a refund of amount, after done, gives back of what no lot covered.
+// Debt was consumed after every lot, so it comes back first.
+func (c charge) ofDebt(done, amount domain.Amount) domain.Amount {
+	return min(amount, max(0, c.debt-done))
+}
+
+// owed is what of that is open debt still, which ends.
+func (c charge) owed(done, amount domain.Amount, s *State) domain.Amount {
+	return min(c.ofDebt(done, amount), s.SpendingDebt)
+}
+
+// giveBack emits the refund of amount, where done was refunded before.
 func (d *decision) giveBack(original charge, done, amount domain.Amount, event Refunded) {
 	s := d.now()
-	ofDebt := min(amount, max(0, original.debt-done))
+	ofDebt := original.ofDebt(done, amount)
 	skip := max(0, done-original.debt)
 	uses := fromEnd(original.lots, skip, amount-ofDebt)
 
-	owed := min(ofDebt, s.SpendingDebt)
+	owed := original.owed(done, amount, s)
 	purchased := min(ofDebt-owed, s.DebtPaidByPurchased)
 	promotional := ofDebt - owed - purchased
 

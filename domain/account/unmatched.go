@@ -222,7 +222,7 @@ func (c ResolvePayment) decide(d *decision) error {
 		if _, before := d.now().Purchases[creditedName(c.Payment)]; before {
 			return wrongStatus(ObjectPayment, c.Payment, string(PaymentIsCredited), " to this account already")
 		}
-		if err := d.room(p.Amount); err != nil {
+		if err := d.roomToBuy(p.Amount); err != nil {
 			return err
 		}
 	}
@@ -281,7 +281,7 @@ func (c CreditPayment) decide(d *decision) error {
 	if d.cmd.NameTaken {
 		return nil
 	}
-	if err := d.room(c.Amount); err != nil {
+	if err := d.roomToBuy(c.Amount); err != nil {
 		return err
 	}
 	// Accepted: nothing below refuses.
