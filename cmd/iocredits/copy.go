@@ -19,7 +19,7 @@ import (
 type copyCmd struct {
 	From          string `help:"Data directory of an engine that is stopped." required:"" placeholder:"DIR"`
 	To            string `help:"The cluster: esdb://… or esdb+discover://…" required:"" placeholder:"URL"`
-	KeyringSecret string `help:"File with 32 random bytes in hex that wrap the keyring there, as for serve." placeholder:"FILE"`
+	KeyringSecret string `help:"Required: file with 32 random bytes in hex that wrap the keyring there, as for serve." placeholder:"FILE"`
 }
 
 // One append of the copy: a run of events of one stream, well below what a
