@@ -77,15 +77,19 @@ func (f forgetter) said(ctx context.Context, name string) (revision int64, close
 		if r.Type == (&account.Forgotten{}).EventName() {
 			return r.Revision, closed, nil
 		}
-		meta, err := eventstore.DecodeMetadata(r.Metadata)
+		rests, err := restsOnKey(&r)
 		if err != nil {
 			return -1, false, err
 		}
-		if meta.Command.Fingerprint != "" || bytes.Contains(r.Data, []byte(sealedText)) {
-			closed = false
-		}
+		closed = closed && !rests
 	}
 	return -1, false, nil
+}
+
+// restsOnKey says that an event has sealed text or the fingerprint of a request.
+func restsOnKey(r *eventstore.Recorded) (bool, error) {
+	meta, err := eventstore.DecodeMetadata(r.Metadata)
+	return err == nil && (meta.Command.Fingerprint != "" || bytes.Contains(r.Data, []byte(sealedText))), err
 }
 
 // sealedText begins a sealed text in an event's JSON.

@@ -128,9 +128,11 @@ func (s *services) run(ctx context.Context, patience time.Duration, serve func(c
 	stopReactor := start(life, s.react)
 	stopNotary := start(life, s.notarise)
 	stopControl := start(life, s.control.run)
+	stopTelling := start(life, s.tellUnsaid)
 
 	err := serve(ctx)
 
+	stopTelling()
 	stopControl()
 	stopNotary()
 	stopReactor()
