@@ -113,7 +113,7 @@ func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time
 		ReconcileEvery: c.ReconcileEvery, OnPaymentDiffers: metrics.OnPaymentDiffers,
 	}
 	if pay != nil {
-		options.Provider, options.Purchases = pay, purchases{s.views}
+		options.Provider, options.Purchases, options.Claims = pay, purchases{s.views}, reactor.Claims{Store: log.store}
 	}
 	s.reactor = reactor.New(options)
 	return s, nil
