@@ -55,11 +55,11 @@ func ClaimStream(payment string) string { return claimPrefix + payment }
 
 // Kept says that a stream's history is for ever: nobody may truncate or delete it.
 func Kept(stream string) bool {
-	return strings.HasPrefix(stream, accountPrefix) || strings.HasPrefix(stream, noticesPrefix)
+	return strings.HasPrefix(stream, accountPrefix) || strings.HasPrefix(stream, noticesPrefix) || strings.HasPrefix(stream, claimPrefix)
 }
 
 // Ours says that only the engine writes to a stream.
 func Ours(stream string) bool {
-	return Kept(stream) || strings.HasPrefix(stream, leasePrefix) || strings.HasPrefix(stream, claimPrefix) ||
+	return Kept(stream) || strings.HasPrefix(stream, leasePrefix) ||
 		strings.HasPrefix(stream, keyringPrefix) || strings.HasPrefix(stream, SidePrefix)
 }

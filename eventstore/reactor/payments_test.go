@@ -103,7 +103,7 @@ func (b *book) PurchasesIn(ctx context.Context, status account.PurchaseStatus, s
 		if err != nil {
 			return nil, "", err
 		}
-		if !eventstore.Kept(r.Stream) {
+		if strings.HasPrefix(r.Stream, eventstore.ClaimStream("")) {
 			continue
 		}
 		f, err := codec.Open(r)
