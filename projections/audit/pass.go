@@ -125,14 +125,14 @@ func (p *pass) read(ctx context.Context, ordered chan<- *batch, queues []chan *b
 		return true
 	}
 	err := p.v.readAll(ctx, func(r eventstore.Recorded) bool {
-		if p.part == 0 {
-			p.v.Seen(&r)
-		}
 		if b == nil {
 			b = &batch{events: make([]eventstore.Recorded, 0, batchSize), owner: make([]uint64, 0, batchSize)}
 			b.hashes = make([]eventstore.Hash, batchSize)
 		}
 		b.events, b.owner = append(b.events, r), append(b.owner, p.ownerOf(r.Stream))
+		if p.part == 0 {
+			p.v.Seen(&b.events[len(b.events)-1])
+		}
 		return len(b.events) < batchSize || send()
 	})
 	if err == nil && b != nil {
