@@ -9,12 +9,14 @@ import "strings"
 //	notices-X        what the customer of account X was told and has seen; kept too
 //	lease-X          who holds X; the reactor's
 //	keyring-X        the key that seals the text of account X, where engines share it
+//	claim-X          the account in which payment X is recorded; one event, kept too
 //	~snapshot-S      the newest snapshot of stream S; a cache
 const (
 	accountPrefix = "account-"
 	noticesPrefix = "notices-"
 	leasePrefix   = "lease-"
 	keyringPrefix = "keyring-"
+	claimPrefix   = "claim-"
 	// SidePrefix marks what a store on a cluster keeps beside the log, because it
 	// has no other place: its ReadAll and Subscribe leave it out.
 	SidePrefix     = "~"
@@ -48,9 +50,12 @@ func KeyStream(account string) string { return keyringPrefix + account }
 // KeyAccountOf reads the account back; false if the stream isn't a keyring's.
 func KeyAccountOf(stream string) (string, bool) { return strings.CutPrefix(stream, keyringPrefix) }
 
+// ClaimStream is where it is decided in which account a payment is recorded.
+func ClaimStream(payment string) string { return claimPrefix + payment }
+
 // Kept says that a stream's history is for ever: nobody may truncate or delete it.
 func Kept(stream string) bool {
-	return strings.HasPrefix(stream, accountPrefix) || strings.HasPrefix(stream, noticesPrefix)
+	return strings.HasPrefix(stream, accountPrefix) || strings.HasPrefix(stream, noticesPrefix) || strings.HasPrefix(stream, claimPrefix)
 }
 
 // Ours says that only the engine writes to a stream.

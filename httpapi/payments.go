@@ -58,8 +58,7 @@ func (h handlers) TakeWebhook(c echo.Context, params api.TakeWebhookParams) erro
 // recordPayment records what the provider says of a payment, in the account that
 // it names. False: it says nothing that is recorded.
 func (s *Server) recordPayment(ctx context.Context, requestID string, p account.ProviderPayment) (bool, error) {
-	p = reactor.Normal(p)
-	name, err := s.accountOf(ctx, p)
+	name, p, err := s.homeOf(ctx, reactor.Normal(p))
 	if err != nil {
 		return false, err
 	}
@@ -88,20 +87,26 @@ func (s *Server) recordPayment(ctx context.Context, requestID string, p account.
 	return len(actions) > 0, nil
 }
 
-// accountOf is the account that a payment names, if it is one that we know and
-// knew when the payment was first recorded.
-func (s *Server) accountOf(ctx context.Context, p account.ProviderPayment) (string, error) {
-	if domain.CheckAccount("account", p.Account) != nil {
-		return account.UnmatchedAccount, nil
+// homeOf is the account in which a payment is recorded, and the payment as it is
+// recorded there: the one that it names, if that is one that we know, unless it was
+// told with another before.
+func (s *Server) homeOf(ctx context.Context, p account.ProviderPayment) (string, account.ProviderPayment, error) {
+	named := account.UnmatchedAccount
+	if domain.CheckAccount("account", p.Account) == nil {
+		view, err := s.opts.Ledger.Read(ctx, p.Account)
+		if err != nil {
+			return "", p, err
+		}
+		if view.Revision != eventstore.NoStream {
+			named = p.Account
+		}
 	}
-	view, err := s.opts.Ledger.Read(ctx, p.Account)
-	if err != nil {
-		return "", err
+	home, as, err := reactor.PaymentHome(ctx, s.opts.Ledger, reactor.Claims{Store: s.opts.Store}, p, named)
+	if err == nil && home != named && home != account.UnmatchedAccount {
+		s.opts.Logger.Warn("the provider tells of a payment with another account than before; it stays where it is, finance has to look",
+			"payment", p.Payment, "account", home, "told", named, "purchase", p.Purchase, "status", string(p.Status))
 	}
-	if view.Revision == eventstore.NoStream {
-		return account.UnmatchedAccount, nil
-	}
-	return reactor.PaymentHome(ctx, s.opts.Ledger, p.Payment, p.Account)
+	return home, as, err
 }
 
 // ListUnmatchedPayments is GET /payments/unmatched: what waits for finance.

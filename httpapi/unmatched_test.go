@@ -1,7 +1,9 @@
 package httpapi_test
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -193,4 +195,62 @@ func TestAPaymentOfAnOddAmount(t *testing.T) {
 	r.refused(422, "amount-invalid", resolve("b", waiting["0"], `{"account":"demo-1"}`))
 	r.must(resolve("c", waiting["0"], `{"returned":true,"note":"looked up: it was 10"}`))
 	require.Empty(t, r.unmatched())
+}
+
+// TestOnePaymentForTwoAccounts is credited to one of them, that which was told first;
+// the other's purchase stays open, and what is taken back is taken there once.
+func TestOnePaymentForTwoAccounts(t *testing.T) {
+	r := newRig(t, nil)
+	for n := range 8 {
+		payment := fmt.Sprint("pay-", n)
+		var told []call
+		accounts := []string{fmt.Sprint("first-", n), fmt.Sprint("second-", n)}
+		for _, name := range accounts {
+			r.fund(name, "1")
+			_, err := r.ledger.Execute(t.Context(), ledger.Request{
+				Account: name, Do: account.StartPurchase{Purchase: "p-" + name, Amount: 5_000_000}, Actor: "tester", Role: "service",
+			})
+			require.NoError(t, err)
+			r.makeLink(name, "p-"+name)
+			told = append(told, tell(name, "p-"+name, payment, "succeeded", "5"))
+		}
+		var wg sync.WaitGroup
+		for _, c := range told {
+			wg.Go(func() { r.do(c) })
+		}
+		wg.Wait()
+		for _, c := range told {
+			r.must(c) // the provider tells of each again
+		}
+		credited, other := accounts[0], accounts[1]
+		if r.balance(credited)["balance"] == "1" {
+			credited, other = other, credited
+		}
+		require.Equal(t, "6", r.balance(credited)["balance"])
+		require.Equal(t, "1", r.balance(other)["balance"])
+		require.Empty(t, r.unmatched())
+		require.Contains(t, r.log.String(), "tells of a payment with another account")
+		for _, name := range []string{credited, other} {
+			r.must(tell(name, "p-"+name, payment, "refunded", "5"))
+			require.Equal(t, "1", r.balance(credited)["balance"])
+			require.Equal(t, "1", r.balance(other)["balance"], "nothing of it was there")
+		}
+		require.Empty(t, r.unmatched())
+	}
+}
+
+// TestAPaymentAtAnAccountsFirstEvent stands in one stream, however the two meet.
+func TestAPaymentAtAnAccountsFirstEvent(t *testing.T) {
+	r := newRig(t, nil)
+	for n := range 12 {
+		name, payment := fmt.Sprint("new-", n), fmt.Sprint("pay-", n)
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() { r.do(tell(name, "", payment, "succeeded", "7")) })
+		}
+		wg.Go(func() { r.fund(name, "1") })
+		wg.Wait()
+		r.must(tell(name, "", payment, "succeeded", "7"))
+		require.Len(t, r.unmatched(), n+1)
+	}
 }

@@ -72,8 +72,9 @@ type checkpoint struct {
 	Position eventstore.Position `json:"position"`
 	// Event at Position: a log that has another one there is another log.
 	Event uuid.UUID `json:"event"`
-	// Kept is the newest event up to there of a stream that is kept for ever. Event
-	// may be of another, a lease's, and be scavenged: then Kept stands for the log.
+	// Kept is the newest event up to there of a stream that the views follow, which is
+	// kept for ever. Event may be of another, a lease's, and be scavenged: then Kept
+	// stands for the log.
 	Kept keptEvent `json:"kept,omitzero"`
 }
 
@@ -244,7 +245,7 @@ func (v *Views) scavenged(ctx context.Context, c checkpoint) (bool, error) {
 			return found, nil
 		case r.Position == c.Kept.Position && r.ID == c.Kept.Event:
 			found = true
-		case eventstore.Kept(r.Stream):
+		case ours(r.Stream):
 			return false, nil
 		}
 	}

@@ -19,7 +19,7 @@ import (
 type copyCmd struct {
 	From          string `help:"Data directory of an engine that is stopped." required:"" placeholder:"DIR"`
 	To            string `help:"The cluster: esdb://… or esdb+discover://…" required:"" placeholder:"URL"`
-	KeyringSecret string `help:"File with 32 random bytes in hex that wrap the keyring there, as for serve." placeholder:"FILE"`
+	KeyringSecret string `help:"Required: file with 32 random bytes in hex that wrap the keyring there, as for serve." placeholder:"FILE"`
 }
 
 // One append of the copy: a run of events of one stream, well below what a
@@ -110,11 +110,12 @@ type copier struct {
 }
 
 // moves says whether an event is of the log that is copied: leases are of the
-// moment, side streams are the store's own, and a tombstone isn't an append.
+// moment, side streams are the store's own, a tombstone isn't an append, and what
+// stands for a scavenged event is put there anew.
 func moves(r *eventstore.Recorded) bool {
 	of := strings.TrimPrefix(r.Stream, "$$")
 	return !strings.HasPrefix(of, eventstore.SidePrefix) && !strings.HasPrefix(of, eventstore.LeaseStream("")) &&
-		r.Type != "$streamDeleted"
+		r.Type != "$streamDeleted" && !isGap(r)
 }
 
 // copy finds where an earlier run has ended and goes on from there.
@@ -143,7 +144,7 @@ func (k *copier) copy(ctx context.Context, head eventstore.Position) (written in
 		if !moves(&r) {
 			continue
 		}
-		if n := len(run); n > 0 && (run[0].Stream != r.Stream || n >= copyEvents || bytes >= copyBytes) {
+		if n := len(run); n > 0 && (run[0].Stream != r.Stream || run[n-1].Revision != r.Revision-1 || n >= copyEvents || bytes >= copyBytes) {
 			if err := flush(); err != nil {
 				return written, err
 			}
@@ -157,7 +158,8 @@ func (k *copier) copy(ctx context.Context, head eventstore.Position) (written in
 }
 
 // append writes a run at the revisions that it has in the old log. What is there
-// already with the same ids is a repeat, and anything else another log.
+// already with the same ids is a repeat, and anything else another log; what a
+// scavenge took before it is made up for.
 func (k *copier) append(ctx context.Context, run []eventstore.Recorded) error {
 	events := make([]eventstore.Event, len(run))
 	for i := range run {
@@ -166,9 +168,9 @@ func (k *copier) append(ctx context.Context, run []eventstore.Recorded) error {
 	_, err := k.to.Append(ctx, run[0].Stream, run[0].Revision-1, events)
 	var conflict *eventstore.ConflictError
 	if errors.As(err, &conflict) {
-		return fmt.Errorf("the cluster has other events in stream %q than the log to copy: %w", run[0].Stream, err)
+		err = k.overGap(ctx, run, events, conflict)
 	}
-	return err
+	return refused(run[0].Stream, err)
 }
 
 // resume finds the first position whose event isn't in the cluster, by halves.
@@ -224,7 +226,7 @@ func (k *copier) compare(ctx context.Context) (n int, digest eventstore.Hash, er
 		if !moves(&r) {
 			continue
 		}
-		c, found, err := nextCopied(next, r.Stream)
+		c, found, err := k.nextCopied(ctx, next, r)
 		if err != nil {
 			return n, digest, err
 		}
@@ -240,16 +242,23 @@ func (k *copier) compare(ctx context.Context) (n int, digest eventstore.Hash, er
 	return n, digest, nil
 }
 
-// nextCopied gives the cluster's next event that can be a copied one.
-func nextCopied(next func() (eventstore.Recorded, error, bool), stream string) (eventstore.Recorded, bool, error) {
+// nextCopied gives the cluster's next event that can be a copied one, and the copy of
+// r. It leaves out what a scavenge has taken from the old log since it was copied.
+func (k *copier) nextCopied(ctx context.Context, next func() (eventstore.Recorded, error, bool), r eventstore.Recorded) (eventstore.Recorded, bool, error) {
 	for {
-		r, err, ok := next()
+		c, err, ok := next()
 		if err != nil || !ok {
 			return eventstore.Recorded{}, false, err
 		}
-		_, isKey := eventstore.KeyAccountOf(strings.TrimPrefix(r.Stream, "$$"))
-		if r.Stream == stream || moves(&r) && !isKey && !strings.HasPrefix(r.Stream, "$") {
-			return r, true, nil
+		if c.Stream == r.Stream && c.Revision == r.Revision {
+			return c, true, nil
+		}
+		_, isKey := eventstore.KeyAccountOf(strings.TrimPrefix(c.Stream, "$$"))
+		if !moves(&c) || c.Stream != r.Stream && (isKey || strings.HasPrefix(c.Stream, "$")) {
+			continue
+		}
+		if gone, err := k.scavenged(ctx, &c); !gone || err != nil {
+			return c, err == nil, err
 		}
 	}
 }

@@ -119,7 +119,7 @@ func openCluster(ctx context.Context, connection, secretFile string, logger *slo
 // readKeyringSecret reads 32 bytes in hex, the same for all engines of a cluster.
 func readKeyringSecret(path string) (secret [32]byte, err error) {
 	if path == "" {
-		return secret, usagef("--keyring-secret is required with an event store on a cluster: a file with 32 random bytes in hex (openssl rand -hex 32), the same for all engines")
+		return secret, usagef("--keyring-secret is required with an event store on a cluster, or " + envPrefix + "_KEYRING_SECRET in the environment: a file with 32 random bytes in hex (openssl rand -hex 32), the same for all engines")
 	}
 	if _, err := hex.DecodeString(path); err == nil && len(path) == hex.EncodedLen(len(secret)) {
 		return secret, usagef("--keyring-secret takes the file of the secret, not the secret itself")

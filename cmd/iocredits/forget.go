@@ -25,12 +25,15 @@ type forgetCmd struct {
 	Backup  []string `help:"Folders of keyring copies in which the key is destroyed too." placeholder:"DIR"`
 
 	EventStore    string `name:"eventstore" help:"Do it on a cluster, beside the engines that run on it, instead of in --data: esdb://… or esdb+discover://…" placeholder:"URL"`
-	KeyringSecret string `help:"With --eventstore: file with 32 random bytes in hex that wrap the keyring there, as for serve." placeholder:"FILE"`
+	KeyringSecret string `help:"Required with --eventstore: file with 32 random bytes in hex that wrap the keyring there, as for serve." placeholder:"FILE"`
 }
 
 // Run destroys the account's key in the backups first, then in the keyring, and
 // leaves the event: it says that the key is gone everywhere.
 func (c *forgetCmd) Run(ctx context.Context, m *Main) (err error) {
+	if err := account.CheckForgetReason(c.Reason); err != nil {
+		return err // before a key in a backup is gone
+	}
 	logger := m.warnings()
 	forget := c.inData
 	if c.EventStore != "" {

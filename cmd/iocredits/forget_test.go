@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore/keyring"
 )
 
 // TestForgetTwice: one event for each key, however often it is asked for, by a
@@ -50,4 +53,29 @@ func TestForgetAfterACrash(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, out, want)
 	}
+}
+
+// TestForgetThatCannotBegin changes nothing, in the copies of the keyring neither, and
+// names what is missing.
+func TestForgetThatCannotBegin(t *testing.T) {
+	data, backup := t.TempDir(), t.TempDir()
+	e := serve(t, data)
+	e.trade("demo-1")
+	require.NoError(t, e.stop())
+	copyKeyring(t, filepath.Join(data, "keyring"), backup)
+	for name, args := range map[string][]string{
+		"--keyring-secret":         {"--reason", "case 7", "--eventstore", "esdb://127.0.0.1:1?tls=false"},
+		"IOCREDITS_KEYRING_SECRET": {"--reason", "case 7", "--eventstore", "esdb://127.0.0.1:1?tls=false"},
+		"reason":                   {"--reason", "", "--data", data},
+	} {
+		out, _, err := run(t, append([]string{"forget", "demo-1", "--backup", backup}, args...)...)
+		require.ErrorContains(t, err, name)
+		require.Empty(t, out)
+	}
+	was, err := destroyIn(t.Context(), backup, "demo-1")
+	require.NoError(t, err)
+	require.Equal(t, keyring.Live, was)
+	help, _, err := run(t, "forget", "--help")
+	require.NoError(t, err)
+	require.Contains(t, oneLine(errors.New(help)), "Required with --eventstore: file with 32")
 }

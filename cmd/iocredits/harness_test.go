@@ -28,6 +28,7 @@ type engine struct {
 	t    *testing.T
 	url  string
 	keys devKeys
+	log  *storetest.Buffer
 	// stop ends it gracefully and gives what Run returned.
 	stop func() error
 }
@@ -53,7 +54,7 @@ func serveArgs(t *testing.T, args ...string) *engine {
 		_ = lines.CloseWithError(errors.Join(io.EOF, err))
 		done <- err
 	}()
-	e := &engine{t: t}
+	e := &engine{t: t, log: log}
 	e.stop = sync.OnceValue(func() error {
 		cancel()
 		select {

@@ -32,7 +32,7 @@ type serveCmd struct {
 	ReconcileEvery time.Duration `help:"How often the provider is asked about open purchases." default:"2m"`
 
 	Eventstore    string `help:"Run on an EventStoreDB cluster instead of the log in --data: esdb://… or esdb+discover://…" placeholder:"URL"`
-	KeyringSecret string `help:"With --eventstore: file with 32 random bytes in hex that wrap the keyring, the same for all engines." placeholder:"FILE"`
+	KeyringSecret string `help:"Required with --eventstore: file with 32 random bytes in hex that wrap the keyring, the same for all engines." placeholder:"FILE"`
 
 	EsdbAddr     string `help:"Also serve the log by the EventStoreDB protocol, for auditors' clients." placeholder:"HOST:PORT"`
 	EsdbWritable bool   `help:"With --esdb-addr: take writes to streams that are not the engine's."`

@@ -113,7 +113,7 @@ func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time
 		ReconcileEvery: c.ReconcileEvery, OnPaymentDiffers: metrics.OnPaymentDiffers,
 	}
 	if pay != nil {
-		options.Provider, options.Purchases = pay, purchases{s.views}
+		options.Provider, options.Purchases, options.Claims = pay, purchases{s.views}, reactor.Claims{Store: log.store}
 	}
 	s.reactor = reactor.New(options)
 	return s, nil
@@ -128,9 +128,11 @@ func (s *services) run(ctx context.Context, patience time.Duration, serve func(c
 	stopReactor := start(life, s.react)
 	stopNotary := start(life, s.notarise)
 	stopControl := start(life, s.control.run)
+	stopTelling := start(life, s.tellUnsaid)
 
 	err := serve(ctx)
 
+	stopTelling()
 	stopControl()
 	stopNotary()
 	stopReactor()

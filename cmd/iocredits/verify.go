@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"iocredits/eventstore"
+	"iocredits/eventstore/keyring"
 	"iocredits/projections/audit"
 )
 
@@ -23,6 +24,12 @@ type verifyCmd struct {
 
 // Run checks the whole log.
 func (c *verifyCmd) Run(ctx context.Context, parsed *kong.Context, m *Main) (err error) {
+	keys := &keyWatch{map[string]keyring.Ended{}}
+	if c.EventStore == "" {
+		if keys, err = watchKeys(dataDir(c.Data)); err != nil {
+			return err
+		}
+	}
 	s, err := c.open(ctx, m)
 	if err != nil {
 		return err
@@ -35,7 +42,7 @@ func (c *verifyCmd) Run(ctx context.Context, parsed *kong.Context, m *Main) (err
 		Logger: slog.New(slog.DiscardHandler), // what it would say are findings
 		Report: func(f audit.Finding) { fmt.Fprintln(m.Stdout, f) },
 
-		MustBeSigned: c.Key != "",
+		MustBeSigned: c.Key != "", Seen: keys.see,
 	}
 	if c.NoViews {
 		s.Views = nil
@@ -55,6 +62,11 @@ func (c *verifyCmd) Run(ctx context.Context, parsed *kong.Context, m *Main) (err
 	began := time.Now()
 	summary, err := audit.Verify(ctx, s.Source, opts)
 	_ = bar.Exit()
+	if err == nil {
+		var more int
+		more, err = keys.finish(ctx, s.Store, opts.Report)
+		summary.Findings += more
+	}
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,11 @@ type ProviderPayment struct {
 	Told string
 }
 
+// Recorded says that its Actions record the payment's arrival.
+func (p ProviderPayment) Recorded() bool {
+	return p.Status == ProviderSucceeded || p.Status == ProviderRefunded || p.Status == ProviderChargedBack
+}
+
 // Actions are what has to be recorded, in order; each may be recorded again. A
 // payment that was taken back has arrived before, though the provider's events
 // come in any order and may be lost: so it is recorded first, or what tells of

@@ -39,10 +39,12 @@ func TestModes(t *testing.T) {
 		{"read only, another", esdbserver.ReadOnly, "notes-1", denied, denied, denied},
 		{"foreign, an account", esdbserver.Foreign, "account-1", denied, denied, denied},
 		{"foreign, a lease", esdbserver.Foreign, "lease-reactor", denied, denied, denied},
+		{"foreign, a claim", esdbserver.Foreign, "claim-1", denied, denied, denied},
 		{"foreign, a snapshot", esdbserver.Foreign, "~snapshot-account-1", denied, denied, denied},
 		{"foreign, a system stream", esdbserver.Foreign, "$ce-notes", denied, denied, denied},
 		{"foreign, another", esdbserver.Foreign, "notes-1", allowed, allowed, allowed},
 		{"open, an account", esdbserver.Open, "account-1", allowed, denied, denied},
+		{"open, a claim", esdbserver.Open, "claim-1", allowed, denied, denied},
 		{"open, a snapshot", esdbserver.Open, "~snapshot-account-1", allowed, allowed, allowed},
 		{"open, another", esdbserver.Open, "notes-1", allowed, allowed, allowed},
 	} {

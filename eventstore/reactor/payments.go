@@ -157,7 +157,7 @@ func (c *cashier) reconcileOne(ctx context.Context, p OpenPurchase) error {
 	}
 	for _, payment := range payments {
 		payment = Normal(payment)
-		home, err := PaymentHome(ctx, c.opts.Ledger, payment.Payment, p.Account)
+		home, payment, err := PaymentHome(ctx, c.opts.Ledger, c.opts.Claims, payment, p.Account)
 		if err != nil {
 			return err
 		}
@@ -204,22 +204,37 @@ func shortID(id string) string {
 
 const digestPrefix = "sha256:"
 
-// PaymentHome is the account in whose stream a payment is recorded: the one that
-// it names, which MUST have events, or the engine's own if it was recorded there
-// before that account came to be. Otherwise it would count twice: once as finance
-// decided, and once in the account. What was credited to the account that it
-// names is taken back there.
-func PaymentHome(ctx context.Context, l Ledger, payment, named string) (string, error) {
-	if payment == "" {
-		return named, nil
+// PaymentHome is the account in whose stream a payment is recorded: the one that it
+// names, which MUST have events or be the engine's own; or that in which it was
+// recorded before, by whatever it named then. Otherwise it would count twice: once as
+// finance decided, and once in the account. What stands in the engine's own and was
+// credited to the account that it names is taken back there.
+//
+// It gives the payment as it is to be recorded there.
+func PaymentHome(ctx context.Context, l Ledger, claims Claims, p account.ProviderPayment, named string) (string, account.ProviderPayment, error) {
+	if p.Payment == "" || !p.Recorded() {
+		return named, p, nil
 	}
-	if isNew, err := unseen(ctx, l, account.UnmatchedAccount, account.RequireNewPayment{Payment: payment}); isNew || err != nil {
-		return named, err
+	wanted := Claim{Account: named, Purchase: p.Purchase}
+	// It may be from before there were claims.
+	if isNew, err := unseen(ctx, l, account.UnmatchedAccount, account.RequireNewPayment{Payment: p.Payment}); err != nil {
+		return "", p, err
+	} else if !isNew {
+		wanted.Account = account.UnmatchedAccount
 	}
-	if uncredited, err := unseen(ctx, l, named, account.RequireNewPayment{Payment: payment, Credited: true}); uncredited || err != nil {
-		return account.UnmatchedAccount, err
+	home, err := claims.Claim(ctx, p.Payment, wanted)
+	if err != nil || home.Account == named {
+		return home.Account, p, err
 	}
-	return named, nil
+	if home.Account != account.UnmatchedAccount {
+		p.Purchase, p.Link = home.Purchase, ""
+		return home.Account, p, nil
+	}
+	uncredited, err := unseen(ctx, l, named, account.RequireNewPayment{Payment: p.Payment, Credited: true})
+	if uncredited || err != nil {
+		return home.Account, p, err
+	}
+	return named, p, nil
 }
 
 func unseen(ctx context.Context, l Ledger, name string, do account.RequireNewPayment) (bool, error) {

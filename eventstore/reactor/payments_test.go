@@ -103,6 +103,9 @@ func (b *book) PurchasesIn(ctx context.Context, status account.PurchaseStatus, s
 		if err != nil {
 			return nil, "", err
 		}
+		if strings.HasPrefix(r.Stream, eventstore.ClaimStream("")) {
+			continue
+		}
 		f, err := codec.Open(r)
 		if err != nil {
 			return nil, "", err

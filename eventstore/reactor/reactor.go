@@ -26,9 +26,11 @@ type Options struct {
 	Clock  func() time.Time
 	Logger *slog.Logger
 
-	// Provider and Purchases are set together, or not at all: then nobody can buy.
+	// Provider, Purchases and Claims are set together, or not at all: then nobody can
+	// buy.
 	Provider  Provider
 	Purchases Purchases
+	Claims    Claims
 	// Lots and Announce are set together, or not at all: then nobody is told that
 	// credits will expire.
 	Lots     Lots

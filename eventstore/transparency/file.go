@@ -34,11 +34,19 @@ const fileName = "checkpoints.ndjson"
 // is durable before anybody gets it.
 type File struct {
 	mu   sync.Mutex
-	f    *os.File
+	f    handle
 	all  []place
 	last Signed
 	// failed: a write whose outcome is unknown. Nothing is appended after it.
 	failed error
+}
+
+// handle is what a File needs of an open file; tests cut the power of theirs.
+type handle interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Sync() error
 }
 
 // place is where a checkpoint stands: the file may have millions.

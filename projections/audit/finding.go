@@ -25,6 +25,8 @@ const (
 	CheckTrial      Check = "trial-balance"
 	CheckCheckpoint Check = "checkpoint"
 	CheckView       Check = "read-model"
+	// CheckKey is of who has the keyring; see Options.Seen.
+	CheckKey Check = "key"
 )
 
 // Finding is one thing that isn't as it must be.

@@ -130,6 +130,9 @@ func (p *pass) read(ctx context.Context, ordered chan<- *batch, queues []chan *b
 			b.hashes = make([]eventstore.Hash, batchSize)
 		}
 		b.events, b.owner = append(b.events, r), append(b.owner, p.ownerOf(r.Stream))
+		if p.part == 0 {
+			p.v.Seen(&b.events[len(b.events)-1])
+		}
 		return len(b.events) < batchSize || send()
 	})
 	if err == nil && b != nil {

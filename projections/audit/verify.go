@@ -44,6 +44,9 @@ type Options struct {
 	// MustBeSigned makes it a finding that there is no signed checkpoint at all:
 	// for whoever brings a key and counts on its having been used.
 	MustBeSigned bool
+	// Seen is shown every event of the log, once and in order; nil: nobody is. It MUST
+	// NOT keep the event.
+	Seen func(*eventstore.Recorded)
 	// Report is told of every finding, one call at a time.
 	Report func(Finding)
 	// Progress is told how far a phase is.
@@ -62,6 +65,9 @@ func (o *Options) defaults() {
 	}
 	if o.Report == nil {
 		o.Report = func(Finding) {}
+	}
+	if o.Seen == nil {
+		o.Seen = func(*eventstore.Recorded) {}
 	}
 	if o.Progress == nil {
 		o.Progress = func(string, eventstore.Position, eventstore.Position) {}

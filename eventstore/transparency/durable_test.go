@@ -1,0 +1,69 @@
+package transparency
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// powered is a file whose power can be cut: synced is what is there then.
+type powered struct {
+	handle
+	now, synced []byte
+	fail        error
+}
+
+func (p *powered) WriteAt(b []byte, at int64) (int, error) {
+	p.now = append(p.now[:at], b...)
+	return len(b), nil
+}
+
+func (p *powered) Sync() error {
+	if p.fail != nil {
+		return p.fail
+	}
+	p.synced = bytes.Clone(p.now)
+	return nil
+}
+
+// TestCheckpointIsDurableBeforeAnybodyHasIt: once Append has returned, a cut of the power
+// takes nothing; otherwise the log could come back with another history than the one
+// that somebody holds a checkpoint of, and nobody here would know.
+func TestCheckpointIsDurableBeforeAnybodyHasIt(t *testing.T) {
+	disk := new(powered)
+	f := &File{f: disk}
+	for size := uint64(1); size <= 3; size++ {
+		given := Signed{Head: Head{Size: size}, Checkpoint: "a checkpoint\n"}
+		require.NoError(t, f.Append(given))
+		var kept []Signed
+		_, err := scanSigned(bytes.NewReader(disk.synced), func(s Signed, _, _ int64) error {
+			kept = append(kept, s)
+			return nil
+		})
+		require.NoError(t, err)
+		require.Len(t, kept, int(size))
+		require.Equal(t, given, kept[size-1])
+	}
+}
+
+// TestCheckpointThatWasNotSyncedIsNotGivenOut: whether it is on the disk nobody knows
+// until the file is opened again, so nothing is written behind it either.
+func TestCheckpointThatWasNotSyncedIsNotGivenOut(t *testing.T) {
+	disk := new(powered)
+	f := &File{f: disk}
+	require.NoError(t, f.Append(Signed{Head: Head{Size: 1}}))
+	disk.fail = errors.New("the disk is gone")
+	require.ErrorIs(t, f.Append(Signed{Head: Head{Size: 2}}), disk.fail)
+	written := len(disk.now)
+	disk.fail = nil
+	require.ErrorContains(t, f.Append(Signed{Head: Head{Size: 3}}), "the disk is gone")
+	require.Len(t, disk.now, written)
+	last, exists := f.Last()
+	require.True(t, exists)
+	require.EqualValues(t, 1, last.Size)
+	_, exists, err := f.Covering(2)
+	require.NoError(t, err)
+	require.False(t, exists)
+}
