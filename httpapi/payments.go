@@ -104,12 +104,13 @@ func (s *Server) accountOf(ctx context.Context, p account.ProviderPayment) (stri
 	return reactor.PaymentHome(ctx, s.opts.Ledger, p.Payment, p.Account)
 }
 
+var payments = resource{account.ObjectPayment, paymentForm}
+
 // ListUnmatchedPayments is GET /payments/unmatched: what waits for finance.
 func (h handlers) ListUnmatchedPayments(c echo.Context, params api.ListUnmatchedPaymentsParams) error {
-	return callOf(c).sendQueue(paymentForm, queueQuery{
-		kind:     account.ObjectPayment,
+	return callOf(c).sendQueue(payments, queueQuery{
 		statuses: []string{string(account.PaymentIsUnmatched), string(account.PaymentIsAssigned)},
-		limit:    params.Limit, cursor: params.Cursor, minPosition: params.MinPosition,
+		paging:   paging{params.Limit, params.Cursor, params.MinPosition},
 	})
 }
 
@@ -168,14 +169,7 @@ func (h handlers) ResolvePayment(c echo.Context, id api.PaymentID, _ api.Resolve
 	if err != nil {
 		return err
 	}
-	return k.answer(statusOK, result, func(d *document) error {
-		d.object("payment")
-		if err := paymentForm(k, d, record); err != nil {
-			return err
-		}
-		d.close()
-		return nil
-	})
+	return k.answerWith(statusOK, result, payments, record)
 }
 
 // unused says that nothing has happened to an account yet.
