@@ -290,13 +290,16 @@ func (x *explanation) follow(ctx context.Context, id domain.TransactionID) error
 		return err
 	}
 	for _, revision := range revisions {
+		_, noted := x.events[revision]
 		s, err := x.sequel(ctx, revision, "since")
 		if err != nil {
 			return err
 		}
 		// The index goes by revision: another account's id may have the same.
 		if _, named, _ := account.AboutOf(s.fact.Body); named != uuid.Nil && named != id {
-			delete(x.events, revision)
+			if !noted { // it may be where one of the charge's lots came from
+				delete(x.events, revision)
+			}
 			continue
 		}
 		if refund, is := s.fact.Body.(*account.Refunded); is {
