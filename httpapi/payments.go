@@ -23,8 +23,11 @@ const (
 	webhookPatience = 4 * time.Second
 )
 
-// The provider acts under its own name.
-const providerActor = "spherepay"
+// The provider acts under its own name, in a role that no key has.
+const (
+	providerActor = "spherepay"
+	providerRole  = "provider"
+)
 
 // TakeWebhook is POST /webhooks/spherepay. It answers once what the event says is
 // durable; the provider repeats what isn't answered, and repeating is harmless.
@@ -66,26 +69,20 @@ func (s *Server) recordPayment(ctx context.Context, requestID string, p account.
 	if name == account.UnmatchedAccount && domain.CheckAccount("account", p.Account) == nil {
 		p.Named = p.Account
 	}
-	actions := p.Actions()
-	for _, do := range actions {
-		in, err := reactor.FactHome(ctx, s.opts.Ledger, name, do)
-		if err != nil {
-			return false, err
-		}
-		if _, err := s.opts.Ledger.Execute(ctx, ledger.Request{
-			Account: in, Do: do, Actor: providerActor, Role: "provider", RequestID: requestID,
-		}); err != nil {
-			return false, err
-		}
+	record := func(ctx context.Context, in string, fact account.Action) error {
+		_, err := s.opts.Ledger.Execute(ctx, ledger.Request{
+			Account: in, Do: fact, Actor: providerActor, Role: providerRole, RequestID: requestID,
+		})
+		return err
 	}
-	differs, err := reactor.ComparePayment(ctx, s.opts.Ledger, s.opts.Logger.With("request_id", requestID), name, p)
+	differs, err := reactor.RecordPayment(ctx, s.opts.Ledger, s.opts.Logger.With("request_id", requestID), name, p, record)
 	if err != nil {
 		return false, err
 	}
 	if differs {
 		s.opts.Metrics.OnPaymentDiffers()
 	}
-	return len(actions) > 0, nil
+	return len(p.Actions()) > 0, nil
 }
 
 // accountOf is the account that a payment names, if it is one that we know and
