@@ -32,7 +32,7 @@ func (h handlers) ExplainTransaction(c echo.Context, name api.Account, text api.
 		return err
 	}
 	d := newDocument()
-	if wantsText(k.Request().Header.Get("Accept")) {
+	if k.wants("text/plain") {
 		x.text(d)
 		k.send(statusOK, textType, d)
 		return nil
@@ -191,15 +191,11 @@ func (x *explanation) relate(ctx context.Context) error {
 
 // charge finds the entry and the events behind it.
 func (x *explanation) charge(ctx context.Context, id domain.TransactionID) error {
-	revision, ours := domain.RevisionOf(id)
-	entry, found, err := x.server.opts.Views.Transaction(ctx, x.account, revision)
+	entry, err := x.server.transaction(ctx, x.account, id)
 	if err != nil {
 		return err
 	}
-	if !ours || !found || entry.ID != id {
-		return domain.Refuse(domain.CodeUnknownTransaction, "the account has no transaction %s", id).
-			With("field", "transaction_id").With("value", id.String())
-	}
+	revision := entry.Revision
 	x.entry, x.before = entry, entry.BalanceAfter-entry.Amount
 	if x.description, err = x.server.openText(ctx, x.account, entry.Description); err != nil {
 		return err

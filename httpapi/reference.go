@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // section is a tag of the contract with its operations, for the page of the API.
@@ -196,6 +198,15 @@ func exampleText(example any) string {
 	default:
 		return jsonText(example)
 	}
+}
+
+// jsonText is any value as JSON for people.
+func jsonText(value any) string {
+	b, err := json.Marshal(value, json.Deterministic(true), jsontext.Multiline(true))
+	if err != nil {
+		return ""
+	}
+	return string(b)
 }
 
 // rank puts what has to be given first, in the order path, header, query, body.

@@ -230,15 +230,3 @@ func withdrawalForm(k *call, d *document, r *projections.ObjectRecord) error {
 	d.steps(r.Steps)
 	return nil
 }
-
-func (d *document) lots(uses []account.LotUse) {
-	d.array("lots")
-	for _, u := range uses {
-		d.open()
-		d.number("lot", u.Lot)
-		d.text("class", string(u.Class))
-		d.money("amount", u.Amount)
-		d.close()
-	}
-	d.end()
-}
