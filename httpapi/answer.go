@@ -106,15 +106,15 @@ func (k *call) balancesAfter(result *ledger.Result) ([]domain.Amount, error) {
 	if !domain.IsCode(err, domain.CodeReadBehind) || len(result.Facts) == 0 {
 		return nil, err
 	}
-	r := replay{server: k.server, account: k.account, stream: result.Facts[0].Stream}
-	if err := r.foldTo(k.ctx, result.Facts[0].Revision); err != nil {
+	w := streamWalk{server: k.server, account: k.account, stream: result.Facts[0].Stream}
+	if err := w.foldTo(k.ctx, result.Facts[0].Revision); err != nil {
 		return nil, err
 	}
 	for i := range result.Facts {
-		if err := r.fold(result.Facts[i].Recorded); err != nil {
+		if err := w.fold(result.Facts[i].Recorded); err != nil {
 			return nil, err
 		}
-		balances[i] = r.balance
+		balances[i] = w.balance
 	}
 	return balances, nil
 }
