@@ -112,9 +112,9 @@ type copier struct {
 // moves says whether an event is of the log that is copied: leases are of the
 // moment, side streams are the store's own, and a tombstone isn't an append.
 func moves(r *eventstore.Recorded) bool {
-	of := strings.TrimPrefix(r.Stream, "$$")
+	of, _ := eventstore.MetadataOf(r.Stream)
 	return !strings.HasPrefix(of, eventstore.SidePrefix) && !strings.HasPrefix(of, eventstore.LeaseStream("")) &&
-		r.Type != "$streamDeleted"
+		r.Type != eventstore.TypeTombstone
 }
 
 // copy finds where an earlier run has ended and goes on from there.
@@ -247,7 +247,8 @@ func nextCopied(next func() (eventstore.Recorded, error, bool), stream string) (
 		if err != nil || !ok {
 			return eventstore.Recorded{}, false, err
 		}
-		_, isKey := eventstore.KeyAccountOf(strings.TrimPrefix(r.Stream, "$$"))
+		of, _ := eventstore.MetadataOf(r.Stream)
+		_, isKey := eventstore.KeyAccountOf(of)
 		if r.Stream == stream || moves(&r) && !isKey && !strings.HasPrefix(r.Stream, "$") {
 			return r, true, nil
 		}
