@@ -23,6 +23,28 @@ const (
 	snapshotPrefix = SidePrefix + "snapshot-"
 )
 
+// What EventStoreDB gives a meaning, and every store here keeps: a stream's metadata is
+// the newest event of another stream, and a tombstone is the last event of its own.
+const (
+	metadataPrefix = "$$"
+	// TypeMetadata is the type of an event that is a stream's metadata, TypeTombstone
+	// that of a tombstone.
+	TypeMetadata  = "$metadata"
+	TypeTombstone = "$streamDeleted"
+	// KeepNewest is the metadata of a stream of which only the newest event matters:
+	// a scavenge takes the others.
+	KeepNewest = `{"$maxCount":1}`
+)
+
+// MetadataStream is the stream that has the metadata of a stream.
+func MetadataStream(stream string) string { return metadataPrefix + stream }
+
+// MetadataOf reads the stream back; the stream itself and false if it is none that
+// has metadata.
+func MetadataOf(stream string) (of string, isMeta bool) {
+	return strings.CutPrefix(stream, metadataPrefix)
+}
+
 // AccountStream is the stream of an account.
 func AccountStream(account string) string { return accountPrefix + account }
 

@@ -97,9 +97,7 @@ func (h handlers) GetPolicy(c echo.Context, name api.Account, params api.GetPoli
 	d.open()
 	d.text("account", name)
 	d.policy(&b.Policy)
-	d.number("revision", b.Revision)
-	d.number("position", int64(b.Position))
-	d.number("lag", h.lag())
+	d.freshness(&b, h.lag())
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

@@ -10,6 +10,8 @@ import (
 	"iocredits/projections"
 )
 
+var adjustments = resource{account.ObjectAdjustment, adjustmentForm}
+
 // RequestAdjustment is POST …/adjustments.
 func (h handlers) RequestAdjustment(c echo.Context, name api.Account, _ api.RequestAdjustmentParams) error {
 	k := callOf(c)
@@ -36,7 +38,7 @@ func (h handlers) RequestAdjustment(c echo.Context, name api.Account, _ api.Requ
 	if err != nil {
 		return err
 	}
-	return k.change(statusCreated, account.ObjectAdjustment, adjustmentForm, order{
+	return k.change(statusCreated, adjustments, order{
 		do:   account.RequestAdjustment{Adjustment: id, Amount: amount, Reason: reason, Related: related},
 		body: request,
 	})
@@ -44,54 +46,34 @@ func (h handlers) RequestAdjustment(c echo.Context, name api.Account, _ api.Requ
 
 // ApproveAdjustment is POST …/adjustments/{id}/approve.
 func (h handlers) ApproveAdjustment(c echo.Context, _ api.Account, id api.AdjustmentID, _ api.ApproveAdjustmentParams) error {
-	k := callOf(c)
-	var request api.EmptyRequest
-	if err := k.decode(&request); err != nil {
-		return err
-	}
-	if err := domain.CheckID("adjustment_id", id); err != nil {
-		return err
-	}
-	return k.change(statusOK, account.ObjectAdjustment, adjustmentForm, order{do: account.ApproveAdjustment{Adjustment: id}, body: request})
+	return callOf(c).changeByID(adjustments, id, &api.EmptyRequest{}, func() (account.Action, error) {
+		return account.ApproveAdjustment{Adjustment: id}, nil
+	})
 }
 
 // RejectAdjustment is POST …/adjustments/{id}/reject.
 func (h handlers) RejectAdjustment(c echo.Context, name api.Account, id api.AdjustmentID, _ api.RejectAdjustmentParams) error {
-	k := callOf(c)
-	var request api.ReasonRequest
-	if err := k.decode(&request); err != nil {
-		return err
-	}
-	if err := domain.CheckID("adjustment_id", id); err != nil {
-		return err
-	}
-	reason, err := k.seal("reason", name, request.Reason)
-	if err != nil {
-		return err
-	}
-	return k.change(statusOK, account.ObjectAdjustment, adjustmentForm, order{
-		do: account.RejectAdjustment{Adjustment: id, Reason: reason}, body: request,
+	k, request := callOf(c), api.ReasonRequest{}
+	return k.changeByID(adjustments, id, &request, func() (account.Action, error) {
+		reason, err := k.seal("reason", name, request.Reason)
+		return account.RejectAdjustment{Adjustment: id, Reason: reason}, err
 	})
 }
 
 // GetAdjustment is GET …/adjustments/{id}.
 func (h handlers) GetAdjustment(c echo.Context, _ api.Account, id api.AdjustmentID, params api.GetAdjustmentParams) error {
-	return callOf(c).sendObject(account.ObjectAdjustment, id, params.MinPosition, adjustmentForm)
+	return callOf(c).sendObject(adjustments, id, params.MinPosition)
 }
 
 // ListAdjustmentQueue is GET /v1/adjustments: what waits for finance.
 func (h handlers) ListAdjustmentQueue(c echo.Context, params api.ListAdjustmentQueueParams) error {
-	q := queueQuery{
-		kind: account.ObjectAdjustment, statuses: []string{string(account.AdjustmentIsRequested)}, account: params.Account,
-		limit: params.Limit, cursor: params.Cursor, minPosition: params.MinPosition,
+	statuses, err := statusesOf(params.Status, string(account.AdjustmentIsRequested))
+	if err != nil {
+		return err
 	}
-	if params.Status != nil {
-		if !params.Status.Valid() {
-			return noStatus(string(*params.Status))
-		}
-		q.statuses = []string{string(*params.Status)}
-	}
-	return callOf(c).sendQueue(adjustmentForm, q)
+	return callOf(c).sendQueue(adjustments, queueQuery{
+		statuses: statuses, account: params.Account, paging: paging{params.Limit, params.Cursor, params.MinPosition},
+	})
 }
 
 func adjustmentForm(k *call, d *document, r *projections.ObjectRecord) error {

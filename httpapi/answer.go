@@ -106,15 +106,15 @@ func (k *call) balancesAfter(result *ledger.Result) ([]domain.Amount, error) {
 	if !domain.IsCode(err, domain.CodeReadBehind) || len(result.Facts) == 0 {
 		return nil, err
 	}
-	r := replay{server: k.server, account: k.account, stream: result.Facts[0].Stream}
-	if err := r.foldTo(k.ctx, result.Facts[0].Revision); err != nil {
+	w := streamWalk{server: k.server, account: k.account, stream: result.Facts[0].Stream}
+	if err := w.foldTo(k.ctx, result.Facts[0].Revision); err != nil {
 		return nil, err
 	}
 	for i := range result.Facts {
-		if err := r.fold(result.Facts[i].Recorded); err != nil {
+		if err := w.fold(result.Facts[i].Recorded); err != nil {
 			return nil, err
 		}
-		balances[i] = r.balance
+		balances[i] = w.balance
 	}
 	return balances, nil
 }
@@ -138,8 +138,17 @@ func (s *Server) appendTransaction(ctx context.Context, d *document, t *projecti
 	d.text("reference", t.Reference)
 	d.text("description", description)
 	d.text("actor", t.Actor)
+	d.lots(t.Lots)
+	d.nullable("related_transaction", idText(t.Related))
+	d.number("revision", t.Revision)
+	d.number("position", int64(t.Position))
+	d.close()
+	return nil
+}
+
+func (d *document) lots(uses []account.LotUse) {
 	d.array("lots")
-	for _, u := range t.Lots {
+	for _, u := range uses {
 		d.open()
 		d.number("lot", u.Lot)
 		d.text("class", string(u.Class))
@@ -147,11 +156,6 @@ func (s *Server) appendTransaction(ctx context.Context, d *document, t *projecti
 		d.close()
 	}
 	d.end()
-	d.nullable("related_transaction", idText(t.Related))
-	d.number("revision", t.Revision)
-	d.number("position", int64(t.Position))
-	d.close()
-	return nil
 }
 
 // balance writes the members of a balance.
@@ -171,6 +175,13 @@ func (d *document) balance(name string, b *account.Balance, at ledger.Mark) {
 	d.number("revision", at.Revision)
 	d.number("position", int64(at.Position))
 	d.time("recorded_at", at.RecordedAt)
+}
+
+// freshness writes as of which event of the account the read models answer.
+func (d *document) freshness(at *projections.Balance, lag int64) {
+	d.number("revision", at.Revision)
+	d.number("position", int64(at.Position))
+	d.number("lag", lag)
 }
 
 func idText(id uuid.UUID) string {

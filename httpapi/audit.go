@@ -199,7 +199,7 @@ func (h handlers) GetCheckpoint(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if wants(k.Request().Header.Get("Accept"), "text/plain") {
+	if k.wants("text/plain") {
 		k.sendText(statusOK, textType, []byte(signed.Checkpoint))
 		return nil
 	}

@@ -152,8 +152,17 @@ type batchLine struct {
 	request int
 }
 
+// timeLimit bounds what is done for one group: the request's own is for single
+// commands, and a batch may have any number of groups.
+func (b *batch) timeLimit() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(b.Request().Context(), b.server.opts.RequestTimeout)
+}
+
 // fill reads the next group; it has no lines at the end.
 func (b *batch) fill(g *lineGroup) {
+	ctx, cancel := b.timeLimit()
+	defer cancel()
+	b.ctx = ctx // under which texts are sealed, and accounts get their keys
 	g.begin(b.rest)
 	for len(g.lines) < batchGroup && len(b.rest) > 0 {
 		line, rest, _ := bytes.Cut(b.rest, []byte{'\n'})
@@ -300,9 +309,7 @@ func (b *batch) orderOf(line *api.BatchLine) (o order, path string, err error) {
 // execute decides a group's requests. Once the channel is closed their outcomes are
 // there, and durable; until then the group belongs to the ledger.
 func (b *batch) execute(g *lineGroup) <-chan struct{} {
-	// The request's own time limit is for single commands; a batch has one for
-	// each group, however many there are.
-	ctx, cancel := context.WithTimeout(b.Request().Context(), b.server.opts.RequestTimeout)
+	ctx, cancel := b.timeLimit()
 	executed := make(chan struct{})
 	g.outcomes = slices.Grow(g.outcomes, len(g.requests))[:len(g.requests)]
 	go func() {

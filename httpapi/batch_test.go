@@ -2,15 +2,19 @@ package httpapi_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"iocredits/eventstore/keyring"
 	"iocredits/httpapi/api"
 )
 
@@ -158,6 +162,33 @@ func TestALargeBatch(t *testing.T) {
 		require.True(t, *a.Replayed)
 	}
 	require.Equal(t, "99999.997", r.balance("demo-2")["balance"])
+}
+
+// keyDeadlines has until when each account's key was to be made.
+type keyDeadlines struct {
+	keyring.Keys
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+func (k *keyDeadlines) Key(ctx context.Context, account string) (keyring.Key, error) {
+	k.mu.Lock()
+	k.until[account], _ = ctx.Deadline()
+	k.mu.Unlock()
+	return k.Keys.Key(ctx, account)
+}
+
+// TestEachGroupOfABatchHasItsTime: one that takes long must not leave those after it none.
+func TestEachGroupOfABatchHasItsTime(t *testing.T) {
+	file, err := keyring.Open(t.TempDir(), keyring.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = file.Close() })
+	keys := &keyDeadlines{Keys: file, until: map[string]time.Time{}}
+	r := newRig(t, func(p *parts) { p.server.Sealer = keyring.NewSealer(keys, 0) })
+	line := `{"account":"%s","key":"%s","amount":"1","service":"vm"}` + "\n"
+	first, last := fmt.Sprintf(line, "first", "a"), fmt.Sprintf(line, "last", "b")
+	r.batch(first + strings.Repeat("{}\n", 2_000) + last)
+	require.Greater(t, keys.until["last"], keys.until["first"])
 }
 
 func TestTooManyBatches(t *testing.T) {

@@ -14,8 +14,8 @@ func (h handlers) CheckCredits(c echo.Context, params api.CheckCreditsParams) er
 	if err != nil {
 		return err
 	}
-	if amount == 0 {
-		return domain.Refuse(domain.CodeAmountInvalid, "amount 0 is not above zero").With("field", "amount").With("value", "0")
+	if err := aboveZero("amount", amount); err != nil {
+		return err
 	}
 	name := k.key.Account
 	if params.Account != nil {
@@ -45,9 +45,7 @@ func (h handlers) CheckCredits(c echo.Context, params api.CheckCreditsParams) er
 	d.money("spendable", b.Spendable)
 	d.money("shortfall", max(0, amount-b.Spendable))
 	d.flag("frozen", b.Frozen)
-	d.number("revision", b.Revision)
-	d.number("position", int64(b.Position))
-	d.number("lag", h.lag())
+	d.freshness(&b, h.lag())
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

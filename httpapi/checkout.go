@@ -14,8 +14,8 @@ func (h handlers) GetCheckout(c echo.Context, name api.Account, params api.GetCh
 	if err != nil {
 		return err
 	}
-	if amount == 0 {
-		return domain.Refuse(domain.CodeAmountInvalid, "amount 0 is not above zero").With("field", "amount").With("value", "0")
+	if err := aboveZero("amount", amount); err != nil {
+		return err
 	}
 	if err := k.await(name, params.MinPosition); err != nil {
 		return err
@@ -39,9 +39,7 @@ func (h handlers) GetCheckout(c echo.Context, name api.Account, params api.GetCh
 		d.close()
 	}
 	d.end()
-	d.number("revision", b.Revision)
-	d.number("position", int64(b.Position))
-	d.number("lag", h.lag())
+	d.freshness(&b, h.lag())
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

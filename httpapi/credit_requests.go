@@ -9,6 +9,8 @@ import (
 	"iocredits/projections"
 )
 
+var creditRequests = resource{account.ObjectCreditRequest, creditRequestForm}
+
 // RequestCredit is POST …/credit-requests.
 func (h handlers) RequestCredit(c echo.Context, name api.Account, _ api.RequestCreditParams) error {
 	k := callOf(c)
@@ -32,7 +34,7 @@ func (h handlers) RequestCredit(c echo.Context, name api.Account, _ api.RequestC
 	if err != nil {
 		return err
 	}
-	return k.change(statusCreated, account.ObjectCreditRequest, creditRequestForm, order{
+	return k.change(statusCreated, creditRequests, order{
 		do:   account.RequestCredit{Request: id, Amount: amount, Name: who, Reason: reason},
 		body: request,
 	})
@@ -41,7 +43,7 @@ func (h handlers) RequestCredit(c echo.Context, name api.Account, _ api.RequestC
 // ApproveCreditRequest is POST …/credit-requests/{id}/approve.
 func (h handlers) ApproveCreditRequest(c echo.Context, _ api.Account, id api.CreditRequestID, _ api.ApproveCreditRequestParams) error {
 	k, request := callOf(c), api.ApprovalRequest{}
-	return k.decideCreditRequest(id, &request, func() (account.Action, error) {
+	return k.changeByID(creditRequests, id, &request, func() (account.Action, error) {
 		amount, err := moneyOf("approved_amount", &request.ApprovedAmount)
 		if err != nil {
 			return nil, err
@@ -56,7 +58,7 @@ func (h handlers) ApproveCreditRequest(c echo.Context, _ api.Account, id api.Cre
 // RejectCreditRequest is POST …/credit-requests/{id}/reject.
 func (h handlers) RejectCreditRequest(c echo.Context, name api.Account, id api.CreditRequestID, _ api.RejectCreditRequestParams) error {
 	k, request := callOf(c), api.ReasonRequest{}
-	return k.decideCreditRequest(id, &request, func() (account.Action, error) {
+	return k.changeByID(creditRequests, id, &request, func() (account.Action, error) {
 		reason, err := k.seal("reason", name, request.Reason)
 		return account.RejectCreditRequest{Request: id, Reason: reason}, err
 	})
@@ -64,45 +66,24 @@ func (h handlers) RejectCreditRequest(c echo.Context, name api.Account, id api.C
 
 // CancelCreditRequest is POST …/credit-requests/{id}/cancel.
 func (h handlers) CancelCreditRequest(c echo.Context, _ api.Account, id api.CreditRequestID, _ api.CancelCreditRequestParams) error {
-	return callOf(c).decideCreditRequest(id, &api.EmptyRequest{}, func() (account.Action, error) {
+	return callOf(c).changeByID(creditRequests, id, &api.EmptyRequest{}, func() (account.Action, error) {
 		return account.CancelCreditRequest{Request: id}, nil
 	})
 }
 
-// decideCreditRequest reads the request, makes the command and executes it.
-func (k *call) decideCreditRequest(id string, request any, command func() (account.Action, error)) error {
-	if err := k.decode(request); err != nil {
-		return err
-	}
-	if err := domain.CheckID("credit_request_id", id); err != nil {
-		return err
-	}
-	do, err := command()
-	if err != nil {
-		return err
-	}
-	return k.change(statusOK, account.ObjectCreditRequest, creditRequestForm, order{do: do, body: request})
-}
-
 // GetCreditRequest is GET …/credit-requests/{id}.
 func (h handlers) GetCreditRequest(c echo.Context, _ api.Account, id api.CreditRequestID, params api.GetCreditRequestParams) error {
-	return callOf(c).sendObject(account.ObjectCreditRequest, id, params.MinPosition, creditRequestForm)
+	return callOf(c).sendObject(creditRequests, id, params.MinPosition)
 }
 
 // ListCreditRequests is GET /credit-requests: the BD team's queue.
 func (h handlers) ListCreditRequests(c echo.Context, params api.ListCreditRequestsParams) error {
-	status := string(account.CreditIsRequested)
-	if params.Status != nil {
-		status = string(*params.Status)
+	statuses, err := statusesOf(params.Status, string(account.CreditIsRequested))
+	if err != nil {
+		return err
 	}
-	switch account.CreditRequestStatus(status) {
-	case account.CreditIsRequested, account.CreditIsApproved, account.CreditIsRejected, account.CreditIsCancelled:
-	default:
-		return domain.Refuse(domain.CodeFieldInvalid, "status is none of requested, approved, rejected, cancelled").With("field", "status")
-	}
-	return callOf(c).sendQueue(creditRequestForm, queueQuery{
-		kind: account.ObjectCreditRequest, statuses: []string{status}, account: params.Account,
-		limit: params.Limit, cursor: params.Cursor, minPosition: params.MinPosition,
+	return callOf(c).sendQueue(creditRequests, queueQuery{
+		statuses: statuses, account: params.Account, paging: paging{params.Limit, params.Cursor, params.MinPosition},
 	})
 }
 

@@ -246,8 +246,7 @@ func parseTransactionID(field, text string) (domain.TransactionID, error) {
 	}
 	id, err := uuid.Parse(text)
 	if err != nil || id.String() != text {
-		return uuid.Nil, domain.Refuse(domain.CodeUnknownTransaction, "the account has no transaction %s", clip(text)).
-			With("field", field).With("value", clip(text))
+		return uuid.Nil, unknownTransaction(field, text)
 	}
 	return id, nil
 }
@@ -271,6 +270,14 @@ func moneyOf(field string, f *api.Figure) (domain.Amount, error) {
 		*f = api.Figure(amount.String())
 	}
 	return amount, err
+}
+
+// aboveZero refuses the amount 0: to ask for nothing is a mistake.
+func aboveZero(field string, amount domain.Amount) error {
+	if amount == 0 {
+		return domain.Refuse(domain.CodeAmountInvalid, "%s 0 is not above zero", field).With("field", field).With("value", "0")
+	}
+	return nil
 }
 
 // optionalMoneyOf is moneyOf where nothing may be given.

@@ -10,6 +10,8 @@ import (
 	"iocredits/projections"
 )
 
+var deployments = resource{account.ObjectDeployment, deploymentForm}
+
 // StartDeployment is POST …/deployments.
 func (h handlers) StartDeployment(c echo.Context, _ api.Account, _ api.StartDeploymentParams) error {
 	k := callOf(c)
@@ -96,19 +98,13 @@ func (h handlers) FailDeployment(c echo.Context, name api.Account, id api.Deploy
 	})
 }
 
-// changeDeployment reads the request, makes the command and executes it.
+// changeDeployment is changeByID of a deployment.
 func (k *call) changeDeployment(id string, request any, command func() (account.Action, error)) error {
-	if err := k.decode(request); err != nil {
-		return err
-	}
-	if err := domain.CheckID("deployment_id", id); err != nil {
-		return err
-	}
-	do, err := command()
+	o, err := k.orderAbout(deployments, id, request, command)
 	if err != nil {
 		return err
 	}
-	return k.deployment(id, statusOK, order{do: do, body: request})
+	return k.deployment(id, statusOK, o)
 }
 
 // deployment executes a command about a deployment and answers with it. The
@@ -126,14 +122,7 @@ func (k *call) deployment(id string, status int, o order) error {
 	if waits(result.Facts, id) {
 		status = statusAccepted
 	}
-	return k.answer(status, result, func(d *document) error {
-		d.object("deployment")
-		if err := deploymentForm(k, d, record); err != nil {
-			return err
-		}
-		d.close()
-		return nil
-	})
+	return k.answerWith(status, result, deployments, record)
 }
 
 // waits tells whether a command left its deployment short of credits.
@@ -155,12 +144,12 @@ func waits(facts []eventstore.Fact, id string) bool {
 
 // GetDeployment is GET …/deployments/{id}.
 func (h handlers) GetDeployment(c echo.Context, _ api.Account, id api.DeploymentID, params api.GetDeploymentParams) error {
-	return callOf(c).sendObject(account.ObjectDeployment, id, params.MinPosition, deploymentForm)
+	return callOf(c).sendObject(deployments, id, params.MinPosition)
 }
 
 // ListDeployments is GET …/deployments.
 func (h handlers) ListDeployments(c echo.Context, _ api.Account, params api.ListDeploymentsParams) error {
-	return callOf(c).sendObjects(account.ObjectDeployment, deploymentForm, params.Limit, params.Cursor, params.MinPosition)
+	return callOf(c).sendObjects(deployments, paging{params.Limit, params.Cursor, params.MinPosition})
 }
 
 // deploymentForm writes the members of a deployment.

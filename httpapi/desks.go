@@ -7,7 +7,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
-	"iocredits/eventstore"
+	"iocredits/eventstore/ledger"
 	"iocredits/projections"
 )
 
@@ -17,6 +17,15 @@ import (
 // objectForm writes the members of an object of one kind.
 type objectForm func(*call, *document, *projections.ObjectRecord) error
 
+// resource is a kind of object as the API has it.
+type resource struct {
+	kind account.ObjectKind
+	form objectForm
+}
+
+// idField is the name of its id in paths and refusals.
+func (r resource) idField() string { return string(r.kind) + "_id" }
+
 // newID is a UUIDv7 at every try; of a request that is repeated the first one's
 // events are the answer, so that one request has one id.
 func newID() (string, error) {
@@ -24,20 +33,47 @@ func newID() (string, error) {
 	return id.String(), err
 }
 
+// orderAbout reads a request about one object into request, and makes the order
+// of it: command is called once request has what was sent, and makes it canonical.
+func (k *call) orderAbout(of resource, id string, request any, command func() (account.Action, error)) (order, error) {
+	if err := k.decode(request); err != nil {
+		return order{}, err
+	}
+	if err := domain.CheckID(of.idField(), id); err != nil {
+		return order{}, err
+	}
+	do, err := command()
+	return order{do: do, body: request}, err
+}
+
+// changeByID does what a request asks about one object.
+func (k *call) changeByID(of resource, id string, request any, command func() (account.Action, error)) error {
+	o, err := k.orderAbout(of, id, request, command)
+	if err != nil {
+		return err
+	}
+	return k.change(statusOK, of, o)
+}
+
 // change executes an order about an object, and answers with it as it is once
 // the read models have the order's events.
-func (k *call) change(status int, kind account.ObjectKind, form objectForm, o order) error {
+func (k *call) change(status int, of resource, o order) error {
 	result, err := k.execute(o)
 	if err != nil {
 		return err
 	}
-	record, err := k.objectAfter(kind, objectIn(kind, result.Facts), result.Position)
+	record, err := k.objectAfter(of.kind, objectIn(of.kind, result.Facts), result.Position)
 	if err != nil {
 		return err
 	}
+	return k.answerWith(status, result, of, record)
+}
+
+// answerWith is answer with an object, under the name of its kind.
+func (k *call) answerWith(status int, result ledger.Result, of resource, record *projections.ObjectRecord) error {
 	return k.answer(status, result, func(d *document) error {
-		d.object(string(kind))
-		if err := form(k, d, record); err != nil {
+		d.object(string(of.kind))
+		if err := of.form(k, d, record); err != nil {
 			return err
 		}
 		d.close()
@@ -66,20 +102,20 @@ func (k *call) mustObject(kind account.ObjectKind, id string) (*projections.Obje
 }
 
 // sendObject answers with one object of the account.
-func (k *call) sendObject(kind account.ObjectKind, id string, minPosition *int64, form objectForm) error {
-	if err := domain.CheckID(string(kind)+"_id", id); err != nil {
+func (k *call) sendObject(of resource, id string, minPosition *int64) error {
+	if err := domain.CheckID(of.idField(), id); err != nil {
 		return err
 	}
 	if err := k.await(k.account, minPosition); err != nil {
 		return err
 	}
-	record, err := k.mustObject(kind, id)
+	record, err := k.mustObject(of.kind, id)
 	if err != nil {
 		return err
 	}
 	d := newDocument()
 	d.open()
-	if err := form(k, d, record); err != nil {
+	if err := of.form(k, d, record); err != nil {
 		return err
 	}
 	d.close()
@@ -89,35 +125,58 @@ func (k *call) sendObject(kind account.ObjectKind, id string, minPosition *int64
 
 // sendObjects answers with a page of the account's objects of a kind, by id:
 // ids are UUIDv7, so that is in the order in which they began.
-func (k *call) sendObjects(kind account.ObjectKind, form objectForm, limit *int, cursor *string, minPosition *int64) error {
-	most, err := limitOf(limit)
+func (k *call) sendObjects(of resource, p paging) error {
+	most, err := limitOf(p.limit)
 	if err != nil {
 		return err
 	}
-	if err := k.await(k.account, minPosition); err != nil {
+	if err := k.await(k.account, p.minPosition); err != nil {
 		return err
 	}
-	page, err := k.server.opts.Views.Objects(k.ctx, k.account, kind, most, valueOf(cursor))
+	page, err := k.server.opts.Views.Objects(k.ctx, k.account, of.kind, most, valueOf(p.cursor))
 	if err != nil {
 		return err
 	}
-	return k.sendPage(form, page)
+	return k.sendPage(of.form, page)
 }
 
-// queueQuery is what the desks' lists can be asked.
-type queueQuery struct {
-	kind     account.ObjectKind
-	statuses []string
-	account  *string
-	keep     func(*projections.ObjectRecord) bool
-
+// paging is which page of a list is asked for, and how new it has to be.
+type paging struct {
 	limit       *int
 	cursor      *string
 	minPosition *int64
 }
 
+// queueQuery is what the desks' lists can be asked.
+type queueQuery struct {
+	statuses []string
+	account  *string
+	keep     func(*projections.ObjectRecord) bool
+	paging
+}
+
+// listStatus is a generated type of the statuses that a list can be asked for.
+type listStatus interface {
+	~string
+	Valid() bool
+}
+
+// statusesOf are those that a desk's list is asked for: one, or, if none is named,
+// those in which the desk still has something to do.
+func statusesOf[S listStatus](given *S, toDo ...string) ([]string, error) {
+	if given == nil {
+		return toDo, nil
+	}
+	text := string(*given)
+	if !(*given).Valid() {
+		return nil, domain.Refuse(domain.CodeFieldInvalid, "status %q is none of this queue", clip(text)).
+			With("field", "status").With("value", clip(text))
+	}
+	return []string{text}, nil
+}
+
 // sendQueue answers with a page of a desk's queue over all accounts.
-func (k *call) sendQueue(form objectForm, q queueQuery) error {
+func (k *call) sendQueue(of resource, q queueQuery) error {
 	most, err := limitOf(q.limit)
 	if err != nil {
 		return err
@@ -131,7 +190,7 @@ func (k *call) sendQueue(form objectForm, q queueQuery) error {
 		return err
 	}
 	page, err := k.server.opts.Views.Waiting(k.ctx, projections.Waiting{
-		Kind: q.kind, Statuses: q.statuses, Limit: most, After: valueOf(q.cursor), Filter: k.filter(),
+		Kind: of.kind, Statuses: q.statuses, Limit: most, After: valueOf(q.cursor), Filter: k.filter(),
 		Keep: func(r *projections.ObjectRecord) bool {
 			return (q.account == nil || r.Account == *q.account) && (q.keep == nil || q.keep(r))
 		},
@@ -139,7 +198,7 @@ func (k *call) sendQueue(form objectForm, q queueQuery) error {
 	if err != nil {
 		return err
 	}
-	return k.sendPage(form, page)
+	return k.sendPage(of.form, page)
 }
 
 // filter is what the query selects, but for the statuses, which a default may
@@ -150,20 +209,6 @@ func (k *call) filter() string {
 		query.Del(name)
 	}
 	return k.route.name + "?" + query.Encode()
-}
-
-// awaitAll is await for a list over all accounts.
-func (k *call) awaitAll(minPosition *int64) error {
-	acked := int64(k.server.opts.Ledger.AckedAny())
-	least := valueOf(minPosition)
-	if least < 0 {
-		return domain.Refuse(domain.CodeFieldInvalid, "min_position is below zero").With("field", "min_position")
-	}
-	err := k.server.waitFor(k.ctx, eventstore.Position(max(acked, least)))
-	if domain.IsCode(err, domain.CodeReadBehind) && k.server.opts.Views.Through() >= eventstore.Position(least) {
-		return nil
-	}
-	return err
 }
 
 func (k *call) sendPage(form objectForm, page projections.ObjectPage) error {

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"iocredits/domain"
@@ -50,12 +49,12 @@ func (h handlers) RecordDevPurchase(c echo.Context, _ api.Account, _ api.RecordD
 	if err != nil {
 		return err
 	}
-	id, err := uuid.NewV7()
+	id, err := newID()
 	if err != nil {
 		return err
 	}
 	result, err := k.execute(order{
-		do:   account.RecordPurchase{Purchase: id.String(), Amount: amount, ExpiresAt: expires},
+		do:   account.RecordPurchase{Purchase: id, Amount: amount, ExpiresAt: expires},
 		body: request,
 	})
 	if err != nil {

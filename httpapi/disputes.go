@@ -9,6 +9,8 @@ import (
 	"iocredits/projections"
 )
 
+var disputes = resource{account.ObjectDispute, disputeForm}
+
 // OpenDispute is POST …/disputes.
 func (h handlers) OpenDispute(c echo.Context, name api.Account, _ api.OpenDisputeParams) error {
 	k := callOf(c)
@@ -28,57 +30,42 @@ func (h handlers) OpenDispute(c echo.Context, name api.Account, _ api.OpenDisput
 	if err != nil {
 		return err
 	}
-	return k.change(statusCreated, account.ObjectDispute, disputeForm, order{
+	return k.change(statusCreated, disputes, order{
 		do: account.OpenDispute{Dispute: id, Transaction: transaction, Reason: reason}, body: request,
 	})
 }
 
 // ResolveDispute is POST …/disputes/{id}/resolve.
 func (h handlers) ResolveDispute(c echo.Context, name api.Account, id api.DisputeID, _ api.ResolveDisputeParams) error {
-	k := callOf(c)
-	var request api.DisputeResolution
-	if err := k.decode(&request); err != nil {
-		return err
-	}
-	if err := domain.CheckID("dispute_id", id); err != nil {
-		return err
-	}
-	refund, err := optionalMoneyOf("refund", request.Refund)
-	if err != nil {
-		return err
-	}
-	note, err := k.seal("note", name, request.Note)
-	if err != nil {
-		return err
-	}
-	return k.change(statusOK, account.ObjectDispute, disputeForm, order{
-		do:   account.ResolveDispute{Dispute: id, Outcome: account.DisputeOutcome(clip(string(request.Outcome))), Refund: refund, Note: note},
-		body: request,
+	k, request := callOf(c), api.DisputeResolution{}
+	return k.changeByID(disputes, id, &request, func() (account.Action, error) {
+		refund, err := optionalMoneyOf("refund", request.Refund)
+		if err != nil {
+			return nil, err
+		}
+		note, err := k.seal("note", name, request.Note)
+		outcome := account.DisputeOutcome(clip(string(request.Outcome)))
+		return account.ResolveDispute{Dispute: id, Outcome: outcome, Refund: refund, Note: note}, err
 	})
 }
 
 // GetDispute is GET …/disputes/{id}.
 func (h handlers) GetDispute(c echo.Context, _ api.Account, id api.DisputeID, params api.GetDisputeParams) error {
-	return callOf(c).sendObject(account.ObjectDispute, id, params.MinPosition, disputeForm)
+	return callOf(c).sendObject(disputes, id, params.MinPosition)
 }
 
 // ListDisputes is GET …/disputes of an account.
 func (h handlers) ListDisputes(c echo.Context, _ api.Account, params api.ListDisputesParams) error {
-	return callOf(c).sendObjects(account.ObjectDispute, disputeForm, params.Limit, params.Cursor, params.MinPosition)
+	return callOf(c).sendObjects(disputes, paging{params.Limit, params.Cursor, params.MinPosition})
 }
 
 // ListDisputeQueue is GET /v1/disputes, support's desk.
 func (h handlers) ListDisputeQueue(c echo.Context, params api.ListDisputeQueueParams) error {
-	q := queueQuery{
-		kind: account.ObjectDispute, statuses: []string{string(account.DisputeIsOpen)}, account: params.Account,
-		limit: params.Limit, cursor: params.Cursor, minPosition: params.MinPosition,
+	statuses, err := statusesOf(params.Status, string(account.DisputeIsOpen))
+	if err != nil {
+		return err
 	}
-	if params.Status != nil {
-		if !params.Status.Valid() {
-			return noStatus(string(*params.Status))
-		}
-		q.statuses = []string{string(*params.Status)}
-	}
+	q := queueQuery{statuses: statuses, account: params.Account, paging: paging{params.Limit, params.Cursor, params.MinPosition}}
 	if params.Service != nil {
 		service, err := domain.ParseService(string(*params.Service))
 		if err != nil {
@@ -89,7 +76,7 @@ func (h handlers) ListDisputeQueue(c echo.Context, params api.ListDisputeQueuePa
 			return ok && x.Service == service
 		}
 	}
-	return callOf(c).sendQueue(disputeForm, q)
+	return callOf(c).sendQueue(disputes, q)
 }
 
 func disputeForm(k *call, d *document, r *projections.ObjectRecord) error {

@@ -25,8 +25,8 @@ type pages struct {
 	byName map[string][]byte
 }
 
-// link is an entry of the menu.
-type link struct{ Name, Title string }
+// menuEntry is a page with its title.
+type menuEntry struct{ Name, Title string }
 
 // Pages that are made here and not of a Markdown file.
 const (
@@ -45,11 +45,11 @@ var pageType = []string{"text/html; charset=utf-8"}
 var textOrder = []string{"clients", "support", "desks", "auditors", "operators", "cluster", "performance"}
 
 // menuOf has every page under the title that it has itself.
-func menuOf(texts []text) []link {
-	menu := []link{{pageIndex, titleIndex}, {pageProblems, titleProblems}, {pageAccess, titleAccess}}
-	slices.SortStableFunc(texts, func(a, b text) int { return cmp.Compare(placeOf(a.Name), placeOf(b.Name)) })
+func menuOf(texts []textPage) []menuEntry {
+	menu := []menuEntry{{pageIndex, titleIndex}, {pageProblems, titleProblems}, {pageAccess, titleAccess}}
+	slices.SortStableFunc(texts, func(a, b textPage) int { return cmp.Compare(placeOf(a.Name), placeOf(b.Name)) })
 	for _, t := range texts {
-		menu = append(menu, t.link)
+		menu = append(menu, t.menuEntry)
 	}
 	return menu
 }
@@ -87,7 +87,7 @@ func renderPages(c *contract) (*pages, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("docs: %w", err)
 	}
-	if err := render(pageProblems, titleProblems, "problems.html", problemRows()); err != nil {
+	if err := render(pageProblems, titleProblems, "problems.html", problemEntries()); err != nil {
 		return nil, fmt.Errorf("docs: %w", err)
 	}
 	if err := render(pageAccess, titleAccess, "access.html", accessTable()); err != nil {
@@ -101,19 +101,19 @@ func renderPages(c *contract) (*pages, error) {
 	return p, nil
 }
 
-// text is a Markdown page.
-type text struct {
-	link
+// textPage is a Markdown page.
+type textPage struct {
+	menuEntry
 	html template.HTML
 }
 
 // readTexts reads docs/*.md; the first line of each is its title.
-func readTexts() ([]text, error) {
+func readTexts() ([]textPage, error) {
 	names, err := fs.Glob(docFiles, "docs/*.md")
 	if err != nil {
 		return nil, err
 	}
-	var all []text
+	var all []textPage
 	for _, name := range names {
 		source, err := docFiles.ReadFile(name)
 		if err != nil {
@@ -125,7 +125,7 @@ func readTexts() ([]text, error) {
 			return nil, fmt.Errorf("docs: %s: %w", name, err)
 		}
 		page := strings.TrimSuffix(strings.TrimPrefix(name, "docs/"), ".md")
-		all = append(all, text{link{page, strings.TrimPrefix(title, "# ")}, html})
+		all = append(all, textPage{menuEntry{page, strings.TrimPrefix(title, "# ")}, html})
 	}
 	return all, nil
 }
@@ -137,7 +137,7 @@ func toHTML(source []byte) (template.HTML, error) {
 	return template.HTML(out.String()), err //nolint:gosec // embedded text, no input
 }
 
-// problemRow of the page: problems in the order of their status and code.
+// problemEntry is a row of the page of problems.
 type problemEntry struct {
 	Code   domain.Code
 	Status int
@@ -145,7 +145,8 @@ type problemEntry struct {
 	problemHelp
 }
 
-func problemRows() []problemEntry {
+// problemEntries are in the order of status and code.
+func problemEntries() []problemEntry {
 	var rows []problemEntry
 	for code, row := range problems {
 		rows = append(rows, problemEntry{code, row.Status, row.Title, help[code]})

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
@@ -161,6 +160,13 @@ func (d *document) time(name string, t time.Time) {
 	d.b = append(d.b, d.written[:d.length]...)
 }
 
+// moment writes a time; none is left out.
+func (d *document) moment(name string, t time.Time) {
+	if !t.IsZero() {
+		d.time(name, t)
+	}
+}
+
 // raw writes a value that is JSON already, byte for byte.
 func (d *document) raw(name string, value []byte) {
 	d.key(name)
@@ -168,19 +174,3 @@ func (d *document) raw(name string, value []byte) {
 }
 
 func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
-
-// jsonText writes any value for a page; it is never on the way of a request.
-func jsonText(value any) string {
-	b, err := json.Marshal(value, json.Deterministic(true), jsontext.Multiline(true))
-	if err != nil {
-		return ""
-	}
-	return string(b)
-}
-
-// moment writes a time; none is left out.
-func (d *document) moment(name string, t time.Time) {
-	if !t.IsZero() {
-		d.time(name, t)
-	}
-}

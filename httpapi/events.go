@@ -20,30 +20,30 @@ import (
 // is an independent replay: they are added up from the events alone.
 func (h handlers) ListEvents(c echo.Context, name api.Account, params api.ListEventsParams) error {
 	k := callOf(c)
-	r := replay{server: h.Server, account: name, stream: eventstore.AccountStream(name)}
+	w := streamWalk{server: h.Server, account: name, stream: eventstore.AccountStream(name)}
 	if params.With != nil {
 		if !params.With.Valid() {
 			return domain.Refuse(domain.CodeFieldInvalid, "with is balance, or left out").With("field", "with")
 		}
-		r.balances = true
+		w.balances = true
 	}
 	limit, err := limitOf(params.Limit)
 	if err != nil {
 		return err
 	}
-	if err := r.begin(k.ctx, params); err != nil {
+	if err := w.begin(k.ctx, params); err != nil {
 		return err
 	}
 	d := newDocument()
 	d.open()
 	d.array("items")
-	more, err := r.page(k.ctx, d, limit)
+	more, err := w.page(k.ctx, d, limit)
 	if err != nil {
 		return err
 	}
 	d.end()
 	if more {
-		d.text("next_cursor", r.cursor())
+		d.text("next_cursor", w.cursor())
 	} else {
 		d.null("next_cursor")
 	}
@@ -52,8 +52,9 @@ func (h handlers) ListEvents(c echo.Context, name api.Account, params api.ListEv
 	return nil
 }
 
-// replay walks an account's stream forwards.
-type replay struct {
+// streamWalk goes through an account's stream forwards, and adds up its balance if
+// that is asked for.
+type streamWalk struct {
 	server   *Server
 	account  string
 	stream   string
@@ -64,38 +65,38 @@ type replay struct {
 }
 
 // begin finds the place of the page. Refusal: unknown-account.
-func (r *replay) begin(ctx context.Context, params api.ListEventsParams) error {
+func (w *streamWalk) begin(ctx context.Context, params api.ListEventsParams) error {
 	exists := false
-	for _, err := range r.server.opts.Store.ReadStream(ctx, r.stream, 0, eventstore.Forwards, 1) {
+	for _, err := range w.server.opts.Store.ReadStream(ctx, w.stream, 0, eventstore.Forwards, 1) {
 		if err != nil {
 			return err
 		}
 		exists = true
 	}
 	if !exists {
-		return domain.Refuse(domain.CodeUnknownAccount, "nothing has happened to account %s yet", r.account).With("account", r.account)
+		return domain.Refuse(domain.CodeUnknownAccount, "nothing has happened to account %s yet", w.account).With("account", w.account)
 	}
 	if params.Cursor != nil {
-		return r.resume(ctx, *params.Cursor)
+		return w.resume(ctx, *params.Cursor)
 	}
 	from := valueOf(params.From)
 	if from < 0 {
 		return domain.Refuse(domain.CodeFieldInvalid, "from is below zero").With("field", "from")
 	}
-	r.next = from
-	if !r.balances {
+	w.next = from
+	if !w.balances {
 		return nil
 	}
-	return r.foldTo(ctx, from)
+	return w.foldTo(ctx, from)
 }
 
 // foldTo adds up all events before a revision.
-func (r *replay) foldTo(ctx context.Context, revision int64) error {
-	for e, err := range r.server.opts.Store.ReadStream(ctx, r.stream, 0, eventstore.Forwards, int(revision)) {
+func (w *streamWalk) foldTo(ctx context.Context, revision int64) error {
+	for e, err := range w.server.opts.Store.ReadStream(ctx, w.stream, 0, eventstore.Forwards, int(revision)) {
 		if err != nil {
 			return err
 		}
-		if err := r.fold(e); err != nil {
+		if err := w.fold(e); err != nil {
 			return err
 		}
 	}
@@ -103,21 +104,21 @@ func (r *replay) foldTo(ctx context.Context, revision int64) error {
 }
 
 // fold adds one event's effect.
-func (r *replay) fold(e eventstore.Recorded) error {
-	f, err := r.server.opts.Codec.Open(e)
+func (w *streamWalk) fold(e eventstore.Recorded) error {
+	f, err := w.server.opts.Codec.Open(e)
 	if err != nil {
 		return err
 	}
 	var change account.Figures
 	change.Apply(f.Body, f.Revision)
-	r.balance += change.Available() + change.Held()
+	w.balance += change.Available() + change.Held()
 	return nil
 }
 
 // page writes up to limit events; true if there are more.
-func (r *replay) page(ctx context.Context, d *document, limit int) (more bool, err error) {
+func (w *streamWalk) page(ctx context.Context, d *document, limit int) (more bool, err error) {
 	count := 0
-	for e, err := range r.server.opts.Store.ReadStream(ctx, r.stream, r.next, eventstore.Forwards, limit+1) {
+	for e, err := range w.server.opts.Store.ReadStream(ctx, w.stream, w.next, eventstore.Forwards, limit+1) {
 		if err != nil {
 			return false, err
 		}
@@ -129,18 +130,18 @@ func (r *replay) page(ctx context.Context, d *document, limit int) (more bool, e
 		if err != nil {
 			return false, err
 		}
-		if r.balances {
-			if err := r.fold(e); err != nil {
+		if w.balances {
+			if err := w.fold(e); err != nil {
 				return false, err
 			}
 		}
-		r.write(d, e, meta)
-		r.next = e.Revision + 1
+		w.write(d, e, meta)
+		w.next = e.Revision + 1
 	}
 	return false, nil
 }
 
-func (r *replay) write(d *document, e eventstore.Recorded, meta eventstore.Metadata) {
+func (w *streamWalk) write(d *document, e eventstore.Recorded, meta eventstore.Metadata) {
 	d.open()
 	d.number("revision", e.Revision)
 	d.number("position", int64(e.Position))
@@ -152,8 +153,8 @@ func (r *replay) write(d *document, e eventstore.Recorded, meta eventstore.Metad
 	d.raw("metadata", e.Metadata)
 	d.text("hash", eventstore.ChainHash(e.Stream, e.Revision, e.Event, meta.Previous).String())
 	d.text("previous_hash", meta.Previous.String())
-	if r.balances {
-		d.money("balance_after", r.balance)
+	if w.balances {
+		d.money("balance_after", w.balance)
 	}
 	d.close()
 }
@@ -173,21 +174,21 @@ const (
 	eventCursorSeal   = 16
 )
 
-func (r *replay) filter() [8]byte {
-	text := "events|" + r.stream
-	if r.balances {
+func (w *streamWalk) filter() [8]byte {
+	text := "events|" + w.stream
+	if w.balances {
 		text += "|balance"
 	}
 	digest := sha256.Sum256([]byte(text))
 	return [8]byte(digest[:])
 }
 
-func (r *replay) cursor() string {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, eventCursorBytes), uint64(r.next))
-	b = binary.BigEndian.AppendUint64(b, uint64(r.balance))
-	filter := r.filter()
+func (w *streamWalk) cursor() string {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, eventCursorBytes), uint64(w.next))
+	b = binary.BigEndian.AppendUint64(b, uint64(w.balance))
+	filter := w.filter()
 	b = append(b, filter[:]...)
-	return base64.RawURLEncoding.EncodeToString(append(b, r.server.sealCursor(b)...))
+	return base64.RawURLEncoding.EncodeToString(append(b, w.server.sealCursor(b)...))
 }
 
 func (s *Server) sealCursor(b []byte) []byte {
@@ -203,27 +204,27 @@ func newCursorKey() (key [sha256.Size]byte) {
 }
 
 // resume goes on where a cursor says. Refusal: field-invalid.
-func (r *replay) resume(ctx context.Context, text string) error {
+func (w *streamWalk) resume(ctx context.Context, text string) error {
 	refusal := domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").With("field", "cursor")
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) != eventCursorBytes || [8]byte(b[16:]) != r.filter() {
+	if err != nil || len(b) != eventCursorBytes || [8]byte(b[16:]) != w.filter() {
 		return refusal
 	}
-	r.next = int64(binary.BigEndian.Uint64(b))
+	w.next = int64(binary.BigEndian.Uint64(b))
 	balance := domain.Amount(binary.BigEndian.Uint64(b[8:]))
-	if r.next < 0 {
+	if w.next < 0 {
 		return refusal
 	}
-	sealed := hmac.Equal(b[eventCursorSealed:], r.server.sealCursor(b[:eventCursorSealed]))
-	if !sealed && r.balances {
-		if err := r.foldTo(ctx, r.next); err != nil {
+	sealed := hmac.Equal(b[eventCursorSealed:], w.server.sealCursor(b[:eventCursorSealed]))
+	if !sealed && w.balances {
+		if err := w.foldTo(ctx, w.next); err != nil {
 			return err
 		}
-		sealed = r.balance == balance
+		sealed = w.balance == balance
 	}
-	if !sealed && (r.balances || balance != 0) {
+	if !sealed && (w.balances || balance != 0) {
 		return refusal
 	}
-	r.balance = balance
+	w.balance = balance
 	return nil
 }

@@ -32,7 +32,7 @@ func (h handlers) ExplainTransaction(c echo.Context, name api.Account, text api.
 		return err
 	}
 	d := newDocument()
-	if wantsText(k.Request().Header.Get("Accept")) {
+	if k.wants("text/plain") {
 		x.text(d)
 		k.send(statusOK, textType, d)
 		return nil
@@ -191,15 +191,11 @@ func (x *explanation) relate(ctx context.Context) error {
 
 // charge finds the entry and the events behind it.
 func (x *explanation) charge(ctx context.Context, id domain.TransactionID) error {
-	revision, ours := domain.RevisionOf(id)
-	entry, found, err := x.server.opts.Views.Transaction(ctx, x.account, revision)
+	entry, err := x.server.transaction(ctx, x.account, id)
 	if err != nil {
 		return err
 	}
-	if !ours || !found || entry.ID != id {
-		return domain.Refuse(domain.CodeUnknownTransaction, "the account has no transaction %s", id).
-			With("field", "transaction_id").With("value", id.String())
-	}
+	revision := entry.Revision
 	x.entry, x.before = entry, entry.BalanceAfter-entry.Amount
 	if x.description, err = x.server.openText(ctx, x.account, entry.Description); err != nil {
 		return err
@@ -290,13 +286,16 @@ func (x *explanation) follow(ctx context.Context, id domain.TransactionID) error
 		return err
 	}
 	for _, revision := range revisions {
+		_, noted := x.events[revision]
 		s, err := x.sequel(ctx, revision, "since")
 		if err != nil {
 			return err
 		}
 		// The index goes by revision: another account's id may have the same.
 		if _, named, _ := account.AboutOf(s.fact.Body); named != uuid.Nil && named != id {
-			delete(x.events, revision)
+			if !noted { // it may be where one of the charge's lots came from
+				delete(x.events, revision)
+			}
 			continue
 		}
 		if refund, is := s.fact.Body.(*account.Refunded); is {

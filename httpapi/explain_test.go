@@ -428,3 +428,27 @@ func TestExplainNamesOnlyItsOwn(t *testing.T) {
 		require.Equal(t, own, x.Related.TransactionId)
 	}
 }
+
+// TestExplainKeepsTheOriginOfALot: a correction names another account's id, at a
+// place that this account comes to later, with a charge that takes the correction's lot.
+func TestExplainKeepsTheOriginOfALot(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	r.fund("demo-2", "10")
+	var other answer
+	for i := range 3 {
+		other = r.must(post("service", "/v1/accounts/demo-2/deductions", fmt.Sprint(i), `{"amount":"1","service":"vm"}`))
+	}
+	named := part(other, "deduction")["id"].(string)
+	asked := r.must(post("support", demo+"/adjustments", "a", fmt.Sprintf(`{"amount":"5","related_transaction":%q}`, named)))
+	approved := r.must(post("finance", demo+"/adjustments/"+part(asked, "adjustment")["id"].(string)+"/approve", "b", "")).Body
+	charge := r.must(post("service", demo+"/deductions", "d", `{"amount":"1","service":"vm"}`))
+	require.Equal(t, other.Body["revision"], charge.Body["revision"], "the test is about equal places")
+	x, _ := r.explain(part(charge, "deduction")["id"].(string))
+	require.Empty(t, x.Since)
+	var revisions []float64
+	for _, e := range x.Events {
+		revisions = append(revisions, float64(e.Revision))
+	}
+	require.Contains(t, revisions, approved["revision"])
+}

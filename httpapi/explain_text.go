@@ -8,22 +8,6 @@ import (
 	"iocredits/domain/journal"
 )
 
-var textType = []string{"text/plain; charset=utf-8"}
-
-// wantsText tells whether plain text is asked for before JSON.
-func wantsText(accept string) bool {
-	for part := range strings.SplitSeq(accept, ",") {
-		kind, _, _ := strings.Cut(part, ";")
-		switch strings.ToLower(strings.TrimSpace(kind)) {
-		case "text/plain":
-			return true
-		case "application/json", "*/*":
-			return false
-		}
-	}
-	return false
-}
-
 // printf writes a line of a text. Texts of other people are quoted where they
 // are written, so that none can forge a line.
 func (d *document) printf(format string, args ...any) {

@@ -104,7 +104,7 @@ func NewKeys(specs []KeySpec) (*Keys, error) {
 		ids[spec.ID], keys.byHash[hash] = true, &identity{KeySpec: spec, bit: bitOf(spec.Role)}
 	}
 	if len(specs) == 0 {
-		return nil, fmt.Errorf("keys: there is none, so nobody could use the engine")
+		return nil, errors.New("keys: there is none, so nobody could use the engine")
 	}
 	return keys, nil
 }

@@ -101,8 +101,7 @@ func (h handlers) StreamNotifications(c echo.Context, name api.Account, params a
 	if err != nil {
 		return err
 	}
-	k.Response().Header()["Content-Type"] = streamType
-	k.Response().WriteHeader(statusOK)
+	k.begin(streamType)
 	beat := time.NewTicker(streamBeat)
 	defer beat.Stop()
 	d := newDocument()

@@ -23,8 +23,11 @@ const (
 	webhookPatience = 4 * time.Second
 )
 
-// The provider acts under its own name.
-const providerActor = "spherepay"
+// The provider acts under its own name, in a role that no key has.
+const (
+	providerActor = "spherepay"
+	providerRole  = "provider"
+)
 
 // TakeWebhook is POST /webhooks/spherepay. It answers once what the event says is
 // durable; the provider repeats what isn't answered, and repeating is harmless.
@@ -65,26 +68,20 @@ func (s *Server) recordPayment(ctx context.Context, requestID string, p account.
 	if name == account.UnmatchedAccount && domain.CheckAccount("account", p.Account) == nil {
 		p.Named = p.Account
 	}
-	actions := p.Actions()
-	for _, do := range actions {
-		in, err := reactor.FactHome(ctx, s.opts.Ledger, name, do)
-		if err != nil {
-			return false, err
-		}
-		if _, err := s.opts.Ledger.Execute(ctx, ledger.Request{
-			Account: in, Do: do, Actor: providerActor, Role: "provider", RequestID: requestID,
-		}); err != nil {
-			return false, err
-		}
+	record := func(ctx context.Context, in string, fact account.Action) error {
+		_, err := s.opts.Ledger.Execute(ctx, ledger.Request{
+			Account: in, Do: fact, Actor: providerActor, Role: providerRole, RequestID: requestID,
+		})
+		return err
 	}
-	differs, err := reactor.ComparePayment(ctx, s.opts.Ledger, s.opts.Logger.With("request_id", requestID), name, p)
+	differs, err := reactor.RecordPayment(ctx, s.opts.Ledger, s.opts.Logger.With("request_id", requestID), name, p, record)
 	if err != nil {
 		return false, err
 	}
 	if differs {
 		s.opts.Metrics.OnPaymentDiffers()
 	}
-	return len(actions) > 0, nil
+	return len(p.Actions()) > 0, nil
 }
 
 // homeOf is the account in which a payment is recorded, and the payment as it is
@@ -109,12 +106,13 @@ func (s *Server) homeOf(ctx context.Context, p account.ProviderPayment) (string,
 	return home, as, err
 }
 
+var payments = resource{account.ObjectPayment, paymentForm}
+
 // ListUnmatchedPayments is GET /payments/unmatched: what waits for finance.
 func (h handlers) ListUnmatchedPayments(c echo.Context, params api.ListUnmatchedPaymentsParams) error {
-	return callOf(c).sendQueue(paymentForm, queueQuery{
-		kind:     account.ObjectPayment,
+	return callOf(c).sendQueue(payments, queueQuery{
 		statuses: []string{string(account.PaymentIsUnmatched), string(account.PaymentIsAssigned)},
-		limit:    params.Limit, cursor: params.Cursor, minPosition: params.MinPosition,
+		paging:   paging{params.Limit, params.Cursor, params.MinPosition},
 	})
 }
 
@@ -173,14 +171,7 @@ func (h handlers) ResolvePayment(c echo.Context, id api.PaymentID, _ api.Resolve
 	if err != nil {
 		return err
 	}
-	return k.answer(statusOK, result, func(d *document) error {
-		d.object("payment")
-		if err := paymentForm(k, d, record); err != nil {
-			return err
-		}
-		d.close()
-		return nil
-	})
+	return k.answerWith(statusOK, result, payments, record)
 }
 
 // unused says that nothing has happened to an account yet.

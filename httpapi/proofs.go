@@ -75,8 +75,7 @@ func (s *Server) eventOf(ctx context.Context, params api.ProveInclusionParams) (
 		event, err = audit.EventAt(ctx, s.opts.Store, params.Account, revision)
 	}
 	if err == nil && event.ID != id {
-		err = domain.Refuse(domain.CodeUnknownTransaction, "the account has no transaction %s", id).
-			With("field", "transaction_id").With("value", id.String())
+		err = unknownTransaction("transaction_id", id.String())
 	}
 	return event, err
 }

@@ -12,6 +12,8 @@ import (
 	"iocredits/projections"
 )
 
+var purchases = resource{account.ObjectPurchase, purchaseForm}
+
 // StartPurchase is POST …/purchases. The payment link is made by the reactor; the
 // answer waits for it, but not for long.
 func (h handlers) StartPurchase(c echo.Context, _ api.Account, _ api.StartPurchaseParams) error {
@@ -39,14 +41,7 @@ func (h handlers) StartPurchase(c echo.Context, _ api.Account, _ api.StartPurcha
 	if err != nil {
 		return err
 	}
-	return k.answer(statusCreated, result, func(d *document) error {
-		d.object("purchase")
-		if err := purchaseForm(k, d, record); err != nil {
-			return err
-		}
-		d.close()
-		return nil
-	})
+	return k.answerWith(statusCreated, result, purchases, record)
 }
 
 // purchaseWithLink waits until a purchase has its link, or needs none any more,
@@ -75,25 +70,21 @@ func (k *call) purchaseWithLink(id string, position eventstore.Position) (*proje
 
 // GetPurchase is GET …/purchases/{id}.
 func (h handlers) GetPurchase(c echo.Context, _ api.Account, id api.PurchaseID, params api.GetPurchaseParams) error {
-	return callOf(c).sendObject(account.ObjectPurchase, id, params.MinPosition, purchaseForm)
+	return callOf(c).sendObject(purchases, id, params.MinPosition)
 }
 
 // ReversePurchase is POST …/purchases/{id}/reverse: finance learnt of a chargeback,
 // of a purchase or of a payment that they had credited.
 func (h handlers) ReversePurchase(c echo.Context, name api.Account, id api.PurchaseID, _ api.ReversePurchaseParams) error {
-	k := callOf(c)
-	var request api.ReasonRequest
-	if err := k.decode(&request); err != nil {
-		return err
-	}
-	if err := domain.CheckID("purchase_id", id); err != nil {
-		return err
-	}
-	reason, err := k.seal("reason", name, request.Reason)
+	k, request := callOf(c), api.ReasonRequest{}
+	o, err := k.orderAbout(purchases, id, &request, func() (account.Action, error) {
+		reason, err := k.seal("reason", name, request.Reason)
+		return account.RecordChargeback{Purchase: id, Reason: reason}, err
+	})
 	if err != nil {
 		return err
 	}
-	result, err := k.execute(order{do: account.RecordChargeback{Purchase: id, Reason: reason}, body: request})
+	result, err := k.execute(o)
 	if err != nil {
 		return err
 	}
@@ -103,14 +94,7 @@ func (h handlers) ReversePurchase(c echo.Context, name api.Account, id api.Purch
 			return err
 		}
 	}
-	return k.answer(statusOK, result, func(d *document) error {
-		d.object("purchase")
-		if err := purchaseForm(k, d, record); err != nil {
-			return err
-		}
-		d.close()
-		return nil
-	})
+	return k.answerWith(statusOK, result, purchases, record)
 }
 
 // creditedPayment is a payment that was reversed, in the form of a purchase: it had

@@ -22,21 +22,21 @@ import (
 
 // await waits for the account's acknowledged events and for minPosition.
 func (k *call) await(account string, minPosition *int64) error {
-	views := k.server.opts.Views
-	through := views.Through()
-	acked := k.server.opts.Ledger.Acked(account)
-	least := eventstore.Position(0)
-	if minPosition != nil {
-		if *minPosition < 0 {
-			return domain.Refuse(domain.CodeFieldInvalid, "min_position is below zero").With("field", "min_position")
-		}
-		least = eventstore.Position(*minPosition)
+	return k.awaitBoth(k.server.opts.Ledger.Acked(account), minPosition)
+}
+
+// awaitAll is await for a list over all accounts.
+func (k *call) awaitAll(minPosition *int64) error {
+	return k.awaitBoth(k.server.opts.Ledger.AckedAny(), minPosition)
+}
+
+func (k *call) awaitBoth(acked eventstore.Position, minPosition *int64) error {
+	if minPosition != nil && *minPosition < 0 {
+		return domain.Refuse(domain.CodeFieldInvalid, "min_position is below zero").With("field", "min_position")
 	}
-	if through >= max(acked, least) {
-		return nil
-	}
+	least := eventstore.Position(valueOf(minPosition))
 	err := k.server.waitFor(k.ctx, max(acked, least))
-	if err != nil && domain.IsCode(err, domain.CodeReadBehind) && views.Through() >= least {
+	if err != nil && domain.IsCode(err, domain.CodeReadBehind) && k.server.opts.Views.Through() >= least {
 		return nil
 	}
 	return err

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // section is a tag of the contract with its operations, for the page of the API.
@@ -32,7 +34,7 @@ type reference struct {
 
 type input struct {
 	Name, In string
-	Kind     kind
+	Kind     valueKind
 	Limits   string
 	About    template.HTML
 	Required bool
@@ -47,14 +49,14 @@ type answerRow struct {
 // answerBody is a form that an answer may have: the media type, and one of Kinds.
 type answerBody struct {
 	Media   string
-	Kinds   []kind
+	Kinds   []valueKind
 	Example string
 }
 
-// object is a schema: one with members, or a plain one of a kind.
-type object struct {
+// schemaEntry is a schema: one with members, or a plain one of a kind.
+type schemaEntry struct {
 	Name    string
-	Kind    kind
+	Kind    valueKind
 	Limits  string
 	About   template.HTML
 	Members []input
@@ -70,11 +72,11 @@ func about(text string) template.HTML {
 }
 
 // objectsOf lists the schemas, for the links of kinds.
-func objectsOf(c *contract) []object {
-	var all []object
+func objectsOf(c *contract) []schemaEntry {
+	var all []schemaEntry
 	schemas := c.document.Components.Schemas
 	for _, name := range slices.Sorted(maps.Keys(schemas)) {
-		o := object{Name: name, About: about(schemas[name].Value.Description)}
+		o := schemaEntry{Name: name, About: about(schemas[name].Value.Description)}
 		for _, part := range append(openapi3.SchemaRefs{schemas[name]}, schemas[name].Value.AllOf...) {
 			o.Members = append(o.Members, membersOf(part.Value)...)
 		}
@@ -155,14 +157,14 @@ func bodiesOf(content openapi3.Content) []answerBody {
 	return all
 }
 
-// refusal is a status that problems have, and what it means everywhere.
-type refusal struct {
+// refusalEntry is a status that problems have, and what it means everywhere.
+type refusalEntry struct {
 	Status string
 	About  template.HTML
 }
 
 // refusalsOf lists them once: operations have but their numbers.
-func refusalsOf(c *contract) []refusal {
+func refusalsOf(c *contract) []refusalEntry {
 	seen := map[string]template.HTML{}
 	for _, item := range c.document.Paths.Map() {
 		for _, op := range item.Operations() {
@@ -173,9 +175,9 @@ func refusalsOf(c *contract) []refusal {
 			}
 		}
 	}
-	var all []refusal
+	var all []refusalEntry
 	for _, status := range slices.Sorted(maps.Keys(seen)) {
-		all = append(all, refusal{status, seen[status]})
+		all = append(all, refusalEntry{status, seen[status]})
 	}
 	return all
 }
@@ -198,6 +200,15 @@ func exampleText(example any) string {
 	}
 }
 
+// jsonText is any value as JSON for people.
+func jsonText(value any) string {
+	b, err := json.Marshal(value, json.Deterministic(true), jsontext.Multiline(true))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
 // rank puts what has to be given first, in the order path, header, query, body.
 func rank(i input) int {
 	place := slices.Index([]string{"path", "header", "query", "body"}, i.In)
@@ -207,15 +218,15 @@ func rank(i input) int {
 	return place
 }
 
-// kind is what a value is: a schema to follow, or a plain type.
-type kind struct{ Text, Schema string }
+// valueKind is what a value is: a schema to follow, or a plain type.
+type valueKind struct{ Text, Schema string }
 
-func kindOf(s *openapi3.SchemaRef) kind {
+func kindOf(s *openapi3.SchemaRef) valueKind {
 	if s == nil {
-		return kind{}
+		return valueKind{}
 	}
 	if name, named := strings.CutPrefix(s.Ref, "#/components/schemas/"); named {
-		return kind{name, name}
+		return valueKind{name, name}
 	}
 	switch {
 	case len(s.Value.AllOf) == 1:
@@ -225,30 +236,30 @@ func kindOf(s *openapi3.SchemaRef) kind {
 		for _, one := range s.Value.OneOf {
 			texts = append(texts, kindOf(one).Text)
 		}
-		return kind{Text: strings.Join(texts, " or ")}
+		return valueKind{Text: strings.Join(texts, " or ")}
 	case s.Value.Items != nil:
 		of := kindOf(s.Value.Items)
-		return kind{"list of " + of.Text, of.Schema}
+		return valueKind{"list of " + of.Text, of.Schema}
 	case len(s.Value.Enum) > 0:
-		return kind{Text: enumText(s.Value.Enum)}
+		return valueKind{Text: enumText(s.Value.Enum)}
 	case s.Value.Format != "":
-		return kind{Text: s.Value.Format}
+		return valueKind{Text: s.Value.Format}
 	case s.Value.Type != nil && len(*s.Value.Type) > 0:
-		return kind{Text: (*s.Value.Type)[0]}
+		return valueKind{Text: (*s.Value.Type)[0]}
 	}
-	return kind{}
+	return valueKind{}
 }
 
 // kindsOf has each of the kinds that a value may be of.
-func kindsOf(s *openapi3.SchemaRef) []kind {
+func kindsOf(s *openapi3.SchemaRef) []valueKind {
 	if s.Ref == "" && len(s.Value.OneOf) > 0 {
-		var all []kind
+		var all []valueKind
 		for _, one := range s.Value.OneOf {
 			all = append(all, kindsOf(one)...)
 		}
 		return all
 	}
-	return []kind{kindOf(s)}
+	return []valueKind{kindOf(s)}
 }
 
 // limitsOf says what of a kind is allowed, and what stands for none.

@@ -24,8 +24,10 @@ func (h handlers) Refund(c echo.Context, name api.Account, _ api.RefundParams) e
 	if err != nil {
 		return err
 	}
-	if amount != nil && *amount == 0 {
-		return domain.Refuse(domain.CodeAmountInvalid, "amount 0 is not above zero").With("field", "amount").With("value", "0")
+	if amount != nil {
+		if err := aboveZero("amount", *amount); err != nil {
+			return err
+		}
 	}
 	reason, err := k.seal("reason", name, request.Reason)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -80,10 +81,54 @@ func (k *call) write(b []byte) error {
 	return nil
 }
 
+// flushBytes is how much of a long answer is kept before it is sent.
+const flushBytes = 32 << 10
+
+// begin sends the header of an answer whose length isn't known; what fails after
+// it breaks the answer off.
+func (k *call) begin(contentType []string) {
+	k.unlimited()
+	k.Response().Header()["Content-Type"] = contentType
+	k.Response().WriteHeader(statusOK)
+}
+
+// flush sends what a document has, but for the last byte: what comes next looks
+// at it to know whether a comma is due.
+func (k *call) flush(d *document) error {
+	if len(d.b) < flushBytes {
+		return nil
+	}
+	last := len(d.b) - 1
+	err := k.write(d.b[:last])
+	d.b = append(d.b[:0], d.b[last])
+	return err
+}
+
+// finish sends what is left; it may be little, but after much else.
+func (k *call) finish(d *document) error {
+	k.writeSoon()
+	return k.write(d.b)
+}
+
+// wants tells whether the client asks for a media type before JSON.
+func (k *call) wants(media string) bool {
+	for part := range strings.SplitSeq(k.Request().Header.Get("Accept"), ",") {
+		kind, _, _ := strings.Cut(part, ";")
+		switch strings.ToLower(strings.TrimSpace(kind)) {
+		case media:
+			return true
+		case "application/json", "*/*":
+			return false
+		}
+	}
+	return false
+}
+
 // Content types, made once.
 var (
 	jsonType    = []string{"application/json"}
 	problemType = []string{"application/problem+json"}
+	textType    = []string{"text/plain; charset=utf-8"}
 	// Answers are somebody's own, and old ones are wrong ones.
 	noCache = []string{"private, no-cache"}
 )

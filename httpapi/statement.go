@@ -25,39 +25,10 @@ func (h handlers) GetStatement(c echo.Context, name api.Account, params api.GetS
 	if err != nil {
 		return err
 	}
-	if wantsText(k.Request().Header.Get("Accept")) {
+	if k.wants("text/plain") {
 		return k.statementText(params.Month, s)
 	}
 	return k.statementJSON(params.Month, s)
-}
-
-// flushBytes is how much of a long answer is kept before it is sent.
-const flushBytes = 32 << 10
-
-// begin sends the header of an answer whose length isn't known; what fails after
-// it breaks the answer off.
-func (k *call) begin(contentType []string) {
-	k.unlimited()
-	k.Response().Header()["Content-Type"] = contentType
-	k.Response().WriteHeader(statusOK)
-}
-
-// flush sends what a document has, but for the last byte: what comes next looks
-// at it to know whether a comma is due.
-func (k *call) flush(d *document) error {
-	if len(d.b) < flushBytes {
-		return nil
-	}
-	last := len(d.b) - 1
-	err := k.write(d.b[:last])
-	d.b = append(d.b[:0], d.b[last])
-	return err
-}
-
-// finish sends what is left; it may be little, but after much else.
-func (k *call) finish(d *document) error {
-	k.writeSoon()
-	return k.write(d.b)
 }
 
 func (k *call) statementJSON(month string, s projections.Statement) error {

@@ -1,8 +1,8 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/csv"
-
 	"strconv"
 	"strings"
 
@@ -37,7 +37,7 @@ func (h handlers) ListTransactions(c echo.Context, name api.Account, params api.
 	if err := k.await(name, params.MinPosition); err != nil {
 		return err
 	}
-	if wantsCSV(k.Request().Header.Get("Accept")) {
+	if k.wants("text/csv") {
 		return k.sendCSV(q)
 	}
 	// Read first: the list is then at least as new as what it is said to be.
@@ -60,9 +60,7 @@ func (h handlers) ListTransactions(c echo.Context, name api.Account, params api.
 	}
 	d.end()
 	d.nullable("next_cursor", page.Next)
-	d.number("revision", at.Revision)
-	d.number("position", int64(at.Position))
-	d.number("lag", h.lag())
+	d.freshness(&at, h.lag())
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil
@@ -96,8 +94,7 @@ func queryOf(name string, params api.ListTransactionsParams) (projections.Query,
 	return q, err
 }
 
-// GetTransaction is GET …/transactions/{id}. The revision is in the id, so the
-// look-up needs no index.
+// GetTransaction is GET …/transactions/{id}.
 func (h handlers) GetTransaction(c echo.Context, name api.Account, text api.TransactionID, params api.GetTransactionParams) error {
 	k := callOf(c)
 	id, err := parseTransactionID("transaction_id", text)
@@ -107,13 +104,9 @@ func (h handlers) GetTransaction(c echo.Context, name api.Account, text api.Tran
 	if err := k.await(name, params.MinPosition); err != nil {
 		return err
 	}
-	revision, ours := domain.RevisionOf(id)
-	t, found, err := h.opts.Views.Transaction(k.ctx, name, revision)
+	t, err := h.transaction(k.ctx, name, id)
 	if err != nil {
 		return err
-	}
-	if !ours || !found || t.ID != id {
-		return domain.Refuse(domain.CodeUnknownTransaction, "the account has no transaction %s", id).With("field", "transaction_id").With("value", id.String())
 	}
 	d := newDocument()
 	if err := h.appendTransaction(k.ctx, d, &t); err != nil {
@@ -123,20 +116,21 @@ func (h handlers) GetTransaction(c echo.Context, name api.Account, text api.Tran
 	return nil
 }
 
-func wantsCSV(accept string) bool { return wants(accept, "text/csv") }
-
-// wants tells whether a client asks for a media type before JSON.
-func wants(accept, media string) bool {
-	for part := range strings.SplitSeq(accept, ",") {
-		kind, _, _ := strings.Cut(part, ";")
-		switch strings.ToLower(strings.TrimSpace(kind)) {
-		case media:
-			return true
-		case "application/json", "*/*":
-			return false
-		}
+// transaction finds an entry by its id, which has the revision in it. Refusal:
+// unknown-transaction.
+func (s *Server) transaction(ctx context.Context, name string, id domain.TransactionID) (projections.Transaction, error) {
+	revision, ours := domain.RevisionOf(id)
+	t, found, err := s.opts.Views.Transaction(ctx, name, revision)
+	if err == nil && (!ours || !found || t.ID != id) {
+		err = unknownTransaction("transaction_id", id.String())
 	}
-	return false
+	return t, err
+}
+
+// unknownTransaction is the refusal of an id that none of the account's entries has.
+func unknownTransaction(field, id string) error {
+	return domain.Refuse(domain.CodeUnknownTransaction, "the account has no transaction %s", clip(id)).
+		With("field", field).With("value", clip(id))
 }
 
 var csvHeader = []string{
@@ -146,19 +140,12 @@ var csvHeader = []string{
 
 // sendCSV writes the whole selection, newest first, as it is read.
 func (k *call) sendCSV(q projections.Query) error {
-	k.unlimited()
-	response := k.Response()
-	response.Header()["Content-Type"] = []string{"text/csv; charset=utf-8"}
-	response.Header()["Content-Disposition"] = []string{`attachment; filename="transactions-` + q.Account + `.csv"`}
-	response.WriteHeader(statusOK)
-	w := csv.NewWriter(response)
+	k.Response().Header()["Content-Disposition"] = []string{`attachment; filename="transactions-` + q.Account + `.csv"`}
+	k.begin([]string{"text/csv; charset=utf-8"})
+	w := csv.NewWriter(k.Response())
 	if err := w.Write(csvHeader); err != nil {
 		return err
 	}
-	return k.writeCSV(w, q)
-}
-
-func (k *call) writeCSV(w *csv.Writer, q projections.Query) error {
 	rows := 0
 	for t, err := range k.server.opts.Views.Each(k.ctx, q) {
 		if err != nil {

@@ -14,6 +14,8 @@ import (
 	"iocredits/projections"
 )
 
+var withdrawals = resource{account.ObjectWithdrawal, withdrawalForm}
+
 // RequestWithdrawal is POST …/withdrawals.
 func (h handlers) RequestWithdrawal(c echo.Context, name api.Account, _ api.RequestWithdrawalParams) error {
 	k := callOf(c)
@@ -41,7 +43,7 @@ func (h handlers) RequestWithdrawal(c echo.Context, name api.Account, _ api.Requ
 	if err != nil {
 		return err
 	}
-	return k.change(statusCreated, account.ObjectWithdrawal, withdrawalForm, order{
+	return k.change(statusCreated, withdrawals, order{
 		do:   account.RequestWithdrawal{Withdrawal: id, Amount: amount, Wallet: wallet, Network: network},
 		body: request,
 	})
@@ -49,14 +51,14 @@ func (h handlers) RequestWithdrawal(c echo.Context, name api.Account, _ api.Requ
 
 // CancelWithdrawal is POST …/withdrawals/{id}/cancel.
 func (h handlers) CancelWithdrawal(c echo.Context, _ api.Account, id api.WithdrawalID, _ api.CancelWithdrawalParams) error {
-	return callOf(c).decideWithdrawal(id, &api.EmptyRequest{}, func() (account.Action, error) {
+	return callOf(c).changeByID(withdrawals, id, &api.EmptyRequest{}, func() (account.Action, error) {
 		return account.CancelWithdrawal{Withdrawal: id}, nil
 	})
 }
 
 // ApproveWithdrawal is POST …/withdrawals/{id}/approve.
 func (h handlers) ApproveWithdrawal(c echo.Context, _ api.Account, id api.WithdrawalID, _ api.ApproveWithdrawalParams) error {
-	return callOf(c).decideWithdrawal(id, &api.EmptyRequest{}, func() (account.Action, error) {
+	return callOf(c).changeByID(withdrawals, id, &api.EmptyRequest{}, func() (account.Action, error) {
 		return account.ApproveWithdrawal{Withdrawal: id}, nil
 	})
 }
@@ -64,7 +66,7 @@ func (h handlers) ApproveWithdrawal(c echo.Context, _ api.Account, id api.Withdr
 // RejectWithdrawal is POST …/withdrawals/{id}/reject.
 func (h handlers) RejectWithdrawal(c echo.Context, name api.Account, id api.WithdrawalID, _ api.RejectWithdrawalParams) error {
 	k, request := callOf(c), api.ReasonRequest{}
-	return k.decideWithdrawal(id, &request, func() (account.Action, error) {
+	return k.changeByID(withdrawals, id, &request, func() (account.Action, error) {
 		reason, err := k.seal("reason", name, request.Reason)
 		return account.RejectWithdrawal{Withdrawal: id, Reason: reason}, err
 	})
@@ -73,7 +75,7 @@ func (h handlers) RejectWithdrawal(c echo.Context, name api.Account, id api.With
 // FailWithdrawal is POST …/withdrawals/{id}/failed.
 func (h handlers) FailWithdrawal(c echo.Context, name api.Account, id api.WithdrawalID, _ api.FailWithdrawalParams) error {
 	k, request := callOf(c), api.ReasonRequest{}
-	return k.decideWithdrawal(id, &request, func() (account.Action, error) {
+	return k.changeByID(withdrawals, id, &request, func() (account.Action, error) {
 		reason, err := k.seal("reason", name, request.Reason)
 		return account.FailWithdrawal{Withdrawal: id, Reason: reason}, err
 	})
@@ -82,7 +84,7 @@ func (h handlers) FailWithdrawal(c echo.Context, name api.Account, id api.Withdr
 // RecordPayout is POST …/withdrawals/{id}/paid.
 func (h handlers) RecordPayout(c echo.Context, name api.Account, id api.WithdrawalID, _ api.RecordPayoutParams) error {
 	k, request := callOf(c), api.PayoutRequest{}
-	return k.decideWithdrawal(id, &request, func() (account.Action, error) {
+	return k.changeByID(withdrawals, id, &request, func() (account.Action, error) {
 		if err := checkWebAddress("tx_url", request.TxUrl); err != nil {
 			return nil, err
 		}
@@ -143,29 +145,14 @@ func isASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
-// decideWithdrawal decodes a request about a withdrawal, and does what it asks.
-func (k *call) decideWithdrawal(id string, request any, action func() (account.Action, error)) error {
-	if err := k.decode(request); err != nil {
-		return err
-	}
-	if err := domain.CheckID("withdrawal_id", id); err != nil {
-		return err
-	}
-	do, err := action()
-	if err != nil {
-		return err
-	}
-	return k.change(statusOK, account.ObjectWithdrawal, withdrawalForm, order{do: do, body: request})
-}
-
 // GetWithdrawal is GET …/withdrawals/{id}.
 func (h handlers) GetWithdrawal(c echo.Context, _ api.Account, id api.WithdrawalID, params api.GetWithdrawalParams) error {
-	return callOf(c).sendObject(account.ObjectWithdrawal, id, params.MinPosition, withdrawalForm)
+	return callOf(c).sendObject(withdrawals, id, params.MinPosition)
 }
 
 // ListWithdrawals is GET …/withdrawals of an account.
 func (h handlers) ListWithdrawals(c echo.Context, _ api.Account, params api.ListWithdrawalsParams) error {
-	return callOf(c).sendObjects(account.ObjectWithdrawal, withdrawalForm, params.Limit, params.Cursor, params.MinPosition)
+	return callOf(c).sendObjects(withdrawals, paging{params.Limit, params.Cursor, params.MinPosition})
 }
 
 // openWithdrawals are those that finance still has to do something about.
@@ -173,33 +160,26 @@ var openWithdrawals = []string{string(account.WithdrawalIsRequested), string(acc
 
 // ListWithdrawalQueue is GET /v1/withdrawals, finance's desk.
 func (h handlers) ListWithdrawalQueue(c echo.Context, params api.ListWithdrawalQueueParams) error {
-	k := callOf(c)
-	q := queueQuery{
-		kind: account.ObjectWithdrawal, statuses: openWithdrawals, account: params.Account,
-		limit: params.Limit, cursor: params.Cursor, minPosition: params.MinPosition,
+	given := params.Status
+	if given != nil && *given == api.ListWithdrawalQueueParamsStatusOpen {
+		given = nil
 	}
-	if params.Status != nil && *params.Status != api.ListWithdrawalQueueParamsStatusOpen {
-		if !params.Status.Valid() {
-			return noStatus(string(*params.Status))
-		}
-		q.statuses = []string{string(*params.Status)}
+	statuses, err := statusesOf(given, openWithdrawals...)
+	if err != nil {
+		return err
 	}
 	var network account.Network
 	if params.Network != nil {
-		var err error
 		if network, err = account.ParseNetwork(string(*params.Network)); err != nil {
 			return err
 		}
 	}
+	q := queueQuery{statuses: statuses, account: params.Account, paging: paging{params.Limit, params.Cursor, params.MinPosition}}
 	q.keep = func(r *projections.ObjectRecord) bool {
 		w, ok := r.Object.(*account.Withdrawal)
 		return ok && (network == "" || w.Network == network) && (params.Late == nil || *params.Late == h.late(w))
 	}
-	return k.sendQueue(withdrawalForm, q)
-}
-
-func noStatus(text string) error {
-	return domain.Refuse(domain.CodeFieldInvalid, "status %q is none of this queue", clip(text)).With("field", "status").With("value", clip(text))
+	return callOf(c).sendQueue(withdrawals, q)
 }
 
 // late tells that a withdrawal should have been paid.
@@ -249,16 +229,4 @@ func withdrawalForm(k *call, d *document, r *projections.ObjectRecord) error {
 	d.lots(w.Lots)
 	d.steps(r.Steps)
 	return nil
-}
-
-func (d *document) lots(uses []account.LotUse) {
-	d.array("lots")
-	for _, u := range uses {
-		d.open()
-		d.number("lot", u.Lot)
-		d.text("class", string(u.Class))
-		d.money("amount", u.Amount)
-		d.close()
-	}
-	d.end()
 }

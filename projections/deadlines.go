@@ -165,7 +165,7 @@ func (v *Views) eachDeadlineKey(ctx context.Context, visit func(at time.Time, na
 		k := it.Key()[1:]
 		end := bytes.IndexByte(k[min(timeBytes, len(k)):], 0)
 		if end < 0 {
-			return fmt.Errorf("damaged deadline %q", it.Key())
+			return fmt.Errorf("%w: deadline %q", errDamaged, it.Key())
 		}
 		if !visit(timeOf(k), string(k[timeBytes:timeBytes+end]), k[timeBytes+end+1:]) || ctx.Err() != nil {
 			break
@@ -196,7 +196,7 @@ func (v *Views) ExpiringLots(ctx context.Context, from, until time.Time, visit f
 		}
 		lot := account.ExpiryAnnounced{Lot: int64(binary.BigEndian.Uint64(id)), ExpiresAt: at}
 		var told []byte
-		told, failed = lookup(g.db, announcedKey(name, lot.Lot), func(b []byte) ([]byte, error) { return []byte{1}, nil })
+		told, failed = lookup(g.db, announcedKey(name, lot.Lot), func([]byte) ([]byte, error) { return []byte{1}, nil })
 		if failed != nil || told != nil {
 			return failed == nil
 		}

@@ -233,7 +233,7 @@ func (v *Views) scanNotices(ctx context.Context, name, id string, seek func(*peb
 		}
 		n, err := decodeNotice(value)
 		if err != nil {
-			return fmt.Errorf("damaged view at %q: %w", it.Key(), err)
+			return fmt.Errorf("%w at %q: %w", errDamaged, it.Key(), err)
 		}
 		if !visit(n) {
 			return nil

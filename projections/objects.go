@@ -200,8 +200,6 @@ type ObjectPage struct {
 	Items []*ObjectRecord
 	// Next is the cursor of the page after it; empty: this is the end.
 	Next string
-
-	last []byte
 }
 
 // Queue lists the objects of a kind in a status over all accounts, in the order
@@ -233,8 +231,8 @@ func (v *Views) Objects(ctx context.Context, name string, kind account.ObjectKin
 	})
 }
 
-// objects pages over keys that begin with start, beginning at from. The cursor is the last key, so
-// a page goes on rightly while objects come and go.
+// objects pages over the keys that begin with start, from a key of them on. The cursor
+// is the last key, so a page goes on rightly while objects come and go.
 func (v *Views) objects(ctx context.Context, start, from []byte, limit int, after string, read func(pebble.Reader, []byte) (*ObjectRecord, error)) (page ObjectPage, err error) {
 	g, leave, err := v.enter()
 	if err != nil {
@@ -252,9 +250,10 @@ func (v *Views) objects(ctx context.Context, start, from []byte, limit int, afte
 		return page, err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
+	var last []byte // key of the page
 	for ok := it.First(); ok; ok = it.Next() {
 		if len(page.Items) == limit {
-			page.Next = keyCursor(page.last)
+			page.Next = keyCursor(last)
 			break
 		}
 		r, err := read(db, it.Key())
@@ -262,9 +261,9 @@ func (v *Views) objects(ctx context.Context, start, from []byte, limit int, afte
 			return page, err
 		}
 		if r == nil {
-			return page, fmt.Errorf("damaged view: no object behind %q", it.Key())
+			return page, fmt.Errorf("%w: no object behind %q", errDamaged, it.Key())
 		}
-		page.last = append(page.last[:0], it.Key()...)
+		last = append(last[:0], it.Key()...)
 		page.Items = append(page.Items, r)
 	}
 	return page, it.Error()

@@ -65,7 +65,7 @@ func (v *Views) Statement(ctx context.Context, name string, from, to time.Time) 
 		s.Closing += t.Amount
 		s.Entries, s.last = s.Entries+1, t.Revision
 		if s.Closing != t.BalanceAfter {
-			return s, fmt.Errorf("damaged view: revision %d of %s leads to %s, its entry says %s", t.Revision, name, s.Closing, t.BalanceAfter)
+			return s, fmt.Errorf("%w: revision %d of %s leads to %s, its entry says %s", errDamaged, t.Revision, name, s.Closing, t.BalanceAfter)
 		}
 	}
 	for _, total := range totals {

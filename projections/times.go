@@ -183,10 +183,10 @@ func eachLate(ctx context.Context, db pebble.Reader, name string, asOf, knownAt 
 				return err
 			}
 			if len(value) <= timeBytes {
-				return fmt.Errorf("damaged view at %q", it.Key())
+				return fmt.Errorf("%w at %q", errDamaged, it.Key())
 			}
 			if amount, n := binary.Varint(value[timeBytes:]); n <= 0 {
-				return fmt.Errorf("damaged view at %q", it.Key())
+				return fmt.Errorf("%w at %q", errDamaged, it.Key())
 			} else if !timeOf(value).After(asOf) {
 				visit(revisionOfKey(it.Key()), domain.Amount(amount))
 			}

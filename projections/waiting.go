@@ -74,23 +74,24 @@ func (v *Views) Waiting(ctx context.Context, q Waiting) (page ObjectPage, err er
 		return page, err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
+	var last []byte // place of the page
 	for scanned := 0; ; scanned++ {
 		place := m.next()
 		if place == nil {
 			return page, m.err()
 		}
 		if len(page.Items) == q.Limit || scanned == maxScan {
-			page.Next = q.cursor(page.last)
+			page.Next = q.cursor(last)
 			return page, nil
 		}
-		page.last = append(page.last[:0], place...)
+		last = append(last[:0], place...)
 		name, id, _ := bytes.Cut(place[timeBytes:], []byte{0})
 		r, err := getObject(db, string(name), q.Kind, string(id))
 		if err != nil {
 			return page, err
 		}
 		if r == nil {
-			return page, fmt.Errorf("damaged view: no object behind %q", place)
+			return page, fmt.Errorf("%w: no object behind %q", errDamaged, place)
 		}
 		if q.Keep == nil || q.Keep(r) {
 			page.Items = append(page.Items, r)

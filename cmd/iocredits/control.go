@@ -50,7 +50,7 @@ type control struct {
 	serial   atomic.Int64
 }
 
-// listenControl opens the socket. A path that is too long for one only costs the
+// listen opens the socket. A path that is too long for one only costs the
 // tools their way to a live engine.
 func (c *control) listen(ctx context.Context) net.Listener {
 	if err := errors.Join(os.RemoveAll(c.dir.copies()), removeIfThere(c.dir.control())); err != nil {

@@ -113,9 +113,9 @@ type copier struct {
 // moment, side streams are the store's own, a tombstone isn't an append, and what
 // stands for a scavenged event is put there anew.
 func moves(r *eventstore.Recorded) bool {
-	of := strings.TrimPrefix(r.Stream, "$$")
+	of, _ := eventstore.MetadataOf(r.Stream)
 	return !strings.HasPrefix(of, eventstore.SidePrefix) && !strings.HasPrefix(of, eventstore.LeaseStream("")) &&
-		r.Type != "$streamDeleted" && !isGap(r)
+		r.Type != eventstore.TypeTombstone && !isGap(r)
 }
 
 // copy finds where an earlier run has ended and goes on from there.
@@ -253,7 +253,8 @@ func (k *copier) nextCopied(ctx context.Context, next func() (eventstore.Recorde
 		if c.Stream == r.Stream && c.Revision == r.Revision {
 			return c, true, nil
 		}
-		_, isKey := eventstore.KeyAccountOf(strings.TrimPrefix(c.Stream, "$$"))
+		of, _ := eventstore.MetadataOf(c.Stream)
+		_, isKey := eventstore.KeyAccountOf(of)
 		if !moves(&c) || c.Stream != r.Stream && (isKey || strings.HasPrefix(c.Stream, "$")) {
 			continue
 		}

@@ -116,3 +116,16 @@ func readDevKeys(path string) (devKeys, error) {
 	}
 	return keys, nil
 }
+
+// givenOrDevKey is the key of --key or, without it, the one that a dev engine has by a
+// name of devRoles.
+func givenOrDevKey(given, devKeys, name string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	keys, err := readDevKeys(devKeys)
+	if err != nil {
+		return "", usagef("no --key, and no dev engine's keys to use: %w", err)
+	}
+	return keys[name], nil
+}

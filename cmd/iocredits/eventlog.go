@@ -39,6 +39,18 @@ func openEmbedded(dir dataDir, opts pebblestore.Options) (*eventLog, error) {
 	return &eventLog{store: store, snapshots: store, failed: failed, close: store.Close}, nil
 }
 
+// openWithKeys opens the log and the keyring beside it.
+func openWithKeys(dir dataDir, opts pebblestore.Options) (*eventLog, error) {
+	log, err := openEmbedded(dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := log.addKeys(dir); err != nil {
+		return nil, errors.Join(err, log.close())
+	}
+	return log, nil
+}
+
 // watch gives an error once the log can take no more writes: only an engine that is
 // started again knows what of the last ones is on the disk. Nil once ctx ends.
 func (l *eventLog) watch(ctx context.Context) error {

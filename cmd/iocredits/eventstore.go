@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -61,11 +60,11 @@ func (c *eventstoreCmd) Run(ctx context.Context, m *Main) (err error) {
 	}
 	defer func() { err = errors.Join(err, log.close()) }()
 	opts.Store = log.store
-	scheme := "esdb://" + listener.Addr().String()
+	connection := "esdb://" + listener.Addr().String()
 	if c.Insecure {
-		scheme += "?tls=false"
+		connection += "?tls=false"
 	}
-	if _, err := fmt.Fprintf(m.Stdout, "%s%s\n", eventstoreReady, scheme); err != nil {
+	if _, err := fmt.Fprintf(m.Stdout, "%s%s\n", eventstoreReady, connection); err != nil {
 		return err
 	}
 	return runEsdb(ctx, opts, listener)
@@ -88,14 +87,9 @@ func (c *eventstoreCmd) options() (esdbserver.Options, error) {
 	if opts.TLS, err = readCertificate(c.Cert, c.Key); err != nil {
 		return opts, err
 	}
-	f, err := os.Open(c.Keys)
+	keys, err := readKeysFile(c.Keys)
 	if err != nil {
-		return opts, usagef("--keys: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	keys, err := httpapi.ParseKeys(f)
-	if err != nil {
-		return opts, usagef("--keys %s: %w", c.Keys, err)
+		return opts, err
 	}
 	opts.Authorize = authorize(keys)
 	return opts, nil
@@ -166,7 +160,7 @@ func (c *serveCmd) checkEsdb() error {
 	if err != nil {
 		return usagef("--esdb-addr %s is not host:port", c.EsdbAddr)
 	}
-	if ip := net.ParseIP(host); c.Dev && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if c.Dev && !isLoopback(host) {
 		return usagef("--dev binds to loopback only, not to %s", c.EsdbAddr)
 	}
 	return nil

@@ -49,7 +49,7 @@ func startEventstore(t *testing.T, data, addr string) *standIn {
 	done := make(chan error, 1)
 	log := &storetest.Buffer{}
 	go func() {
-		m := &Main{Stdin: strings.NewReader(""), Stdout: lines, Stderr: log}
+		m := &Main{Stdout: lines, Stderr: log}
 		err := m.Run(ctx, []string{"eventstore", "--insecure", "--data", data, "--addr", addr})
 		_ = lines.CloseWithError(io.EOF)
 		done <- err

@@ -28,15 +28,9 @@ func (c *explainCmd) check() error {
 	if _, err := uuid.Parse(c.Transaction); err != nil {
 		return usagef("transaction %q is no id of one", c.Transaction)
 	}
-	if c.Key != "" {
-		return nil
-	}
-	keys, err := readDevKeys(c.DevKeys)
-	if err != nil {
-		return usagef("no --key, and no dev engine's keys to use: %w", err)
-	}
-	c.Key = keys["support"]
-	return nil
+	key, err := givenOrDevKey(c.Key, c.DevKeys, "support")
+	c.Key = key
+	return err
 }
 
 // Run prints all that led to a charge and followed from it.

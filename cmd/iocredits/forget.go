@@ -105,10 +105,7 @@ func (c *forgetCmd) alone(ctx context.Context, dir dataDir, logger *slog.Logger)
 		return done, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	log, err := openEmbedded(dir, pebblestore.Options{Logger: logger})
-	if err == nil {
-		err = log.addKeys(dir)
-	}
+	log, err := openWithKeys(dir, pebblestore.Options{Logger: logger})
 	if err != nil {
 		return done, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -78,4 +79,22 @@ func TestForgetThatCannotBegin(t *testing.T) {
 	help, _, err := run(t, "forget", "--help")
 	require.NoError(t, err)
 	require.Contains(t, oneLine(errors.New(help)), "Required with --eventstore: file with 32")
+}
+
+// TestForgetLeavesTheLogFree when the keyring can't be opened: this process, too, can
+// open the log again.
+func TestForgetLeavesTheLogFree(t *testing.T) {
+	data := t.TempDir()
+	e := serve(t, data)
+	e.trade("demo-1")
+	require.NoError(t, e.stop())
+	file := filepath.Join(data, "keyring", "keys")
+	good, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, append([]byte{1}, good[1:]...), 0o600))
+	_, _, err = run(t, "forget", "demo-1", "--reason", "case 7", "--data", data)
+	require.ErrorContains(t, err, "damaged keyring")
+	require.NoError(t, os.WriteFile(file, good, 0o600))
+	_, _, err = run(t, "forget", "demo-1", "--reason", "case 7", "--data", data)
+	require.NoError(t, err)
 }

@@ -49,7 +49,7 @@ func serveArgs(t *testing.T, args ...string) *engine {
 	done := make(chan error, 1)
 	log := &storetest.Buffer{}
 	go func() {
-		m := &Main{Stdin: strings.NewReader(""), Stdout: lines, Stderr: log}
+		m := &Main{Stdout: lines, Stderr: log}
 		err := m.Run(ctx, args)
 		_ = lines.CloseWithError(errors.Join(io.EOF, err))
 		done <- err
@@ -174,6 +174,6 @@ func (e *engine) balance(account string) string {
 func run(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	var out, log bytes.Buffer
-	err = (&Main{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &log}).Run(t.Context(), args)
+	err = (&Main{Stdout: &out, Stderr: &log}).Run(t.Context(), args)
 	return out.String(), log.String(), err
 }

@@ -46,15 +46,9 @@ func (c *loadCmd) check() error {
 	if err := domain.CheckID("account", c.Account); err != nil {
 		return &usageError{err}
 	}
-	if c.Key != "" {
-		return nil
-	}
-	keys, err := readDevKeys(c.DevKeys)
-	if err != nil {
-		return usagef("no --key, and no dev engine's keys to use: %w", err)
-	}
-	c.Key = keys["service"]
-	return nil
+	key, err := givenOrDevKey(c.Key, c.DevKeys, "service")
+	c.Key = key
+	return err
 }
 
 // Run charges the trace and compares what the engine's history says with what

@@ -35,7 +35,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal doesn't wait for what is being finished
-	m := &Main{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Alone: true}
+	m := &Main{Stdout: os.Stdout, Stderr: os.Stderr, Alone: true}
 	err := m.Run(ctx, os.Args[1:])
 	stop()
 	if err == nil {
@@ -48,7 +48,6 @@ func main() {
 // Main is the program with its streams. Tests run it in their own process;
 // several may run at once, each on its own data directory.
 type Main struct {
-	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// Alone: the process is the program's, which says how Go runs it.
 	Alone bool

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/google/uuid"
@@ -95,9 +96,7 @@ func (c *verifyReceiptCmd) Run(parsed *kong.Context, m *Main) error {
 		return err
 	}
 	_, err = fmt.Fprintf(m.Stdout, "valid: event %d of account %s, %s\nid        %s\nrecorded  %s by %s\ndata      %s\nsigned by %s as number %d of %d events\n",
-		receipt.Revision, name, receipt.Type, receipt.ID, meta.RecordedAt.Format(timeLayout), meta.Actor, receipt.Data,
+		receipt.Revision, name, receipt.Type, receipt.ID, meta.RecordedAt.Format(time.RFC3339Nano), meta.Actor, receipt.Data,
 		verifier.Name(), receipt.Index+1, head.Size)
 	return err
 }
-
-const timeLayout = "2006-01-02T15:04:05.999999999Z07:00"

@@ -85,10 +85,10 @@ func (c *serveCmd) check() error {
 	if err != nil {
 		return usagef("--addr %s is not host:port", c.Addr)
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return usagef("--addr %s has no port from 0 to 65535", c.Addr)
 	}
-	if ip := net.ParseIP(host); c.Dev && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if c.Dev && !isLoopback(host) {
 		return usagef("--dev binds to loopback only, not to %s: use 127.0.0.1 or serve with --keys", c.Addr)
 	}
 	if c.SyncDelay < 0 || c.SyncDelay > 0 && !c.Dev {
@@ -109,6 +109,12 @@ func (c *serveCmd) check() error {
 		}
 	}
 	return nil
+}
+
+// isLoopback tells that nobody but this machine reaches a host.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // readyLine begins the line that a supervisor, or a test, may wait for: from
@@ -231,14 +237,19 @@ func (c *serveCmd) readKeys(dev *devMode) (*httpapi.Keys, error) {
 	if dev != nil {
 		return httpapi.NewKeys(dev.keys.specs())
 	}
-	f, err := os.Open(c.Keys)
+	return readKeysFile(c.Keys)
+}
+
+// readKeysFile reads the file of --keys.
+func readKeysFile(path string) (*httpapi.Keys, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, usagef("--keys: %w", err)
 	}
 	defer func() { _ = f.Close() }()
 	keys, err := httpapi.ParseKeys(f)
 	if err != nil {
-		return nil, usagef("--keys %s: %w", c.Keys, err)
+		return nil, usagef("--keys %s: %w", path, err)
 	}
 	return keys, nil
 }

@@ -70,15 +70,12 @@ func (c *serveCmd) openLog(ctx context.Context, dir dataDir, logger *slog.Logger
 	if c.Eventstore != "" {
 		return openCluster(ctx, c.Eventstore, c.KeyringSecret, logger)
 	}
-	log, err := openEmbedded(dir, pebblestore.Options{
+	log, err := openWithKeys(dir, pebblestore.Options{
 		FS: yieldingFS{slowSyncs(c.SyncDelay)}, Logger: logger, MinFreeBytes: c.MinFreeMB << 20,
 		OnCommit: func(stats pebblestore.CommitStats) { metrics.OnCommit(stats.Appends, stats.Wait) },
 	})
 	if err != nil {
 		return nil, err
-	}
-	if err := log.addKeys(dir); err != nil {
-		return nil, errors.Join(err, log.close())
 	}
 	if err := log.checkKeys(ctx, dir); err != nil {
 		return nil, errors.Join(err, log.close())

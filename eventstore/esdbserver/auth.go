@@ -90,7 +90,7 @@ func basicAuth(ctx context.Context) (user, password string, given bool) {
 
 // mayAppend says whether the Mode lets a client append to a stream.
 func (s *Server) mayAppend(stream string) error {
-	of, isMeta := metadataOf(stream)
+	of, isMeta := eventstore.MetadataOf(stream)
 	switch {
 	case isMeta && of == "":
 		return status.Errorf(codes.InvalidArgument, "stream %q is the metadata of no stream", stream)

@@ -31,7 +31,7 @@ func (s *Server) Delete(ctx context.Context, request *streams.DeleteReq) (*strea
 // an append that races with it loses or wins at its revision like any other.
 func (s *Server) Tombstone(ctx context.Context, request *streams.TombstoneReq) (*streams.TombstoneResp, error) {
 	stream, expected := string(request.GetOptions().GetStreamIdentifier().GetStreamName()), expectationOf(request.GetOptions())
-	tombstone := []eventstore.Event{{ID: uuid.New(), Type: typeTombstone}}
+	tombstone := []eventstore.Event{{ID: uuid.New(), Type: eventstore.TypeTombstone}}
 	for range maxRaces {
 		end, err := s.deletable(ctx, stream, expected)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -13,13 +12,6 @@ import (
 
 	"iocredits/eventstore"
 )
-
-// metadataPrefix makes the name of the stream that holds a stream's metadata.
-const metadataPrefix = "$$"
-
-// metadataOf gives the stream that this one has the metadata of; the stream
-// itself and false if it is no such stream.
-func metadataOf(stream string) (string, bool) { return strings.CutPrefix(stream, metadataPrefix) }
 
 // limits are the metadata that bound what of a stream can be read. The rest of
 // an object, an access list for one, is kept and not looked at.
@@ -72,16 +64,16 @@ func (s *Server) endOf(ctx context.Context, stream string) (end, error) {
 	}
 	e := end{revision: eventstore.NoStream}
 	if found {
-		e.revision, e.tombstoned = last.Revision, last.Type == typeTombstone
+		e.revision, e.tombstoned = last.Revision, last.Type == eventstore.TypeTombstone
 	}
-	if _, isMeta := metadataOf(stream); isMeta {
+	if _, isMeta := eventstore.MetadataOf(stream); isMeta {
 		e.limits.MaxCount = 1
 		return e, nil
 	}
 	if eventstore.Kept(stream) {
 		return e, nil // whatever was written about it: it can't be truncated
 	}
-	meta, found, err := s.last(ctx, metadataPrefix+stream)
+	meta, found, err := s.last(ctx, eventstore.MetadataStream(stream))
 	if found && err == nil {
 		e.limits = parseLimits(meta.Data)
 	}
@@ -114,7 +106,7 @@ func parseLimits(data []byte) limits {
 // answers the position of the change.
 func (s *Server) truncate(ctx context.Context, stream string, before int64) (eventstore.Position, error) {
 	for range maxRaces {
-		meta, found, err := s.last(ctx, metadataPrefix+stream)
+		meta, found, err := s.last(ctx, eventstore.MetadataStream(stream))
 		if err != nil {
 			return 0, err
 		}
@@ -130,7 +122,7 @@ func (s *Server) truncate(ctx context.Context, stream string, before int64) (eve
 		if err != nil {
 			return 0, fmt.Errorf("encode metadata of %q: %w", stream, err)
 		}
-		appended, err := s.opts.Store.Append(ctx, metadataPrefix+stream, at, []eventstore.Event{{ID: uuid.New(), Type: typeMetadata, Data: data}})
+		appended, err := s.opts.Store.Append(ctx, eventstore.MetadataStream(stream), at, []eventstore.Event{{ID: uuid.New(), Type: eventstore.TypeMetadata, Data: data}})
 		var conflict *eventstore.ConflictError
 		if errors.As(err, &conflict) {
 			continue

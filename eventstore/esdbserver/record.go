@@ -28,12 +28,8 @@ const (
 	contentBinary = "application/octet-stream"
 )
 
-// Types of events that have a meaning to the protocol.
-const (
-	typeMetadata  = "$metadata"
-	typeTombstone = "$streamDeleted"
-	typeLink      = "$>"
-)
+// typeLink is the type of an event that points to another.
+const typeLink = "$>"
 
 // tombstoneRevision is the revision that clients know a tombstone by.
 const tombstoneRevision = uint64(eventstore.End)
@@ -53,7 +49,7 @@ func recordedEvent(r *eventstore.Recorded, textID bool) *streams.ReadResp_ReadEv
 		id = &shared.UUID{Value: &shared.UUID_String_{String_: r.ID.String()}}
 	}
 	revision := uint64(r.Revision)
-	if r.Type == typeTombstone {
+	if r.Type == eventstore.TypeTombstone {
 		revision = tombstoneRevision
 	}
 	return &streams.ReadResp_ReadEvent_RecordedEvent{
@@ -101,8 +97,8 @@ func proposed(m *streams.AppendReq_ProposedMessage) (eventstore.Event, error) {
 	switch {
 	case e.Type == "":
 		return eventstore.Event{}, status.Errorf(codes.InvalidArgument, "event %s has no type", id)
-	case e.Type == typeTombstone:
-		return eventstore.Event{}, status.Errorf(codes.InvalidArgument, "event type %s is written by Tombstone only", typeTombstone)
+	case e.Type == eventstore.TypeTombstone:
+		return eventstore.Event{}, status.Errorf(codes.InvalidArgument, "event type %s is written by Tombstone only", eventstore.TypeTombstone)
 	case !utf8.ValidString(e.Type):
 		return eventstore.Event{}, status.Errorf(codes.InvalidArgument, "event %s: its type is not UTF-8", id)
 	}

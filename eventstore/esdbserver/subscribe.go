@@ -73,7 +73,7 @@ func (r *reader) followStream(stream string) error {
 			if e.Stream != stream || e.Revision <= last {
 				continue
 			}
-			if e.Type == typeTombstone {
+			if e.Type == eventstore.TypeTombstone {
 				return errDeleted(stream)
 			}
 			if err := r.send(e); err != nil {
@@ -109,7 +109,7 @@ func (r *reader) catchUp(stream string) (last int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if e.Type == typeTombstone {
+		if e.Type == eventstore.TypeTombstone {
 			return 0, errDeleted(stream)
 		}
 		if last = e.Revision; end.hides(&e, now) {

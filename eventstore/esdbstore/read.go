@@ -119,7 +119,8 @@ const invisible = 15
 // visible says whether an event is of the log. What lies at position 0, the
 // first record of a cluster's own, has no place in the contract.
 func visible(r *eventstore.Recorded) bool {
-	return r.Position != eventstore.BeforeFirst && !strings.HasPrefix(strings.TrimPrefix(r.Stream, "$$"), eventstore.SidePrefix)
+	of, _ := eventstore.MetadataOf(r.Stream)
+	return r.Position != eventstore.BeforeFirst && !strings.HasPrefix(of, eventstore.SidePrefix)
 }
 
 // after moves the page behind what was read.

@@ -18,8 +18,6 @@ import (
 // only the newest: its data is deflated, its metadata says of what it is.
 const (
 	snapshotType  = "snapshot"
-	metadataType  = "$metadata"
-	keepOne       = `{"$maxCount":1}`
 	metadataEvery = 64
 	// maxSnapshot bounds what is inflated, for a log that others write too.
 	maxSnapshot = 256 << 20
@@ -62,8 +60,8 @@ func (s *Store) SaveSnapshot(ctx context.Context, stream string, snapshot events
 	// Said with the first one, and now and then again: whoever wrote the first
 	// may have died before it said so.
 	if result.NextExpectedVersion%metadataEvery == 0 {
-		_, err = s.append(ctx, "$$"+name, esdb.Any{}, []esdb.EventData{{
-			EventID: uuid.New(), EventType: metadataType, ContentType: esdb.ContentTypeJson, Data: []byte(keepOne),
+		_, err = s.append(ctx, eventstore.MetadataStream(name), esdb.Any{}, []esdb.EventData{{
+			EventID: uuid.New(), EventType: eventstore.TypeMetadata, ContentType: esdb.ContentTypeJson, Data: []byte(eventstore.KeepNewest),
 		}})
 	}
 	if err != nil {

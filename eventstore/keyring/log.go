@@ -35,8 +35,6 @@ var _ Keys = (*LogKeys)(nil)
 const (
 	typeKeyMade      = "key-made"
 	typeKeyDestroyed = "key-destroyed"
-	typeMetadata     = "$metadata"
-	keepNewest       = `{"$maxCount":1}`
 	// maxKeyRaces bounds how often another engine may come first.
 	maxKeyRaces = 20
 )
@@ -160,7 +158,7 @@ func (k *LogKeys) put(ctx context.Context, account string, at int64, key Key, st
 	}
 	if at == eventstore.NoStream {
 		// Before the first key, or a crash between them would keep it for ever.
-		_, err = k.append(ctx, "$$"+stream, eventstore.NoStream, typeMetadata, []byte(keepNewest))
+		_, err = k.append(ctx, eventstore.MetadataStream(stream), eventstore.NoStream, eventstore.TypeMetadata, []byte(eventstore.KeepNewest))
 		if err != nil {
 			return false, err
 		}

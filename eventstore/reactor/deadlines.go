@@ -9,7 +9,6 @@ import (
 
 	"iocredits/domain/account"
 	"iocredits/eventstore"
-	"iocredits/eventstore/ledger"
 )
 
 // Deadlines is the read model of what will be due. It lags behind the log, and
@@ -101,7 +100,7 @@ func (t *ticker) dispatch(ctx context.Context, room int) (wait time.Duration, er
 func (o *Options) tick(ctx context.Context, name string, listed eventstore.Position) error {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	result, err := o.Ledger.Execute(ctx, ledger.Request{Account: name, Do: account.Tick{}, Actor: "engine", Role: "engine"})
+	result, err := o.Ledger.Execute(ctx, byEngine(name, account.Tick{}))
 	if err != nil {
 		return fmt.Errorf("tick: %w", err)
 	}

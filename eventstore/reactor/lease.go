@@ -34,7 +34,6 @@ type Lease struct {
 const (
 	typeTaken    = "lease-taken"
 	typeReleased = "lease-released"
-	keepNewest   = `{"$maxCount":1}`
 )
 
 type leaseRecord struct {
@@ -140,8 +139,8 @@ func (l *Lease) put(ctx context.Context, at int64, typ string) (int64, error) {
 	stream := eventstore.LeaseStream(l.Name)
 	if at == eventstore.NoStream {
 		var conflict *eventstore.ConflictError
-		bound := []eventstore.Event{{ID: uuid.New(), Type: "$metadata", Data: []byte(keepNewest), Metadata: []byte("{}")}}
-		if _, err := l.Store.Append(ctx, "$$"+stream, eventstore.NoStream, bound); err != nil && !errors.As(err, &conflict) {
+		bound := []eventstore.Event{{ID: uuid.New(), Type: eventstore.TypeMetadata, Data: []byte(eventstore.KeepNewest), Metadata: []byte("{}")}}
+		if _, err := l.Store.Append(ctx, eventstore.MetadataStream(stream), eventstore.NoStream, bound); err != nil && !errors.As(err, &conflict) {
 			return 0, fmt.Errorf("bound lease %s: %w", l.Name, err)
 		}
 	}

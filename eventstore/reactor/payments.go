@@ -13,7 +13,6 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
-	"iocredits/eventstore/ledger"
 )
 
 // cashier makes payment links for purchases that have none, and asks the
@@ -161,16 +160,7 @@ func (c *cashier) reconcileOne(ctx context.Context, p OpenPurchase) error {
 		if err != nil {
 			return err
 		}
-		for _, fact := range payment.Actions() {
-			in, err := FactHome(ctx, c.opts.Ledger, home, fact)
-			if err != nil {
-				return err
-			}
-			if err := c.execute(ctx, in, fact); err != nil {
-				return err
-			}
-		}
-		differs, err := ComparePayment(ctx, c.opts.Ledger, c.opts.Logger, home, payment)
+		differs, err := RecordPayment(ctx, c.opts.Ledger, c.opts.Logger, home, payment, c.execute)
 		if err != nil {
 			return err
 		}
@@ -179,6 +169,24 @@ func (c *cashier) reconcileOne(ctx context.Context, p OpenPurchase) error {
 		}
 	}
 	return nil
+}
+
+// RecordPayment has record write every fact of a payment, which MUST be Normal, into
+// the account where it belongs; home is PaymentHome. differs: the provider tells of
+// another amount than was recorded first.
+func RecordPayment(ctx context.Context, l Ledger, logger *slog.Logger, home string, p account.ProviderPayment,
+	record func(ctx context.Context, name string, fact account.Action) error,
+) (differs bool, err error) {
+	for _, fact := range p.Actions() {
+		in, err := factHome(ctx, l, home, fact)
+		if err != nil {
+			return false, err
+		}
+		if err := record(ctx, in, fact); err != nil {
+			return false, err
+		}
+	}
+	return comparePayment(ctx, l, logger, home, p)
 }
 
 // Normal is a payment with ids that our own can be: whoever learns of it, by
@@ -238,24 +246,22 @@ func PaymentHome(ctx context.Context, l Ledger, claims Claims, p account.Provide
 }
 
 func unseen(ctx context.Context, l Ledger, name string, do account.RequireNewPayment) (bool, error) {
-	_, err := l.Execute(ctx, ledger.Request{Account: name, Do: do, Actor: "engine", Role: "engine"})
+	_, err := l.Execute(ctx, byEngine(name, do))
 	if domain.IsCode(err, domain.CodeDuplicateID) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// FactHome is the account in which a fact about a payment is recorded, of which home
+// factHome is the account in which a fact about a payment is recorded, of which home
 // is PaymentHome. What was credited to another account, because finance sent the
 // payment there, is taken back there; if it wasn't credited yet, people look at it.
-func FactHome(ctx context.Context, l Ledger, home string, fact account.Action) (string, error) {
+func factHome(ctx context.Context, l Ledger, home string, fact account.Action) (string, error) {
 	reversal, ok := fact.(account.ReversePurchase)
 	if !ok || reversal.Payment == "" {
 		return home, nil
 	}
-	_, err := l.Execute(ctx, ledger.Request{
-		Account: home, Do: account.RequireUnassigned{Payment: reversal.Payment}, Actor: "engine", Role: "engine",
-	})
+	_, err := l.Execute(ctx, byEngine(home, account.RequireUnassigned{Payment: reversal.Payment}))
 	refusal, refused := domain.AsError(err)
 	if !refused || refusal.Code != domain.CodeWrongStatus {
 		return home, err
@@ -273,10 +279,10 @@ func FactHome(ctx context.Context, l Ledger, home string, fact account.Action) (
 	return home, nil
 }
 
-// ComparePayment holds what the provider says of a payment to what was recorded of
+// comparePayment holds what the provider says of a payment to what was recorded of
 // it, in the account home. The first amount that was recorded stays; people have
 // to look, so the log says so, and differs. It changes nothing.
-func ComparePayment(ctx context.Context, l Ledger, logger *slog.Logger, home string, p account.ProviderPayment) (differs bool, err error) {
+func comparePayment(ctx context.Context, l Ledger, logger *slog.Logger, home string, p account.ProviderPayment) (differs bool, err error) {
 	actions := p.Actions()
 	if len(actions) == 0 || p.Payment == "" {
 		return false, nil
@@ -284,9 +290,7 @@ func ComparePayment(ctx context.Context, l Ledger, logger *slog.Logger, home str
 	if _, arrived := actions[0].(account.RecordPayment); !arrived {
 		return false, nil
 	}
-	_, err = l.Execute(ctx, ledger.Request{
-		Account: home, Do: account.ComparePayment{Payment: p.Payment, Amount: p.Amount}, Actor: "engine", Role: "engine",
-	})
+	_, err = l.Execute(ctx, byEngine(home, account.ComparePayment{Payment: p.Payment, Amount: p.Amount}))
 	refusal, refused := domain.AsError(err)
 	if !refused || refusal.Code != domain.CodeAmountInvalid {
 		return false, err
@@ -319,7 +323,7 @@ func (c *cashier) each(ctx context.Context, status account.PurchaseStatus, since
 
 // execute sends a command and waits until the read model has seen its events.
 func (c *cashier) execute(ctx context.Context, name string, do account.Action) error {
-	result, err := c.opts.Ledger.Execute(ctx, ledger.Request{Account: name, Do: do, Actor: "engine", Role: "engine"})
+	result, err := c.opts.Ledger.Execute(ctx, byEngine(name, do))
 	if err != nil {
 		return fmt.Errorf("%T: %w", do, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"iocredits/domain/account"
 	"iocredits/eventstore"
 	"iocredits/eventstore/ledger"
 )
@@ -15,6 +16,11 @@ type Ledger interface {
 	Execute(ctx context.Context, req ledger.Request) (ledger.Result, error)
 	// AckedAny is the last position that was acknowledged.
 	AckedAny() eventstore.Position
+}
+
+// byEngine is a command that nobody asked for. It has no id: to repeat it does no harm.
+func byEngine(name string, do account.Action) ledger.Request {
+	return ledger.Request{Account: name, Do: do, Actor: "engine", Role: "engine"}
 }
 
 // Options of a Reactor. Ledger, Deadlines and Clock are required; the zero value

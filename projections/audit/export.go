@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 
 	"iocredits/domain/account"
 	"iocredits/domain/journal"
@@ -130,7 +129,7 @@ func (e *export) run(ctx context.Context, progress func(through, head eventstore
 		return err
 	}
 	since := 0
-	err = e.each(ctx, e.Through+1, head, func(l Line) error {
+	err = EachLine(ctx, e.Source, e.Through+1, head, func(l Line) error {
 		if err := e.writer.line(e.out, l); err != nil {
 			return err
 		}
@@ -162,11 +161,6 @@ func (e *export) run(ctx context.Context, progress func(through, head eventstore
 	return e.out.Flush()
 }
 
-// each visits the lines of a range of the log.
-func (e *export) each(ctx context.Context, from, through eventstore.Position, visit func(Line) error) error {
-	return EachLine(ctx, e.Source, from, through, visit)
-}
-
 // EachLine visits the journal from one position to another, both included.
 func EachLine(ctx context.Context, source Source, from, through eventstore.Position, visit func(Line) error) error {
 	if from > through {
@@ -195,14 +189,4 @@ func EachLine(ctx context.Context, source Source, from, through eventstore.Posit
 		}
 	}
 	return nil
-}
-
-// sortedKeys keeps what comes from a map in one order.
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -122,7 +122,7 @@ func (e *export) resume(ctx context.Context, f *os.File, path string, counted *c
 		return err
 	}
 	// What the writer remembers of the lines before is in the log.
-	err = e.each(ctx, m.First, m.Through, func(l Line) error { return e.writer.line(io.Discard, l) })
+	err = EachLine(ctx, e.Source, m.First, m.Through, func(l Line) error { return e.writer.line(io.Discard, l) })
 	if err == nil && m.Complete {
 		err = e.writer.end(io.Discard)
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -193,7 +195,7 @@ func (c *customerBooks) assert(w io.Writer, name string) error {
 }
 
 func (h *hledger) end(w io.Writer) error {
-	for _, name := range sortedKeys(h.customers) {
+	for _, name := range slices.Sorted(maps.Keys(h.customers)) {
 		if books := h.customers[name]; books.open {
 			if err := books.assert(w, name); err != nil {
 				return err

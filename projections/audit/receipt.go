@@ -15,8 +15,6 @@ func Receipt(ctx context.Context, source Source, name string, revision int64) (t
 	if err != nil {
 		return transparency.Receipt{}, err
 	}
-	uncovered := domain.Refuse(domain.CodeUnavailable, "no signed checkpoint covers revision %d of account %s yet: "+
-		"an engine that runs with a signer signs one at most a minute after the event, and at once when GET /v1/audit/checkpoint asks", revision, name)
 	if source.Views == nil || source.Checkpoints == nil {
 		return transparency.Receipt{}, domain.Refuse(domain.CodeUnavailable,
 			"a receipt is made from the tree of the log and its signed checkpoints: name the data directory of an engine that has both")
@@ -29,6 +27,8 @@ func Receipt(ctx context.Context, source Source, name string, revision int64) (t
 	if err != nil {
 		return transparency.Receipt{}, err
 	}
+	uncovered := domain.Refuse(domain.CodeUnavailable, "no signed checkpoint covers revision %d of account %s yet: "+
+		"an engine that runs with a signer signs one at most a minute after the event, and at once when GET /v1/audit/checkpoint asks", revision, name)
 	for signed, err := range source.Checkpoints {
 		if err != nil {
 			return transparency.Receipt{}, err

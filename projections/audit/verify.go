@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"math"
 	"runtime"
 	"sync"
 
@@ -154,7 +155,7 @@ func (v *verification) books() {
 func (v *verification) readAll(ctx context.Context, yield func(eventstore.Recorded) bool) error {
 	for from := eventstore.Position(1); from <= v.head; {
 		var corrupt *eventstore.CorruptError
-		for r, err := range v.Store.ReadAll(ctx, from, eventstore.Forwards, int(eventstore.End)) {
+		for r, err := range v.Store.ReadAll(ctx, from, eventstore.Forwards, math.MaxInt) {
 			if errors.As(err, &corrupt) {
 				break
 			}

@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strconv"
 	"time"
 )
@@ -42,8 +41,7 @@ func (r *run) overloaded(ctx context.Context) error {
 func (e *engine) recovery(ctx context.Context) error {
 	const slice, slices = 100 * time.Millisecond, 50
 	usual := e.singles(e.run.Connections, e.spread)
-	usual.duration, usual.took = slice, e.accepted(http.StatusCreated)
-	usual.pushBack = true
+	usual.duration, usual.pushBack = slice, true
 	waited := time.Duration(0)
 	for ; waited < slices*slice; waited += slice {
 		e.round.Add(1)
