@@ -267,7 +267,7 @@ func (l *logFiles) fill() {
 // writeSpare writes zeros, which no reader of a log takes for a record. What is there
 // after an error is replaced by the next one, or removed by close.
 func (l *logFiles) writeSpare() error {
-	f, err := l.FS.Create(l.spare, "pebble-wal")
+	f, err := l.FS.Create(l.spare, logCategory)
 	if err != nil {
 		return err
 	}
