@@ -19,11 +19,13 @@ import (
 // NoStream is the revision of a stream that has no event.
 const NoStream int64 = -1
 
-// End is a revision and a position beyond every event: where a backwards read
-// of the newest begins.
+// Places beyond all events, from which reads begin.
 const (
-	End         int64    = math.MaxInt64
-	EndOfLog    Position = math.MaxUint64
+	// End is a revision beyond every event of a stream, EndOfLog a position beyond
+	// every event of the log: a backwards read from there gives the newest.
+	End      int64    = math.MaxInt64
+	EndOfLog Position = math.MaxUint64
+	// BeforeFirst is the position before every event, and the head of an empty log.
 	BeforeFirst Position = 0
 )
 
@@ -101,9 +103,10 @@ type Store interface {
 	// is unknown: the caller MUST repeat the identical append or reload before
 	// it builds on the stream.
 	//
-	// MUST: the caller doesn't change the events' bytes ever again: the store may
-	// hand them to subscribers as they are. 1 <= len(events); ids differ; stream is 1 to MaxStreamName bytes of
-	// UTF-8, as is every type. CheckAppend says what is wrong.
+	// MUST: 1 <= len(events); ids differ; stream is 1 to MaxStreamName bytes of UTF-8,
+	// and every type is UTF-8 too. CheckAppend says what is wrong. And the caller never
+	// changes the events' bytes again: the store may hand them to subscribers as they
+	// are.
 	Append(ctx context.Context, stream string, expected int64, events []Event) (Appended, error)
 
 	// ReadStream yields at most limit events of stream from revision from on,

@@ -124,7 +124,7 @@ func TestAPurchaseAnswersWithItsLink(t *testing.T) {
 	id := ""
 	for ; id == ""; position++ {
 		require.NoError(t, r.views.WaitThrough(ctx, position), "the request has ended")
-		page, err := r.views.Queue(t.Context(), account.ObjectPurchase, "awaiting-payment", 1, "")
+		page, err := r.views.QueueSince(t.Context(), account.ObjectPurchase, "awaiting-payment", time.Time{}, 1, "")
 		require.NoError(t, err)
 		if len(page.Items) > 0 {
 			id = page.Items[0].ID

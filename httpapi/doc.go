@@ -8,6 +8,7 @@
 //	route.go      which handler; keys and roles (auth.go), ids, query, timeout
 //	deductions.go a feature: shape of the request -> command
 //	execute.go    seal, fingerprint, ledger.Execute
+//	desks.go      or, of an object with a life of its own: order, execute, answer with it
 //	answer.go     events -> transactions, balance, object
 //	problem.go    or a refusal: the only file with status numbers
 //

@@ -202,14 +202,10 @@ type ObjectPage struct {
 	Next string
 }
 
-// Queue lists the objects of a kind in a status over all accounts, in the order
-// of their queue: oldest first. after is the cursor of the page before, or empty.
+// QueueSince lists the objects of a kind in a status over all accounts, in the order
+// of their queue: oldest first, without what stands in it for a time before since
+// (zero: all). after is the cursor of the page before, or empty.
 // Error: CodeFieldInvalid for a cursor that isn't this queue's.
-func (v *Views) Queue(ctx context.Context, kind account.ObjectKind, status string, limit int, after string) (ObjectPage, error) {
-	return v.QueueSince(ctx, kind, status, time.Time{}, limit, after)
-}
-
-// QueueSince is Queue without what stands in it for a time before since.
 func (v *Views) QueueSince(ctx context.Context, kind account.ObjectKind, status string, since time.Time, limit int, after string) (ObjectPage, error) {
 	start := queueStart(kind, status)
 	from := start

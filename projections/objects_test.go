@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
@@ -58,7 +59,7 @@ func TestObjectsAreWhatTheirEventsMade(t *testing.T) {
 		require.NotEmpty(t, queued)
 		for status, n := range queued {
 			items := r.objects(func(after string) (projections.ObjectPage, error) {
-				return r.views.Queue(bg, account.ObjectAdjustment, status, 2, after)
+				return r.views.QueueSince(bg, account.ObjectAdjustment, status, time.Time{}, 2, after)
 			})
 			require.Len(t, items, n, status)
 			for i, item := range items {

@@ -24,7 +24,7 @@ var exitCodes = []struct {
 	meaning string
 }{
 	{0, "done; for serve: stopped as asked"},
-	{exitFailed, "failed: something that was needed failed or refused, as an account that isn't there"},
+	{exitFailed, "failed: something that was needed failed or was refused, such as an account that isn't there"},
 	{exitUsage, "called wrongly: a flag, or a file or folder that was named isn't there or isn't what it should be"},
 	{exitDisk, "the disk under the log failed, and nothing was acknowledged after that"},
 	{exitFindings, "a check found something: verify, diff, a receipt that isn't valid, a load that was charged wrongly"},

@@ -39,62 +39,62 @@
 // Debits are positive. "lots" is the liability by class, "debt" the receivable;
 // chargeback debt always posts provision and loss beside it.
 //
-//	event                   debit                        credit
-//	purchase-settled        clearing:provider            lots (purchased), fees
-//	payment-credited        unmatched                    lots (purchased)
-//	payment-resolved        unmatched                    clearing:provider; nothing if it was credited; the other way round for a reversal
-//	credit-granted          expenses:promotional         lots of the class
-//	deployment-paid         lots, debt                   revenue of the service
-//	deployment-extended     lots, debt                   revenue of the service
-//	deployment-usage-charged  lots, debt                   revenue of the service
-//	purchase-reversed       lots, debt, fees             clearing:provider
-//	payment-unmatched       clearing:provider            unmatched; the other way round if money was taken back
-//	incentive-granted       expenses:promotional         lots (promotional)
-//	deducted                lots, debt                   revenue of the service
-//	usage-metered           lots, debt                   revenue of the service
-//	reservation-captured    reserved                     revenue of the service
-//	refunded                revenue of the service       lots, debt
-//	reserved                lots                         reserved
-//	reservation-released    reserved                     lots
-//	debt-repaid             lots                         debt
-//	withdrawal-requested    lots (purchased)             withdrawals
-//	withdrawal-returned     withdrawals                  lots (purchased)
-//	withdrawal-paid         withdrawals                  clearing:payouts
-//	lot-expired             lots                         revenue:breakage of the class
-//	adjusted                expenses:corrections         lots; the other way round if it takes
-//	adjustment-requested    -                            -
-//	adjustment-approved     -                            -
-//	adjustment-rejected     -                            -
-//	credit-request-approved   -                         -
-//	credit-request-cancelled  -                         -
-//	credit-request-rejected   -                         -
-//	credit-requested        -                            -
-//	deployment-cancelled    -                            -
-//	deployment-completed    -                            -
-//	deployment-failed       -                            -
-//	deployment-paused       -                            -
-//	deployment-pending      -                            -
-//	deployment-requested    -                            -
-//	deployment-resumed      -                            -
-//	deployment-stopped      -                            -
-//	deployment-usage-opened   -                         -
-//	dispute-opened          -                            -
-//	dispute-resolved        -                            -
-//	payment-assigned        -                            -
-//	payment-dropped         -                            -
-//	payment-received        -                            -
-//	purchase-expired        -                            -
-//	purchase-failed         -                            -
-//	purchase-link-failed    -                            -
-//	purchase-link-made      -                            -
-//	purchase-link-requested   -                         -
-//	purchase-started        -                            -
-//	withdrawal-approved     -                            -
-//	account-forgotten       -                            -
-//	account-frozen          -                            -
-//	account-unfrozen        -                            -
-//	backing-changed         -                            -
-//	expiry-announced        -                            -
-//	notice-seen             -                            -
-//	policy-set              -                            -
+//	event                     debit                   credit
+//	purchase-settled          clearing:provider       lots (purchased), fees
+//	payment-credited          unmatched               lots (purchased)
+//	payment-resolved          unmatched               clearing:provider; nothing if it was credited; the other way round for a reversal
+//	credit-granted            expenses:promotional    lots of the class
+//	deployment-paid           lots, debt              revenue of the service
+//	deployment-extended       lots, debt              revenue of the service
+//	deployment-usage-charged  lots, debt              revenue of the service
+//	purchase-reversed         lots, debt, fees        clearing:provider
+//	payment-unmatched         clearing:provider       unmatched; the other way round if money was taken back
+//	incentive-granted         expenses:promotional    lots (promotional)
+//	deducted                  lots, debt              revenue of the service
+//	usage-metered             lots, debt              revenue of the service
+//	reservation-captured      reserved                revenue of the service
+//	refunded                  revenue of the service  lots, debt
+//	reserved                  lots                    reserved
+//	reservation-released      reserved                lots
+//	debt-repaid               lots                    debt
+//	withdrawal-requested      lots (purchased)        withdrawals
+//	withdrawal-returned       withdrawals             lots (purchased)
+//	withdrawal-paid           withdrawals             clearing:payouts
+//	lot-expired               lots                    revenue:breakage of the class
+//	adjusted                  expenses:corrections    lots; the other way round if it takes
+//	adjustment-requested      -                       -
+//	adjustment-approved       -                       -
+//	adjustment-rejected       -                       -
+//	credit-request-approved   -                       -
+//	credit-request-cancelled  -                       -
+//	credit-request-rejected   -                       -
+//	credit-requested          -                       -
+//	deployment-cancelled      -                       -
+//	deployment-completed      -                       -
+//	deployment-failed         -                       -
+//	deployment-paused         -                       -
+//	deployment-pending        -                       -
+//	deployment-requested      -                       -
+//	deployment-resumed        -                       -
+//	deployment-stopped        -                       -
+//	deployment-usage-opened   -                       -
+//	dispute-opened            -                       -
+//	dispute-resolved          -                       -
+//	payment-assigned          -                       -
+//	payment-dropped           -                       -
+//	payment-received          -                       -
+//	purchase-expired          -                       -
+//	purchase-failed           -                       -
+//	purchase-link-failed      -                       -
+//	purchase-link-made        -                       -
+//	purchase-link-requested   -                       -
+//	purchase-started          -                       -
+//	withdrawal-approved       -                       -
+//	account-forgotten         -                       -
+//	account-frozen            -                       -
+//	account-unfrozen          -                       -
+//	backing-changed           -                       -
+//	expiry-announced          -                       -
+//	notice-seen               -                       -
+//	policy-set                -                       -
 package journal

@@ -144,8 +144,8 @@ func (s *Server) Serve(listener net.Listener) error {
 	return ErrClosed
 }
 
-// Shutdown ends subscriptions and a scavenge, lets calls under way finish until ctx ends, and
-// then cuts what is left.
+// Shutdown ends subscriptions and a scavenge, lets calls under way finish until ctx
+// ends, and then cuts what is left.
 func (s *Server) Shutdown(ctx context.Context) {
 	s.once.Do(func() { close(s.ended) })
 	defer s.scavenges.end()

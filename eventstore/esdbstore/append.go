@@ -2,7 +2,6 @@ package esdbstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -100,7 +99,7 @@ func (s *Store) conflict(ctx context.Context, stream string, expected int64) err
 	for r, err := range s.pages(ctx, page{stream: stream, revision: eventstore.End, direction: eventstore.Backwards, limit: 1}) {
 		if err != nil {
 			// Nothing was written: that much is known.
-			return fmt.Errorf("%w: a conflict on %q, and its revision can't be read: %w", eventstore.ErrUnavailable, stream, errors.Join(err))
+			return fmt.Errorf("%w: a conflict on %q, and its revision can't be read: %w", eventstore.ErrUnavailable, stream, err)
 		}
 		actual = r.Revision
 	}

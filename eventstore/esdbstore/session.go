@@ -2,7 +2,6 @@ package esdbstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -179,4 +178,4 @@ func (s *session) ping(ctx context.Context) error {
 }
 
 // ended is the error of whoever waits when the session ends.
-func (s *session) ended() error { return fmt.Errorf("%w: %w", errClientEnded, errors.Join(s.cause)) }
+func (s *session) ended() error { return fmt.Errorf("%w: %w", errClientEnded, s.cause) }

@@ -41,9 +41,9 @@ var (
 )
 
 // Open connects to the cluster that a connection string names: esdb://… or
-// esdb+discover://…, as the official clients write it. A string that is wrong,
-// a cluster that doesn't answer until ctx ends and a server that is no
-// EventStoreDB are errors; what goes out of reach later is waited for.
+// esdb+discover://…, as the official clients write it. A string that is wrong, a
+// cluster that doesn't answer for Options.Patience, or before ctx ends, and a
+// server that is no EventStoreDB are errors; what goes out of reach later is waited for.
 func Open(ctx context.Context, connection string, opts Options) (*Store, error) {
 	opts.defaults()
 	config, err := parseConfig(connection)

@@ -29,7 +29,7 @@ type file interface {
 	Close() error
 }
 
-// Options of Open.
+// Options of Open and NewLogKeys.
 type Options struct {
 	// Random makes the keys; nil is the system's. Only a simulation sets it.
 	Random io.Reader
@@ -48,8 +48,9 @@ type Options struct {
 //
 // A copy of the file taken while it is in use is a good backup: only its last
 // records can be missing. An older one brings destroyed keys back, so erasures
-// made since MUST be repeated on it. Making keys is group commit: callers that come while
-// a sync runs share the next one.
+// made since MUST be repeated on it.
+//
+// Keys are made by group commit: callers that come while a sync runs share the next.
 type FileKeys struct {
 	random io.Reader
 	f      file

@@ -304,7 +304,7 @@ func (l *logFiles) growing() bool {
 // writeSpare writes zeros, which no reader of a log takes for a record. What is there
 // after an error is replaced by the next one, or removed by close.
 func (l *logFiles) writeSpare() error {
-	f, err := l.FS.Create(l.spare, "pebble-wal")
+	f, err := l.FS.Create(l.spare, logCategory)
 	if err != nil {
 		return err
 	}

@@ -130,7 +130,8 @@ func (r *Reactor) RunDue(ctx context.Context) error {
 	return err
 }
 
-// sleep waits for d, or for news on any channel, or for ctx's end.
+// sleep waits for d, or for news on either channel (nil: there never is any), or for
+// ctx's end.
 func sleep(ctx context.Context, d time.Duration, changed, ended <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -86,7 +86,7 @@ var ErrProof = errors.New("proof fails")
 
 // VerifyInclusion checks that leaf is at index in the tree of head.
 func VerifyInclusion(leaf Node, index uint64, hashes []Node, head Head) error {
-	err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, head.Size, leaf[:], slices(hashes), head.Root[:])
+	err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, head.Size, leaf[:], asBytes(hashes), head.Root[:])
 	if err != nil {
 		return fmt.Errorf("%w: leaf %s at %d of %d: %w", ErrProof, base64.StdEncoding.EncodeToString(leaf[:]), index, head.Size, err)
 	}
@@ -95,14 +95,15 @@ func VerifyInclusion(leaf Node, index uint64, hashes []Node, head Head) error {
 
 // VerifyConsistency checks that the tree of earlier is a prefix of later's.
 func VerifyConsistency(earlier, later Head, hashes []Node) error {
-	err := proof.VerifyConsistency(rfc6962.DefaultHasher, earlier.Size, later.Size, slices(hashes), earlier.Root[:], later.Root[:])
+	err := proof.VerifyConsistency(rfc6962.DefaultHasher, earlier.Size, later.Size, asBytes(hashes), earlier.Root[:], later.Root[:])
 	if err != nil {
 		return fmt.Errorf("%w: from size %d to %d: %w", ErrProof, earlier.Size, later.Size, err)
 	}
 	return nil
 }
 
-func slices(nodes []Node) [][]byte {
+// asBytes gives nodes the form that the proof's library has them in.
+func asBytes(nodes []Node) [][]byte {
 	out := make([][]byte, len(nodes))
 	for i := range nodes {
 		out[i] = nodes[i][:]
