@@ -50,6 +50,9 @@ func (c *benchCmd) check() error {
 			return usagef("a size of --growth is below 1")
 		}
 	}
+	if c.Growth && c.Peers {
+		return usagef("--growth and --peers are measured one at a time")
+	}
 	known := bench.Names()
 	for _, name := range c.Only {
 		if !slices.Contains(known, name) {

@@ -64,7 +64,7 @@ func TestBenchGrowth(t *testing.T) {
 // PostgreSQL and the engine in turn; bench compares the money of both.
 func TestBenchPeers(t *testing.T) {
 	if _, err := bench.PostgresPrograms(); err != nil {
-		t.Skip(err)
+		t.Skip("SKIPPED: ", err)
 	}
 	figures := measure(t, "--peers", "--dir", os.TempDir()) // where PostgreSQL's user may go, if root tests
 	require.Len(t, figures, 8)
@@ -82,7 +82,7 @@ func TestBenchDelaysSyncs(t *testing.T) {
 }
 
 func TestBenchUsage(t *testing.T) {
-	for _, args := range [][]string{{"--runs", "0"}, {"--only", "nothing"}, {"--growth", "--growth-events", "0"}, {"--trace", "no-such-file"}} {
+	for _, args := range [][]string{{"--runs", "0"}, {"--only", "nothing"}, {"--growth", "--growth-events", "0"}, {"--growth", "--peers"}, {"--trace", "no-such-file"}} {
 		_, _, err := run(t, append([]string{"bench"}, args...)...)
 		var usage *usageError
 		require.ErrorAs(t, err, &usage, "%v", args)

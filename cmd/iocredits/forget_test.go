@@ -41,14 +41,22 @@ func TestForgetTwice(t *testing.T) {
 	require.Equal(t, 2, strings.Count(out, "account-forgotten"))
 }
 
-// TestForgetAfterACrash between the key's end and its event: the event is made up for.
-func TestForgetAfterACrash(t *testing.T) {
-	data := t.TempDir()
+// forgetCutShort gives the data of an engine that forgot demo-1 and crashed between the
+// key's end and its event.
+func forgetCutShort(t *testing.T) (data string) {
+	t.Helper()
+	data = t.TempDir()
 	e := serve(t, data)
 	e.trade("demo-1")
 	require.NoError(t, e.stop())
 	_, err := destroyIn(t.Context(), filepath.Join(data, "keyring"), "demo-1")
 	require.NoError(t, err)
+	return data
+}
+
+// TestForgetAfterACrash between the key's end and its event: the event is made up for.
+func TestForgetAfterACrash(t *testing.T) {
+	data := forgetCutShort(t)
 	for _, want := range []string{"key destroyed; event 7 says so", "destroyed before; event 7"} {
 		out, _, err := run(t, "forget", "demo-1", "--reason", "case 7", "--data", data)
 		require.NoError(t, err)

@@ -63,20 +63,15 @@ func TestCutShortForgetIsTold(t *testing.T) {
 // TestForgetOfTwoKeys: an event may say it of two, if a crash left the first without one
 // and the account was used before it was asked for again.
 func TestForgetOfTwoKeys(t *testing.T) {
-	data := t.TempDir()
-	e := serve(t, data)
-	e.trade("demo-1")
-	require.NoError(t, e.stop())
-	_, err := destroyIn(t.Context(), filepath.Join(data, "keyring"), "demo-1")
-	require.NoError(t, err)
+	data := forgetCutShort(t)
 	use := func(key string) {
-		e = serve(t, data)
+		e := serve(t, data)
 		e.must("service", http.MethodPost, "/v1/accounts/demo-1/deductions", key, `{"amount":"1","service":"vm","reference":"r","description":"a new note"}`)
 		require.NoError(t, e.stop())
 	}
 	use("later")
 	require.Contains(t, unsaidBy(t, "--data", data), unsaidFinding, "though it has a key again")
-	_, _, err = run(t, "forget", "demo-1", "--reason", "case 7", "--data", data)
+	_, _, err := run(t, "forget", "demo-1", "--reason", "case 7", "--data", data)
 	require.NoError(t, err)
 	require.Empty(t, unsaidBy(t, "--data", data))
 	use("much later")

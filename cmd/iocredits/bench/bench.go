@@ -222,9 +222,14 @@ func summarize(f Figure, samples []*sample) Figure {
 	return f
 }
 
-// middle is a figure of plain values, such as durations in milliseconds.
+// middle is a figure of plain values, such as durations in milliseconds: of an even
+// number, the slower of the two in the middle.
 func middle(f Figure, values []float64) Figure {
 	slices.Sort(values)
-	f.Value, f.Low, f.High = values[len(values)/2], values[0], values[len(values)-1]
+	slower := len(values) / 2
+	if f.Unit == perSecond {
+		slower = (len(values) - 1) / 2
+	}
+	f.Value, f.Low, f.High = values[slower], values[0], values[len(values)-1]
 	return f
 }

@@ -307,12 +307,3 @@ func (p *postgres) serverCPU() time.Duration {
 	}
 	return all
 }
-
-// childrenCPU is what the programs that this process ran have used, pgbench among them.
-func childrenCPU() time.Duration {
-	var r syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &r); err != nil {
-		return 0
-	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
-}

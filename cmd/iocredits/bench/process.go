@@ -125,10 +125,14 @@ func number(text string) int64 {
 	return n
 }
 
-// clientCPU is what this process has used of the processors.
-func clientCPU() time.Duration {
+// clientCPU is what this process has used of the processors; childrenCPU what the
+// programs that it ran to their end have, pgbench among them.
+func clientCPU() time.Duration   { return cpuUsed(syscall.RUSAGE_SELF) }
+func childrenCPU() time.Duration { return cpuUsed(syscall.RUSAGE_CHILDREN) }
+
+func cpuUsed(who int) time.Duration {
 	var r syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+	if err := syscall.Getrusage(who, &r); err != nil {
 		return 0
 	}
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
