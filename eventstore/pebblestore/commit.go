@@ -65,10 +65,6 @@ const (
 	maxRetainedBatch = 2 << 20
 	// maxHeads bounds the memory of streams' ends.
 	maxHeads = 1 << 18
-	// minCrowd is how many appends at once make groups begin no sooner than groupEvery
-	// after each other: a sync takes the processor as long for one append as for twenty.
-	minCrowd   = 24
-	groupEvery = time.Millisecond
 )
 
 // Append implements eventstore.Store.
@@ -138,6 +134,7 @@ func (s *Store) enqueue(p *pending) error {
 	}
 	select {
 	case s.queue <- p:
+		s.crowd.came(len(s.queue))
 		return nil
 	default:
 		s.queuedBytes.Add(-p.bytes)
@@ -179,17 +176,6 @@ func (s *Store) commit(next eventstore.Position) {
 		s.apply(g)
 		s.syncing <- g
 	}
-}
-
-// gather lets more appends come, if many were under way lately and the group before
-// has just begun. Few are not kept waiting, nor is anybody where syncs take longer.
-// Those of a group are answered together and come again one by one: what counts is
-// how many there were when a group was closed, an eighth less with each group since.
-func (s *Store) gather(before time.Time) {
-	if wait := groupEvery - time.Since(before); wait > 0 && max(s.appends.Load(), s.crowd) >= minCrowd {
-		time.Sleep(wait)
-	}
-	s.crowd = max(s.appends.Load(), s.crowd-(s.crowd+7)/8)
 }
 
 // newGroup makes a group when so many appends wait, most of which have one event.

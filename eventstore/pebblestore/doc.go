@@ -4,8 +4,8 @@
 // gives them consecutive positions and hands them to Pebble as one batch; a
 // second goroutine waits for the batches' syncs in order, moves the head and
 // answers. So the next group is prepared while the last one syncs, and one sync
-// makes the appends of many streams durable; a crowd waits up to a millisecond to
-// share one.
+// makes the appends of many streams durable; half of a crowd waits up to two
+// milliseconds to share one.
 //
 // Invariant: nobody sees an event past the head, and the head only ever passes
 // what is synced. Pebble's memtable has events before that; every read stops at

@@ -3,6 +3,7 @@ package pebblestore_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,37 +16,67 @@ import (
 	"iocredits/eventstore/pebblestore"
 )
 
-// Groups of a crowd begin a millisecond after each other; few wait for nothing but
-// their syncs. Time is the bubble's: it passes only while everybody waits.
+// A crowd shares its groups; few wait for nothing but their syncs. Time is the
+// bubble's: it passes only while everybody waits.
 func TestACrowdSharesItsGroups(t *testing.T) {
 	const each = 20
-	for _, writers := range []int{1, 23, 64, 200} {
+	for _, writers := range []int{1, 11, 32, 64, 200} {
 		t.Run(fmt.Sprint(writers), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				began, took := groupsOf(t, writers, each)
-				t.Logf("%d groups in %s", len(began), took)
-				if writers < 24 {
-					require.LessOrEqual(t, took, 3*each*syncTime) // the one that runs, and its own
-					return
+				groups, took := groupsOf(t, writers, each)
+				t.Logf("%d groups in %s", groups, took)
+				least := 3 * each * syncTime // the one that runs, and its own
+				if writers < 12 {
+					require.LessOrEqual(t, took, least)
+				} else {
+					require.LessOrEqual(t, took, least+20*time.Millisecond, "its last ones wait for those who have ended")
+					require.LessOrEqual(t, groups, 4*each, "a quarter of the crowd is a group")
 				}
-				first := began[0]
-				for i := 1; i < len(began); i++ {
-					if began[i-1].Sub(first) >= time.Millisecond { // before that, nobody knows of a crowd
-						require.GreaterOrEqual(t, began[i].Sub(began[i-1]), time.Millisecond, "group %d", i)
-					}
-				}
-				require.LessOrEqual(t, took, (each+5)*time.Millisecond)
 			})
 		})
 	}
 }
 
-// groupsOf is when the groups of some writers began, of whom each appends so often,
-// and how long they took.
-func groupsOf(t *testing.T, writers, each int) (began []time.Time, took time.Duration) {
+// What is left of a crowd waits at most two milliseconds for those who don't come
+// again, and after some groups for nobody.
+func TestTheRestOfACrowdWaitsForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, "log", pebblestore.Options{FS: slowSyncs{vfs.NewMem()}})
+		var all sync.WaitGroup
+		for w := range 64 {
+			all.Go(func() {
+				for revision := range int64(3) {
+					appendOne(t, s, fmt.Sprint("s", w), revision-1)
+				}
+			})
+		}
+		all.Wait()
+		const alone = 40
+		var took [alone]time.Duration
+		for i := range took {
+			start := time.Now()
+			appendOne(t, s, "alone", int64(i)-1)
+			took[i] = time.Since(start)
+			require.LessOrEqual(t, took[i], 2*time.Millisecond+2*syncTime, "append %d", i)
+		}
+		require.Greater(t, slices.Max(took[:]), 2*syncTime, "the crowd was not waited for")
+		require.LessOrEqual(t, took[alone-1], syncTime)
+		require.NoError(t, s.Close())
+	})
+}
+
+func appendOne(t *testing.T, s *pebblestore.Store, stream string, expected int64) {
+	if _, err := s.Append(context.Background(), stream, expected, []eventstore.Event{newEvent(10)}); err != nil {
+		t.Error(err)
+	}
+}
+
+// groupsOf is how many groups some writers had, of whom each appends so often, and how
+// long they took.
+func groupsOf(t *testing.T, writers, each int) (groups int, took time.Duration) {
 	appends := 0
 	s := open(t, "log", pebblestore.Options{FS: slowSyncs{vfs.NewMem()}, OnCommit: func(c pebblestore.CommitStats) {
-		began = append(began, time.Now().Add(-c.Wait))
+		groups++
 		appends += c.Appends
 	}})
 	start := time.Now()
@@ -53,10 +84,7 @@ func groupsOf(t *testing.T, writers, each int) (began []time.Time, took time.Dur
 	for w := range writers {
 		all.Go(func() {
 			for revision := range int64(each) {
-				if _, err := s.Append(context.Background(), fmt.Sprint("s", w), revision-1, []eventstore.Event{newEvent(10)}); err != nil {
-					t.Error(err)
-					return
-				}
+				appendOne(t, s, fmt.Sprint("s", w), revision-1)
 			}
 		})
 	}
@@ -64,7 +92,7 @@ func groupsOf(t *testing.T, writers, each int) (began []time.Time, took time.Dur
 	took = time.Since(start)
 	require.NoError(t, s.Close())
 	require.Equal(t, writers*each, appends)
-	return began, took
+	return groups, took
 }
 
 // slowSyncs is a disk whose syncs take as long as a good one's.

@@ -35,12 +35,12 @@ type Store struct {
 	// batches are those of groups that are done.
 	batches chan *pebble.Batch
 	// heads are the streams that were written lately, groups counts the groups that
-	// were begun, crowd is how many appends were under way lately, foundRoom is when the
-	// disk was last seen to have room. Only the committer touches them.
+	// were begun, foundRoom is when the disk was last seen to have room. Only the
+	// committer touches them.
 	heads     map[string]*streamHead
 	groups    uint64
-	crowd     int64
 	foundRoom time.Time
+	crowd     crowd
 
 	index streamIndex
 	// folds has what is to be folded, which is one at a time.
@@ -92,6 +92,7 @@ func Open(dir string, opts Options) (*Store, error) {
 		queue: make(chan *pending, opts.MaxQueue), syncing: make(chan *group, maxSyncing), batches: make(chan *pebble.Batch, maxSyncing),
 		heads: make(map[string]*streamHead), folds: make(chan *entries, 1), moved: make(chan struct{}), ended: make(chan struct{}),
 	}
+	s.crowd.init()
 	logs.rotate = s.rotateLog
 	if !opts.ReadOnly {
 		err = logs.own()
