@@ -63,6 +63,8 @@ const (
 	maxSyncing = 8
 	// maxRetainedBatch is the largest buffer of a group that is kept for others.
 	maxRetainedBatch = 2 << 20
+	// maxFolds bounds what waits to be folded.
+	maxFolds = 8
 	// maxHeads bounds the memory of streams' ends.
 	maxHeads = 1 << 18
 )
@@ -171,10 +173,12 @@ func (s *Store) commit(next eventstore.Position) {
 		s.gather(begun)
 		begun = time.Now()
 		g := s.newGroup(len(s.queue) + 1)
-		full := s.roomLeft()
-		carried = s.fill(g, p, &next, full)
-		s.apply(g)
+		carried = s.fill(g, p, &next, s.roomLeft())
+		full := s.apply(g)
 		s.syncing <- g
+		for _, e := range full { // only now: a fold waits until its events are durable
+			s.folds <- e
+		}
 	}
 }
 
@@ -330,26 +334,24 @@ func (s *Store) headOf(stream string) (*streamHead, error) {
 	return head, nil
 }
 
-// apply hands the group to Pebble: in its memtable, on the way to the disk.
-func (s *Store) apply(g *group) {
+// apply hands the group to Pebble: in its memtable, on the way to the disk. It gives the
+// entries of the index that are to be folded.
+func (s *Store) apply(g *group) []*entries {
 	if len(s.heads) > maxHeads {
 		clear(s.heads) // the index has them all once this group is in it
 	}
 	if len(g.run.records) == 0 {
-		return
+		return nil
 	}
 	if failed := s.failed.Load(); failed != nil {
 		g.err = *failed
-		return
+		return nil
 	}
 	if err := s.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
 		g.err = s.fail(err)
-		return
+		return nil
 	}
-	s.index.add(g.run.records)
-	if full := s.index.rotate(s.opts.foldEvents); full != nil {
-		s.folds <- full
-	}
+	return s.index.add(g.run.records, s.opts.foldEvents)
 }
 
 // fail stops all further writing: whether the failed group is on the disk is
@@ -358,6 +360,7 @@ func (s *Store) fail(err error) error {
 	err = fmt.Errorf("commit to the event log: %w", err)
 	if s.failed.CompareAndSwap(nil, &err) {
 		s.opts.Logger.Error("the event log takes no more writes until it is opened again", "error", err)
+		s.wake()
 		s.opts.OnFail(err)
 	}
 	return err
@@ -403,6 +406,11 @@ func (s *Store) settle() {
 // publish moves the head and wakes subscribers.
 func (s *Store) publish(head eventstore.Position) {
 	s.head.Store(uint64(head))
+	s.wake()
+}
+
+// wake lets everybody who waits for the head look again.
+func (s *Store) wake() {
 	s.mu.Lock()
 	close(s.moved)
 	s.moved = make(chan struct{})

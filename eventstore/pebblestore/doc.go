@@ -1,4 +1,5 @@
-// Package pebblestore is the embedded event store, on one Pebble database.
+// Package pebblestore is the embedded event store, on a Pebble database for the records
+// and one for the index.
 //
 // One committer takes all appends that wait, checks their expected revisions,
 // gives them consecutive positions and hands them to Pebble as one batch; a
@@ -12,9 +13,9 @@
 // the head.
 //
 // Where each stream's events are is an index (index.go) that follows the log: its
-// newest part is in memory, and is read from the log again after a crash. Versions of
-// before that wrote an entry for each event; their logs open here, but a log that was
-// written here MUST NOT be opened by them: they would see the first event of many.
+// newest part is in memory, and is read from the log again after a crash. It is in the
+// folder "index" of the log's, and is built again if that isn't there. Versions of before
+// had it among the records; their logs open here, and from then on no longer there.
 //
 // The package never looks into data or metadata and never alters them; Scavenge
 // takes them away.

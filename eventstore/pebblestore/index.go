@@ -18,18 +18,20 @@ import (
 )
 
 // streamIndex has where the newest events of each stream are. Where the others are is
-// in Pebble: a key for each event, anywhere among all streams', would be the dearest
-// part of an append, so the entries of many events are written at once, a stream's
-// together.
+// in a database (indexdb.go): a key for each event, anywhere among all streams', would
+// be the dearest part of an append, so the entries of many events are written at once, a
+// stream's together.
 //
-// Invariants: before the head moves past an event its entry is in memory or in Pebble,
-// and an entry leaves memory once Pebble has it. What Pebble has is complete through
-// the position under indexedKey; after a crash Open reads the events after that again.
+// Invariants: before the head moves past an event its entry is in memory or in the
+// database; it comes there only once its event is durable, and leaves memory after that.
+// The database is complete through the position under indexedKey; Open reads the events
+// after that again.
 type streamIndex struct {
 	mu sync.RWMutex
-	// fresh takes the entries of new events. folding are being written to Pebble; nil:
-	// none are.
-	fresh, folding *entries
+	// fresh takes the entries of new events. full are those before, the oldest first, until
+	// they are written.
+	fresh *entries
+	full  []*entries
 	// damage is why the index ends early: a record that can't be read, whose stream
 	// nobody knows. Only a store that is opened to be read has one.
 	damage error
@@ -51,15 +53,14 @@ type extent struct {
 }
 
 const (
-	// foldEvents is how many entries are in memory before they are written. So many
-	// records, and those of what is appended during a fold, have to be read when the
-	// store is opened after a crash.
+	// foldEvents is how many entries are written at once: a fold ends at a position that is
+	// a multiple of it. So a fold that a crash cut short is written again with the same
+	// keys and the same or longer entries, and foldEvents is part of indexFormat.
 	foldEvents = 65_536
 	// maxExtent bounds the positions under one key: finding one decodes them all. It is
-	// part of indexFormat: a fold overwrites what a crash left of the one before
-	// only because both begin their keys at the same revisions.
+	// part of indexFormat too.
 	maxExtent = 256
-	// foldBytes is how much of a fold is written at once. Appends wait for that.
+	// foldBytes is how much of a fold is written at once.
 	foldBytes = 32 << 10
 	// usualExtent is how many events an account has in a fold when 10,000 are busy.
 	usualExtent = 8
@@ -99,53 +100,53 @@ func (e extent) from(revision int64, direction eventstore.Direction) iter.Seq2[i
 	}
 }
 
-// add takes the entries of a group's records.
-func (x *streamIndex) add(records []eventstore.Recorded) {
+// add takes the entries of records, and gives those that are full now. every is how
+// many a fold has; 0: there are none.
+func (x *streamIndex) add(records []eventstore.Recorded, every int) (full []*entries) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for i := range records {
-		x.fresh.add(&records[i])
+		r := &records[i]
+		x.fresh.add(r)
+		if every > 0 && uint64(r.Position)%uint64(every) == 0 {
+			full = append(full, x.fresh)
+			x.fresh = newEntries(len(x.fresh.streams))
+		}
 	}
+	x.full = append(x.full, full...)
+	return full
 }
 
-// inMemory gives what is there of a stream: at most two extents, one right behind the
-// other. They never change: what is added to later is behind their ends.
+// inMemory gives what is there of a stream: extents one right behind the other. They
+// never change: what is added to later is behind their ends.
 func (x *streamIndex) inMemory(stream string) (found []extent) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	for _, e := range []*entries{x.folding, x.fresh} {
-		if e == nil {
-			continue
-		}
+	for _, e := range x.full {
 		if of := e.streams[stream]; of != nil {
 			found = append(found, *of)
 		}
 	}
+	if of := x.fresh.streams[stream]; of != nil {
+		found = append(found, *of)
+	}
 	return found
 }
 
-// rotate gives what has to be folded, if it is so many events and no others are
-// being folded; else nil.
-func (x *streamIndex) rotate(events int) *entries {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.folding != nil || x.fresh.events < events {
-		return nil
-	}
-	x.folding, x.fresh = x.fresh, newEntries(len(x.fresh.streams))
-	return x.folding
-}
-
-// folded: Pebble has what rotate gave.
+// folded: the oldest are written.
 func (x *streamIndex) folded() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.folding = nil
+	x.full[0] = nil
+	x.full = x.full[1:]
 }
 
 // foldIndex folds what the committer gives it.
 func (s *Store) foldIndex() {
 	for e := range s.folds {
+		if !s.awaitDurable(e.through) {
+			continue // and so will be all that come
+		}
 		if err := s.fold(e); err != nil {
 			_ = s.fail(err)
 			continue
@@ -154,23 +155,36 @@ func (s *Store) foldIndex() {
 	}
 }
 
+// awaitDurable returns once the head is there; false if it never will be.
+func (s *Store) awaitDurable(position eventstore.Position) bool {
+	for {
+		moved := s.watch()
+		switch {
+		case s.durable() >= position:
+			return true
+		case s.failed.Load() != nil:
+			return false
+		}
+		<-moved
+	}
+}
+
 // foldRest leaves nothing for Open to read, if there is room for it. Only Close may, once
 // all else has ended.
 func (s *Store) foldRest() error {
-	if s.opts.ReadOnly || s.failed.Load() != nil || s.diskFull() != nil {
+	if s.opts.ReadOnly || s.failed.Load() != nil || s.index.fresh.events == 0 || s.diskFull() != nil {
 		return nil
 	}
-	if rest := s.index.rotate(1); rest != nil {
-		return s.fold(rest)
-	}
-	return nil
+	return s.fold(s.index.fresh)
 }
 
 // fold writes entries in the order of their keys, and behind them through where the
 // index is complete. A crash before that leaves a part of them, which the next fold
-// overwrites: its keys are the same, as far as there are any.
+// overwrites.
 func (s *Store) fold(e *entries) error {
-	batch := s.db.NewBatch()
+	s.indexing.Lock()
+	defer s.indexing.Unlock()
+	batch := s.indexDB.NewBatch()
 	defer func() { _ = batch.Close() }()
 	var key, value []byte
 	for _, stream := range slices.SortedFunc(maps.Keys(e.streams), compareStreams) {
@@ -191,10 +205,18 @@ func (s *Store) fold(e *entries) error {
 			batch.Reset()
 		}
 	}
-	if err := batch.Set([]byte{indexedKey}, indexedValue(e.through), nil); err != nil {
+	if err := batch.Set([]byte{indexedKey}, appendIndexed(indexFormat, e.through), nil); err != nil {
 		return err
 	}
-	return batch.Commit(pebble.NoSync)
+	if err := batch.Commit(pebble.NoSync); err != nil {
+		return err
+	}
+	if s.unflushed++; s.unflushed < foldsAFlush {
+		return nil
+	}
+	s.unflushed = 0
+	_, err := s.indexDB.AsyncFlush()
+	return err
 }
 
 // compareStreams is the order of streams' keys.
@@ -205,7 +227,8 @@ func compareStreams(a, b string) int {
 	return cmp.Compare(a, b)
 }
 
-// openIndex reads the entries that a crash took, up to the head. Who opens a damaged
+// openIndex reads the entries that a crash took, up to the head, or all of them if there
+// is no index. Who opens a damaged
 // log to read it, as an audit does, gets forwards what the index has of each stream, and
 // then the damage.
 func (s *Store) openIndex(head eventstore.Position) error {
@@ -221,55 +244,29 @@ func (s *Store) openIndex(head eventstore.Position) error {
 	return err
 }
 
-// addTail puts the events after a position into memory.
+// addTail puts the events after a position into memory, and folds what is too much for
+// that.
 func (s *Store) addTail(indexed, head eventstore.Position) error {
-	var corrupt error
+	var failed error
 	err := s.scan(context.Background(), indexed+1, head, eventstore.Forwards, func(r eventstore.Recorded, _ flags) bool {
 		if of := s.index.fresh.streams[r.Stream]; of != nil && r.Revision != of.last()+1 {
-			corrupt = &eventstore.CorruptError{
+			failed = &eventstore.CorruptError{
 				Position: r.Position, Stream: r.Stream, Revision: r.Revision,
 				Reason: fmt.Sprintf("doesn't follow revision %d", of.last()),
 			}
 			return false
 		}
-		s.index.fresh.add(&r)
-		return true
-	})
-	return errors.Join(err, corrupt)
-}
-
-// indexed is the position through which Pebble has the index. A log without one is new,
-// or of a time when each append wrote its entries itself.
-func (s *Store) indexed(head eventstore.Position) (eventstore.Position, error) {
-	value, closer, err := s.db.Get([]byte{indexedKey})
-	if errors.Is(err, pebble.ErrNotFound) {
+		every := s.opts.foldEvents
 		if s.opts.ReadOnly {
-			return head, nil
+			every = 0
 		}
-		return head, s.db.Set([]byte{indexedKey}, indexedValue(head), pebble.NoSync)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read how far the index of the event log goes: %w", err)
-	}
-	p := parser{rest: value}
-	format, position := p.uvarint(), p.uvarint()
-	if err := closer.Close(); err != nil {
-		return 0, fmt.Errorf("read how far the index of the event log goes: %w", err)
-	}
-	switch {
-	case p.failed || len(p.rest) > 0:
-		return 0, damaged(head, errors.New("how far the index goes is damaged"))
-	case format != indexFormat:
-		return 0, fmt.Errorf("the index of the event log has format %d, not %d: another version wrote it", format, indexFormat)
-	case position > uint64(head):
-		return 0, damaged(head, fmt.Errorf("the log ends here, its index at position %d", position))
-	}
-	return eventstore.Position(position), nil
-}
-
-// indexedValue is what indexed reads.
-func indexedValue(through eventstore.Position) []byte {
-	return binary.AppendUvarint(binary.AppendUvarint(nil, indexFormat), uint64(through))
+		for _, full := range s.index.add([]eventstore.Recorded{r}, every) {
+			failed = s.fold(full)
+			s.index.folded()
+		}
+		return failed == nil
+	})
+	return errors.Join(err, failed)
 }
 
 // extents yields where a stream's events are, from a revision on in a direction; the
@@ -277,7 +274,7 @@ func indexedValue(through eventstore.Position) []byte {
 // stops at a head MUST have read it before the call.
 func (s *Store) extents(stream string, from int64, direction eventstore.Direction) iter.Seq2[extent, error] {
 	return func(yield func(extent, error) bool) {
-		// Memory comes first: what a fold takes out of it now is in Pebble by then.
+		// Memory comes first: what a fold takes out of it now is written by then.
 		recent := s.index.inMemory(stream)
 		below := int64(math.MaxInt64)
 		if len(recent) > 0 {
@@ -313,14 +310,14 @@ func (s *Store) extents(stream string, from int64, direction eventstore.Directio
 	}
 }
 
-// yieldWritten is the part of extents that Pebble has, below a revision. It answers
+// yieldWritten is the part of extents that is written, below a revision. It answers
 // whether to go on.
 func (s *Store) yieldWritten(stream string, from, below int64, direction eventstore.Direction, yield func(extent, error) bool) bool {
 	fail := func(err error) bool {
 		yield(extent{}, fmt.Errorf("read the index of %q: %w", stream, err))
 		return false
 	}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: streamKey(nil, stream, 0), UpperBound: streamKey(nil, stream, below)})
+	it, err := s.indexDB.NewIter(&pebble.IterOptions{LowerBound: streamKey(nil, stream, 0), UpperBound: streamKey(nil, stream, below)})
 	if err != nil {
 		return fail(err)
 	}

@@ -57,7 +57,7 @@ const (
 	memTableBytes = 32 << 20
 	memTables     = 3
 	// lBaseBytes is how large the level below L0 gets before it has one below it:
-	// one level less is one write less of every record.
+	// one level less is one write less of everything in it.
 	lBaseBytes = 512 << 20
 	// blockBytes is what a table reads, compresses and checks at once. Records are
 	// mostly read in a row.
@@ -103,10 +103,19 @@ func (o *Options) defaults() {
 	}
 }
 
-func (o *Options) pebble() (*pebble.Options, func()) {
+// pebble gives the options of the log's database and of the index's, which share a cache.
+func (o *Options) pebble() (log, index *pebble.Options, free func()) {
 	// Pebble takes what memtables have off the cache: without an allowance for them
 	// nothing would be left, and every read would go to the files.
-	cache := pebble.NewCache(o.CacheBytes + (memTables+1)*int64(o.memTable))
+	cache := pebble.NewCache(o.CacheBytes + (memTables+1)*int64(o.memTable+indexMemTable))
+	log = o.database(cache, o.memTable)
+	index = o.database(cache, indexMemTable)
+	index.FS, index.DisableWAL = o.FS, true
+	return log, index, cache.Unref
+}
+
+// database gives what both have in common.
+func (o *Options) database(cache *pebble.Cache, memTable uint64) *pebble.Options {
 	opts := &pebble.Options{
 		FS:                 o.FS,
 		Cache:              cache,
@@ -114,10 +123,11 @@ func (o *Options) pebble() (*pebble.Options, func()) {
 		FormatMajorVersion: pebble.FormatNewest,
 		// Large ones are flushed less often and leave less to compact; small ones
 		// recycle the WAL's files sooner, which sync faster than new ones.
-		MemTableSize:                o.memTable,
+		MemTableSize:                memTable,
 		MemTableStopWritesThreshold: memTables,
 		// A fold of the index is spread over all streams, so that each compaction out of
-		// L0 rewrites the level below: it is worth waiting for more.
+		// L0 rewrites the level below: it is worth waiting for more. Records never lie
+		// over each other: they stay where they were flushed to.
 		L0CompactionThreshold: 8,
 		L0StopWritesThreshold: 32,
 		LBaseMaxBytes:         lBaseBytes,
@@ -125,7 +135,7 @@ func (o *Options) pebble() (*pebble.Options, func()) {
 	}
 	opts.Levels[0].BlockSize = blockBytes // the levels below take it over
 	opts.EnsureDefaults()
-	return opts, cache.Unref
+	return opts
 }
 
 // logger passes Pebble's log on. Pebble calls Fatalf when it can't go on

@@ -38,7 +38,7 @@ func holding(t *testing.T, fs vfs.FS, text string) map[string]bool {
 	found := map[string]bool{}
 	for _, name := range names {
 		f, err := fs.Open(fs.PathJoin("log", name))
-		if err != nil {
+		if err != nil || name == "index" { // which has no bytes of events
 			continue // removed meanwhile
 		}
 		content, err := io.ReadAll(f)

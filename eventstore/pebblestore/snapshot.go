@@ -31,7 +31,7 @@ func (s *Store) SaveSnapshot(ctx context.Context, stream string, snapshot events
 	b = appendPart(b, snapshot.Fold)
 	b = append(b, snapshot.Data...)
 	binary.BigEndian.PutUint32(b, checksum(0, b[crcBytes:]))
-	if err := s.db.Set(snapshotKey(stream), b, pebble.NoSync); err != nil {
+	if err := s.indexDB.Set(snapshotKey(stream), b, pebble.NoSync); err != nil {
 		return fmt.Errorf("save snapshot of %q: %w", stream, err)
 	}
 	return nil
@@ -43,7 +43,7 @@ func (s *Store) LoadSnapshot(ctx context.Context, stream string) (eventstore.Sna
 		return eventstore.Snapshot{}, false, err
 	}
 	defer s.leave()
-	value, closer, err := s.db.Get(snapshotKey(stream))
+	value, closer, err := s.indexDB.Get(snapshotKey(stream))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return eventstore.Snapshot{}, false, ctx.Err()
 	}

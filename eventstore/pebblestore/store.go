@@ -19,7 +19,8 @@ import (
 type Store struct {
 	opts Options
 	dir  string
-	db   *pebble.DB
+	// db has the records, indexDB where each stream's are, and snapshots.
+	db, indexDB *pebble.DB
 	// freeCache lets go of the block cache.
 	freeCache func()
 	// logs can keep Pebble from writing into files that have old bytes.
@@ -43,8 +44,12 @@ type Store struct {
 	crowd     crowd
 
 	index streamIndex
-	// folds has what is to be folded, which is one at a time.
+	// folds has what is to be folded.
 	folds chan *entries
+	// indexing is held while the index is written, and while it is copied with the log;
+	// unflushed counts folds.
+	indexing  sync.Mutex
+	unflushed int
 
 	// head is the last position that is durable: the end of every read.
 	head atomic.Uint64
@@ -76,7 +81,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	if err := opts.roomToOpen(dir); err != nil {
 		return nil, err
 	}
-	pebbleOptions, free := opts.pebble()
+	pebbleOptions, indexOptions, free := opts.pebble()
 	logs := newLogFiles(dir, &opts)
 	pebbleOptions.FS = logs
 	db, err := pebble.Open(dir, pebbleOptions)
@@ -90,7 +95,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	s := &Store{
 		opts: opts, dir: dir, db: db, freeCache: free, logs: logs,
 		queue: make(chan *pending, opts.MaxQueue), syncing: make(chan *group, maxSyncing), batches: make(chan *pebble.Batch, maxSyncing),
-		heads: make(map[string]*streamHead), folds: make(chan *entries, 1), moved: make(chan struct{}), ended: make(chan struct{}),
+		heads: make(map[string]*streamHead), folds: make(chan *entries, maxFolds), moved: make(chan struct{}), ended: make(chan struct{}),
 	}
 	s.crowd.init()
 	logs.rotate = s.rotateLog
@@ -102,11 +107,14 @@ func Open(dir string, opts Options) (*Store, error) {
 		head, err = s.findHead()
 	}
 	if err == nil {
+		err = s.openIndexDB(indexOptions, head)
+	}
+	if err == nil {
 		err = s.openIndex(head)
 	}
 	if err != nil {
 		free()
-		return nil, errors.Join(err, logs.close(), db.Close())
+		return nil, errors.Join(err, s.closeIndex(), logs.close(), db.Close())
 	}
 	s.head.Store(uint64(head))
 	s.workers.Go(func() { s.commit(head) })
@@ -200,7 +208,7 @@ func (s *Store) Close() error {
 	close(s.queue)
 	s.workers.Wait()
 	defer s.freeCache()
-	if err := errors.Join(s.foldRest(), s.logs.close(), s.db.Close()); err != nil {
+	if err := errors.Join(s.foldRest(), s.closeIndex(), s.logs.close(), s.db.Close()); err != nil {
 		return fmt.Errorf("close event log: %w", err)
 	}
 	return nil
@@ -214,7 +222,13 @@ func (s *Store) Checkpoint(dir string) error {
 		return err
 	}
 	defer s.leave()
-	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+	s.indexing.Lock()
+	defer s.indexing.Unlock()
+	err := s.db.Checkpoint(dir, pebble.WithFlushedWAL())
+	if err == nil {
+		err = s.copyIndex(dir)
+	}
+	if err != nil {
 		return fmt.Errorf("checkpoint event log to %s: %w", dir, err)
 	}
 	return nil

@@ -1,0 +1,204 @@
+package pebblestore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"iocredits/eventstore"
+)
+
+// The index and the snapshots have a database of their own, in a folder of the log's:
+// their keys are spread over all streams, and a compaction of theirs would rewrite the
+// records beside them. It has no WAL, for the log has everything: what a crash takes is
+// read from there again, and so is an index that isn't there.
+const (
+	indexFolder = "index"
+	// indexMemTable holds some folds.
+	indexMemTable = 8 << 20
+	// foldsAFlush is how many folds a crash may take, beside what is in memory.
+	foldsAFlush = 2
+	// movedFormat stands in the log for an indexFormat: the index is elsewhere. Versions
+	// that would look for it there refuse to open the log.
+	movedFormat = 2
+)
+
+// openIndexDB opens the index's database. What an earlier version had in the log moves
+// there.
+func (s *Store) openIndexDB(opts *pebble.Options, head eventstore.Position) error {
+	dir := s.opts.FS.PathJoin(s.dir, indexFolder)
+	_, err := s.opts.FS.Stat(dir)
+	missing := err != nil
+	if missing && s.opts.ReadOnly {
+		s.indexDB = s.db // as an earlier version left it, or it says that it isn't there
+		return nil
+	}
+	s.indexDB, err = pebble.Open(dir, opts)
+	switch {
+	case errors.Is(err, pebble.ErrDBDoesNotExist):
+		s.indexDB = s.db
+		return nil
+	case pebble.IsCorruptionError(err):
+		return fmt.Errorf("open the index of the event log (without the folder %s it is built again): %w", dir, err)
+	case err != nil:
+		return fmt.Errorf("open the index of the event log: %w", err)
+	case s.opts.ReadOnly:
+		return nil
+	}
+	_, found, err := readIndexed(s.indexDB)
+	switch {
+	case err != nil:
+		return err
+	case found:
+		return s.leaveLog()
+	}
+	if !missing { // what a crash left of its beginning
+		err = errors.Join(s.indexDB.Close(), s.opts.FS.RemoveAll(dir))
+		if err == nil {
+			s.indexDB, err = pebble.Open(dir, opts)
+		}
+		if err != nil {
+			s.indexDB = nil
+			return fmt.Errorf("begin the index of the event log again: %w", err)
+		}
+	}
+	return s.moveIndex(head)
+}
+
+// indexEnd is how far an index goes, and in which format.
+type indexEnd struct{ format, through uint64 }
+
+// readIndexed reads where an index ends; false if there is none.
+func readIndexed(db pebble.Reader) (end indexEnd, found bool, err error) {
+	value, closer, err := db.Get([]byte{indexedKey})
+	if errors.Is(err, pebble.ErrNotFound) {
+		return end, false, nil
+	}
+	if err != nil {
+		return end, false, fmt.Errorf("read how far the index of the event log goes: %w", err)
+	}
+	p := parser{rest: value}
+	end.format, end.through = p.uvarint(), p.uvarint()
+	bad := p.failed || len(p.rest) > 0
+	if err := closer.Close(); err != nil {
+		return end, false, fmt.Errorf("read how far the index of the event log goes: %w", err)
+	}
+	if bad {
+		end = indexEnd{}
+	}
+	return end, true, nil
+}
+
+func appendIndexed(format uint64, through eventstore.Position) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(nil, format), uint64(through))
+}
+
+// moveIndex takes over what an earlier version has in the log. It has all of the
+// index if it doesn't say how far, as before there were folds.
+func (s *Store) moveIndex(head eventstore.Position) error {
+	through, err := indexedIn(s.db, head)
+	if err != nil {
+		return err
+	}
+	if through < head {
+		s.opts.Logger.Info("the index of the event log is built", "from", through, "to", head)
+	}
+	batch := s.indexDB.NewBatch()
+	defer func() { _ = batch.Close() }()
+	write := func() error {
+		defer batch.Reset()
+		return s.indexDB.Apply(batch, pebble.NoSync)
+	}
+	for _, prefix := range []byte{snapshotPrefix, streamPrefix} {
+		it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: []byte{prefix + 1}})
+		if err != nil {
+			return err
+		}
+		for ok := it.First(); ok && err == nil; ok = it.Next() {
+			if err = batch.Set(it.Key(), it.Value(), nil); err == nil && batch.Len() >= foldBytes {
+				err = write()
+			}
+		}
+		if err := errors.Join(err, it.Close()); err != nil {
+			return fmt.Errorf("move the index out of the event log: %w", err)
+		}
+	}
+	// Last: before that, there is no index.
+	err = batch.Set([]byte{indexedKey}, appendIndexed(indexFormat, through), nil)
+	if err = errors.Join(err, write(), s.indexDB.Flush()); err != nil {
+		return fmt.Errorf("move the index out of the event log: %w", err)
+	}
+	return s.leaveLog()
+}
+
+// leaveLog takes out of the log what moved, and says so there.
+func (s *Store) leaveLog() error {
+	end, found, err := readIndexed(s.db)
+	if err != nil || found && end.format == movedFormat {
+		return err
+	}
+	batch := s.db.NewBatch()
+	defer func() { _ = batch.Close() }()
+	err = batch.Set([]byte{indexedKey}, appendIndexed(movedFormat, 0), nil)
+	for _, prefix := range []byte{snapshotPrefix, streamPrefix} {
+		err = errors.Join(err, batch.DeleteRange([]byte{prefix}, []byte{prefix + 1}, nil))
+	}
+	if err = errors.Join(err, batch.Commit(pebble.Sync)); err != nil {
+		return fmt.Errorf("take the index out of the event log: %w", err)
+	}
+	return nil
+}
+
+// indexed is the position through which the index is written.
+func (s *Store) indexed(head eventstore.Position) (eventstore.Position, error) {
+	return indexedIn(s.indexDB, head)
+}
+
+// indexedIn is indexed of a database. A log that doesn't say is empty, or of a time when
+// each append wrote its entries itself.
+func indexedIn(db pebble.Reader, head eventstore.Position) (eventstore.Position, error) {
+	end, found, err := readIndexed(db)
+	switch {
+	case err != nil:
+		return 0, err
+	case !found:
+		return head, nil
+	case end.format == movedFormat:
+		return eventstore.BeforeFirst, nil
+	case end.format == 0:
+		return 0, damaged(head, errors.New("how far the index goes is damaged"))
+	case end.format != indexFormat:
+		return 0, fmt.Errorf("the index of the event log has format %d, not %d: another version wrote it", end.format, indexFormat)
+	case end.through > uint64(head):
+		return 0, damaged(head, fmt.Errorf("the log ends here, its index at position %d", end.through))
+	}
+	return eventstore.Position(end.through), nil
+}
+
+// closeIndex makes what the index has last, if there is room for it.
+func (s *Store) closeIndex() error {
+	if s.indexDB == nil || s.indexDB == s.db {
+		return nil
+	}
+	var err error
+	if !s.opts.ReadOnly && s.diskFull() == nil {
+		err = s.indexDB.Flush()
+	}
+	return errors.Join(err, s.indexDB.Close())
+}
+
+// copyIndex copies it to a folder beside a copy of the log that was made while
+// indexing was held, and has all that the index has.
+func (s *Store) copyIndex(dir string) error {
+	if s.indexDB == s.db {
+		return nil
+	}
+	if !s.opts.ReadOnly {
+		if err := s.indexDB.Flush(); err != nil { // it has no WAL
+			return err
+		}
+	}
+	return s.indexDB.Checkpoint(s.opts.FS.PathJoin(dir, indexFolder))
+}

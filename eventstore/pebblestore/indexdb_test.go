@@ -1,0 +1,219 @@
+package pebblestore_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore"
+	"iocredits/eventstore/pebblestore"
+)
+
+// A log of before has an entry for each event, and says nothing of how far; or it has
+// folds, and says so; or a crash cut short that they moved.
+func TestAnIndexInTheLogItself(t *testing.T) {
+	for name, how := range map[string]func(t *testing.T, log *pebble.DB, index map[string][]byte, all []eventstore.Recorded){
+		"an entry for each event": func(t *testing.T, log *pebble.DB, _ map[string][]byte, all []eventstore.Recorded) {
+			for _, r := range all {
+				require.NoError(t, log.Set(streamKey(r.Stream, uint64(r.Revision)), binary.AppendUvarint(nil, uint64(r.Position)), nil))
+			}
+		},
+		"folds of half of it": func(t *testing.T, log *pebble.DB, index map[string][]byte, _ []eventstore.Recorded) {
+			for key, value := range index {
+				require.NoError(t, log.Set([]byte(key), value, nil))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := vfs.NewCrashableMem()
+			m := streams{}
+			var half map[string][]byte
+			snapshot := eventstore.Snapshot{Revision: 1, Fold: "f", Data: []byte("d")}
+			for part := range 2 {
+				s := open(t, "log", pebblestore.Options{FS: fs})
+				for range 15 {
+					m.append(t, s, "a", 2)
+					m.append(t, s, "b", 1)
+				}
+				require.NoError(t, s.SaveSnapshot(context.Background(), "b", snapshot))
+				require.NoError(t, s.Close())
+				if part == 0 {
+					half = contentOf(t, fs, "log/index")
+				}
+			}
+			s := open(t, "log", pebblestore.Options{FS: fs})
+			all := readAll(t, s)
+			require.NoError(t, s.Close())
+			log := openPebble(t, fs, "log")
+			require.NoError(t, log.Delete([]byte{'i'}, nil))
+			how(t, log, half, all)
+			require.NoError(t, log.Set([]byte("pb"), half["pb"], pebble.Sync))
+			require.NoError(t, log.Close())
+			require.NoError(t, fs.RemoveAll("log/index"))
+			dir, err := fs.OpenDir("log")
+			require.NoError(t, err)
+			require.NoError(t, dir.Sync())
+
+			audited := open(t, "log", pebblestore.Options{FS: fs, ReadOnly: true})
+			m.checkAll(t, audited, rand.New(rand.NewPCG(1, 1)))
+			require.NoError(t, audited.Close())
+			crashWhileItMoves(t, fs, m, snapshot)
+		})
+	}
+}
+
+// crashWhileItMoves opens a log again and again, with a crash at each sync of that.
+func crashWhileItMoves(t *testing.T, fs *vfs.MemFS, m streams, snapshot eventstore.Snapshot) {
+	t.Helper()
+	crashed, step := 0, 1
+	if testing.Short() {
+		step = 3
+	}
+	for cut := 1; ; cut += step {
+		rng := rand.New(rand.NewPCG(uint64(cut), 1))
+		disk := fs.CrashClone(vfs.CrashCloneCfg{})
+		opening := &crashing{FS: disk, disk: disk, after: cut, rng: rng}
+		s := open(t, "log", pebblestore.Options{FS: opening})
+		if opening.mu.Lock(); opening.left == nil { // it is open before so many
+			break
+		}
+		crashed++
+		opening.mu.Unlock()
+		require.NoError(t, s.Close())
+		m.clone().goOn(t, opening.left)
+		s = open(t, "log", pebblestore.Options{FS: opening.left})
+		found, ok, err := s.LoadSnapshot(context.Background(), "b")
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Equal(t, snapshot, found)
+		require.NoError(t, s.Close())
+	}
+	t.Logf("%d crashes", crashed)
+	require.GreaterOrEqual(t, crashed, 24/step)
+}
+
+// contentOf is what a database has.
+func contentOf(t *testing.T, fs vfs.FS, folder string) map[string][]byte {
+	t.Helper()
+	db := openPebble(t, fs, folder)
+	it, err := db.NewIter(nil)
+	require.NoError(t, err)
+	found := map[string][]byte{}
+	for ok := it.First(); ok; ok = it.Next() {
+		found[string(it.Key())] = slices.Clone(it.Value())
+	}
+	require.NoError(t, errors.Join(it.Close(), db.Close()))
+	return found
+}
+
+func (m streams) clone() streams {
+	c := maps.Clone(m)
+	for stream := range c {
+		c[stream] = slices.Clone(c[stream])
+	}
+	return c
+}
+
+// An index that isn't there is built again; who only reads has it in memory.
+func TestAnIndexThatIsLost(t *testing.T) {
+	for _, readOnly := range []bool{false, true} {
+		fs := vfs.NewMem()
+		opts := pebblestore.Options{FS: fs}.FoldEvery(7)
+		s := open(t, "log", opts)
+		m := streams{}
+		for range 30 {
+			m.append(t, s, "a", 2)
+			m.append(t, s, "b", 1)
+		}
+		require.NoError(t, s.Close())
+		require.NoError(t, fs.RemoveAll("log/index"))
+		opts.ReadOnly = readOnly
+		s = open(t, "log", opts)
+		m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
+		require.NoError(t, s.Close())
+		_, err := fs.Stat("log/index")
+		require.Equal(t, readOnly, err != nil)
+	}
+}
+
+// A copy that is made under load has an index that fits its log.
+func TestACheckpointHasItsIndex(t *testing.T) {
+	fs := vfs.NewMem()
+	opts := pebblestore.Options{FS: fs}.FoldEvery(3)
+	s := open(t, "log", opts)
+	m := streams{}
+	for n := range 10 {
+		m.append(t, s, "a", 2)
+		m.append(t, s, "b", 1)
+		copied := m.clone()
+		dir := fs.PathJoin("copies", string(rune('a'+n)))
+		require.NoError(t, s.Checkpoint(dir))
+		_, err := fs.Stat(fs.PathJoin(dir, "index"))
+		require.NoError(t, err)
+		for _, readOnly := range []bool{true, false} {
+			opts := opts
+			opts.ReadOnly = readOnly
+			c := open(t, dir, opts)
+			copied.checkAll(t, c, rand.New(rand.NewPCG(1, 1)))
+			require.NoError(t, c.Close())
+		}
+	}
+	require.NoError(t, s.Close())
+}
+
+// crashing is a disk of which a copy is made at one of its syncs: what a crash leaves.
+type crashing struct {
+	vfs.FS
+	disk *vfs.MemFS
+	rng  *rand.Rand
+	// after is how many syncs come before it.
+	after int
+
+	mu   sync.Mutex
+	left *vfs.MemFS
+}
+
+func (c *crashing) synced() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.after--; c.after == 0 {
+		c.left = c.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: c.rng.IntN(101), RNG: c.rng})
+	}
+}
+
+func (c *crashing) wrap(f vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return crashingFile{f, c}, nil
+}
+
+func (c *crashing) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	return c.wrap(c.FS.Create(name, category))
+}
+
+func (c *crashing) OpenDir(name string) (vfs.File, error) { return c.wrap(c.FS.OpenDir(name)) }
+
+type crashingFile struct {
+	vfs.File
+	disk *crashing
+}
+
+func (f crashingFile) Sync() error {
+	f.disk.synced()
+	return f.File.Sync()
+}
+
+func (f crashingFile) SyncData() error {
+	f.disk.synced()
+	return f.File.SyncData()
+}
