@@ -446,7 +446,7 @@ func (o *Options) roomToOpen(dir string) error {
 		return nil
 	}
 	least := *o
-	least.MinFreeBytes = (memTables + 1) * o.memTable
+	least.MinFreeBytes = (memTables + 1) * (o.memTable + indexMemTable)
 	return least.diskFull(dir, 0)
 }
 

@@ -15,7 +15,8 @@
 // Where each stream's events are is an index (index.go) that follows the log: its
 // newest part is in memory, and is read from the log again after a crash. It is in the
 // folder "index" of the log's, and is built again if that isn't there. Versions of before
-// had it among the records; their logs open here, and from then on no longer there.
+// had it among the records; their logs open here, and from then on
+// MUST NOT be opened there: most refuse to, and the oldest would see empty streams.
 //
 // The package never looks into data or metadata and never alters them; Scavenge
 // takes them away.

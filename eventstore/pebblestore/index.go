@@ -143,12 +143,14 @@ func (x *streamIndex) folded() {
 
 // foldIndex folds what the committer gives it.
 func (s *Store) foldIndex() {
+	broken := false // then nothing may be written behind the gap
 	for e := range s.folds {
-		if !s.awaitDurable(e.through) {
-			continue // and so will be all that come
+		if broken = broken || !s.awaitDurable(e.through); broken {
+			continue
 		}
 		if err := s.fold(e); err != nil {
 			_ = s.fail(err)
+			broken = true
 			continue
 		}
 		s.index.folded()
@@ -248,6 +250,7 @@ func (s *Store) openIndex(head eventstore.Position) error {
 // that.
 func (s *Store) addTail(indexed, head eventstore.Position) error {
 	var failed error
+	folds := 0
 	err := s.scan(context.Background(), indexed+1, head, eventstore.Forwards, func(r eventstore.Recorded, _ flags) bool {
 		if of := s.index.fresh.streams[r.Stream]; of != nil && r.Revision != of.last()+1 {
 			failed = &eventstore.CorruptError{
@@ -261,7 +264,12 @@ func (s *Store) addTail(indexed, head eventstore.Position) error {
 			every = 0
 		}
 		for _, full := range s.index.add([]eventstore.Recorded{r}, every) {
-			failed = s.fold(full)
+			if folds++; folds > maxFolds { // few find the room that roomToOpen asked for
+				failed = s.diskFull()
+			}
+			if failed == nil {
+				failed = s.fold(full)
+			}
 			s.index.folded()
 		}
 		return failed == nil

@@ -21,7 +21,8 @@ const (
 	// foldsAFlush is how many folds a crash may take, beside what is in memory.
 	foldsAFlush = 2
 	// movedFormat stands in the log for an indexFormat: the index is elsewhere. Versions
-	// that would look for it there refuse to open the log.
+	// that would look for it there refuse to open the log; those from before there were
+	// folds don't look, and MUST NOT open it.
 	movedFormat = 2
 )
 
@@ -29,29 +30,22 @@ const (
 // there.
 func (s *Store) openIndexDB(opts *pebble.Options, head eventstore.Position) error {
 	dir := s.opts.FS.PathJoin(s.dir, indexFolder)
+	if s.opts.ReadOnly {
+		return s.openIndexToRead(dir, opts)
+	}
 	_, err := s.opts.FS.Stat(dir)
 	missing := err != nil
-	if missing && s.opts.ReadOnly {
-		s.indexDB = s.db // as an earlier version left it, or it says that it isn't there
-		return nil
-	}
-	s.indexDB, err = pebble.Open(dir, opts)
-	switch {
-	case errors.Is(err, pebble.ErrDBDoesNotExist):
-		s.indexDB = s.db
-		return nil
-	case pebble.IsCorruptionError(err):
+	if s.indexDB, err = pebble.Open(dir, opts); err != nil {
 		return fmt.Errorf("open the index of the event log (without the folder %s it is built again): %w", dir, err)
-	case err != nil:
-		return fmt.Errorf("open the index of the event log: %w", err)
-	case s.opts.ReadOnly:
-		return nil
 	}
 	_, found, err := readIndexed(s.indexDB)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case found:
+	}
+	if found {
+		if _, err := s.indexed(head); err != nil {
+			return err
+		}
 		return s.leaveLog()
 	}
 	if !missing { // what a crash left of its beginning
@@ -65,6 +59,25 @@ func (s *Store) openIndexDB(opts *pebble.Options, head eventstore.Position) erro
 		}
 	}
 	return s.moveIndex(head)
+}
+
+// openIndexToRead opens what is there. Without an index the log has that of an earlier
+// version, or says that it moved: then what is read is put into memory.
+func (s *Store) openIndexToRead(dir string, opts *pebble.Options) error {
+	db, err := pebble.Open(dir, opts)
+	if err == nil {
+		_, found, failed := readIndexed(db)
+		if found {
+			s.indexDB = db
+			return nil
+		}
+		err = errors.Join(failed, db.Close())
+	}
+	if err != nil && !errors.Is(err, pebble.ErrDBDoesNotExist) {
+		s.opts.Logger.Warn("the index of the event log can't be opened: all of it is read", "error", err)
+	}
+	s.indexDB = s.db
+	return nil
 }
 
 // indexEnd is how far an index goes, and in which format.
@@ -109,6 +122,9 @@ func (s *Store) moveIndex(head eventstore.Position) error {
 	defer func() { _ = batch.Close() }()
 	write := func() error {
 		defer batch.Reset()
+		if err := s.diskFull(); err != nil { // Pebble would try again without end
+			return err
+		}
 		return s.indexDB.Apply(batch, pebble.NoSync)
 	}
 	for _, prefix := range []byte{snapshotPrefix, streamPrefix} {
@@ -117,6 +133,9 @@ func (s *Store) moveIndex(head eventstore.Position) error {
 			return err
 		}
 		for ok := it.First(); ok && err == nil; ok = it.Next() {
+			if prefix == streamPrefix && beyond(it.Value(), through) {
+				continue
+			}
 			if err = batch.Set(it.Key(), it.Value(), nil); err == nil && batch.Len() >= foldBytes {
 				err = write()
 			}
@@ -131,6 +150,13 @@ func (s *Store) moveIndex(head eventstore.Position) error {
 		return fmt.Errorf("move the index out of the event log: %w", err)
 	}
 	return s.leaveLog()
+}
+
+// beyond tells the entries that a crash left of a fold of an earlier version: its folds
+// ended elsewhere, so that ours would not overwrite them.
+func beyond(value []byte, through eventstore.Position) bool {
+	positions, whole := decodePositions(nil, value)
+	return whole && positions[0] > through
 }
 
 // leaveLog takes out of the log what moved, and says so there.
@@ -172,7 +198,7 @@ func indexedIn(db pebble.Reader, head eventstore.Position) (eventstore.Position,
 	case end.format != indexFormat:
 		return 0, fmt.Errorf("the index of the event log has format %d, not %d: another version wrote it", end.format, indexFormat)
 	case end.through > uint64(head):
-		return 0, damaged(head, fmt.Errorf("the log ends here, its index at position %d", end.through))
+		return 0, damaged(head, fmt.Errorf("the log ends here, its index at position %d (without the folder %q it is built again)", end.through, indexFolder))
 	}
 	return eventstore.Position(end.through), nil
 }
@@ -190,9 +216,9 @@ func (s *Store) closeIndex() error {
 }
 
 // copyIndex copies it to a folder beside a copy of the log that was made while
-// indexing was held, and has all that the index has.
+// indexing was held, and has all that the index has. A copy without it is whole too.
 func (s *Store) copyIndex(dir string) error {
-	if s.indexDB == s.db {
+	if s.indexDB == s.db || s.diskFull() != nil {
 		return nil
 	}
 	if !s.opts.ReadOnly {

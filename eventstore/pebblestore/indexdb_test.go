@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -121,6 +122,105 @@ func (m streams) clone() streams {
 		c[stream] = slices.Clone(c[stream])
 	}
 	return c
+}
+
+// A fold of an earlier version that a crash cut short ended where ours would not: what is
+// left of it doesn't move.
+func TestALongFoldOfBeforeThatWasCutShort(t *testing.T) {
+	fs := vfs.NewMem()
+	opts := pebblestore.Options{FS: fs}.FoldEvery(300)
+	s := open(t, "log", opts)
+	m := streams{}
+	for range 398 {
+		m.append(t, s, "a", 2)
+	}
+	for range 52 {
+		m.append(t, s, "b", 2)
+	}
+	require.NoError(t, s.Close())
+	require.NoError(t, fs.RemoveAll("log/index"))
+	log := openPebble(t, fs, "log")
+	require.NoError(t, log.Set([]byte{'i'}, []byte{1, 10}, nil))
+	require.NoError(t, log.Set(streamKey("a", 0), positions(1, 10), nil))
+	for at := 10; at < 780; at += pebblestore.MaxExtent {
+		require.NoError(t, log.Set(streamKey("a", uint64(at)), positions(at+1, min(at+pebblestore.MaxExtent, 780)), nil))
+	}
+	require.NoError(t, log.Close())
+
+	for _, readOnly := range []bool{true, false, false} {
+		opts.ReadOnly = readOnly
+		s = open(t, "log", opts)
+		m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
+		if !readOnly {
+			_, err := s.Append(context.Background(), "a", 779, []eventstore.Event{newEvent(1)})
+			var conflict *eventstore.ConflictError
+			require.ErrorAs(t, err, &conflict)
+			require.EqualValues(t, 795, conflict.Actual)
+		}
+		require.NoError(t, s.Close())
+	}
+}
+
+// positions is an entry of the index with all from the first to the last.
+func positions(first, last int) []byte {
+	b := binary.AppendUvarint(nil, uint64(first))
+	for range last - first {
+		b = append(b, 1)
+	}
+	return b
+}
+
+// Who only reads a log doesn't take an index that was hardly begun, or can't be opened,
+// for all there is.
+func TestAnIndexThatCannotBeRead(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, fs vfs.FS){
+		"begun": func(t *testing.T, fs vfs.FS) {
+			require.NoError(t, fs.RemoveAll("log/index"))
+			require.NoError(t, openPebble(t, fs, "log/index").Close())
+		},
+		"without a file": func(t *testing.T, fs vfs.FS) {
+			names, err := fs.List("log/index")
+			require.NoError(t, err)
+			for _, name := range names {
+				if strings.HasPrefix(name, "MANIFEST") {
+					require.NoError(t, fs.Remove("log/index/"+name))
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := vfs.NewMem()
+			opts := pebblestore.Options{FS: fs, Logger: quiet()}
+			s := open(t, "log", opts)
+			m := streams{}
+			m.append(t, s, "a", 5)
+			require.NoError(t, s.Close())
+			spoil(t, fs)
+			opts.ReadOnly = true
+			s = open(t, "log", opts)
+			m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
+			require.NoError(t, s.Close())
+		})
+	}
+}
+
+// A disk without room for the index refuses the log, and doesn't hang.
+func TestMovingTheIndexOntoAFullDisk(t *testing.T) {
+	disk := &smallDisk{FS: vfs.NewMem()}
+	disk.free.Store(1 << 40)
+	opts := pebblestore.Options{FS: disk, Logger: quiet()}
+	s := open(t, "log", opts)
+	m := streams{}
+	m.append(t, s, "a", 5)
+	require.NoError(t, s.Close())
+	require.NoError(t, disk.RemoveAll("log/index"))
+	disk.free.Store(256 << 20)
+	_, err := pebblestore.Open("log", opts)
+	require.ErrorIs(t, err, eventstore.ErrUnavailable)
+	disk.free.Store(1 << 40)
+	s = open(t, "log", opts)
+	m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
+	require.NoError(t, s.Close())
 }
 
 // An index that isn't there is built again; who only reads has it in memory.

@@ -226,7 +226,9 @@ func (s *Store) Checkpoint(dir string) error {
 	defer s.indexing.Unlock()
 	err := s.db.Checkpoint(dir, pebble.WithFlushedWAL())
 	if err == nil {
-		err = s.copyIndex(dir)
+		if err = s.copyIndex(dir); err != nil {
+			err = errors.Join(err, s.opts.FS.RemoveAll(dir))
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("checkpoint event log to %s: %w", dir, err)
