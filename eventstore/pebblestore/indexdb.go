@@ -64,6 +64,10 @@ func (s *Store) openIndexDB(opts *pebble.Options, head eventstore.Position) erro
 // openIndexToRead opens what is there. Without an index the log has that of an earlier
 // version, or says that it moved: then what is read is put into memory.
 func (s *Store) openIndexToRead(dir string, opts *pebble.Options) error {
+	s.indexDB = s.db
+	if _, err := s.opts.FS.Stat(dir); err != nil {
+		return nil //nolint:nilerr // it isn't there
+	}
 	db, err := pebble.Open(dir, opts)
 	if err == nil {
 		_, found, failed := readIndexed(db)
@@ -74,9 +78,8 @@ func (s *Store) openIndexToRead(dir string, opts *pebble.Options) error {
 		err = errors.Join(failed, db.Close())
 	}
 	if err != nil && !errors.Is(err, pebble.ErrDBDoesNotExist) {
-		s.opts.Logger.Warn("the index of the event log can't be opened: all of it is read", "error", err)
+		s.opts.Logger.Warn("the index of the event log can't be opened: the log is read for it", "error", err)
 	}
-	s.indexDB = s.db
 	return nil
 }
 
