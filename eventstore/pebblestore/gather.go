@@ -49,23 +49,22 @@ func (s *Store) gather(begun time.Time) {
 	c := &s.crowd
 	c.size = max(s.appends.Load(), c.size)
 	if wait := maxGather - time.Since(begun); wait > 0 && c.size >= minCrowd {
-		c.await(c.size/2-1, s.queued, wait) // the first is in the committer's hands
+		s.await(c.size/2-1, wait) // the first is in the committer's hands
 	}
 	c.size = max(s.appends.Load(), c.size-(c.size+7)/8)
 }
 
-func (s *Store) queued() int { return len(s.queue) }
-
 // await returns when so many are queued, or after a time. Whoever comes sees what is
 // wanted, or is seen here.
-func (c *crowd) await(wanted int64, queued func() int, wait time.Duration) {
+func (s *Store) await(wanted int64, wait time.Duration) {
+	c := &s.crowd
 	select {
 	case <-c.enough: // of the gathering before
 	default:
 	}
 	c.wanted.Store(wanted)
 	defer c.wanted.Store(math.MaxInt64)
-	if int64(queued()) >= wanted {
+	if int64(len(s.queue)) >= wanted {
 		return
 	}
 	timer := time.NewTimer(wait)
