@@ -149,7 +149,13 @@ func (s *Store) moveIndex(head eventstore.Position) error {
 	}
 	// Last: before that, there is no index.
 	err = batch.Set([]byte{indexedKey}, appendIndexed(indexFormat, through), nil)
-	if err = errors.Join(err, write(), s.indexDB.Flush()); err != nil {
+	if err == nil {
+		err = write()
+	}
+	if err == nil {
+		err = s.indexDB.Flush()
+	}
+	if err != nil {
 		return fmt.Errorf("move the index out of the event log: %w", err)
 	}
 	return s.leaveLog()

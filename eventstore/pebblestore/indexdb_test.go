@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -102,6 +103,33 @@ func crashWhileItMoves(t *testing.T, fs *vfs.MemFS, m streams, snapshot eventsto
 	require.GreaterOrEqual(t, crashed, 24/step)
 }
 
+// written makes a log: so often two events of "a", and so often one of "b".
+func written(t *testing.T, opts pebblestore.Options, twoOfA, oneOfB int) streams {
+	t.Helper()
+	s := open(t, "log", opts)
+	m := streams{}
+	for range twoOfA {
+		m.append(t, s, "a", 2)
+	}
+	for range oneOfB {
+		m.append(t, s, "b", 1)
+	}
+	require.NoError(t, s.Close())
+	return m
+}
+
+// The index has no event whose sync failed: a crash would take it from under the index.
+func TestTheIndexHasOnlyWhatIsDurable(t *testing.T) {
+	disk := newBadDisk()
+	s := open(t, "log", pebblestore.Options{FS: disk, Logger: quiet()}.FoldEvery(1))
+	failSync(t, s, disk)
+	require.ErrorIs(t, s.Close(), syscall.EIO) // and doesn't wait for what never becomes durable
+	index := contentOf(t, disk, "log/index")
+	require.Equal(t, []byte{1, 1}, index["i"])
+	require.Equal(t, positions(1, 1), index[string(streamKey("a", 0))])
+	require.NotContains(t, index, string(streamKey("a", 1)))
+}
+
 // contentOf is what a database has.
 func contentOf(t *testing.T, fs vfs.FS, folder string) map[string][]byte {
 	t.Helper()
@@ -129,15 +157,7 @@ func (m streams) clone() streams {
 func TestALongFoldOfBeforeThatWasCutShort(t *testing.T) {
 	fs := vfs.NewMem()
 	opts := pebblestore.Options{FS: fs}.FoldEvery(300)
-	s := open(t, "log", opts)
-	m := streams{}
-	for range 398 {
-		m.append(t, s, "a", 2)
-	}
-	for range 52 {
-		m.append(t, s, "b", 2)
-	}
-	require.NoError(t, s.Close())
+	m := written(t, opts, 398, 104)
 	require.NoError(t, fs.RemoveAll("log/index"))
 	log := openPebble(t, fs, "log")
 	require.NoError(t, log.Set([]byte{'i'}, []byte{1, 10}, nil))
@@ -149,7 +169,7 @@ func TestALongFoldOfBeforeThatWasCutShort(t *testing.T) {
 
 	for _, readOnly := range []bool{true, false, false} {
 		opts.ReadOnly = readOnly
-		s = open(t, "log", opts)
+		s := open(t, "log", opts)
 		m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
 		if !readOnly {
 			_, err := s.Append(context.Background(), "a", 779, []eventstore.Event{newEvent(1)})
@@ -191,13 +211,10 @@ func TestAnIndexThatCannotBeRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fs := vfs.NewMem()
 			opts := pebblestore.Options{FS: fs, Logger: quiet()}
-			s := open(t, "log", opts)
-			m := streams{}
-			m.append(t, s, "a", 5)
-			require.NoError(t, s.Close())
+			m := written(t, opts, 3, 2)
 			spoil(t, fs)
 			opts.ReadOnly = true
-			s = open(t, "log", opts)
+			s := open(t, "log", opts)
 			m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
 			require.NoError(t, s.Close())
 		})
@@ -209,16 +226,13 @@ func TestMovingTheIndexOntoAFullDisk(t *testing.T) {
 	disk := &smallDisk{FS: vfs.NewMem()}
 	disk.free.Store(1 << 40)
 	opts := pebblestore.Options{FS: disk, Logger: quiet()}
-	s := open(t, "log", opts)
-	m := streams{}
-	m.append(t, s, "a", 5)
-	require.NoError(t, s.Close())
+	m := written(t, opts, 3, 2)
 	require.NoError(t, disk.RemoveAll("log/index"))
 	disk.free.Store(256 << 20)
 	_, err := pebblestore.Open("log", opts)
 	require.ErrorIs(t, err, eventstore.ErrUnavailable)
 	disk.free.Store(1 << 40)
-	s = open(t, "log", opts)
+	s := open(t, "log", opts)
 	m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
 	require.NoError(t, s.Close())
 }
@@ -228,16 +242,10 @@ func TestAnIndexThatIsLost(t *testing.T) {
 	for _, readOnly := range []bool{false, true} {
 		fs := vfs.NewMem()
 		opts := pebblestore.Options{FS: fs}.FoldEvery(7)
-		s := open(t, "log", opts)
-		m := streams{}
-		for range 30 {
-			m.append(t, s, "a", 2)
-			m.append(t, s, "b", 1)
-		}
-		require.NoError(t, s.Close())
+		m := written(t, opts, 30, 30)
 		require.NoError(t, fs.RemoveAll("log/index"))
 		opts.ReadOnly = readOnly
-		s = open(t, "log", opts)
+		s := open(t, "log", opts)
 		m.checkAll(t, s, rand.New(rand.NewPCG(1, 1)))
 		require.NoError(t, s.Close())
 		_, err := fs.Stat("log/index")
