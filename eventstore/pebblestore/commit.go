@@ -186,7 +186,7 @@ func (s *Store) commit(next eventstore.Position) {
 func (s *Store) newGroup(waiting int) *group {
 	room := waiting + waiting/2 // more come while it is filled
 	g := &group{pending: make([]*pending, 0, room), started: time.Now()}
-	g.run = run{records: make([]eventstore.Recorded, 0, room), ends: make([]int, 0, room)}
+	g.run = run{records: make([]eventstore.Recorded, 0, room), ends: make([]int, 0, room), begun: g.started}
 	select {
 	case g.batch = <-s.batches:
 	default:

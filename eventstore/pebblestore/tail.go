@@ -3,6 +3,7 @@ package pebblestore
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"iocredits/eventstore"
 )
@@ -23,6 +24,8 @@ type run struct {
 	// ends are the indexes in records of each append's last event.
 	ends  []int
 	bytes int
+	// begun is when its group was.
+	begun time.Time
 }
 
 func (r *run) first() eventstore.Position { return r.records[0].Position }
@@ -31,10 +34,12 @@ func (r *run) last() eventstore.Position { return r.records[len(r.records)-1].Po
 
 // What the tail keeps at most, the newest run excepted. Bytes are those of data and
 // metadata; what an event was encoded from (eventstore.Written) comes on top of it,
-// about a KiB for each event of the ledger.
+// about a KiB for each event of the ledger. All of it is gone through by each garbage
+// collection: so what is older than several steps of those who follow is not kept.
 const (
 	tailEvents = 16_384
 	tailBytes  = 8 << 20
+	tailAge    = 250 * time.Millisecond
 )
 
 // worthOfBatch is how many records are given as they are: fewer are copied together
@@ -48,7 +53,7 @@ func (t *tail) add(r run) {
 	t.runs = append(t.runs, r)
 	t.events += len(r.records)
 	t.bytes += r.bytes
-	for len(t.runs) > 1 && (t.events > tailEvents || t.bytes > tailBytes) {
+	for len(t.runs) > 1 && (t.events > tailEvents || t.bytes > tailBytes || r.begun.Sub(t.runs[0].begun) > tailAge) {
 		t.events -= len(t.runs[0].records)
 		t.bytes -= t.runs[0].bytes
 		t.runs[0] = run{} // nothing old is kept alive

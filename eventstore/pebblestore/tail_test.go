@@ -27,14 +27,15 @@ func TestTailIsWhatIsOnTheDisk(t *testing.T) {
 		return s
 	}
 	s := open()
+	var near []eventstore.Recorded // the tail forgets what is old: it is asked after each append
 	for i, events := range [][]eventstore.Event{
 		{{ID: uuid.New(), Type: "a", Data: []byte("data"), Metadata: []byte("meta")}},
 		{{ID: uuid.New(), Type: "b"}, {ID: uuid.New(), Type: "c", Data: []byte{}, Metadata: []byte{}}},
 	} {
 		_, err := s.Append(t.Context(), fmt.Sprint("stream-", i), eventstore.NoStream, events)
 		require.NoError(t, err)
+		near = append(near, s.tail.after(eventstore.Position(len(near)))...)
 	}
-	near := s.tail.after(0)
 	require.Len(t, near, 3)
 	require.NoError(t, s.Close())
 	s = open()
@@ -52,9 +53,11 @@ func TestTail(t *testing.T) {
 			tail tail
 			all  []eventstore.Recorded
 			ends = map[eventstore.Position]bool{}
+			now  time.Time
 		)
 		for range rapid.IntRange(1, 60).Draw(t, "groups") {
-			var r run
+			now = now.Add(rapid.SampledFrom([]time.Duration{0, time.Millisecond, tailAge / 2, 2 * tailAge}).Draw(t, "pause"))
+			r := run{begun: now}
 			for range rapid.SampledFrom([]int{1, 2, 5, 900}).Draw(t, "appends") {
 				data := make([]byte, rapid.SampledFrom([]int{1, 10, 3000}).Draw(t, "bytes"))
 				for range rapid.SampledFrom([]int{1, 1, 1, 3}).Draw(t, "events") {
@@ -76,6 +79,9 @@ func checkTail(t *rapid.T, tail *tail, all []eventstore.Recorded, ends map[event
 	head := all[len(all)-1].Position
 	if newest := len(tail.runs[len(tail.runs)-1].records); tail.events > max(newest, tailEvents) {
 		t.Fatalf("%d events are kept", tail.events)
+	}
+	if oldest, newest := tail.runs[0], tail.runs[len(tail.runs)-1]; newest.begun.Sub(oldest.begun) > tailAge {
+		t.Fatalf("a run is kept for %v", newest.begun.Sub(oldest.begun))
 	}
 	if tail.after(head) != nil || tail.after(math.MaxUint64) != nil {
 		t.Fatal("there are events after the head")
