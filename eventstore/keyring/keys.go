@@ -71,13 +71,17 @@ var (
 	ErrInvalidAccount = errors.New("account name doesn't fit the keyring")
 )
 
-// primitives are what one generation of a key does its work with.
+// primitives are what one generation of a key does its work with. They are one piece
+// of memory: there are as many as accounts are busy, and each garbage collection
+// goes through them.
 type primitives struct {
-	generation  uint32
 	fingerprint fingerprintKey
-	// seal is made when a text is there to be sealed or opened: most requests have
+	key         Key
+	// siv is made when a text is there to be sealed or opened: most requests have
 	// none, and it is as large as all the rest.
-	seal func() (*subtle.AESSIV, error)
+	siv  *subtle.AESSIV
+	err  error
+	once sync.Once
 }
 
 // derive gives each purpose a subkey of its own: what one of them might reveal
@@ -87,13 +91,16 @@ func derive(key Key) (*primitives, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive fingerprint key: %w", err)
 	}
-	return &primitives{
-		generation: key.Generation, fingerprint: fingerprintKey(fingerprint),
-		seal: sync.OnceValues(func() (*subtle.AESSIV, error) { return deriveSeal(key) }),
-	}, nil
+	return &primitives{fingerprint: fingerprintKey(fingerprint), key: key}, nil
 }
 
-func deriveSeal(key Key) (*subtle.AESSIV, error) {
+// seal gives what seals and opens.
+func (p *primitives) seal() (*subtle.AESSIV, error) {
+	p.once.Do(func() { p.siv, p.err = deriveSeal(&p.key) })
+	return p.siv, p.err
+}
+
+func deriveSeal(key *Key) (*subtle.AESSIV, error) {
 	sealing, err := hkdf.Expand(sha256.New, key.Secret[:], "iocredits/keyring/seal/1", subtle.AESSIVKeySize)
 	if err != nil {
 		return nil, fmt.Errorf("derive sealing key: %w", err)

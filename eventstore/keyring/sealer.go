@@ -73,13 +73,13 @@ func (s *Sealer) Seal(ctx context.Context, account, text string) (domain.Sealed,
 	if err != nil {
 		return "", fmt.Errorf("seal: %w", err)
 	}
-	ciphertext, err := siv.EncryptDeterministically([]byte(text), associated(account, p.generation))
+	ciphertext, err := siv.EncryptDeterministically([]byte(text), associated(account, p.key.Generation))
 	if err != nil {
 		return "", fmt.Errorf("seal: %w", err)
 	}
 	out := make([]byte, 0, len(sealedPrefix)+11+encoding.EncodedLen(len(ciphertext)))
 	out = append(out, sealedPrefix...)
-	out = strconv.AppendUint(out, uint64(p.generation), 10)
+	out = strconv.AppendUint(out, uint64(p.key.Generation), 10)
 	out = append(out, '.')
 	return domain.Sealed(encoding.AppendEncode(out, ciphertext)), nil
 }
@@ -180,8 +180,8 @@ func (s *Sealer) live(ctx context.Context, account string) (*primitives, error) 
 // of gives the primitives that open a text of a generation, or true if that
 // generation was destroyed.
 func (s *Sealer) of(ctx context.Context, account string, generation uint32) (*primitives, bool, error) {
-	if p := s.cache.get(account); p != nil && p.generation >= generation {
-		return p, p.generation > generation, nil
+	if p := s.cache.get(account); p != nil && p.key.Generation >= generation {
+		return p, p.key.Generation > generation, nil
 	}
 	epoch := s.cache.epoch()
 	key, status, err := s.keys.Find(ctx, account)
