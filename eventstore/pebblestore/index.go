@@ -64,8 +64,10 @@ const (
 	foldBytes = 32 << 10
 	// usualExtent is how many events an account has in a fold when 10,000 are busy.
 	usualExtent = 8
-	// indexFormat stands before the position under indexedKey.
-	indexFormat = 1
+	// indexFormat stands under indexedKey, before the position and the id of the event
+	// there. In unboundFormat there was no id.
+	indexFormat   = 3
+	unboundFormat = 1
 )
 
 func newEntries(streams int) *entries { return &entries{streams: make(map[string]*extent, streams)} }
@@ -207,7 +209,7 @@ func (s *Store) fold(e *entries) error {
 			batch.Reset()
 		}
 	}
-	if err := batch.Set([]byte{indexedKey}, appendIndexed(indexFormat, e.through), nil); err != nil {
+	if err := batch.Set([]byte{indexedKey}, s.boundAt(e.through), nil); err != nil {
 		return err
 	}
 	if err := batch.Commit(pebble.NoSync); err != nil {

@@ -293,7 +293,7 @@ func TestADamagedIndex(t *testing.T) {
 		"an entry that is missing":      {streamKey("s", 0), missing, "revision is missing"},
 		"an index longer than the log":  {[]byte{'i'}, []byte{1, 100}, "position 4 (stream \"\", revision -1): the log ends here, its index at position 100"},
 		"an index that ends at nothing": {[]byte{'i'}, []byte{1}, "how far the index goes is damaged"},
-		"another version's index":       {[]byte{'i'}, []byte{9, 1}, "has format 9, not 1"},
+		"another version's index":       {[]byte{'i'}, []byte{9, 1}, "has format 9, not 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fs := vfs.NewMem()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/google/uuid"
 
 	"iocredits/eventstore"
 )
@@ -38,7 +39,7 @@ func (s *Store) openIndexDB(opts *pebble.Options, head eventstore.Position) erro
 	if s.indexDB, err = pebble.Open(dir, opts); err != nil {
 		return fmt.Errorf("open the index of the event log (without the folder %s it is built again): %w", dir, err)
 	}
-	_, found, err := readIndexed(s.indexDB)
+	end, found, err := readIndexed(s.indexDB)
 	if err != nil {
 		return err
 	}
@@ -46,9 +47,12 @@ func (s *Store) openIndexDB(opts *pebble.Options, head eventstore.Position) erro
 		if _, err := s.indexed(head); err != nil {
 			return err
 		}
-		return s.leaveLog()
+		if s.isOfThisLog(end) {
+			return s.leaveLog()
+		}
+		s.opts.Logger.Warn("the index is of another event log, and is built again", "through", end.through, "folder", dir)
 	}
-	if !missing { // what a crash left of its beginning
+	if !missing { // what a crash left of its beginning, or another log's
 		err = errors.Join(s.indexDB.Close(), s.opts.FS.RemoveAll(dir))
 		if err == nil {
 			s.indexDB, err = pebble.Open(dir, opts)
@@ -70,21 +74,28 @@ func (s *Store) openIndexToRead(dir string, opts *pebble.Options) error {
 	}
 	db, err := pebble.Open(dir, opts)
 	if err == nil {
-		_, found, failed := readIndexed(db)
-		if found {
+		end, found, failed := readIndexed(db)
+		if found && s.isOfThisLog(end) {
 			s.indexDB = db
 			return nil
+		}
+		if found {
+			failed = fmt.Errorf("it is of another log, through position %d", end.through)
 		}
 		err = errors.Join(failed, db.Close())
 	}
 	if err != nil && !errors.Is(err, pebble.ErrDBDoesNotExist) {
-		s.opts.Logger.Warn("the index of the event log can't be opened: the log is read for it", "error", err)
+		s.opts.Logger.Warn("the index of the event log can't be used: the log is read for it", "error", err)
 	}
 	return nil
 }
 
 // indexEnd is how far an index goes, and in which format.
-type indexEnd struct{ format, through uint64 }
+type indexEnd struct {
+	format, through uint64
+	// event is the one at through; Nil: unknown.
+	event uuid.UUID
+}
 
 // readIndexed reads where an index ends; false if there is none.
 func readIndexed(db pebble.Reader) (end indexEnd, found bool, err error) {
@@ -97,6 +108,9 @@ func readIndexed(db pebble.Reader) (end indexEnd, found bool, err error) {
 	}
 	p := parser{rest: value}
 	end.format, end.through = p.uvarint(), p.uvarint()
+	if end.format == indexFormat {
+		copy(end.event[:], p.take(len(end.event)))
+	}
 	bad := p.failed || len(p.rest) > 0
 	if err := closer.Close(); err != nil {
 		return end, false, fmt.Errorf("read how far the index of the event log goes: %w", err)
@@ -109,6 +123,38 @@ func readIndexed(db pebble.Reader) (end indexEnd, found bool, err error) {
 
 func appendIndexed(format uint64, through eventstore.Position) []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(nil, format), uint64(through))
+}
+
+// boundAt is what stands under indexedKey of an index that goes through a position: with
+// the event's id, so that it isn't taken for the index of another log.
+func (s *Store) boundAt(through eventstore.Position) []byte {
+	id := s.idAt(through)
+	return append(appendIndexed(indexFormat, through), id[:]...)
+}
+
+// idAt is the id of the event at a position; Nil if none is there, or it can't be read.
+func (s *Store) idAt(position eventstore.Position) uuid.UUID {
+	value, closer, err := s.db.Get(eventKey(nil, position))
+	if err != nil {
+		return uuid.Nil
+	}
+	defer func() { _ = closer.Close() }()
+	r, _, err := decodeRecord(position, value)
+	if err != nil {
+		return uuid.Nil
+	}
+	return r.ID
+}
+
+// isOfThisLog tells whether the log has the event with which the index ends: who puts an
+// older copy of the log beside its index has other events there soon. An event that was
+// scavenged, or is damaged, says nothing.
+func (s *Store) isOfThisLog(end indexEnd) bool {
+	if end.event == uuid.Nil {
+		return true
+	}
+	there := s.idAt(eventstore.Position(end.through))
+	return there == uuid.Nil || there == end.event
 }
 
 // moveIndex takes over what an earlier version has in the log. It has all of the
@@ -148,7 +194,7 @@ func (s *Store) moveIndex(head eventstore.Position) error {
 		}
 	}
 	// Last: before that, there is no index.
-	err = batch.Set([]byte{indexedKey}, appendIndexed(indexFormat, through), nil)
+	err = batch.Set([]byte{indexedKey}, s.boundAt(through), nil)
 	if err == nil {
 		err = write()
 	}
@@ -204,7 +250,7 @@ func indexedIn(db pebble.Reader, head eventstore.Position) (eventstore.Position,
 		return eventstore.BeforeFirst, nil
 	case end.format == 0:
 		return 0, damaged(head, errors.New("how far the index goes is damaged"))
-	case end.format != indexFormat:
+	case end.format != indexFormat && end.format != unboundFormat:
 		return 0, fmt.Errorf("the index of the event log has format %d, not %d: another version wrote it", end.format, indexFormat)
 	case end.through > uint64(head):
 		return 0, damaged(head, fmt.Errorf("the log ends here, its index at position %d (without the folder %q it is built again)", end.through, indexFolder))
