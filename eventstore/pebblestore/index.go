@@ -151,7 +151,7 @@ func (s *Store) foldIndex() {
 			continue
 		}
 		if err := s.fold(e); err != nil {
-			_ = s.fail(err)
+			_ = s.fail(fmt.Errorf("write its index: %w", err))
 			broken = true
 			continue
 		}
