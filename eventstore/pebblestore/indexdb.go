@@ -44,7 +44,7 @@ func (s *Store) openIndexDB(opts *pebble.Options, head eventstore.Position) erro
 		return err
 	}
 	if found {
-		if _, err := s.indexed(head); err != nil {
+		if _, err := end.position(head); err != nil {
 			return err
 		}
 		if s.isOfThisLog(end) {
@@ -241,11 +241,19 @@ func (s *Store) indexed(head eventstore.Position) (eventstore.Position, error) {
 // each append wrote its entries itself.
 func indexedIn(db pebble.Reader, head eventstore.Position) (eventstore.Position, error) {
 	end, found, err := readIndexed(db)
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, err
-	case !found:
+	}
+	if !found {
 		return head, nil
+	}
+	return end.position(head)
+}
+
+// position is where the index ends, if it is one of a log with a head, and of a format
+// that can be read.
+func (end indexEnd) position(head eventstore.Position) (eventstore.Position, error) {
+	switch {
 	case end.format == movedFormat:
 		return eventstore.BeforeFirst, nil
 	case end.format == 0:
