@@ -234,7 +234,7 @@ func (d *desk) draw(t *rapid.T, h *history) step {
 		case 17:
 			return d.decided(t, some(sortedKeys(h.state.Withdrawals)))
 		case 18, 19:
-			return account.ReversePurchase{Purchase: some(sortedKeys(h.state.Purchases)), Kind: account.ReversalChargeback}
+			return account.ReversePurchase{Purchase: some(h.state.PurchaseIDs()), Kind: account.ReversalChargeback}
 		case 20:
 			return account.Unfreeze{}
 		}

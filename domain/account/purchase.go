@@ -118,7 +118,7 @@ func (e *PurchaseSettled) figures(f *Figures) {
 func (e *PurchaseSettled) evolve(s *State) {
 	payments := s.OpenPurchases[e.Purchase].Payments
 	fold(&s.OpenPurchases, e.Purchase, e)
-	put(&s.Purchases, e.Purchase, SettledPurchase{Lot: s.Revision, Amount: e.Amount, Payments: payments})
+	s.Purchases.put(e.Purchase, SettledPurchase{Lot: s.Revision, Amount: e.Amount, Payments: payments})
 }
 
 // SettledPurchase is what the state keeps of credits that were paid for, for as
@@ -361,7 +361,7 @@ func (c RecordPurchase) decide(d *decision) error {
 	unmatched := &PaymentUnmatched{
 		Payment: c.Purchase, Purchase: c.Purchase, Amount: c.Amount, Kind: KindPayment, EffectiveAt: d.clock,
 	}
-	if _, settled := s.Purchases[c.Purchase]; settled {
+	if _, settled := s.Purchases.get(c.Purchase); settled {
 		unmatched.Why = WhySettledBefore
 		d.emit(unmatched)
 		return nil

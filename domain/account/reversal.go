@@ -72,9 +72,9 @@ func (e *PurchaseReversed) evolve(s *State) {
 	if name == "" {
 		name = creditedName(e.Payment)
 	}
-	p := s.Purchases[name]
+	p, _ := s.Purchases.get(name)
 	p.Reversed += e.Amount
-	put(&s.Purchases, name, p)
+	s.Purchases.put(name, p)
 	s.reverse(p, e)
 }
 
@@ -130,8 +130,8 @@ func (c ReversePurchase) decide(d *decision) error {
 	}
 	s := d.now()
 	event := PurchaseReversed{Purchase: c.Purchase, Payment: c.Payment, Kind: c.Kind, Reason: c.Reason}
-	p, known := s.Purchases[c.Purchase]
-	if credited, ok := s.Purchases[creditedName(c.Payment)]; ok {
+	p, known := s.Purchases.get(c.Purchase)
+	if credited, ok := s.Purchases.get(creditedName(c.Payment)); ok {
 		p, known, event.Purchase = credited, true, ""
 	}
 	amount, its := p.reversible(c.Payment)
@@ -204,9 +204,9 @@ func (c RecordChargeback) NameFor(s *State) string {
 // reverses is what the chargeback takes back, and its event; nil if there is nothing.
 func (c RecordChargeback) reverses(s *State) (SettledPurchase, *PurchaseReversed) {
 	event := PurchaseReversed{Purchase: c.Purchase, Kind: ReversalChargeback, Reason: c.Reason}
-	p, settled := s.Purchases[c.Purchase]
+	p, settled := s.Purchases.get(c.Purchase)
 	if !settled {
-		p, settled = s.Purchases[creditedName(c.Purchase)]
+		p, settled = s.Purchases.get(creditedName(c.Purchase))
 		event.Purchase, event.Payment = "", c.Purchase
 	}
 	if !settled {

@@ -31,7 +31,7 @@ type State struct {
 
 	// Purchases has all credits that were paid for, by the purchase's id or the
 	// creditedName of the payment; OpenPurchases what is yet to be paid.
-	Purchases     map[string]SettledPurchase
+	Purchases     table[SettledPurchase]
 	OpenPurchases map[string]Purchase
 	// Unmatched payments, by id.
 	Unmatched map[string]Payment
@@ -87,7 +87,7 @@ func (s *State) Clone() *State {
 	c.Due = slices.Clone(s.Due)
 	c.DueAt = maps.Clone(s.DueAt)
 	c.Reservations = maps.Clone(s.Reservations)
-	c.Purchases = maps.Clone(s.Purchases)
+	c.Purchases = slices.Clone(s.Purchases)
 	c.Refunded = maps.Clone(s.Refunded)
 	c.Made = slices.Clone(s.Made)
 	c.Backing = maps.Clone(s.Backing)

@@ -65,7 +65,7 @@ func (e *PaymentCredited) figures(f *Figures) {
 }
 
 func (e *PaymentCredited) evolve(s *State) {
-	put(&s.Purchases, creditedName(e.Payment), SettledPurchase{Lot: s.Revision, Amount: e.Amount})
+	s.Purchases.put(creditedName(e.Payment), SettledPurchase{Lot: s.Revision, Amount: e.Amount})
 }
 
 // creditedName can be no purchase's id, which have no slash.
@@ -219,7 +219,7 @@ func (c ResolvePayment) decide(d *decision) error {
 	}
 	here := !c.Returned && c.Account == ""
 	if here {
-		if _, before := d.now().Purchases[creditedName(c.Payment)]; before {
+		if _, before := d.now().Purchases.get(creditedName(c.Payment)); before {
 			return wrongStatus(ObjectPayment, c.Payment, string(PaymentIsCredited), " to this account already")
 		}
 		if err := d.roomToBuy(p.Amount); err != nil {
