@@ -22,13 +22,26 @@ type Balance struct {
 	RecordedAt time.Time
 }
 
-// balanceRecord is what is stored.
+// balanceRecord is what is stored. It has no pointer, a time's neither: there are two of
+// each account that is busy, and a garbage collection needn't look into them.
 type balanceRecord struct {
 	Figures    account.Figures
 	Revision   int64
 	Position   eventstore.Position
-	RecordedAt time.Time
+	RecordedAt instant
 }
+
+// instant is a time in UTC as the seconds and nanoseconds since time.Time's zero.
+type instant struct{ Seconds, Nanos int64 }
+
+// yearOne is time.Time's zero in Unix seconds.
+var yearOne = time.Time{}.Unix()
+
+func instantOf(t time.Time) instant { return instant{t.Unix() - yearOne, int64(t.Nanosecond())} }
+
+func (i instant) time() time.Time { return time.Unix(i.Seconds+yearOne, i.Nanos).UTC() }
+
+func (i instant) String() string { return i.time().String() }
 
 func newBalance() balanceRecord {
 	return balanceRecord{Figures: account.New().Figures, Revision: eventstore.NoStream}
@@ -39,8 +52,9 @@ func newBalance() balanceRecord {
 type accountRow struct {
 	name string
 	balanceRecord
-	// Books are the account's running totals of the journal.
-	Books journal.Totals
+	// Books are the account's running totals of the journal. They are memory of their
+	// own: in one piece with the rest they would be what a collection takes longest for.
+	Books *journal.Totals
 	// changed: by the batch under way.
 	changed bool
 }
@@ -60,13 +74,13 @@ func applyBalance(w *writer, s *step) error {
 
 func (r *balanceRecord) apply(f *eventstore.Fact, effect *account.Effect) {
 	r.Figures.ApplyEffect(f.Body, effect)
-	r.Revision, r.Position, r.RecordedAt = f.Revision, f.Position, f.Meta.RecordedAt
+	r.Revision, r.Position, r.RecordedAt = f.Revision, f.Position, instantOf(f.Meta.RecordedAt)
 }
 
 func (r *balanceRecord) balance() Balance {
 	return Balance{
 		Balance: r.Figures.Balance(), Policy: r.Figures.Policy,
-		Revision: r.Revision, Position: r.Position, RecordedAt: r.RecordedAt,
+		Revision: r.Revision, Position: r.Position, RecordedAt: r.RecordedAt.time(),
 	}
 }
 
@@ -82,7 +96,7 @@ func (w *writer) account(name string) (*accountRow, error) {
 			return nil, err
 		}
 		if row == nil {
-			row = &accountRow{balanceRecord: newBalance()}
+			row = &accountRow{balanceRecord: newBalance(), Books: new(journal.Totals)}
 		}
 		row.name = name
 		w.g.accounts.put(name, row)
@@ -136,11 +150,11 @@ func (v *Views) Balance(ctx context.Context, name string) (Balance, error) {
 
 // readBalance reads an account's balance as it was committed last.
 func readBalance(db pebble.Reader, name string) (balanceRecord, error) {
-	row, err := lookup(db, balanceKey(name), decodeAccount)
-	if err != nil || row == nil {
+	record, err := lookup(db, balanceKey(name), decodeBalanceOf)
+	if err != nil || record == nil {
 		return newBalance(), err
 	}
-	return row.balanceRecord, nil
+	return *record, nil
 }
 
 // shownBalances has the balances that changed lately, for readers: the ones that

@@ -10,6 +10,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/domain/journal"
 	"iocredits/eventstore"
 )
 
@@ -151,7 +152,7 @@ func appendBalance(b []byte, r *balanceRecord) []byte {
 	}
 	b = binary.AppendVarint(b, r.Revision)
 	b = binary.AppendUvarint(b, uint64(r.Position))
-	return appendMoment(b, r.RecordedAt)
+	return appendMoment(b, r.RecordedAt.time())
 }
 
 // amountsOf is every amount in the figures. A test fails if one is missing.
@@ -180,11 +181,18 @@ func appendAccount(b []byte, r *accountRow) ([]byte, error) {
 // decodeAccount reads what appendAccount wrote; the name is in the key.
 func decodeAccount(value []byte) (*accountRow, error) {
 	in := reader{left: value}
-	row := &accountRow{balanceRecord: in.balance()}
+	row := &accountRow{balanceRecord: in.balance(), Books: new(journal.Totals)}
 	if in.err != nil {
 		return nil, in.err
 	}
 	return row, row.Books.UnmarshalBinary(in.left)
+}
+
+// decodeBalanceOf reads the balance of what appendAccount wrote.
+func decodeBalanceOf(value []byte) (*balanceRecord, error) {
+	in := reader{left: value}
+	record := in.balance()
+	return &record, in.err
 }
 
 func decodeBalance(value []byte) (balanceRecord, error) {
@@ -209,7 +217,7 @@ func (r *reader) balance() (record balanceRecord) {
 	}
 	record.Revision = r.varint()
 	record.Position = eventstore.Position(r.uvarint())
-	record.RecordedAt = r.moment()
+	record.RecordedAt = instantOf(r.moment())
 	return record
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/domain/journal"
 	"iocredits/eventstore"
 )
 
@@ -85,7 +86,7 @@ func TestNoFieldIsForgotten(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, balance, back)
 
-	row := accountRow{balanceRecord: balance}
+	row := accountRow{balanceRecord: balance, Books: new(journal.Totals)}
 	for a := range row.Books {
 		row.Books[a] = row.Books[a].Add(domain.Amount(a) - 3)
 	}
@@ -139,7 +140,7 @@ func fill(t *testing.T, v reflect.Value) {
 func TestBalancesKeepTheExtremes(t *testing.T) {
 	for _, a := range []domain.Amount{math.MinInt64, -1, 0, 1, math.MaxInt64} {
 		want := newBalance()
-		want.Figures.Paid, want.Position, want.RecordedAt = a, math.MaxUint64, time.Unix(0, 0).UTC()
+		want.Figures.Paid, want.Position, want.RecordedAt = a, math.MaxUint64, instantOf(time.Unix(0, 0))
 		got, err := decodeBalance(appendBalance(nil, &want))
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -172,5 +173,13 @@ func FuzzDecodeValues(f *testing.F) {
 			require.NoError(t, err)
 			require.Equal(t, balance, again)
 		}
+	})
+}
+
+func TestInstantsAreTimes(t *testing.T) {
+	require.Equal(t, time.Time{}, instant{}.time())
+	rapid.Check(t, func(t *rapid.T) {
+		at := time.Unix(rapid.Int64Range(-1<<40, 1<<40).Draw(t, "seconds"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanos"))
+		require.Equal(t, at.UTC(), instantOf(at).time())
 	})
 }

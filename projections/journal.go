@@ -17,7 +17,7 @@ func applyJournal(w *writer, s *step) error {
 		}
 		w.g.company = &company
 	}
-	posted, err := w.clerk.Book(s.Body, s.Revision, &s.Effect, &s.Row.Books, w.g.company)
+	posted, err := w.clerk.Book(s.Body, s.Revision, &s.Effect, s.Row.Books, w.g.company)
 	w.company = w.company || posted
 	return err
 }
@@ -64,5 +64,5 @@ func (v *Views) Books(ctx context.Context, name string) (journal.Totals, error) 
 	if err != nil || row == nil {
 		return journal.Totals{}, err
 	}
-	return row.Books, nil
+	return *row.Books, nil
 }

@@ -69,7 +69,7 @@ func (v *Views) BalanceKnownAt(ctx context.Context, name string, knownAt time.Ti
 	if err != nil {
 		return Balance{}, err
 	}
-	if record.Revision == eventstore.NoStream || !record.RecordedAt.After(knownAt) {
+	if record.Revision == eventstore.NoStream || !record.RecordedAt.time().After(knownAt) {
 		return record.balance(), ctx.Err()
 	}
 	last := record.Revision
