@@ -234,7 +234,7 @@ func (d *desk) draw(t *rapid.T, h *history) step {
 		case 17:
 			return d.decided(t, some(sortedKeys(h.state.Withdrawals)))
 		case 18, 19:
-			return account.ReversePurchase{Purchase: some(h.state.PurchaseIDs()), Kind: account.ReversalChargeback}
+			return account.ReversePurchase{Purchase: some(purchaseIDs(h.state)), Kind: account.ReversalChargeback}
 		case 20:
 			return account.Unfreeze{}
 		}
@@ -306,4 +306,11 @@ func TestMoneyBehindAWithdrawal(t *testing.T) {
 			balance: "balance 60, available 60, promotional 30, purchased 30, allowance 10, spendable 70",
 		},
 	})
+}
+
+func purchaseIDs(s *account.State) (ids []string) {
+	for _, p := range s.Purchases {
+		ids = append(ids, p.ID)
+	}
+	return ids
 }

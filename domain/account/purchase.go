@@ -1,6 +1,8 @@
 package account
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"iocredits/domain"
@@ -118,12 +120,14 @@ func (e *PurchaseSettled) figures(f *Figures) {
 func (e *PurchaseSettled) evolve(s *State) {
 	payments := s.OpenPurchases[e.Purchase].Payments
 	fold(&s.OpenPurchases, e.Purchase, e)
-	s.Purchases.put(e.Purchase, SettledPurchase{Lot: s.Revision, Amount: e.Amount, Payments: payments})
+	s.Purchases.put(SettledPurchase{ID: e.Purchase, Lot: s.Revision, Amount: e.Amount, Payments: payments})
 }
 
 // SettledPurchase is what the state keeps of credits that were paid for, for as
 // long as the provider may take the payment back.
 type SettledPurchase struct {
+	// ID is the purchase's, or the creditedName of the payment.
+	ID string
 	// Lot is the id of the credits that it made.
 	Lot    int64
 	Amount domain.Amount
@@ -131,6 +135,32 @@ type SettledPurchase struct {
 	Reversed domain.Amount
 	// Payments that paid for it; none if it was settled without.
 	Payments []PurchasePayment
+}
+
+// purchases are in the order of their ids. They are no map, because what Go makes for a
+// map's first value has room for eight: 600 bytes of each account that ever bought.
+type purchases []SettledPurchase
+
+func (ps purchases) find(id string) (at int, found bool) {
+	return slices.BinarySearchFunc(ps, id, func(p SettledPurchase, id string) int { return strings.Compare(p.ID, id) })
+}
+
+func (ps purchases) get(id string) (p SettledPurchase, found bool) {
+	at, found := ps.find(id)
+	if found {
+		p = ps[at]
+	}
+	return p, found
+}
+
+// put stores a purchase in place of the one with its id.
+func (ps *purchases) put(p SettledPurchase) {
+	at, found := ps.find(p.ID)
+	if found {
+		(*ps)[at] = p
+		return
+	}
+	*ps = slices.Insert(*ps, at, p)
 }
 
 // reversible is what the reversal of a payment takes; of the whole if no payment

@@ -73,8 +73,9 @@ func (e *PurchaseReversed) evolve(s *State) {
 		name = creditedName(e.Payment)
 	}
 	p, _ := s.Purchases.get(name)
+	p.ID = name
 	p.Reversed += e.Amount
-	s.Purchases.put(name, p)
+	s.Purchases.put(p)
 	s.reverse(p, e)
 }
 

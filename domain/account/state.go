@@ -10,7 +10,7 @@ import (
 
 // FoldVersion names the fold that made a snapshot. MUST change whenever a
 // State folded from the same events would differ (design.md rule 16).
-const FoldVersion = "7"
+const FoldVersion = "8"
 
 // State is all that a decision needs, folded from the account's events. It
 // forgets what no rule asks for: spent lots, closed holds, deductions. So an
@@ -29,9 +29,8 @@ type State struct {
 	Due   []Deadline
 	DueAt map[string]time.Time
 
-	// Purchases has all credits that were paid for, by the purchase's id or the
-	// creditedName of the payment; OpenPurchases what is yet to be paid.
-	Purchases     table[SettledPurchase]
+	// Purchases has all credits that were paid for; OpenPurchases what is yet to be paid.
+	Purchases     purchases
 	OpenPurchases map[string]Purchase
 	// Unmatched payments, by id.
 	Unmatched map[string]Payment

@@ -65,7 +65,7 @@ func (e *PaymentCredited) figures(f *Figures) {
 }
 
 func (e *PaymentCredited) evolve(s *State) {
-	s.Purchases.put(creditedName(e.Payment), SettledPurchase{Lot: s.Revision, Amount: e.Amount})
+	s.Purchases.put(SettledPurchase{ID: creditedName(e.Payment), Lot: s.Revision, Amount: e.Amount})
 }
 
 // creditedName can be no purchase's id, which have no slash.

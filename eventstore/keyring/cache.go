@@ -1,56 +1,38 @@
 package keyring
 
 import (
-	"container/list"
 	"sync"
+
+	"iocredits/eventstore/recency"
 )
 
-// cache keeps the primitives of the accounts used last, at most limit.
-//
-// An entry moves to the front only when it may have come into the older half, so
-// that most uses touch no other entry. What was used within the last limit/2
-// uses is never dropped: an entry that is the last has limit others before it,
-// each put there by a use of its own since this one moved.
+// entry is what is kept of an account.
+type entry = recency.Entry[primitives]
+
+// cache keeps the primitives of the accounts used last, at most limit. Nothing that was
+// among the last limit/2 uses is dropped.
 type cache struct {
 	limit int
 
 	mu      sync.Mutex
-	entries map[string]*list.Element
-	order   list.List // of *entry, those that moved last first
-	uses    uint64
+	entries map[string]*entry
+	order   recency.Order[primitives]
 	forgets uint64
 }
 
-type entry struct {
-	account string
-	p       *primitives
-	// moved is the use that moved it to the front.
-	moved uint64
-}
-
 func newCache(limit int) *cache {
-	return &cache{limit: limit, entries: make(map[string]*list.Element)}
+	return &cache{limit: limit, entries: make(map[string]*entry)}
 }
 
 func (c *cache) get(account string) *primitives {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, ok := c.entries[account]
-	if !ok {
+	e := c.entries[account]
+	if e == nil {
 		return nil
 	}
-	return c.use(e).p
-}
-
-// use keeps an entry that is wanted from being dropped. The caller holds mu.
-func (c *cache) use(e *list.Element) *entry {
-	c.uses++
-	used := e.Value.(*entry)
-	if c.uses-used.moved > uint64(c.limit/2) {
-		used.moved = c.uses
-		c.order.MoveToFront(e)
-	}
-	return used
+	c.order.Use(e, c.limit)
+	return &e.Value
 }
 
 // epoch changes with every forget. Who reads a key takes it first and hands it
@@ -62,21 +44,22 @@ func (c *cache) epoch() uint64 {
 	return c.forgets
 }
 
-func (c *cache) put(account string, p *primitives, epoch uint64) {
+func (c *cache) put(e *entry, epoch uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.forgets != epoch {
 		return
 	}
-	if e, ok := c.entries[account]; ok {
-		c.use(e).p = p
-		return
+	account := e.Value.account
+	if before := c.entries[account]; before != nil {
+		c.order.Remove(before)
 	}
-	c.uses++
-	c.entries[account] = c.order.PushFront(&entry{account, p, c.uses})
+	c.entries[account] = e
+	c.order.Add(e)
 	for len(c.entries) > c.limit {
-		oldest := c.order.Back()
-		delete(c.entries, c.order.Remove(oldest).(*entry).account)
+		oldest := c.order.Oldest()
+		c.order.Remove(oldest)
+		delete(c.entries, oldest.Value.account)
 	}
 }
 
@@ -84,7 +67,7 @@ func (c *cache) forget(account string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.forgets++
-	if e, ok := c.entries[account]; ok {
+	if e := c.entries[account]; e != nil {
 		c.order.Remove(e)
 		delete(c.entries, account)
 	}

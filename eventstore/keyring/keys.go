@@ -71,10 +71,11 @@ var (
 	ErrInvalidAccount = errors.New("account name doesn't fit the keyring")
 )
 
-// primitives are what one generation of a key does its work with. They are one piece
-// of memory: there are as many as accounts are busy, and each garbage collection
-// goes through them.
+// primitives are what one generation of an account's key does its work with. They are
+// one piece of memory: there are as many as accounts are busy, and each garbage
+// collection goes through them.
 type primitives struct {
+	account     string
 	fingerprint fingerprintKey
 	key         Key
 	// siv is made when a text is there to be sealed or opened: most requests have
@@ -86,12 +87,12 @@ type primitives struct {
 
 // derive gives each purpose a subkey of its own: what one of them might reveal
 // says nothing about the other.
-func derive(key Key) (*primitives, error) {
+func derive(account string, key Key) (*entry, error) {
 	fingerprint, err := hkdf.Expand(sha256.New, key.Secret[:], "iocredits/keyring/fingerprint/1", sha256.Size)
 	if err != nil {
 		return nil, fmt.Errorf("derive fingerprint key: %w", err)
 	}
-	return &primitives{fingerprint: fingerprintKey(fingerprint), key: key}, nil
+	return &entry{Value: primitives{account: account, fingerprint: fingerprintKey(fingerprint), key: key}}, nil
 }
 
 // seal gives what seals and opens.

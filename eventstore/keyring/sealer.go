@@ -198,12 +198,12 @@ func (s *Sealer) of(ctx context.Context, account string, generation uint32) (*pr
 }
 
 func (s *Sealer) keep(account string, key Key, epoch uint64) (*primitives, error) {
-	p, err := derive(key)
+	e, err := derive(account, key)
 	if err != nil {
 		return nil, err
 	}
-	s.cache.put(account, p, epoch)
-	return p, nil
+	s.cache.put(e, epoch)
+	return &e.Value, nil
 }
 
 func parseSealed(sealed string) (generation uint32, ciphertext []byte, err error) {

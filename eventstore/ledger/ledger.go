@@ -239,8 +239,8 @@ func (l *Ledger) Acked(account string) eventstore.Position {
 	s := l.shard(account)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w := s.workers[account]; w != nil {
-		return w.acked
+	if e := s.workers[account]; e != nil {
+		return e.Value.acked
 	}
 	return 0
 }
@@ -295,9 +295,9 @@ func (l *Ledger) abandon(finished <-chan struct{}) {
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
-		for _, w := range s.workers {
-			w.fail(w.queue, errShutDown())
-			w.queue = nil
+		for _, e := range s.workers {
+			e.Value.fail(e.Value.queue, errShutDown())
+			e.Value.queue = nil
 		}
 		s.mu.Unlock()
 	}

@@ -1,13 +1,13 @@
 package ledger
 
 import (
-	"container/list"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"iocredits/eventstore"
+	"iocredits/eventstore/recency"
 )
 
 // shardCount spreads the lock over the accounts: a command takes it twice.
@@ -15,25 +15,18 @@ const shardCount = 64
 
 var shardSeed = maphash.MakeSeed()
 
-// shard holds the workers of some accounts. A worker moves to the front of
-// recency only when it may have come into the older half of the shard's share: so
-// most commands touch no other worker's memory.
+// shard holds the workers of some accounts.
 type shard struct {
 	mu      sync.Mutex
-	workers map[string]*worker
-	recency *list.List
-	// uses counts calls of worker.
-	uses uint64
+	workers map[string]*recency.Entry[worker]
+	order   recency.Order[worker]
 	// names counts those in the windows of all books; forgotten is how far those of
 	// accounts that rest were dropped.
 	names     atomic.Int64
 	forgotten eventstore.Position
 }
 
-func (s *shard) init() {
-	s.workers = make(map[string]*worker)
-	s.recency = list.New()
-}
+func (s *shard) init() { s.workers = make(map[string]*recency.Entry[worker]) }
 
 func (l *Ledger) shard(account string) *shard {
 	return &l.shards[maphash.String(shardSeed, account)%shardCount]
@@ -42,22 +35,26 @@ func (l *Ledger) shard(account string) *shard {
 // worker finds or makes the account's worker; nil if no book can make room. The
 // caller holds s.mu.
 func (s *shard) worker(l *Ledger, account string) *worker {
-	w := s.workers[account]
-	s.uses++
+	e := s.workers[account]
 	switch {
-	case w == nil:
-		if !s.evict(l) {
-			return nil
-		}
-		w = &worker{ledger: l, shard: s, account: account, stream: eventstore.AccountStream(account), moved: s.uses}
-		w.place = s.recency.PushFront(w)
-		s.workers[account] = w
-	case s.uses-w.moved > uint64(l.share()/2):
-		s.recency.MoveToFront(w.place)
-		w.moved = s.uses
+	case e != nil:
+		s.order.Use(e, l.share())
+	case !s.evict(l):
+		return nil
+	default:
+		e = newWorker(l, s, account)
+		s.order.Add(e)
+		s.workers[e.Value.account] = e
 	}
-	w.used = time.Now()
-	return w
+	e.Value.used = time.Now()
+	return &e.Value
+}
+
+// newWorker makes a worker whose texts are one piece of memory.
+func newWorker(l *Ledger, s *shard, account string) *recency.Entry[worker] {
+	stream := eventstore.AccountStream(account)
+	account, _ = eventstore.AccountOf(stream)
+	return &recency.Entry[worker]{Value: worker{ledger: l, shard: s, account: account, stream: stream}}
 }
 
 // share is the number of books that a shard may hold.
@@ -76,17 +73,17 @@ func (s *shard) evict(l *Ledger) bool {
 		return true
 	}
 	through := l.opts.Names.Through()
-	e := s.recency.Back()
+	e := s.order.Oldest()
 	for range evictTries {
 		if e == nil {
 			break
 		}
-		w := e.Value.(*worker)
-		e = e.Prev()
+		w := &e.Value
 		if w.running || w.acked > through {
+			e = s.order.Newer(e)
 			continue
 		}
-		s.recency.Remove(w.place)
+		s.order.Remove(e)
 		delete(s.workers, w.account)
 		if w.book != nil {
 			w.book.recent.leave()
@@ -106,8 +103,8 @@ func (s *shard) forget(through eventstore.Position) {
 		return
 	}
 	s.forgotten = through
-	for _, w := range s.workers {
-		if !w.running && w.book != nil {
+	for _, e := range s.workers {
+		if w := &e.Value; !w.running && w.book != nil {
 			w.book.recent.forget(through)
 		}
 	}
@@ -118,8 +115,8 @@ func (l *Ledger) saveIdle(filter func(*worker) bool) {
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
-		for _, w := range s.workers {
-			if !w.running && w.unsaved() >= l.opts.IdleSnapshot && filter(w) {
+		for _, e := range s.workers {
+			if w := &e.Value; !w.running && w.unsaved() >= l.opts.IdleSnapshot && filter(w) {
 				w.running, w.saveNow = true, true
 				l.work.Add(1)
 				l.schedule(w)

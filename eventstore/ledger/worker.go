@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -27,9 +26,6 @@ type worker struct {
 	running bool
 	acked   eventstore.Position
 	used    time.Time
-	place   *list.Element
-	// moved is the shard's use at which place was the front.
-	moved uint64
 
 	// book is nil until it is loaded, and once it was discarded.
 	book *book
