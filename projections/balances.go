@@ -86,20 +86,15 @@ func (r *balanceRecord) balance() Balance {
 
 // account gives an account's row to change; it is written with the batch.
 func (w *writer) account(name string) (*accountRow, error) {
-	row := w.g.accounts.get(name)
+	row := w.g.accounts.rows[name]
 	if row == nil {
-		var err error
+		row = w.g.accounts.add(name)
+		row.balanceRecord = newBalance()
 		if !w.first {
-			row, err = lookup(w.db, balanceKey(name), decodeAccount)
+			if _, err := lookup(w.db, balanceKey(name), row.decode); err != nil {
+				return nil, err
+			}
 		}
-		if err != nil {
-			return nil, err
-		}
-		if row == nil {
-			row = &accountRow{balanceRecord: newBalance(), Books: new(journal.Totals)}
-		}
-		row.name = name
-		w.g.accounts.put(name, row)
 	}
 	if !row.changed {
 		row.changed = true
@@ -165,6 +160,7 @@ type shownBalances struct {
 	mu sync.RWMutex
 	// records are changed in place, with mu held.
 	records map[string]*balanceRecord
+	room    slab[balanceRecord]
 }
 
 func (s *shownBalances) balance(name string) (Balance, bool) {
@@ -181,12 +177,12 @@ func (s *shownBalances) put(changed []*accountRow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.records == nil || len(s.records)+len(changed) > maxRecent {
-		s.records = make(map[string]*balanceRecord, len(changed))
+		s.records, s.room = make(map[string]*balanceRecord, len(changed)), slab[balanceRecord]{}
 	}
 	for _, row := range changed {
 		record := s.records[row.name]
 		if record == nil {
-			record = new(balanceRecord)
+			record = s.room.take()
 			s.records[row.name] = record
 		}
 		*record = row.balanceRecord

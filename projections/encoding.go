@@ -178,14 +178,21 @@ func appendAccount(b []byte, r *accountRow) ([]byte, error) {
 	return r.Books.AppendBinary(appendBalance(b, &r.balanceRecord))
 }
 
-// decodeAccount reads what appendAccount wrote; the name is in the key.
-func decodeAccount(value []byte) (*accountRow, error) {
+// decode reads what appendAccount wrote; the name is in the key.
+func (row *accountRow) decode(value []byte) (known bool, err error) {
 	in := reader{left: value}
-	row := &accountRow{balanceRecord: in.balance(), Books: new(journal.Totals)}
+	row.balanceRecord = in.balance()
 	if in.err != nil {
-		return nil, in.err
+		return false, in.err
 	}
-	return row, row.Books.UnmarshalBinary(in.left)
+	return true, row.Books.UnmarshalBinary(in.left)
+}
+
+// decodeAccount is decode into a row of its own.
+func decodeAccount(value []byte) (*accountRow, error) {
+	row := &accountRow{Books: new(journal.Totals)}
+	_, err := row.decode(value)
+	return row, err
 }
 
 // decodeBalanceOf reads the balance of what appendAccount wrote.

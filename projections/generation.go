@@ -107,7 +107,7 @@ type generation struct {
 
 	// What follows, up to shown, belongs to the goroutine that follows the log.
 	checkpoint checkpoint
-	accounts   recent[accountRow]
+	accounts   recentAccounts
 	// company has the company's books once they were read.
 	company *journal.Totals
 	writer  *writer

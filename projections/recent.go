@@ -1,28 +1,52 @@
 package projections
 
-// recent has values that batches changed, so that the next batch needn't read them
-// again. It belongs to the goroutine that applies, and is cleared when a batch
-// fails: its values were changed with it.
-type recent[T any] struct{ values map[string]*T }
+import "iocredits/domain/journal"
+
+// recentAccounts has the rows that batches changed, so that the next batch needn't read
+// them again. It belongs to the goroutine that applies, and is cleared when a batch
+// fails: its rows were changed with it.
+type recentAccounts struct {
+	rows  map[string]*accountRow
+	room  slab[accountRow]
+	books slab[journal.Totals]
+}
 
 // maxRecent bounds a cache between batches, at some hundred bytes a value.
 const maxRecent = 1 << 17
 
-func (c *recent[T]) get(name string) *T { return c.values[name] }
-
-func (c *recent[T]) put(name string, v *T) {
-	if c.values == nil {
-		c.values = make(map[string]*T)
+// add puts in a row of zeros.
+func (c *recentAccounts) add(name string) *accountRow {
+	if c.rows == nil {
+		c.rows = make(map[string]*accountRow)
 	}
-	c.values[name] = v
+	row := c.room.take()
+	row.name, row.Books = name, c.books.take()
+	c.rows[name] = row
+	return row
 }
 
 // trim bounds the cache. MUST NOT be called within a batch, whose changes are in
 // the cache alone.
-func (c *recent[T]) trim() {
-	if len(c.values) > maxRecent {
+func (c *recentAccounts) trim() {
+	if len(c.rows) > maxRecent {
 		c.clear()
 	}
 }
 
-func (c *recent[T]) clear() { c.values = nil }
+func (c *recentAccounts) clear() { *c = recentAccounts{} }
+
+// slab makes values that are kept and dropped together, many in one piece of memory:
+// a garbage collection looks at each piece.
+type slab[T any] struct{ free []T }
+
+// slabSize is how many values are one piece.
+const slabSize = 128
+
+func (s *slab[T]) take() *T {
+	if len(s.free) == 0 {
+		s.free = make([]T, slabSize)
+	}
+	taken := &s.free[0]
+	s.free = s.free[1:]
+	return taken
+}
