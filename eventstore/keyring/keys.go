@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/tink-crypto/tink-go/v2/daead/subtle"
@@ -92,6 +93,7 @@ func derive(account string, key Key) (*entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive fingerprint key: %w", err)
 	}
+	account = strings.Clone(account) // it may be a part of a request, which would stay with it
 	return &entry{Value: primitives{account: account, fingerprint: fingerprintKey(fingerprint), key: key}}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // maxBatch bounds the keys of one sync, 1 MiB of records.
@@ -95,7 +96,10 @@ func (k *FileKeys) writeKeys(b *batch, accounts []string) error {
 	defer k.mu.Unlock()
 	k.slots = slot
 	for i, account := range accounts {
-		k.accounts[account] = places[i]
+		if places[i].slot >= first {
+			// The name is a part of a request, which the map would keep whole.
+			k.accounts[strings.Clone(account)] = places[i]
+		}
 	}
 	return nil
 }
@@ -117,7 +121,7 @@ func (k *FileKeys) Destroy(ctx context.Context, account string) error {
 		return failed
 	}
 	at.live = false
-	k.accounts[account] = at
+	k.accounts[strings.Clone(account)] = at
 	k.mu.Unlock()
 
 	r := record{status: statusErased, generation: at.generation, first: at.first, account: account}
