@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -75,6 +76,9 @@ func (c *benchCmd) Run(ctx context.Context, m *Main) (err error) {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
+	if err := c.folders(); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp(c.Dir, "iocredits-bench-")
 	if err != nil {
 		return usagef("--dir: folder for the benchmark: %w", err)
@@ -89,6 +93,22 @@ func (c *benchCmd) Run(ctx context.Context, m *Main) (err error) {
 		options.Growth = &bench.Growth{Events: c.GrowthEvents, Accounts: c.GrowthAccounts}
 	}
 	return bench.Run(ctx, options, m.Stdout)
+}
+
+// folders makes what the figures and profiles are written into: that one is missing
+// must not be found out after minutes of measuring.
+func (c *benchCmd) folders() error {
+	if c.Profile != "" {
+		if err := os.MkdirAll(c.Profile, 0o755); err != nil {
+			return usagef("--profile: %w", err)
+		}
+	}
+	if c.JSON != "" {
+		if err := os.MkdirAll(filepath.Dir(c.JSON), 0o755); err != nil {
+			return usagef("--json: %w", err)
+		}
+	}
+	return nil
 }
 
 // trace reads --trace and computes what it has to cost.

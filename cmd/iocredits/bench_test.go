@@ -15,7 +15,7 @@ import (
 // measure runs bench on a small scale, too short to mean anything.
 func measure(t *testing.T, args ...string) []bench.Figure {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "figures.json")
+	file := filepath.Join(t.TempDir(), "made", "figures.json")
 	args = append([]string{"bench", "--dir", t.TempDir(), "--duration", "30ms", "--runs", "1", "--accounts", "3",
 		"--connections", "2", "--lines", "10", "--batch-connections", "2", "--entries", "60", "--slow-connections", "4", "--json", file}, args...)
 	out, err := program(t, args...).CombinedOutput()
@@ -45,7 +45,7 @@ func measure(t *testing.T, args ...string) []bench.Figure {
 // Each scenario has a figure, and bench itself compares all balances with what
 // it sent, after every one.
 func TestBenchMeasuresEverything(t *testing.T) {
-	figures := measure(t, "--trace", filepath.Join(repoRoot, "testdata/samples/llm-trace.csv"), "--profile", t.TempDir())
+	figures := measure(t, "--trace", filepath.Join(repoRoot, "testdata/samples/llm-trace.csv"), "--profile", filepath.Join(t.TempDir(), "made"))
 	var names []string
 	for _, f := range figures {
 		names = append(names, f.Name)
@@ -82,7 +82,7 @@ func TestBenchDelaysSyncs(t *testing.T) {
 }
 
 func TestBenchUsage(t *testing.T) {
-	for _, args := range [][]string{{"--runs", "0"}, {"--only", "nothing"}, {"--growth", "--growth-events", "0"}, {"--growth", "--peers"}, {"--trace", "no-such-file"}} {
+	for _, args := range [][]string{{"--runs", "0"}, {"--only", "nothing"}, {"--growth", "--growth-events", "0"}, {"--growth", "--peers"}, {"--trace", "no-such-file"}, {"--profile", "bench_test.go/in"}, {"--json", "bench_test.go/in/it"}} {
 		_, _, err := run(t, append([]string{"bench"}, args...)...)
 		var usage *usageError
 		require.ErrorAs(t, err, &usage, "%v", args)
