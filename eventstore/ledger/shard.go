@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"iocredits/eventstore"
 	"iocredits/eventstore/recency"
@@ -46,7 +45,7 @@ func (s *shard) worker(l *Ledger, account string) *worker {
 		s.order.Add(e)
 		s.workers[e.Value.account] = e
 	}
-	e.Value.used = time.Now()
+	e.Value.used = l.round.Load()
 	return &e.Value
 }
 

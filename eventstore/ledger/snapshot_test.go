@@ -160,6 +160,41 @@ func set(s *shelf, stream string, change func(*eventstore.Snapshot)) {
 	s.saved[stream] = snap
 }
 
+// TestMaintainSavesWhatRests: an account that rests is saved once it has enough that
+// its snapshot lacks.
+func TestMaintainSavesWhatRests(t *testing.T) {
+	snaps := &announcing{shelf: shelf{saved: map[string]eventstore.Snapshot{}}, saving: make(chan string)}
+	r := newRig(t, func(o *ledger.Options) { o.Snapshots, o.IdleSnapshot = snaps, 3 })
+	for i := range 3 {
+		r.do("a", fmt.Sprint(i), purchase(fmt.Sprint(i), 1))
+	}
+	r.do("b", "0", purchase("0", 1))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { r.Maintain(ctx, time.Millisecond); close(ended) }()
+	require.Equal(t, "account-a", <-snaps.saving)
+	for i := range 2 {
+		r.do("b", fmt.Sprint(i+1), purchase(fmt.Sprint(i+1), 1))
+	}
+	require.Equal(t, "account-b", <-snaps.saving)
+	cancel()
+	<-ended
+	require.Equal(t, int64(2), snaps.saved["account-a"].Revision)
+	require.Equal(t, int64(2), snaps.saved["account-b"].Revision)
+}
+
+// announcing tells what is saved, and waits for it to be heard.
+type announcing struct {
+	shelf
+	saving chan string
+}
+
+func (a *announcing) SaveSnapshot(ctx context.Context, stream string, snap eventstore.Snapshot) error {
+	err := a.shelf.SaveSnapshot(ctx, stream, snap)
+	a.saving <- stream
+	return err
+}
+
 func TestBooksInMemoryAreBounded(t *testing.T) {
 	r := newRig(t, func(o *ledger.Options) { o.MaxAccounts = 64; o.IdleSnapshot = 1 })
 	for i := range 1000 {

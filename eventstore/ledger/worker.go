@@ -25,7 +25,8 @@ type worker struct {
 	queue   []*task
 	running bool
 	acked   eventstore.Position
-	used    time.Time
+	// used is the round of Maintain in which a command came last.
+	used uint32
 
 	// book is nil until it is loaded, and once it was discarded.
 	book *book
