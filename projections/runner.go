@@ -331,8 +331,13 @@ func (v *Views) show(g *generation, w *writer, position eventstore.Position, che
 		return &applyError{position: position, err: err}
 	}
 	g.shown.put(w.changed)
+	// A rebuild may be ahead of the views that it is to replace: nobody else tells
+	// what they lack then.
+	news := position > v.Through()
 	if v.publish(g, position) {
 		v.signals.send(w)
+	}
+	if news {
 		for _, name := range w.forgotten {
 			v.opts.OnForgotten(name)
 		}

@@ -29,7 +29,8 @@ type Options struct {
 	// must never take the last of it from the log.
 	MinFreeBytes uint64
 	// OnForgotten, if set, is told of every account whose key was destroyed, by
-	// this engine or another: whoever keeps keys in memory drops this one.
+	// this engine or another: whoever keeps keys in memory drops this one. A rebuild
+	// may tell it again, beside those who follow the log.
 	OnForgotten func(account string)
 	// OnApply, if set, is told of every batch that was applied.
 	OnApply func(events int, took time.Duration)

@@ -85,6 +85,7 @@ func (w *writer) begin() {
 	w.sorted.reset()
 	clear(w.dirty)
 	clear(w.payments)
+	clear(w.changed) // a row keeps those beside it alive
 	w.changed = w.changed[:0]
 	w.company, w.tree = false, nil
 	w.deadlines, w.purchases, w.noticed, w.forgotten = false, false, nil, nil

@@ -53,7 +53,7 @@ func (w *worker) ready(ctx context.Context) error {
 	through := w.ledger.opts.Names.Through()
 	w.book.recent.forget(through)
 	if limit := int64(w.ledger.opts.MaxNames / shardCount); w.shard.names.Load() >= limit {
-		if w.shard.forget(through); w.shard.names.Load() >= limit {
+		if w.shard.forget(w, through); w.shard.names.Load() >= limit {
 			return errNamesBehind()
 		}
 	}

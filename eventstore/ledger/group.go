@@ -29,6 +29,9 @@ type group struct {
 	tasks []*task
 	// stale: the book turned out to be behind the stream.
 	stale *eventstore.ConflictError
+	// recording: events are going into the group and the book; broken: that panicked.
+	recording bool
+	broken    error
 	// rest did not fit and is the next group.
 	rest []*task
 }
@@ -98,7 +101,7 @@ func (w *worker) decide(ctx context.Context, tasks []*task) *group {
 		if t.err = t.ctx.Err(); t.err != nil {
 			continue
 		}
-		if t.err = w.decideOne(ctx, g, t); errors.As(t.err, &g.stale) {
+		if t.err = w.decideOne(ctx, g, t); errors.As(t.err, &g.stale) || g.broken != nil {
 			break
 		}
 	}
@@ -106,8 +109,18 @@ func (w *worker) decide(ctx context.Context, tasks []*task) *group {
 	return g
 }
 
-// decideOne decides a task and begins its answer; complete ends that.
-func (w *worker) decideOne(ctx context.Context, g *group, t *task) error {
+// decideOne decides a task and begins its answer; complete ends that. A panic in it is
+// a fault of this task alone, unless its events were being recorded: then nobody knows
+// what is in the book. It goes no further: an HTTP server would survive it, and the
+// worker whose turn it was would never have another.
+func (w *worker) decideOne(ctx context.Context, g *group, t *task) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if err = w.panicked("decision", t.req.Do, p); g.recording {
+				g.broken = err
+			}
+		}
+	}()
 	if t.req.Do != nil {
 		if err := w.decideCommand(ctx, g, t); err != nil {
 			return err
@@ -215,21 +228,18 @@ func (w *worker) reused(revision int64) error {
 // and leaves book and group as they were.
 func (w *worker) accept(ctx context.Context, g *group, req *Request) error {
 	at := later(w.ledger.opts.Clock().UTC().Truncate(time.Microsecond), w.book.recordedAt)
-	events, err := w.safeDecide(ctx, g, account.Command{At: at, By: req.Actor, Do: req.Do})
+	events, err := w.decideEvents(ctx, g, account.Command{At: at, By: req.Actor, Do: req.Do})
 	if err != nil {
 		return err
 	}
-	return w.record(g, req, at, events)
+	g.recording = true
+	err = w.record(g, req, at, events)
+	g.recording = false
+	return err
 }
 
-// safeDecide turns a panic in a rule, or in what an action says of itself, into
-// a fault of this command alone. Nothing is changed here, so the book is as it was.
-func (w *worker) safeDecide(ctx context.Context, g *group, cmd account.Command) (events []domain.Event, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			events, err = nil, w.panicked("decision", cmd.Do, p)
-		}
-	}()
+// decideEvents asks the rules, with what they need to know of the account's past.
+func (w *worker) decideEvents(ctx context.Context, g *group, cmd account.Command) (events []domain.Event, err error) {
 	if user, ok := cmd.Do.(account.NameUser); ok {
 		if name := user.NameFor(w.book.state); name != "" {
 			if _, cmd.NameTaken, err = w.find(ctx, name); err != nil {

@@ -350,9 +350,10 @@ func (l *Ledger) submit(t *task) error {
 
 // start gives a worker that rested its turn. With a book in memory the turn is
 // short, and taking it here saves waking another goroutine for it; one that may
-// have to read first doesn't hold up its caller, who may leave before it is done.
+// have to read first, or wait for the read models, doesn't hold up its caller, who may
+// leave before it is done and has other workers to start.
 func (l *Ledger) start(w *worker) {
-	if w.book == nil || l.opts.Shared {
+	if w.book == nil || l.opts.Shared || len(w.book.recent.names) >= l.opts.MaxRecentNames {
 		l.schedule(w)
 		return
 	}

@@ -19,8 +19,8 @@ type shard struct {
 	mu      sync.Mutex
 	workers map[string]*recency.Entry[worker]
 	order   recency.Order[worker]
-	// names counts those in the windows of all books; forgotten is how far those of
-	// accounts that rest were dropped.
+	// names counts those in the windows of all books; forgotten is how far they were
+	// dropped in each.
 	names     atomic.Int64
 	forgotten eventstore.Position
 }
@@ -93,19 +93,27 @@ func (s *shard) evict(l *Ledger) bool {
 	return len(s.workers) < 2*share
 }
 
-// forget drops what the read models have from the windows of accounts that rest:
-// those that work do it themselves.
-func (s *shard) forget(through eventstore.Position) {
+// forget drops what the read models have from the windows of accounts that rest. Those
+// that work do it themselves before they decide, as own has; one that comes to rest
+// without that is looked at by the next call.
+func (s *shard) forget(own *worker, through eventstore.Position) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if through <= s.forgotten {
 		return
 	}
-	s.forgotten = through
+	all := true
 	for _, e := range s.workers {
-		if w := &e.Value; !w.running && w.book != nil {
+		switch w := &e.Value; {
+		case w == own:
+		case w.running:
+			all = false
+		case w.book != nil:
 			w.book.recent.forget(through)
 		}
+	}
+	if all {
+		s.forgotten = through
 	}
 }
 

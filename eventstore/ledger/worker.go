@@ -84,10 +84,14 @@ func (w *worker) turn() {
 	}
 }
 
-// behind is a conflict if another engine wrote since the book was loaded. A group
+// behind is why a group can't be written, and its book is of no more use: a conflict if
+// another engine wrote since the book was loaded, or what broke the group. A group
 // with events needs no look: its append is one. Without it a refusal, a replay
 // or a strong read would rest on what is no longer so.
 func (w *worker) behind(ctx context.Context, g *group) error {
+	if g.broken != nil {
+		return g.broken
+	}
 	if g.stale != nil {
 		return g.stale
 	}
@@ -152,7 +156,10 @@ func (w *worker) undo() {
 		w.tasks = append(slices.Clone(g.tasks), w.tasks...)
 		return
 	}
-	w.fail(g.tasks, w.appendError(err))
+	if g.broken == nil {
+		err = w.appendError(err)
+	}
+	w.fail(g.tasks, err)
 	w.attempt = 1
 }
 

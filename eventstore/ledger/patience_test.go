@@ -1,0 +1,44 @@
+package ledger_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore/ledger"
+)
+
+// TestACallerMayLeaveWhileNamesAreBehind: an account whose window is full waits for the
+// read models. Its caller doesn't have to, nor do the other accounts of a batch.
+func TestACallerMayLeaveWhileNamesAreBehind(t *testing.T) {
+	r := newRig(t, func(o *ledger.Options) { o.MaxRecentNames, o.NamesPatience = 2, time.Hour })
+	r.do("a", "1", purchase("p", 10))
+	r.do("b", "1", purchase("p", 10))
+	t.Cleanup(func() { r.names.advance(r.AckedAny()) })
+
+	ctx, leave := context.WithCancel(context.Background())
+	first, both := make(chan error, 1), make(chan []ledger.Outcome, 1)
+	go func() {
+		_, err := r.Execute(ctx, command("a", "2", deduct(1)))
+		first <- err
+	}()
+	go func() {
+		both <- r.ExecuteBatch(ctx, []ledger.Request{command("b", "2", deduct(1)), command("c", "2", purchase("p", 1))})
+	}()
+	require.Eventually(t, func() bool { return r.Acked("c") > 0 }, 5*time.Second, time.Millisecond, "it waits for no other account")
+	leave()
+	select {
+	case err := <-first:
+		require.ErrorIs(t, err, context.Canceled)
+	case <-within(t).Done():
+		t.Fatal("the caller of one can't leave")
+	}
+	select {
+	case out := <-both:
+		require.ErrorIs(t, out[0].Err, context.Canceled)
+	case <-within(t).Done():
+		t.Fatal("the caller of a batch can't leave")
+	}
+}

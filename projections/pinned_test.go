@@ -1,0 +1,40 @@
+package projections
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"testing"
+	"weak"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+)
+
+// TestDroppedRowsAreFree: a row is one piece of memory with a hundred others, so the
+// writer's list of a large batch long ago would keep a cache that was dropped.
+func TestDroppedRowsAreFree(t *testing.T) {
+	db, err := pebble.Open("views", &pebble.Options{FS: vfs.NewMem(), Logger: pebbleLogger{slog.New(slog.DiscardHandler)}})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	g := &generation{db: db}
+	w := g.writing()
+	w.first = true
+	var rows []weak.Pointer[accountRow]
+	for i := range 10 * slabSize {
+		row, err := w.account(fmt.Sprint(i))
+		require.NoError(t, err)
+		rows = append(rows, weak.Make(row))
+	}
+	require.NoError(t, w.commit([]byte("{}")))
+	g.accounts.clear() // as trim does, once they are many
+	g.writing()
+	_, err = w.account("another")
+	require.NoError(t, err)
+	runtime.GC()
+	for _, row := range rows {
+		require.Nil(t, row.Value())
+	}
+	runtime.KeepAlive(g)
+}
