@@ -76,6 +76,20 @@ func TestMoneyIsBehindALot(t *testing.T) {
 			balance: "balance 10, available 10, purchased 10, withdrawable 10, allowance 10, spendable 20",
 		},
 		{
+			name: "what has no money is not held for a payout", given: append(hollow[:7:7], bought("r", 10*credit)), when: withdrawn("w", 10*credit),
+			then: events(&account.WithdrawalRequested{Withdrawal: "w", Amount: 10 * credit, Wallet: "sealed", Network: account.NetworkSolana,
+				DueFrom: hour(3 * 24), DueBy: hour(9 * 24), RequestedBy: "ann", Lots: lots(paid(8, 10*credit))}),
+			balance: "balance 20, available 10, withdrawing 10, purchased 20, allowance 10, spendable 20",
+		},
+		{
+			name: "so that what is bought after it was spent can be withdrawn",
+			given: append(hollow[:7:7], bought("r", 10*credit), withdrawn("w", 10*credit), doBy("fin", account.ApproveWithdrawal{Withdrawal: "w"}),
+				doBy("fin", account.RecordPayout{Withdrawal: "w", TxURL: "sealed", Network: account.NetworkSolana}), spent(10*credit)),
+			when:    bought("s", 10*credit),
+			then:    events(&account.PurchaseSettled{Purchase: "s", Amount: 10 * credit}),
+			balance: "balance 10, available 10, purchased 10, withdrawable 10, allowance 10, spendable 20",
+		},
+		{
 			name:    "what is refunded past its date takes nothing of another purchase",
 			given:   given(boughtUntil(hour(1), "p", 10*credit), spent(10*credit), granted(10*credit), chargedBack("p"), doAt(hour(2), refund(1, 10*credit))),
 			when:    doAt(hour(2), account.RecordPurchase{Purchase: "q", Amount: 10 * credit}),
