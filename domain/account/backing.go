@@ -179,6 +179,24 @@ func (s *State) oldestOwing() (lot int64, owes bool) {
 	return lot, owes
 }
 
+// backed are the purchased lots with what of them has money behind it, in spending
+// order: enough for all that is withdrawable. A payout of other credits would take the
+// money of a lot that keeps its own, and what is bought later would have to make up for
+// that once those are spent.
+func (s *State) backed() lots {
+	all := s.Lots.of(Purchased)
+	if len(s.Backing) == 0 {
+		return all
+	}
+	backed := make(lots, 0, len(all))
+	for _, l := range all {
+		if l.Free -= s.unbackedOf(l.ID); l.Free > 0 {
+			backed = append(backed, l)
+		}
+	}
+	return backed
+}
+
 // settleBacking says what has changed, if it may have. MUST: nothing is decided on
 // Withdrawable between what changes it and this.
 func (d *decision) settleBacking() {

@@ -53,12 +53,16 @@ func TestPromotionalCreditsAreNeverCashed(t *testing.T) {
 	})
 }
 
+// hollowLot: q was charged back from an incentive, and its deduction refunded; p is spent.
+func hollowLot() []step {
+	return given(bought("p", 10*credit), spent(10*credit), bought("q", 10*credit), spent(10*credit), granted(10*credit),
+		chargedBack("q"), refunded(3, 10*credit))
+}
+
 // What was spent for good is no money either, and what others stood in for is.
 func TestMoneyIsBehindALot(t *testing.T) {
 	unbacked := func(amount domain.Amount) *account.BackingChanged { return &account.BackingChanged{Unbacked: amount} }
-	// q was charged back from an incentive, and its deduction refunded; p is spent.
-	hollow := given(bought("p", 10*credit), spent(10*credit), bought("q", 10*credit), spent(10*credit), granted(10*credit),
-		chargedBack("q"), refunded(3, 10*credit))
+	hollow := hollowLot()
 	check(t, []row{
 		{
 			name:  "a purchase that was spent lends no money to one that was taken back",
@@ -117,6 +121,26 @@ func TestMoneyIsBehindALot(t *testing.T) {
 			when:    refunded(2, 10*credit),
 			then:    events(&account.Refunded{Deduction: tx(2), Revision: 2, Amount: 10 * credit, Service: vm, Made: 10 * credit, Class: account.Purchased}, unbacked(10*credit)),
 			balance: "balance 10, available 10, purchased 10, allowance 10, spendable 20",
+		},
+	})
+}
+
+// A payout takes the money of the lots that it names, so it names those that have some.
+func TestAPayoutHoldsWhatHasMoneyBehindIt(t *testing.T) {
+	check(t, []row{
+		{
+			name: "what has no money is not held for a payout", given: append(hollowLot(), bought("r", 10*credit)), when: withdrawn("w", 10*credit),
+			then: events(&account.WithdrawalRequested{Withdrawal: "w", Amount: 10 * credit, Wallet: "sealed", Network: account.NetworkSolana,
+				DueFrom: hour(3 * 24), DueBy: hour(9 * 24), RequestedBy: "ann", Lots: lots(paid(8, 10*credit))}),
+			balance: "balance 20, available 10, withdrawing 10, purchased 20, allowance 10, spendable 20",
+		},
+		{
+			name: "so that what is bought after it was spent can be withdrawn",
+			given: append(hollowLot(), bought("r", 10*credit), withdrawn("w", 10*credit), doBy("fin", account.ApproveWithdrawal{Withdrawal: "w"}),
+				doBy("fin", account.RecordPayout{Withdrawal: "w", TxURL: "sealed", Network: account.NetworkSolana}), spent(10*credit)),
+			when:    bought("s", 10*credit),
+			then:    events(&account.PurchaseSettled{Purchase: "s", Amount: 10 * credit}),
+			balance: "balance 10, available 10, purchased 10, withdrawable 10, allowance 10, spendable 20",
 		},
 	})
 }

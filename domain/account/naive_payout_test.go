@@ -60,8 +60,16 @@ func (n *naive) withdraw(c account.RequestWithdrawal, by string) domain.Code {
 	case c.Amount > n.balance().Withdrawable:
 		return domain.CodeNotWithdrawable
 	}
-	taken, _ := take(slices.DeleteFunc(n.inOrder(), func(l *naiveLot) bool { return !l.purchased }), c.Amount)
+	var taken []slice
+	left := c.Amount
+	for _, l := range n.inOrder() {
+		if part := min(left, l.free-l.hollow()); l.purchased && part > 0 {
+			taken = append(taken, slice{l, part})
+			left -= part
+		}
+	}
 	for _, s := range taken {
+		s.lot.free -= s.amount
 		s.lot.out += s.amount
 	}
 	n.payouts[c.Withdrawal] = &naivePayout{status: account.WithdrawalIsRequested, asked: by, slices: taken}

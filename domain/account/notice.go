@@ -87,6 +87,9 @@ func noticeOf(event domain.Event, asked domain.Amount) Notice {
 	case *PurchaseExpired:
 		return expiredPurchase(e)
 	case *PurchaseReversed:
+		if e.Amount == 0 {
+			return Notice{}
+		}
 		return Notice{TopicPurchase, PriorityCritical, fmt.Sprintf("A payment of yours was taken back: %s left your account.", credits(e.Amount))}
 	case *CreditRequestClosed:
 		if e.Status == CreditIsRejected {

@@ -28,6 +28,7 @@ func TestNotices(t *testing.T) {
 		{event: &account.PurchaseExpired{}, want: "info purchase: Your purchase ran out of time. Nothing was charged."},
 		{event: &account.PurchaseExpired{Received: 500_000}, want: "error purchase: Your purchase ran out of time, and only a part of it, 0.5 credits, has come. We are looking into it."},
 		{event: &account.PurchaseReversed{Amount: 4 * credit}, want: "critical purchase: A payment of yours was taken back: 4 credits left your account."},
+		{event: &account.PurchaseReversed{Fee: credit}, want: ""},
 		{event: &account.CreditRequestClosed{Status: account.CreditIsRejected}, want: "info credit-request: Your request for credits was not approved."},
 		{event: &account.CreditRequestClosed{Status: account.CreditIsCancelled}, want: ""},
 		{event: &account.Refunded{Amount: 2 * credit, Reference: "vm-1"}, want: "success refund: 2 credits came back to your account from vm-1."},

@@ -20,7 +20,7 @@ const (
 const maxWithdrawals = 1_000
 
 // RequestWithdrawal asks for a payout of purchased credits, which are held from
-// now on: those that would be spent first.
+// now on: those with money behind them that would be spent first.
 //
 // Checks, in order: amount-invalid, amount-too-large; duplicate-id;
 // limit-exceeded; account-frozen; not-withdrawable.
@@ -57,7 +57,7 @@ func (c RequestWithdrawal) decide(d *decision) error {
 			With("withdrawable", most.String()).With("required", c.Amount.String())
 	}
 	// Accepted: nothing below refuses.
-	uses, _ := s.Lots.of(Purchased).pick(c.Amount)
+	uses, _ := s.backed().pick(c.Amount)
 	parts := split(uses)
 	for i, lots := range parts {
 		d.emit(&WithdrawalRequested{

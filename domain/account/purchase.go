@@ -135,6 +135,8 @@ type SettledPurchase struct {
 	Reversed domain.Amount
 	// Payments that paid for it; none if it was settled without.
 	Payments []PurchasePayment
+	// Whole: it was taken back without a payment being named, the fee with it.
+	Whole bool `json:",omitzero"`
 }
 
 // purchases are in the order of their ids. They are no map, because what Go makes for a
@@ -194,6 +196,12 @@ func (p SettledPurchase) feeWith(payment string, amount domain.Amount) (fee doma
 		return 0
 	}
 	return fee - p.Amount
+}
+
+// onlyFee tells that a payment which is taken back made no credits that are left:
+// those of the others were all there was to take, and what it paid was the fee.
+func (p SettledPurchase) onlyFee(payment string) bool {
+	return payment != "" && !p.Whole && p.feeWith(payment, 0) > 0
 }
 
 // PurchaseStatus is where a purchase stands, as api.md names it.

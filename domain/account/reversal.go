@@ -24,7 +24,8 @@ type PurchaseReversed struct {
 	Purchase string       `json:"purchase,omitempty"`
 	Payment  string       `json:"payment,omitempty"`
 	Kind     ReversalKind `json:"kind"`
-	// Amount is what this event takes: Lots and Debt together.
+	// Amount is what this event takes: Lots and Debt together. It is 0 where a
+	// payment is taken back of which only the fee is left.
 	Amount domain.Amount `json:"amount"`
 	Lots   []LotUse      `json:"lots,omitempty"`
 	// Debt is what was spent already.
@@ -44,6 +45,9 @@ func (*PurchaseReversed) EventName() string { return "purchase-reversed" }
 func (e *PurchaseReversed) effect() Effect { return Effect{Taken: e.Lots, ChargebackDebt: e.Debt} }
 
 func (e *PurchaseReversed) entry() Entry {
+	if e.Amount == 0 { // a fee went back, which was never the customer's
+		return Entry{}
+	}
 	reference := e.Purchase
 	if reference == "" {
 		reference = e.Payment
@@ -75,6 +79,7 @@ func (e *PurchaseReversed) evolve(s *State) {
 	p, _ := s.Purchases.get(name)
 	p.ID = name
 	p.Reversed += e.Amount
+	p.Whole = p.Whole || e.Payment == ""
 	s.Purchases.put(p)
 	s.reverse(p, e)
 }
@@ -141,8 +146,8 @@ func (c ReversePurchase) decide(d *decision) error {
 		d.unmatchedReversal(c, c.Amount, WhyPurchaseUnknown)
 	case !its:
 		d.unmatchedReversal(c, c.Amount, WhyNotCredited)
-	case amount == 0:
-		d.unmatchedReversal(c, max(c.Amount, p.Amount), WhyReversedBefore)
+	case amount == 0 && !p.onlyFee(c.Payment):
+		d.unmatchedReversal(c, cmp.Or(c.Amount, p.Amount), WhyReversedBefore)
 	default:
 		d.reverse(p, amount, event)
 	}

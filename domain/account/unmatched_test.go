@@ -205,11 +205,12 @@ func TestReversalOfAPurchaseWithAFee(t *testing.T) {
 		{
 			name: "one without credits left, of which the other's reversal took all", given: given(fee, started("p", 10*credit),
 				do(payment("x", "p", 10*credit)), do(payment("y", "p", credit)), backOf("x", "p")), when: backOf("y", "p"),
-			then: events(func() *account.PaymentUnmatched {
-				e := backWaits(account.WhyReversedBefore, "y", "p")
-				e.Amount = 10 * credit
-				return e
-			}()),
+			then: events(&account.PurchaseReversed{Purchase: "p", Payment: "y", Kind: account.ReversalRefund, Fee: credit}), balance: "nothing",
+		},
+		{
+			name: "the same, after finance had taken the whole back", given: given(fee, started("p", 10*credit),
+				do(payment("x", "p", 10*credit)), do(payment("y", "p", credit)), do(account.RecordChargeback{Purchase: "p"})), when: backOf("y", "p"),
+			then: events(backWaits(account.WhyReversedBefore, "y", "p")),
 		},
 	})
 }

@@ -26,10 +26,10 @@
 //	expenses:corrections                   adjustments, of either sign
 //	expenses:chargeback-loss               the other side of the provision; falls when such debt is repaid
 //
-// The fee goes back with what completes the reversal of its purchase. Reversals
-// from before the event had a fee, and purchases whose payments aren't known, don't
-// say it: their fee stays in clearing:provider and revenue:fees until finance
-// matches the provider's statement.
+// The fee goes back with what completes the reversal of its purchase, or with a
+// payment of which nothing but the fee is left. Reversals from before the event had
+// a fee, and purchases whose payments aren't known, don't say it: their fee stays in
+// clearing:provider and revenue:fees until finance matches the provider's statement.
 //
 // A balance (money.md) is what customers are owed minus what they owe:
 // liabilities:credits + reserved + withdrawals - receivable:spending - receivable:chargebacks.

@@ -129,6 +129,21 @@ func TestTheFeeGoesBackWithItsPurchase(t *testing.T) {
 		b.do(account.RecordChargeback{Purchase: "p"})
 		require.Equal(t, journal.Totals{}, b.totals)
 	})
+	t.Run("two payments, of which the first was all but the fee", func(t *testing.T) {
+		b := bought(t, payment("x", 10*credit), payment("y", 200_000))
+		b.do(takenBack("x", 10*credit))
+		require.Equal(t, []string{"0.2", "-0.2"}, b.lines(journal.ProviderClearing, journal.Fees))
+		b.do(takenBack("y", 200_000))
+		require.Equal(t, journal.Totals{}, b.totals)
+	})
+	t.Run("the same, and finance was the first to know", func(t *testing.T) {
+		b := bought(t, payment("x", 10*credit), payment("y", 200_000))
+		b.do(account.RecordChargeback{Purchase: "p"})
+		b.do(takenBack("y", 200_000))
+		require.Equal(t, []string{"-0.2", "0.2"}, b.lines(journal.ProviderClearing, journal.Unmatched))
+		b.do(account.ResolvePayment{Payment: "reversal:y", Returned: true})
+		require.Equal(t, journal.Totals{}, b.totals)
+	})
 	t.Run("credits that were spent", func(t *testing.T) {
 		b := bought(t, payment("x", 10_200_000))
 		b.do(account.Deduct{Amount: 4 * credit, Service: domain.ServiceVM})
