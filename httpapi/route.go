@@ -28,6 +28,8 @@ type route struct {
 	// everyone: no key is needed. roles are those of auth.go otherwise.
 	everyone bool
 	roles    roleSet
+	// ofAccount: the path names an account, if only an empty one.
+	ofAccount bool
 	// timed routes may write: they have RequestTimeout from the start. Of the
 	// others limited has what a read is.
 	timed bool
@@ -129,7 +131,7 @@ func (r *registrar) add(method, path string, h echo.HandlerFunc) *echo.Route {
 	rt := &route{
 		operation: operation, everyone: len(row) == 0, roles: setOf(row),
 		metrics: r.server.opts.Metrics.route(operation.name, statusOK, statusCreated),
-		timed:   method != http.MethodGet,
+		timed:   method != http.MethodGet, ofAccount: strings.Contains(path, "/:account"),
 	}
 	if method == http.MethodGet && operation.name != endless {
 		h = limited(h)
@@ -198,8 +200,8 @@ func (k *call) admit() error {
 	if err := k.authenticate(); err != nil {
 		return err
 	}
-	if account := k.Param("account"); account != "" {
-		if err := k.enter(account); err != nil {
+	if k.route.ofAccount {
+		if err := k.enter(k.Param("account")); err != nil {
 			return err
 		}
 	}
@@ -231,12 +233,25 @@ func (k *call) enter(account string) error {
 	return k.mayEnter(account)
 }
 
+// maxParameters is more than any route has; net/url reads none of far too many.
+const maxParameters = 100
+
 // checkQuery refuses parameters that the route doesn't know: one that is
-// misspelt would be a filter that doesn't filter. An empty cursor would be the
-// first page once more, for a client that follows cursors without looking: for ever.
+// misspelt would be a filter that doesn't filter. So would one that net/url can't
+// read, because who asks it for the parameters isn't told of those that it left out.
+// An empty cursor would be the first page once more, for a client that follows
+// cursors without looking: for ever.
 func (k *call) checkQuery(query string) error {
+	if strings.Count(query, "&") >= maxParameters {
+		return domain.Refuse(domain.CodeFieldInvalid, "the query has more than %d parameters", maxParameters)
+	}
 	for part := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(part, "=")
+		if strings.ContainsAny(part, "%;") {
+			if _, err := url.ParseQuery(part); err != nil {
+				return domain.Refuse(domain.CodeFieldInvalid, "parameter %s is not well escaped", clip(name)).With("field", clip(name))
+			}
+		}
 		if name == "cursor" && value == "" && k.route.query[name] {
 			return domain.Refuse(domain.CodeFieldInvalid, "cursor is empty; the first page has none").With("field", name)
 		}
