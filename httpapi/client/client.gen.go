@@ -1623,7 +1623,7 @@ type EventList struct {
 type ExplainedEvent struct {
 	Actor string `json:"actor"`
 
-	// Data Byte for byte as it is stored and hashed.
+	// Data Byte for byte as it is stored and hashed. To a customer a payment's event doesn't name another account; to all others it does.
 	Data map[string]interface{} `json:"data"`
 	Hash string                 `json:"hash"`
 	Id   string                 `json:"id"`
