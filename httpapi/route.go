@@ -51,6 +51,8 @@ type call struct {
 	commandID string
 	// missing are the required fields that the body lacks.
 	missing []string
+	// behind is why the read models may lack what is asked for; nil: they don't.
+	behind error
 	// bodyDone: the body was read to its end, or given up.
 	bodyDone bool
 	// values are of the answer's headers. net/http reads them after the handler
@@ -194,7 +196,7 @@ func (k *call) handle(h echo.HandlerFunc, start time.Time) (err error) {
 		k.timed = timedContext{k.server.timeouts.at(start), k.ctx}
 		k.ctx = &k.timed
 	}
-	return h(k)
+	return k.orBehind(h(k))
 }
 
 // admit checks in this order: key, role, account, query, Idempotency-Key.
