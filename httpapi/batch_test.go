@@ -139,6 +139,22 @@ func TestBatchSharesKeysWithSingleRequests(t *testing.T) {
 	require.Equal(t, map[string]any{"id": "m", "status": "closed", "charged": "1"}, again.Body["meter"])
 }
 
+// TestAKeyIsTheSameInALineAndInAHeader, which loses the spaces around it: a line that
+// is sent again as a single request would be charged twice.
+func TestAKeyIsTheSameInALineAndInAHeader(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	for _, key := range []string{" job 1", "job 2 ", " "} {
+		line := r.batch(fmt.Sprintf(`{"account":"demo-1","key":%q,"amount":"1","service":"vm"}`, key))[0]
+		require.Equal(t, 422, line.Status, "%q", key)
+		require.Equal(t, "field-invalid", *line.Code)
+	}
+	require.Equal(t, 201, r.batch(`{"account":"demo-1","key":"job 3","amount":"1","service":"vm"}`)[0].Status)
+	again := r.must(post("service", "/v1/accounts/demo-1/deductions", " job 3 ", `{"amount":"1","service":"vm"}`))
+	require.Equal(t, "true", again.Header.Get("Idempotency-Replayed"))
+	require.Equal(t, "9", r.balance("demo-1")["balance"])
+}
+
 func TestALargeBatch(t *testing.T) {
 	r := newRig(t, nil)
 	r.fund("demo-1", "100000")

@@ -81,8 +81,8 @@ func (k *call) answerWith(status int, result ledger.Result, of resource, record 
 	})
 }
 
-// unknownObject is the refusal of an id that nothing has.
-var unknownObject = map[account.ObjectKind]domain.Code{
+// unknownObjects are the codes of an id that nothing has.
+var unknownObjects = map[account.ObjectKind]domain.Code{
 	account.ObjectAdjustment:    domain.CodeUnknownAdjustment,
 	account.ObjectPurchase:      domain.CodeUnknownPurchase,
 	account.ObjectPayment:       domain.CodeUnknownPayment,
@@ -95,10 +95,15 @@ var unknownObject = map[account.ObjectKind]domain.Code{
 func (k *call) mustObject(kind account.ObjectKind, id string) (*projections.ObjectRecord, error) {
 	record, found, err := k.server.opts.Views.Object(k.ctx, k.account, kind, id)
 	if err == nil && !found {
-		err = domain.Refuse(unknownObject[kind], "the account has no %s %q", wordsOf(string(kind)), clip(id)).
-			With("field", string(kind)+"_id").With("value", clip(id))
+		err = unknownObject(kind, id)
 	}
 	return record, err
+}
+
+// unknownObject is the refusal of an id that nothing has.
+func unknownObject(kind account.ObjectKind, id string) error {
+	return domain.Refuse(unknownObjects[kind], "the account has no %s %q", wordsOf(string(kind)), clip(id)).
+		With("field", string(kind)+"_id").With("value", clip(id))
 }
 
 // sendObject answers with one object of the account.

@@ -323,3 +323,30 @@ func (r *rig) reverse(acct string) {
 	purchase := entries[0].(map[string]any)["reference"].(string)
 	r.must(post("finance", "/v1/accounts/"+acct+"/purchases/"+purchase+"/reverse", "reverse", `{"reason":"the bank"}`))
 }
+
+// TestAPayoutIsRecordedWhileTheReadModelsAreLate, and is the same request once they
+// aren't: where it was asked for is no matter of how much they have.
+func TestAPayoutIsRecordedWhileTheReadModelsAreLate(t *testing.T) {
+	r := newRig(t, func(p *parts) { p.stillViews, p.server.ReadPatience = true, time.Nanosecond })
+	r.fund("demo-1", "100")
+	var payouts []call
+	for i, body := range []string{`{"tx_url":"https://pay.example/1"}`, `{"tx_url":"https://pay.example/2","network":"stripe"}`} {
+		path := r.withdraw(fmt.Sprint("w", i), "10")
+		r.must(post("finance", path+"/approve", fmt.Sprint("a", i), ""))
+		payouts = append(payouts, post("finance", path+"/paid", fmt.Sprint("p", i), body))
+	}
+	var first []any
+	for _, c := range payouts {
+		paid := r.must(c)
+		require.Equal(t, "stripe", part(paid, "withdrawal")["paid_on"])
+		first = append(first, paid.Body["revision"])
+	}
+	r.refused(404, "unknown-withdrawal", post("finance", demo+"/withdrawals/none/paid", "none", `{"tx_url":"https://pay.example/1"}`))
+	r.followLog()
+	require.NoError(t, r.views.WaitThrough(t.Context(), r.ledger.AckedAny()))
+	for i, c := range payouts {
+		again := r.must(c)
+		require.Equal(t, "true", again.Header.Get("Idempotency-Replayed"))
+		require.Equal(t, first[i], again.Body["revision"])
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+
 	"iocredits/domain/account"
 	"iocredits/domain/journal"
 	"iocredits/eventstore"
@@ -178,11 +180,38 @@ func (x *explanation) log(d *document) error {
 			d.close()
 		}
 		d.end()
-		d.raw("data", f.Data)
+		data, err := x.data(f)
+		if err != nil {
+			return err
+		}
+		d.raw("data", data)
 		d.close()
 	}
 	d.end()
 	return nil
+}
+
+// data is what is stored of an event. A payment that finance gave to another account
+// than it came to names that one: to a customer, who may be either's, it doesn't.
+func (x *explanation) data(f eventstore.Fact) ([]byte, error) {
+	if !x.forCustomer {
+		return f.Data, nil
+	}
+	switch e := f.Body.(type) {
+	case *account.PaymentAssigned:
+		plain := *e
+		plain.Account = ""
+		return json.Marshal(&plain)
+	case *account.PaymentCredited:
+		plain := *e
+		plain.From = ""
+		return json.Marshal(&plain)
+	case *account.PaymentResolved:
+		plain := *e
+		plain.Account = ""
+		return json.Marshal(&plain)
+	}
+	return f.Data, nil
 }
 
 func hashOf(f eventstore.Fact) eventstore.Hash {

@@ -452,3 +452,27 @@ func TestExplainKeepsTheOriginOfALot(t *testing.T) {
 	}
 	require.Contains(t, revisions, approved["revision"])
 }
+
+// TestExplainNamesNoOtherAccountToACustomer: finance gave demo-2's payment to demo-1.
+// Each customer sees an event of that, and none sees whose the other account is.
+func TestExplainNamesNoOtherAccountToACustomer(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	r.fund("demo-2", "1")
+	r.must(tell("demo-2", "never-was", "pay-9", "succeeded", "7"))
+	// What expires in the same moment has the decision beside it.
+	r.must(post("bd", "/v1/accounts/demo-2/incentives", "i", `{"amount":"1","expires_at":"2026-03-01T13:00:00Z"}`))
+	r.clock.Move(2 * time.Hour)
+	r.must(resolve("a", "demo-2~pay-9", `{"account":"demo-1"}`))
+	for _, c := range []struct{ acct, other, event string }{
+		{"demo-1", "demo-2", "payment-credited"}, {"demo-2", "demo-1", "payment-assigned"},
+	} {
+		history := "/v1/accounts/" + c.acct + "/transactions"
+		newest := r.must(get("customer:"+c.acct, history+"?limit=1")).Body["items"].([]any)[0].(map[string]any)
+		explain := history + "/" + newest["transaction_id"].(string) + "/explain"
+		got := r.must(get("customer:"+c.acct, explain)).Text
+		require.Contains(t, got, c.event)
+		require.NotContains(t, got, c.other)
+		require.Contains(t, r.must(get("support", explain)).Text, c.other, "who works with it has to see it")
+	}
+}

@@ -36,10 +36,14 @@ func (k *call) checkIdempotencyKey() error {
 	return checkKey(idempotencyHeader, given[0])
 }
 
-// checkKey accepts 1 to 255 printable ASCII characters.
+// checkKey accepts 1 to 255 printable ASCII characters. A header loses the spaces at
+// its ends on the way: a key of a line that had some would be another one there.
 func checkKey(field, key string) error {
 	if len(key) == 0 || len(key) > maxIdempotencyKey {
 		return domain.Refuse(domain.CodeFieldInvalid, "%s has %d characters; 1 to %d are allowed", field, len(key), maxIdempotencyKey).With("field", field)
+	}
+	if key[0] == ' ' || key[len(key)-1] == ' ' {
+		return domain.Refuse(domain.CodeFieldInvalid, "%s begins or ends with a space, which no header can carry", field).With("field", field)
 	}
 	for i := range len(key) {
 		if key[i] < ' ' || key[i] > '~' {

@@ -181,17 +181,17 @@ func (k *call) unused(name string) (bool, error) {
 }
 
 // recordedTwice says that the account which a payment names has it too: that came
-// to be while the payment was told of twice at once.
+// to be while the payment was told of twice at once. Whom it names the write side
+// knows of one that waits; read models that are late would have it credited twice.
 func (k *call) recordedTwice(from, payment string) (bool, error) {
-	record, found, err := k.server.opts.Views.Object(k.ctx, from, account.ObjectPayment, payment)
-	if err != nil || !found {
+	named := ""
+	_, err := k.server.opts.Ledger.Look(k.ctx, from, func(s *account.State, _ []eventstore.Fact) {
+		named = s.Unmatched[payment].Named
+	})
+	if err != nil || named == "" {
 		return false, err
 	}
-	p, ok := record.Object.(*account.Payment)
-	if !ok || p.Named == "" {
-		return false, nil
-	}
-	_, err = k.server.opts.Ledger.Execute(k.ctx, k.request(p.Named, "", order{do: account.RequireNewPayment{Payment: payment}}))
+	_, err = k.server.opts.Ledger.Execute(k.ctx, k.request(named, "", order{do: account.RequireNewPayment{Payment: payment}}))
 	if domain.IsCode(err, domain.CodeDuplicateID) {
 		return true, nil
 	}

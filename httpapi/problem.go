@@ -29,6 +29,9 @@ type problemRow struct {
 	Title  string
 }
 
+// isUnknown says that what was asked for isn't there.
+func (r problemRow) isUnknown() bool { return r.Status == http.StatusNotFound }
+
 // problems is the table code -> status, title. A test fails if a code of the
 // domain has no row.
 var problems = map[domain.Code]problemRow{

@@ -14,7 +14,8 @@ import (
 //
 //   - what this engine acknowledged for the account: so everybody reads their
 //     own writes. If the wait is in vain, the answer says by how much it may be
-//     late, in lag: late figures are better than none.
+//     late, in lag: late figures are better than none. A thing that isn't found is
+//     then a read-behind problem: that it doesn't exist isn't known.
 //   - min_position, which the caller asked for: in vain, that is a read-behind
 //     problem, because the caller said that anything less is no answer.
 //
@@ -37,7 +38,21 @@ func (k *call) awaitBoth(acked eventstore.Position, minPosition *int64) error {
 	least := eventstore.Position(valueOf(minPosition))
 	err := k.server.waitFor(k.ctx, max(acked, least))
 	if err != nil && domain.IsCode(err, domain.CodeReadBehind) && k.server.opts.Views.Through() >= least {
+		k.behind = err
 		return nil
+	}
+	return err
+}
+
+// orBehind is err, unless that says that there is no such thing and it was looked for
+// in read models that are behind: who is told that what they made doesn't exist would
+// make it once more.
+func (k *call) orBehind(err error) error {
+	if k.behind == nil || err == nil {
+		return err
+	}
+	if refusal, ok := domain.AsError(err); ok && problems[refusal.Code].isUnknown() {
+		return k.behind
 	}
 	return err
 }

@@ -62,6 +62,31 @@ func TestLateReadModels(t *testing.T) {
 	require.Equal(t, funded.Body["transactions"], r.must(repeat).Body["transactions"])
 }
 
+// TestWhatLateReadModelsLackIsNotDenied: this engine made it a moment ago.
+func TestWhatLateReadModelsLackIsNotDenied(t *testing.T) {
+	r := newRig(t, func(p *parts) { p.stillViews, p.server.ReadPatience = true, time.Nanosecond })
+	r.fund("demo-1", "100")
+	charge := part(r.must(post("service", demo+"/deductions", "d", `{"amount":"1","service":"vm"}`)), "deduction")["id"].(string)
+	r.must(post("service", demo+"/reservations", "r", `{"reservation_id":"r","amount":"1","service":"vm"}`))
+	r.must(post("service", demo+"/reservations/r/release", "s", ""))
+	r.must(post("service", demo+"/deployments", "v", `{"deployment_id":"v","service":"vm","payment_method":"credits","hourly_price":"1","duration_hours":1}`))
+	made := []call{
+		get(customer, r.withdraw("w", "1")), get("service", demo+"/transactions/"+charge), get("support", demo+"/transactions/"+charge+"/explain"),
+		get("service", demo+"/reservations/r"), get("service", demo+"/deployments/v"),
+	}
+	for _, c := range made {
+		require.Equal(t, "1", r.refused(503, "read-behind", c).Header.Get("Retry-After"))
+	}
+	r.refused(503, "read-behind", post(customer, demo+"/notifications/a0.0/seen", "", ""))
+	r.refused(404, "unknown-deployment", get("service", "/v1/accounts/demo-2/deployments/v"))
+	r.followLog()
+	require.NoError(t, r.views.WaitThrough(t.Context(), r.ledger.AckedAny()))
+	for _, c := range made {
+		r.must(c)
+	}
+	r.refused(404, "unknown-deployment", get("service", demo+"/deployments/none"))
+}
+
 func TestETag(t *testing.T) {
 	r := newRig(t, nil)
 	r.fund("demo-1", "10")

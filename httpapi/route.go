@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/labstack/echo/v4"
 
 	"iocredits/domain"
@@ -28,6 +30,8 @@ type route struct {
 	// everyone: no key is needed. roles are those of auth.go otherwise.
 	everyone bool
 	roles    roleSet
+	// ofAccount: the path names an account, if only an empty one.
+	ofAccount bool
 	// timed routes may write: they have RequestTimeout from the start. Of the
 	// others limited has what a read is.
 	timed bool
@@ -47,6 +51,8 @@ type call struct {
 	commandID string
 	// missing are the required fields that the body lacks.
 	missing []string
+	// behind is why the read models may lack what is asked for; nil: they don't.
+	behind error
 	// bodyDone: the body was read to its end, or given up.
 	bodyDone bool
 	// values are of the answer's headers. net/http reads them after the handler
@@ -129,7 +135,7 @@ func (r *registrar) add(method, path string, h echo.HandlerFunc) *echo.Route {
 	rt := &route{
 		operation: operation, everyone: len(row) == 0, roles: setOf(row),
 		metrics: r.server.opts.Metrics.route(operation.name, statusOK, statusCreated),
-		timed:   method != http.MethodGet,
+		timed:   method != http.MethodGet, ofAccount: strings.Contains(path, "/:account"),
 	}
 	if method == http.MethodGet && operation.name != endless {
 		h = limited(h)
@@ -190,7 +196,7 @@ func (k *call) handle(h echo.HandlerFunc, start time.Time) (err error) {
 		k.timed = timedContext{k.server.timeouts.at(start), k.ctx}
 		k.ctx = &k.timed
 	}
-	return h(k)
+	return k.orBehind(h(k))
 }
 
 // admit checks in this order: key, role, account, query, Idempotency-Key.
@@ -198,8 +204,8 @@ func (k *call) admit() error {
 	if err := k.authenticate(); err != nil {
 		return err
 	}
-	if account := k.Param("account"); account != "" {
-		if err := k.enter(account); err != nil {
+	if k.route.ofAccount {
+		if err := k.enter(k.Param("account")); err != nil {
 			return err
 		}
 	}
@@ -231,22 +237,60 @@ func (k *call) enter(account string) error {
 	return k.mayEnter(account)
 }
 
+// maxParameters is more than any route has; net/url reads none of far too many.
+const maxParameters = 100
+
 // checkQuery refuses parameters that the route doesn't know: one that is
-// misspelt would be a filter that doesn't filter. An empty cursor would be the
-// first page once more, for a client that follows cursors without looking: for ever.
+// misspelt would be a filter that doesn't filter. So would one that net/url can't
+// read, because who asks it for the parameters isn't told of those that it left out.
+// An empty cursor would be the first page once more, for a client that follows
+// cursors without looking: for ever.
 func (k *call) checkQuery(query string) error {
+	if strings.Count(query, "&") >= maxParameters {
+		return domain.Refuse(domain.CodeFieldInvalid, "the query has more than %d parameters", maxParameters)
+	}
 	for part := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(part, "=")
+		if strings.ContainsAny(part, "%;") {
+			if _, err := url.ParseQuery(part); err != nil {
+				return domain.Refuse(domain.CodeFieldInvalid, "parameter %s is not well escaped", clip(name)).With("field", clip(name))
+			}
+		}
 		if name == "cursor" && value == "" && k.route.query[name] {
 			return domain.Refuse(domain.CodeFieldInvalid, "cursor is empty; the first page has none").With("field", name)
 		}
-		if name == "" || k.route.query[name] {
+		if name == "" {
 			continue
 		}
-		if plain, err := url.QueryUnescape(name); err == nil && k.route.query[plain] {
-			continue
+		if !k.route.query[name] {
+			plain, err := url.QueryUnescape(name)
+			if err != nil || !k.route.query[plain] {
+				return domain.Refuse(domain.CodeFieldUnknown, "the route has no parameter of this name").With("field", clip(name))
+			}
+			name = plain
 		}
-		return domain.Refuse(domain.CodeFieldUnknown, "the route has no parameter of this name").With("field", clip(name))
+		if k.route.times[name] {
+			if err := checkQueryTime(name, value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkQueryTime holds a time to what a body's has to be. The generated code takes a
+// day, too, as its first instant, where a reader may mean its last.
+func checkQueryTime(name, value string) error {
+	plain, err := url.QueryUnescape(value)
+	if err == nil {
+		var quoted []byte
+		if quoted, err = jsontext.AppendQuote(nil, plain); err == nil {
+			err = json.Unmarshal(quoted, new(time.Time))
+		}
+	}
+	if err != nil {
+		return domain.Refuse(domain.CodeFieldInvalid, "parameter %s is not a time like 2026-01-31T12:00:00Z", name).
+			With("field", name).With("value", clip(plain))
 	}
 	return nil
 }

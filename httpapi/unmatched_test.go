@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -123,6 +124,24 @@ func TestAPaymentThatStandsTwice(t *testing.T) {
 	require.Equal(t, "late", refused.Body["account"])
 	r.must(resolve("c", "@unmatched~x", `{"returned":true,"note":"stood twice"}`))
 	require.Equal(t, "8", r.balance("late")["balance"])
+}
+
+// TestAPaymentThatStandsTwiceIsCreditedOnce, however late the read models are.
+func TestAPaymentThatStandsTwiceIsCreditedOnce(t *testing.T) {
+	r := newRig(t, func(p *parts) { p.stillViews, p.server.ReadPatience = true, time.Nanosecond })
+	r.must(tell("late", "", "x", "succeeded", "7"))
+	r.fund("late", "1")
+	_, err := r.ledger.Execute(t.Context(), ledger.Request{
+		Account: "late", Do: account.RecordPayment{Payment: "x", Amount: 7_000_000}, Actor: "spherepay", Role: "provider",
+	})
+	require.NoError(t, err)
+	r.fund("demo-1", "1")
+	r.must(resolve("a", "late~x", `{"account":"late"}`))
+	require.Equal(t, "late", r.refused(409, "wrong-status", resolve("b", "@unmatched~x", `{"account":"demo-1"}`)).Body["account"])
+	for acct, balance := range map[string]string{"late": "8", "demo-1": "1"} {
+		strong := r.must(get("service", "/v1/accounts/"+acct+"/balance?consistency=strong"))
+		require.Equal(t, balance, strong.Body["balance"], acct)
+	}
 }
 
 // TestAPaymentIsNotResolvedToATypingMistake.

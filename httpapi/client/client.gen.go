@@ -1101,8 +1101,10 @@ type BatchLine struct {
 	Description *Text      `json:"description,omitempty"`
 	EffectiveAt *time.Time `json:"effective_at,omitempty"`
 	Final       *bool      `json:"final,omitempty"`
-	Key         string     `json:"key"`
-	Meter       *ID        `json:"meter,omitempty"`
+
+	// Key As an Idempotency-Key; no space at its ends, which a header can't carry.
+	Key   string `json:"key"`
+	Meter *ID    `json:"meter,omitempty"`
 
 	// Quantity How much was used, at most 6 decimals.
 	Quantity *QuantityInput `json:"quantity,omitempty"`
@@ -1623,7 +1625,7 @@ type EventList struct {
 type ExplainedEvent struct {
 	Actor string `json:"actor"`
 
-	// Data Byte for byte as it is stored and hashed.
+	// Data Byte for byte as it is stored and hashed. To a customer a payment's event doesn't name another account; to all others it does.
 	Data map[string]interface{} `json:"data"`
 	Hash string                 `json:"hash"`
 	Id   string                 `json:"id"`
