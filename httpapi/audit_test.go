@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bytes"
 	"crypto/rand"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -222,6 +223,9 @@ func TestForgetRoute(t *testing.T) {
 	long.wrong = true
 	r.refused(422, "field-invalid", long)
 	r.refused(404, "unknown-account", post("admin", "/v1/accounts/nobody/forget", "", `{"reason":"case 7"}`))
+	late := post("admin", "/v1/accounts/demo-1/forget", "", `{"reason":"case 7"}`)
+	late.header = http.Header{"If-Match": {`"0"`}}
+	require.Equal(t, fmt.Sprint(r.balance("demo-1")["revision"]), r.refused(412, "precondition-failed", late).Body["revision"])
 	require.NotContains(t, r.must(get("support", "/v1/accounts/demo-1/transactions")).Text, "[erased]")
 	r.must(post("admin", "/v1/accounts/demo-1/forget", "", `{"reason":"case 7"}`))
 	text := r.must(get("support", "/v1/accounts/demo-1/transactions")).Text

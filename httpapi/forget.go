@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"math"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -16,14 +17,19 @@ import (
 
 // ForgetAccount is POST …/forget. Asked for again it answers as it did, and adds
 // nothing.
-func (h handlers) ForgetAccount(c echo.Context, name api.Account) error {
+func (h handlers) ForgetAccount(c echo.Context, name api.Account, _ api.ForgetAccountParams) error {
 	k := callOf(c)
 	var request api.ForgetRequest
 	if err := k.decode(&request); err != nil {
 		return err
 	}
 	f := Forgetter{Store: h.opts.Store, Ledger: h.opts.Ledger, Sealer: h.opts.Sealer}
-	done, err := f.Forget(k.ctx, k.request(name, "", order{}), request.Reason)
+	by := k.request(name, "", order{})
+	var err error
+	if by.OnlyAt, err = k.onlyAt(); err != nil {
+		return err
+	}
+	done, err := f.Forget(k.ctx, by, request.Reason)
 	if err != nil {
 		return err
 	}
@@ -82,7 +88,9 @@ type Forgotten struct {
 // Forget destroys the key, then leaves the event that says so, once for each key
 // that the account had: the event is never ahead of the truth. If it is cut short
 // between the two, doing it again is right. by says whose account and who asks.
-// Refusals: field-invalid (reason), unknown-account.
+// An OnlyAt is looked at before the key goes, and not after: what can't be undone is
+// never left without its event.
+// Refusals: field-invalid (reason), unknown-account, precondition-failed.
 func (f Forgetter) Forget(ctx context.Context, by ledger.Request, reason string) (done Forgotten, err error) {
 	if err := domain.CheckID("account", by.Account); err != nil {
 		return done, err
@@ -107,6 +115,11 @@ func (f Forgetter) Forget(ctx context.Context, by ledger.Request, reason string)
 		done.Result = ledger.Result{Revision: done.Earlier, Balance: view.Balance, Head: view.Mark, Replayed: true}
 		return done, nil
 	}
+	if only := by.OnlyAt; only != nil && *only != view.Revision {
+		return done, domain.Refuse(domain.CodePreconditionFailed, "the account is at revision %d, not at %d", view.Revision, *only).
+			With("revision", strconv.FormatInt(view.Revision, 10))
+	}
+	by.OnlyAt = nil
 	if err := f.Sealer.Destroy(ctx, by.Account); err != nil {
 		return done, err
 	}

@@ -3083,6 +3083,12 @@ type ListEventsParams struct {
 // ListEventsParamsWith defines parameters for ListEvents.
 type ListEventsParamsWith string
 
+// ForgetAccountParams defines parameters for ForgetAccount.
+type ForgetAccountParams struct {
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // FreezeAccountParams defines parameters for FreezeAccount.
 type FreezeAccountParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
@@ -4030,7 +4036,7 @@ type ServerInterface interface {
 	ListEvents(ctx echo.Context, account Account, params ListEventsParams) error
 	// ForgetAccount Erase the account's free text
 	// (POST /v1/accounts/{account}/forget)
-	ForgetAccount(ctx echo.Context, account Account) error
+	ForgetAccount(ctx echo.Context, account Account, params ForgetAccountParams) error
 	// FreezeAccount Stop new spending, holds and payouts
 	// (POST /v1/accounts/{account}/freeze)
 	FreezeAccount(ctx echo.Context, account Account, params FreezeAccountParams) error
@@ -5619,8 +5625,28 @@ func (w *ServerInterfaceWrapper) ForgetAccount(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ForgetAccountParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ForgetAccount(ctx, account)
+	err = w.Handler.ForgetAccount(ctx, account, params)
 	return err
 }
 

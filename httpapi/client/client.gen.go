@@ -3087,6 +3087,12 @@ type ListEventsParams struct {
 // ListEventsParamsWith defines parameters for ListEvents.
 type ListEventsParamsWith string
 
+// ForgetAccountParams defines parameters for ForgetAccount.
+type ForgetAccountParams struct {
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // FreezeAccountParams defines parameters for FreezeAccount.
 type FreezeAccountParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
@@ -4444,7 +4450,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/accounts/{account}/forget (the `ForgetAccount` operationId).
-	ForgetAccountWithBody(ctx context.Context, account Account, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ForgetAccountWithBody(ctx context.Context, account Account, params *ForgetAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ForgetAccount Erase the account's free text
 	//
@@ -4457,7 +4463,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/accounts/{account}/forget (the `ForgetAccount` operationId).
-	ForgetAccount(ctx context.Context, account Account, body ForgetAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ForgetAccount(ctx context.Context, account Account, params *ForgetAccountParams, body ForgetAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// FreezeAccountWithBody Stop new spending, holds and payouts
 	//
@@ -5938,8 +5944,8 @@ func (c *Client) ListEvents(ctx context.Context, account Account, params *ListEv
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/accounts/{account}/forget (the `ForgetAccount` operationId).
-func (c *Client) ForgetAccountWithBody(ctx context.Context, account Account, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewForgetAccountRequestWithBody(c.Server, account, contentType, body)
+func (c *Client) ForgetAccountWithBody(ctx context.Context, account Account, params *ForgetAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetAccountRequestWithBody(c.Server, account, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5961,8 +5967,8 @@ func (c *Client) ForgetAccountWithBody(ctx context.Context, account Account, con
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/accounts/{account}/forget (the `ForgetAccount` operationId).
-func (c *Client) ForgetAccount(ctx context.Context, account Account, body ForgetAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewForgetAccountRequest(c.Server, account, body)
+func (c *Client) ForgetAccount(ctx context.Context, account Account, params *ForgetAccountParams, body ForgetAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetAccountRequest(c.Server, account, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9412,18 +9418,18 @@ func NewListEventsRequest(server string, account Account, params *ListEventsPara
 }
 
 // NewForgetAccountRequest calls the generic ForgetAccount builder with application/json body
-func NewForgetAccountRequest(server string, account Account, body ForgetAccountJSONRequestBody) (*http.Request, error) {
+func NewForgetAccountRequest(server string, account Account, params *ForgetAccountParams, body ForgetAccountJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewForgetAccountRequestWithBody(server, account, "application/json", bodyReader)
+	return NewForgetAccountRequestWithBody(server, account, params, "application/json", bodyReader)
 }
 
 // NewForgetAccountRequestWithBody constructs an http.Request for the ForgetAccount method, with any body, and a specified content type
-func NewForgetAccountRequestWithBody(server string, account Account, contentType string, body io.Reader) (*http.Request, error) {
+func NewForgetAccountRequestWithBody(server string, account Account, params *ForgetAccountParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -9454,6 +9460,21 @@ func NewForgetAccountRequestWithBody(server string, account Account, contentType
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -13133,7 +13154,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/accounts/{account}/forget (the `ForgetAccount` operationId).
-	ForgetAccountWithBodyWithResponse(ctx context.Context, account Account, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgetAccountResponse, error)
+	ForgetAccountWithBodyWithResponse(ctx context.Context, account Account, params *ForgetAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgetAccountResponse, error)
 
 	// ForgetAccountWithResponse Erase the account's free text
 	//
@@ -13146,7 +13167,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/accounts/{account}/forget (the `ForgetAccount` operationId).
-	ForgetAccountWithResponse(ctx context.Context, account Account, body ForgetAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*ForgetAccountResponse, error)
+	ForgetAccountWithResponse(ctx context.Context, account Account, params *ForgetAccountParams, body ForgetAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*ForgetAccountResponse, error)
 
 	// FreezeAccountWithBodyWithResponse Stop new spending, holds and payouts
 	//
@@ -17066,6 +17087,8 @@ type ForgetAccountResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -17097,6 +17120,11 @@ func (r ForgetAccountResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ForgetAccountResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ForgetAccountResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -22187,8 +22215,8 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, accoun
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/accounts/{account}/forget (the `ForgetAccount` operationId).
-func (c *ClientWithResponses) ForgetAccountWithBodyWithResponse(ctx context.Context, account Account, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgetAccountResponse, error) {
-	rsp, err := c.ForgetAccountWithBody(ctx, account, contentType, body, reqEditors...)
+func (c *ClientWithResponses) ForgetAccountWithBodyWithResponse(ctx context.Context, account Account, params *ForgetAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgetAccountResponse, error) {
+	rsp, err := c.ForgetAccountWithBody(ctx, account, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -22206,8 +22234,8 @@ func (c *ClientWithResponses) ForgetAccountWithBodyWithResponse(ctx context.Cont
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/accounts/{account}/forget (the `ForgetAccount` operationId).
-func (c *ClientWithResponses) ForgetAccountWithResponse(ctx context.Context, account Account, body ForgetAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*ForgetAccountResponse, error) {
-	rsp, err := c.ForgetAccount(ctx, account, body, reqEditors...)
+func (c *ClientWithResponses) ForgetAccountWithResponse(ctx context.Context, account Account, params *ForgetAccountParams, body ForgetAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*ForgetAccountResponse, error) {
+	rsp, err := c.ForgetAccount(ctx, account, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -26239,6 +26267,13 @@ func ParseForgetAccountResponse(rsp *http.Response) (*ForgetAccountResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
