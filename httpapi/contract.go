@@ -24,8 +24,8 @@ type contract struct {
 type operation struct {
 	// name is the method and the path as the contract writes it.
 	name string
-	// query has the names of the query parameters, times those of them that are times.
-	query, times map[string]bool
+	// query has the names of the query parameters.
+	query map[string]bool
 	// keyed operations take an Idempotency-Key; needsKey ones must have it.
 	keyed, needsKey bool
 }
@@ -40,7 +40,7 @@ func loadContract() (*contract, error) {
 	c := &contract{document: document, operations: map[string]operation{}}
 	for path, item := range document.Paths.Map() {
 		for method, op := range item.Operations() {
-			o := operation{name: method + " " + path, query: map[string]bool{}, times: map[string]bool{}}
+			o := operation{name: method + " " + path, query: map[string]bool{}}
 			for _, list := range []openapi3.Parameters{item.Parameters, op.Parameters} {
 				for _, p := range list {
 					o.add(p.Value)
@@ -61,7 +61,6 @@ func (o *operation) add(p *openapi3.Parameter) {
 	switch {
 	case p.In == openapi3.ParameterInQuery:
 		o.query[p.Name] = true
-		o.times[p.Name] = p.Schema.Value.Format == "date-time"
 	case p.In == openapi3.ParameterInHeader && http.CanonicalHeaderKey(p.Name) == idempotencyHeader:
 		o.keyed, o.needsKey = true, p.Required
 	}

@@ -46,19 +46,3 @@ func TestAnEmptyAccountIsRefused(t *testing.T) {
 	}
 	require.NotContains(t, r.log.String(), "level=ERROR")
 }
-
-// TestATimeInAQueryIsOneOfABody: RFC 3339, and no day that might mean its end.
-func TestATimeInAQueryIsOneOfABody(t *testing.T) {
-	r := newRig(t, nil)
-	r.fund("demo-1", "10")
-	for _, value := range []string{
-		"2026-03-01", "yesterday", "", "2026-13-01T00:00:00Z", "2026-03-01T12:00:00,5Z", "2026-03-01T9:00:00Z", "2026-03-01T12:00:00%2B24:00",
-	} {
-		for _, path := range []string{"/transactions?from=", "/transactions?to=", "/transactions?as_of=", "/balance?as_of=", "/balance?known_at=", "/balance?known%5fat="} {
-			r.refused(422, "field-invalid", call{as: "service", method: "GET", path: "/v1/accounts/demo-1" + path + value, wrong: true})
-		}
-	}
-	for _, value := range []string{"2026-03-01T12:00:00Z", "2026-03-01T12:00:00.5Z", "2026-03-01T14:00:00%2B02:00"} {
-		require.Equal(t, "10", r.must(get("service", "/v1/accounts/demo-1/balance?as_of="+value)).Body["balance"])
-	}
-}
