@@ -28,11 +28,11 @@ test-esdb: ## run the EventStoreDB suite: Go and Node clients (ESDB_URL=esdb://â
 	go test -count=1 -run 'TwoEngines|ClusterOutage|TestCopy|EsdbAddr|LeaseMoves|ErasureIsReal' ./cmd/iocredits
 
 fuzz: ## run every fuzz target for a while (FUZZTIME=30000x: inputs a target)
-	@for package in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
-			echo "$$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
-		done; \
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd domain eventstore httpapi projections | sort | \
+	while IFS=: read -r file target; do \
+		package=./$$(dirname $$file); target=$${target#func }; \
+		echo "$$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package </dev/null || exit 1; \
 	done
 
 lint: $(BIN)/golangci-lint ## gofmt, go vet, golangci-lint
