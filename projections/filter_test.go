@@ -39,7 +39,7 @@ func TestNameFilterNeverMissesAName(t *testing.T) {
 			perhaps++
 		}
 	}
-	require.Less(t, perhaps, 4*each/50)
+	require.Less(t, perhaps, 4*each/200, "a full layer may say so to 0.17 %, and there are two")
 }
 
 // After a start the filter says nothing until it has all names of the disk.
