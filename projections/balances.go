@@ -98,14 +98,15 @@ func (w *writer) account(name string) (*accountRow, error) {
 	}
 	if !row.changed {
 		row.changed = true
-		w.changed = append(w.changed, row)
+		w.rows = append(w.rows, row)
 	}
 	return row, nil
 }
 
-// flushAccounts writes the rows that the batch has changed, and the company's.
+// flushAccounts writes the rows that the change has changed, and the company's. The
+// rows themselves may be changed again while it is written.
 func (w *writer) flushAccounts() (err error) {
-	for _, row := range w.changed {
+	for _, row := range w.rows {
 		row.changed = false
 		w.keyScratch = append(append(w.keyScratch[:0], balancePrefix), row.name...)
 		if w.scratch, err = appendAccount(w.scratch[:0], row); err != nil {
@@ -114,6 +115,7 @@ func (w *writer) flushAccounts() (err error) {
 		if err := w.append(w.keyScratch, w.scratch); err != nil {
 			return err
 		}
+		w.balances = append(w.balances, namedBalance{row.name, row.balanceRecord})
 	}
 	if !w.company {
 		return nil
@@ -152,6 +154,12 @@ func readBalance(db pebble.Reader, name string) (balanceRecord, error) {
 	return *record, nil
 }
 
+// namedBalance is an account's balance on its way to shownBalances.
+type namedBalance struct {
+	name string
+	balanceRecord
+}
+
 // shownBalances has the balances that changed lately, for readers: the ones that
 // are asked for most. Only a batch that was committed puts balances in, before
 // its position is published; a reader never does, so none is ever older than
@@ -173,18 +181,19 @@ func (s *shownBalances) balance(name string) (Balance, bool) {
 	return record.balance(), true
 }
 
-func (s *shownBalances) put(changed []*accountRow) {
+func (s *shownBalances) put(changed []namedBalance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.records == nil || len(s.records)+len(changed) > maxRecent {
 		s.records, s.room = make(map[string]*balanceRecord, len(changed)), slab[balanceRecord]{}
 	}
-	for _, row := range changed {
-		record := s.records[row.name]
+	for i := range changed {
+		name := changed[i].name
+		record := s.records[name]
 		if record == nil {
 			record = s.room.take()
-			s.records[row.name] = record
+			s.records[name] = record
 		}
-		*record = row.balanceRecord
+		*record = changed[i].balanceRecord
 	}
 }

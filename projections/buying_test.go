@@ -42,19 +42,23 @@ func (p *player) buyingAction() account.Action {
 }
 
 // A refund of a deployment names its payment by place. The payment may be in the
-// same batch of the log, or long written.
+// same batch of the log, in the one that is being written meanwhile, or long written.
 func TestRefundsOfDeploymentsRelateToTheirPayment(t *testing.T) {
-	for _, atOnce := range []bool{true, false} {
+	for _, place := range []string{"at once", "under way", "written"} {
 		r := newRig(t, vfs.NewMem(), nil)
 		r.do("a", "", account.GrantIncentive{Amount: 10 * credit})
 		price, err := domain.ParseRate("hourly_price", "2")
 		require.NoError(t, err)
 		paid := r.do("a", "", account.StartDeployment{Deployment: "d", Service: domain.ServiceCaaS, HourlyPrice: price, Hours: 2})
-		if !atOnce {
+		if place == "written" {
 			r.toEnd()
 		}
 		r.clock.Move(time.Hour)
 		stopped := r.do("a", "", account.StopDeployment{Deployment: "d"})
+		if place == "under way" {
+			one, never := func() int { return 1 }, func() bool { return false }
+			require.NoError(t, r.views.FillAhead(bg, one, never))
+		}
 		r.toEnd()
 		payment := paid.Facts[len(paid.Facts)-1]
 		require.Equal(t, "deployment-paid", payment.Type)

@@ -105,12 +105,16 @@ type generation struct {
 	db     *pebble.DB
 	free   func()
 
-	// What follows, up to shown, belongs to the goroutine that follows the log.
+	// following is held by who follows the log into this. What comes after it, up to
+	// batch, is theirs.
+	following  sync.Mutex
 	checkpoint checkpoint
 	accounts   recentAccounts
 	// company has the company's books once they were read.
 	company *journal.Totals
 	writer  *writer
+	// batch belongs to whoever writes a change: one at a time.
+	batch *pebble.Batch
 
 	shown shownBalances
 	// names knows which names were certainly not claimed.

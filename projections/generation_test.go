@@ -35,9 +35,9 @@ func TestReplacedViewsNeitherMoveNorStopOthers(t *testing.T) {
 		leave()
 		t.Fatalf("the old views were not replaced: %v", err)
 	}
-	late := newWriter(old)
+	late := newChange()
 	require.NoError(t, late.append(balanceKey("a"), []byte("late")))
-	require.ErrorIs(t, v.show(old, late, 7, []byte("late")), context.Canceled)
+	require.ErrorIs(t, v.show(old, late), context.Canceled)
 	require.False(t, v.stop(old, ErrClosed))
 	value, err := lookup(old.db, balanceKey("a"), func(value []byte) (string, error) { return string(value), nil })
 	require.NoError(t, err)

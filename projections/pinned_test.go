@@ -19,7 +19,8 @@ func TestDroppedRowsAreFree(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
 	g := &generation{db: db}
-	w := g.writing()
+	w := newWriter(g)
+	g.writer = w
 	w.first = true
 	var rows []weak.Pointer[accountRow]
 	for i := range 10 * slabSize {
@@ -27,9 +28,9 @@ func TestDroppedRowsAreFree(t *testing.T) {
 		require.NoError(t, err)
 		rows = append(rows, weak.Make(row))
 	}
-	require.NoError(t, w.commit([]byte("{}")))
-	g.accounts.clear() // as trim does, once they are many
-	g.writing()
+	require.NoError(t, w.flushAccounts())
+	require.NoError(t, w.next().commit(g, []byte("{}")))
+	g.accounts.clear() // as the applier does, once they are many
 	_, err = w.account("another")
 	require.NoError(t, err)
 	runtime.GC()

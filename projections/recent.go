@@ -25,13 +25,8 @@ func (c *recentAccounts) add(name string) *accountRow {
 	return row
 }
 
-// trim bounds the cache. MUST NOT be called within a batch, whose changes are in
-// the cache alone.
-func (c *recentAccounts) trim() {
-	if len(c.rows) > maxRecent {
-		c.clear()
-	}
-}
+// full: it is to be cleared once what changed is written.
+func (c *recentAccounts) full() bool { return len(c.rows) > maxRecent }
 
 func (c *recentAccounts) clear() { *c = recentAccounts{} }
 

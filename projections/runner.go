@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"golang.org/x/sync/errgroup"
 
 	"iocredits/domain"
@@ -45,8 +44,11 @@ const (
 
 // follow applies the log to g until ctx ends, g is replaced, done (asked after
 // each batch, and before the first) says so, or something fails for good.
-// Only one goroutine may follow into a generation.
+// One goroutine at a time follows into a generation: another waits for its end, as the
+// one that follows on does for the rebuild's.
 func (v *Views) follow(ctx context.Context, g *generation, done func() bool) error {
+	g.following.Lock()
+	defer g.following.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(g.retired, cancel)()
@@ -90,24 +92,11 @@ func permanent(err error) bool {
 	return errors.As(err, &corrupt) || errors.As(err, &apply) || errors.Is(err, eventstore.ErrClosed)
 }
 
-// What the log has ready is applied together, up to this many events. A batch of
-// Pebble's costs the same for one event as for hundreds, and is checked for room
-// and published once.
-const applyEvents = 16_384
-
 // decoding is how many batches of the log are read ahead, decoded side by side if
 // they aren't small.
 const (
 	decoding   = 8
 	smallBatch = 128
-)
-
-// A log that is written fast is followed in steps of stepFor: the processor is
-// the writers'. What comes after a pause is shown at once, stepEvents are not
-// waited with, and whoever waits for the views ends the step.
-const (
-	stepFor    = 50 * time.Millisecond
-	stepEvents = 4096
 )
 
 // opening is a batch of the log that is being decoded.
@@ -148,98 +137,16 @@ func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool)
 		}
 		return errEnded
 	})
-	group.Go(func() error {
-		var shown time.Time
-		for first := range batches {
-			ready, err := v.gather(ctx, first, batches, shown.Add(stepFor))
-			shown = time.Now()
-			if applying := v.applyAll(ctx, g, ready); applying != nil {
-				return applying
-			}
-			if err != nil {
-				return err
-			}
-			if done != nil && done() {
-				finished = true
-				return errFinished
-			}
-		}
-		return nil
-	})
+	if g.writer == nil {
+		g.writer = newWriter(g)
+	}
+	applying := &applier{v: v, g: g, w: g.writer, done: done}
+	group.Go(func() error { return applying.run(ctx, batches) })
 	err = group.Wait()
-	if finished {
+	if applying.finished {
 		return true, nil
 	}
 	return false, err
-}
-
-// gather waits for a batch and takes what else comes in this step, which ends at
-// a time. The error is that of the batch after those.
-func (v *Views) gather(ctx context.Context, first opening, batches <-chan opening, end time.Time) (ready []decoded, err error) {
-	for next, events := first, 0; ; {
-		o := <-next
-		if o.err != nil {
-			return ready, o.err
-		}
-		ready = append(ready, o.decoded)
-		if events += len(o.facts); events >= applyEvents {
-			return ready, nil
-		}
-		if events >= stepEvents {
-			end = time.Time{}
-		}
-		if next = v.another(ctx, batches, end); next == nil {
-			return ready, nil
-		}
-	}
-}
-
-// another gives the next batch if there is one, or comes before end and nobody
-// waits for the views; nil otherwise.
-func (v *Views) another(ctx context.Context, batches <-chan opening, end time.Time) opening {
-	select {
-	case next := <-batches: // nil once it is closed
-		return next
-	default:
-	}
-	wait := time.Until(end)
-	if wait <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case next := <-batches:
-		return next
-	case <-v.hurry:
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return nil
-}
-
-// applyAll applies batches of the log as one. If that fails, one after the
-// other: the views stop exactly before the batch with the bad event.
-func (v *Views) applyAll(ctx context.Context, g *generation, ready []decoded) error {
-	if len(ready) == 0 {
-		return nil
-	}
-	defer func() {
-		for _, d := range ready {
-			d.free()
-		}
-	}()
-	err := v.apply(ctx, g, ready...)
-	var bad *applyError
-	if len(ready) == 1 || !errors.As(err, &bad) {
-		return err
-	}
-	for _, d := range ready {
-		if err := v.apply(ctx, g, d); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 var (
@@ -280,85 +187,6 @@ func ours(stream string) bool {
 		name, ok = eventstore.NoticesOf(stream)
 	}
 	return ok && domain.CheckID("account", name) == nil
-}
-
-// apply writes batches of the log and the checkpoint behind them as one.
-func (v *Views) apply(ctx context.Context, g *generation, ready ...decoded) error {
-	if err := v.waitForRoom(ctx, g); err != nil {
-		return err
-	}
-	began, events := time.Now(), 0
-	w := g.writing()
-	for _, d := range ready {
-		for i := range d.facts {
-			if err := w.apply(&d.facts[i], d.hashes[i]); err != nil {
-				return errors.Join(&applyError{position: d.facts[i].Position, err: err}, w.discard())
-			}
-		}
-		events += len(d.facts)
-	}
-	next := g.checkpoint.behind(ready)
-	value, err := json.Marshal(next)
-	if err != nil {
-		return errors.Join(err, w.discard())
-	}
-	if err := v.show(g, w, next.Position, value); err != nil {
-		return err
-	}
-	g.checkpoint = next
-	v.opts.OnApply(events, time.Since(began))
-	return nil
-}
-
-// writing gives the generation's writer, ready for a batch.
-func (g *generation) writing() *writer {
-	if g.writer == nil {
-		g.writer = newWriter(g)
-	} else {
-		g.writer.begin()
-	}
-	return g.writer
-}
-
-// show commits a batch and makes its position known.
-func (v *Views) show(g *generation, w *writer, position eventstore.Position, checkpoint []byte) error {
-	g.visible.Lock()
-	defer g.visible.Unlock()
-	if err := g.retired.Err(); err != nil {
-		return errors.Join(err, w.discard())
-	}
-	if err := w.commit(checkpoint); err != nil {
-		return &applyError{position: position, err: err}
-	}
-	g.shown.put(w.changed)
-	// A rebuild may be ahead of the views that it is to replace: nobody else tells
-	// what they lack then.
-	news := position > v.Through()
-	if v.publish(g, position) {
-		v.signals.send(w)
-	}
-	if news {
-		for _, name := range w.forgotten {
-			v.opts.OnForgotten(name)
-		}
-	}
-	return nil
-}
-
-// waitForRoom holds the views back while the disk is nearly full.
-func (v *Views) waitForRoom(ctx context.Context, g *generation) error {
-	for told := false; ; told = true {
-		usage, err := v.opts.FS.GetDiskUsage(g.dir)
-		if full := err == nil && usage.AvailBytes < v.opts.MinFreeBytes; !full {
-			return nil
-		}
-		if !told {
-			v.opts.Logger.Warn("the read models wait for room on the disk", "free", usage.AvailBytes, "needed", v.opts.MinFreeBytes)
-		}
-		if !sleep(ctx, 500*time.Millisecond) {
-			return ctx.Err()
-		}
-	}
 }
 
 // sleep waits; false if ctx ended first.

@@ -18,20 +18,20 @@ func newSignals() *signals {
 	}
 }
 
-// send tells what a batch has changed.
-func (s *signals) send(w *writer) {
-	if w.deadlines {
+// send tells what a change has brought.
+func (s *signals) send(c *change) {
+	if c.deadlines {
 		raise(s.deadlines)
 	}
-	if w.purchases {
+	if c.purchases {
 		raise(s.purchases)
 	}
-	if len(w.noticed) == 0 {
+	if len(c.noticed) == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, name := range w.noticed {
+	for _, name := range c.noticed {
 		for c := range s.watchers[name] {
 			raise(c)
 		}

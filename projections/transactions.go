@@ -109,6 +109,11 @@ func (w *writer) transactionID(k []byte) (domain.TransactionID, error) {
 	if id, known := w.payments[string(k)]; known {
 		return id, nil
 	}
+	if w.before != nil {
+		if id, known := w.before.payments[string(k)]; known {
+			return id, nil
+		}
+	}
 	t, err := lookup(w.db, k, decodeTransaction)
 	if err == nil && t.ID == uuid.Nil {
 		err = fmt.Errorf("no transaction at %x, to which a later one is related", k)

@@ -54,6 +54,7 @@ func applyTree(w *writer, s *step) error {
 		w.tree = &tree
 	}
 	t := w.tree
+	w.grown = true
 	leaf := transparency.LeafOf(s.Hash)
 	t.row = binary.BigEndian.AppendUint64(append(t.row, leaf[:]...), uint64(s.Position))
 	t.position = s.Position
@@ -71,10 +72,10 @@ func applyTree(w *writer, s *step) error {
 }
 
 func (w *writer) flushTree() error {
-	t := w.tree
-	if t == nil {
+	if !w.grown {
 		return nil
 	}
+	t := w.tree
 	value := binary.BigEndian.AppendUint64(nil, t.Size())
 	value = binary.BigEndian.AppendUint64(value, uint64(t.position))
 	for _, n := range t.Nodes() {

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"errors"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -34,62 +35,81 @@ var views = []func(*writer, *step) error{
 	applyJournal, applyTree,
 }
 
-// writer collects what a batch of events changes and writes it once. Values that
-// the batch reads again stand in dirty until then. A generation has one, which is
-// used for one batch after the other.
+// writer fills one change after the other with what the log's events change.
 type writer struct {
-	g     *generation
-	db    *pebble.DB
-	batch *pebble.Batch
-	// sorted has what nobody reads within the batch.
-	sorted sortedKeys
-	// dirty has the value of each key set in this batch; nil: deleted.
-	dirty map[string][]byte
-	// changed are the accounts whose row this batch changes.
-	changed []*accountRow
-	// company: the company's books change too.
-	company bool
-	clerk   journal.Clerk
-	// tree is nil until the batch has an account's event.
+	*change
+	g  *generation
+	db *pebble.DB
+	// before is the change before this one, which may be under way: what it writes may
+	// be in db or not yet. nil: there is none.
+	before *change
+	// rows are the accounts whose row this change changes.
+	rows []*accountRow
+	// company: the company's books change too. grown: the tree does.
+	company, grown bool
+	clerk          journal.Clerk
+	// tree is nil until there was an account's event.
 	tree *growing
-	// payments of deployments in this batch, by key: refunds relate to them.
-	payments map[string]domain.TransactionID
 	// step is the event under way. first: it is its account's first, before which
 	// the views have nothing of the account.
 	step  step
 	first bool
 	// scratch is where values are put together, keyScratch keys; sorted copies them.
 	scratch, keyScratch []byte
-	// deadlines: something will be due that wasn't known before; purchases: one
-	// was started; noticed are the accounts with news for their customers,
-	// forgotten those whose key was destroyed.
-	deadlines, purchases bool
-	noticed, forgotten   []string
 }
 
-// maxRetainedBatch bounds the buffers of batches that are kept for the next.
-const maxRetainedBatch = 8 << 20
+func newWriter(g *generation) *writer { return &writer{g: g, db: g.db, change: newChange()} }
 
-func newWriter(g *generation) *writer {
-	w := &writer{g: g, db: g.db, dirty: map[string][]byte{}, payments: map[string]domain.TransactionID{}}
-	w.begin()
-	return w
-}
-
-// begin makes the writer ready for a batch. Only the goroutine that follows the
-// log may.
-func (w *writer) begin() {
-	if w.batch == nil {
-		w.batch = w.db.NewBatch(pebble.WithMaxRetainedSizeBytes(maxRetainedBatch))
+// fill puts batches of the log into the change. After an error the change can't be
+// written, and MUST be discarded. Error: *applyError.
+func (w *writer) fill(ready ...decoded) error {
+	began := time.Now()
+	last := ready[len(ready)-1].last.Position
+	for _, d := range ready {
+		for i := range d.facts {
+			if err := w.apply(&d.facts[i], d.hashes[i]); err != nil {
+				return &applyError{position: d.facts[i].Position, err: err}
+			}
+		}
+		w.events += len(d.facts)
 	}
-	w.sorted.reset()
-	clear(w.dirty)
-	clear(w.payments)
-	clear(w.changed) // a row keeps those beside it alive
-	w.changed = w.changed[:0]
-	w.company, w.tree = false, nil
-	w.deadlines, w.purchases, w.noticed, w.forgotten = false, false, nil, nil
-	w.g.accounts.trim()
+	if err := errors.Join(w.flushAccounts(), w.flushTree()); err != nil {
+		return &applyError{position: last, err: err}
+	}
+	from := w.g.checkpoint
+	if w.before != nil {
+		from = w.before.checkpoint
+	}
+	w.checkpoint, w.took = from.behind(ready), time.Since(began)
+	return nil
+}
+
+// next gives the filled change to be written, and begins another. The one before it
+// MUST have been written.
+func (w *writer) next() (filled *change) {
+	filled, w.change = w.change, w.before
+	if w.change == nil {
+		w.change = newChange()
+	}
+	w.before = filled
+	w.begin()
+	return filled
+}
+
+func (w *writer) begin() {
+	w.change.reset()
+	clear(w.rows) // a row keeps those beside it alive
+	w.rows = w.rows[:0]
+	w.company, w.grown = false, false
+}
+
+// discard forgets what was filled, and with it all that was read or changed in memory:
+// it would count twice when its events are applied again. Nothing may be under way
+// that could still be written.
+func (w *writer) discard() {
+	w.begin()
+	w.g.accounts.clear()
+	w.g.company, w.tree, w.before = nil, nil, nil
 }
 
 // apply puts one event through all views.
@@ -113,63 +133,18 @@ func (w *writer) apply(f *eventstore.Fact, hash eventstore.Hash) error {
 	return nil
 }
 
-// get reads a value of the account as this batch has it; nil where there is none.
-// The caller MUST NOT change it.
+// get reads a value that set wrote, of the account, as it is after the events so far;
+// nil where there is none. The caller MUST NOT change it.
 func (w *writer) get(key []byte) ([]byte, error) {
 	if value, ok := w.dirty[string(key)]; ok || w.first {
 		return value, nil
 	}
+	if w.before != nil {
+		if value, ok := w.before.dirty[string(key)]; ok {
+			return value, nil
+		}
+	}
 	return lookup(w.db, key, func(value []byte) ([]byte, error) { return append([]byte{}, value...), nil })
-}
-
-// set writes a value that may be read again within the batch.
-func (w *writer) set(key, value []byte) { w.dirty[string(key)] = value }
-
-func (w *writer) delete(key []byte) { w.dirty[string(key)] = nil }
-
-// append writes a value that nobody reads within the batch. The caller keeps key
-// and value.
-func (w *writer) append(key, value []byte) error {
-	w.sorted.add(entry{key: w.sorted.copy(key), value: w.sorted.copy(value)})
-	return nil
-}
-
-// merge puts a value behind what the key has, without reading it.
-func (w *writer) merge(key, value []byte) error {
-	w.sorted.add(entry{key: w.sorted.copy(key), value: w.sorted.copy(value), merge: true})
-	return nil
-}
-
-// commit writes everything and the checkpoint as one batch. Each key stands in
-// it once, but for merges.
-func (w *writer) commit(checkpoint []byte) error {
-	if err := errors.Join(w.flushAccounts(), w.flushTree()); err != nil {
-		return errors.Join(err, w.discard())
-	}
-	for key, value := range w.dirty {
-		w.sorted.add(entry{key: w.sorted.copyText(key), value: value})
-	}
-	if err := w.sorted.write(w.batch); err != nil {
-		return errors.Join(err, w.discard())
-	}
-	if err := w.batch.Set([]byte{checkpointKey}, checkpoint, nil); err != nil {
-		return errors.Join(err, w.discard())
-	}
-	if err := w.batch.Commit(pebble.NoSync); err != nil {
-		return errors.Join(err, w.discard())
-	}
-	w.batch.Reset() // its buffer is the next one's
-	return nil
-}
-
-// discard takes with it what the batch has changed in the rows of accounts and in
-// the company's: it would count twice when its events are applied again.
-func (w *writer) discard() error {
-	w.g.accounts.clear()
-	w.g.company = nil
-	batch := w.batch
-	w.batch = nil
-	return batch.Close()
 }
 
 // key joins a prefix, an account and what distinguishes the value.

@@ -1,0 +1,250 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// What the log has ready is applied together, up to this many events. A batch of
+// Pebble's costs the same for one event as for hundreds, and is checked for room
+// and published once.
+const applyEvents = 16_384
+
+// A log that is written fast is followed in steps of stepFor: the processor is
+// the writers'. What comes after a pause is shown at once, stepEvents are not
+// waited with, and whoever waits for the views ends the step.
+const (
+	stepFor    = 50 * time.Millisecond
+	stepEvents = 4096
+)
+
+// applier applies the log to a generation. While a change is written, the next is
+// filled: neither the views' work nor Pebble's waits for the other.
+//
+// Invariant: one change at the most is under way, and what fills the next reads through
+// it (writer.before). Nothing is asked of the generation's position, and nothing
+// swapped, while one is.
+type applier struct {
+	v *Views
+	g *generation
+	w *writer
+	// done is asked after each change that was written; nil is never done.
+	done     func() bool
+	finished bool
+	// underWay gets what became of the change that is being written; nil if there is none.
+	underWay chan error
+}
+
+// run applies batches until they end, something fails, or done says so. After it
+// nothing is under way, and the writer has nothing that wasn't written.
+func (a *applier) run(ctx context.Context, batches <-chan opening) (err error) {
+	defer func() { err = errors.Join(err, a.settle()) }()
+	var shown time.Time
+	for {
+		first, err := a.next(batches)
+		if first == nil || err != nil {
+			return err
+		}
+		ready, err := a.gather(ctx, first, batches, shown.Add(stepFor))
+		shown = time.Now()
+		if applying := a.applyAll(ctx, ready); applying != nil {
+			return applying
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// next waits for a batch of the log, but not before what was applied is written: whoever
+// follows a quiet log sees everything. nil: there are no more.
+func (a *applier) next(batches <-chan opening) (opening, error) {
+	select {
+	case next := <-batches:
+		return next, nil
+	default:
+	}
+	if err := a.settle(); err != nil {
+		return nil, err
+	}
+	return <-batches, nil
+}
+
+// gather waits for a batch and takes what else comes in this step, which ends at
+// a time. The error is that of the batch after those.
+func (a *applier) gather(ctx context.Context, first opening, batches <-chan opening, end time.Time) (ready []decoded, err error) {
+	for next, events := first, 0; ; {
+		o := <-next
+		if o.err != nil {
+			return ready, o.err
+		}
+		ready = append(ready, o.decoded)
+		if events += len(o.facts); events >= applyEvents {
+			return ready, nil
+		}
+		if events >= stepEvents {
+			end = time.Time{}
+		}
+		if next = a.another(ctx, batches, end); next == nil {
+			return ready, nil
+		}
+	}
+}
+
+// another gives the next batch if there is one, or comes before end and nobody
+// waits for the views; nil otherwise.
+func (a *applier) another(ctx context.Context, batches <-chan opening, end time.Time) opening {
+	select {
+	case next := <-batches: // nil once it is closed
+		return next
+	default:
+	}
+	wait := time.Until(end)
+	if wait <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case next := <-batches:
+		return next
+	case <-a.v.hurry:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// applyAll applies batches of the log as one change. If that fails, one after the
+// other: the views stop exactly before the batch with the bad event.
+func (a *applier) applyAll(ctx context.Context, ready []decoded) error {
+	if len(ready) == 0 {
+		return nil
+	}
+	defer func() {
+		for _, d := range ready {
+			d.free()
+		}
+	}()
+	if a.w.fill(ready...) == nil {
+		return a.write(ctx)
+	}
+	if err := a.drop(); err != nil {
+		return err
+	}
+	for _, d := range ready {
+		if err := a.w.fill(d); err != nil {
+			return errors.Join(err, a.drop())
+		}
+		if err := a.write(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write lets the filled change be written as soon as the one before was, and goes on.
+func (a *applier) write(ctx context.Context) error {
+	if err := a.settle(); err != nil {
+		return err
+	}
+	filled, outcome := a.w.next(), make(chan error, 1)
+	a.underWay = outcome
+	go func() { outcome <- a.v.write(ctx, a.g, filled) }()
+	if a.g.accounts.full() {
+		// Their rows are read again, as the change under way leaves them.
+		if err := a.settle(); err != nil {
+			return err
+		}
+		a.g.accounts.clear()
+	}
+	return nil
+}
+
+// settle waits for the change under way, and asks whether that is enough. If it is, or
+// the change failed, what was filled since then is discarded. Error: errFinished if it is.
+func (a *applier) settle() error {
+	if a.underWay == nil {
+		return nil
+	}
+	err := <-a.underWay
+	a.underWay = nil
+	if err == nil {
+		a.g.checkpoint = a.w.before.checkpoint
+		if a.done == nil || !a.done() {
+			return nil
+		}
+		a.finished, err = true, errFinished
+	}
+	a.w.discard()
+	return err
+}
+
+// drop discards what was filled, after what is under way was written.
+func (a *applier) drop() error {
+	err := a.settle()
+	a.w.discard()
+	return err
+}
+
+// write makes a change and its position visible.
+func (v *Views) write(ctx context.Context, g *generation, c *change) error {
+	if err := v.waitForRoom(ctx, g); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := v.show(g, c); err != nil {
+		return err
+	}
+	v.opts.OnApply(c.events, c.took+time.Since(began))
+	return nil
+}
+
+// show commits a change and publishes its position.
+func (v *Views) show(g *generation, c *change) error {
+	position := c.checkpoint.Position
+	value, err := json.Marshal(c.checkpoint)
+	if err != nil {
+		return err
+	}
+	g.visible.Lock()
+	defer g.visible.Unlock()
+	if err := g.retired.Err(); err != nil {
+		return err
+	}
+	if err := c.commit(g, value); err != nil {
+		return &applyError{position: position, err: err}
+	}
+	g.shown.put(c.balances)
+	// A rebuild may be ahead of the views that it is to replace: nobody else tells
+	// what they lack then.
+	news := position > v.Through()
+	if v.publish(g, position) {
+		v.signals.send(c)
+	}
+	if news {
+		for _, name := range c.forgotten {
+			v.opts.OnForgotten(name)
+		}
+	}
+	return nil
+}
+
+// waitForRoom holds the views back while the disk is nearly full.
+func (v *Views) waitForRoom(ctx context.Context, g *generation) error {
+	for told := false; ; told = true {
+		usage, err := v.opts.FS.GetDiskUsage(g.dir)
+		if full := err == nil && usage.AvailBytes < v.opts.MinFreeBytes; !full {
+			return nil
+		}
+		if !told {
+			v.opts.Logger.Warn("the read models wait for room on the disk", "free", usage.AvailBytes, "needed", v.opts.MinFreeBytes)
+		}
+		if !sleep(ctx, 500*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+}
