@@ -16,6 +16,8 @@ import (
 type sortedKeys struct {
 	entries []entry
 	places  []placed
+	// moved is where places are moved to while they are sorted.
+	moved []placed
 	// arenas have the keys and values; the first used of them are in use.
 	arenas [][]byte
 	used   int
@@ -38,7 +40,7 @@ const (
 // reset forgets everything and keeps the memory.
 func (s *sortedKeys) reset() {
 	if cap(s.entries) > maxEntries {
-		s.entries, s.places = nil, nil
+		s.entries, s.places, s.moved = nil, nil, nil
 	}
 	clear(s.entries)
 	s.entries = s.entries[:0]
@@ -93,14 +95,33 @@ type placed struct {
 // stays the earlier.
 func (s *sortedKeys) order() []placed {
 	s.places = slices.Grow(s.places[:0], len(s.entries))[:len(s.entries)]
-	places := s.places
 	var common commonPrefixes
 	for i := range s.entries {
 		common.see(s.entries[i].key)
 	}
-	for i := range places {
-		places[i] = placed{common.head(s.entries[i].key), uint32(i)}
+	for i := range s.places {
+		s.places[i] = placed{common.head(s.entries[i].key), uint32(i)}
 	}
+	if len(s.places) < byHeadFrom {
+		s.byKey(s.places)
+		return s.places
+	}
+	s.byHead()
+	for rest := s.places; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].head == rest[0].head {
+			n++
+		}
+		if n > 1 {
+			s.byKey(rest[:n])
+		}
+		rest = rest[n:]
+	}
+	return s.places
+}
+
+// byKey sorts places by what they compare as.
+func (s *sortedKeys) byKey(places []placed) {
 	slices.SortFunc(places, func(a, b placed) int {
 		if a.head != b.head {
 			return cmp.Compare(a.head, b.head)
@@ -110,7 +131,37 @@ func (s *sortedKeys) order() []placed {
 		}
 		return cmp.Compare(a.index, b.index)
 	})
-	return places
+}
+
+// byHeadFrom is how many places are worth byHead's passes.
+const byHeadFrom = 512
+
+// byHead sorts the places by their heads alone: a radix sort, byte after byte from the
+// last. A byte that all have in common needs no pass, which most are.
+func (s *sortedKeys) byHead() {
+	var counts [8][256]uint32
+	for _, p := range s.places {
+		for i := range counts {
+			counts[i][byte(p.head>>(8*i))]++
+		}
+	}
+	s.moved = slices.Grow(s.moved[:0], len(s.places))[:len(s.places)]
+	for i := range counts {
+		starts, start := &counts[i], uint32(0)
+		if int(starts[byte(s.places[0].head>>(8*i))]) == len(s.places) {
+			continue
+		}
+		for b, count := range starts {
+			starts[b] = start
+			start += count
+		}
+		for _, p := range s.places {
+			b := byte(p.head >> (8 * i))
+			s.moved[starts[b]] = p
+			starts[b]++
+		}
+		s.places, s.moved = s.moved, s.places
+	}
 }
 
 // commonPrefixes has, for each first byte of a key, what all such keys begin with:
