@@ -81,6 +81,15 @@ func EntryOf(event domain.Event) (Entry, bool) {
 	return EntryWith(event, &effect)
 }
 
+// ServiceOf is the service that an event's entry is for; empty if it is for none.
+func ServiceOf(event domain.Event) domain.Service {
+	f, ours := event.(fact)
+	if !ours {
+		return ""
+	}
+	return f.entry().Service
+}
+
 // EntryWith is EntryOf for who has the event's effect already.
 func EntryWith(event domain.Event, effect *Effect) (Entry, bool) {
 	f, ours := event.(fact)

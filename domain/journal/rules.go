@@ -94,10 +94,10 @@ func closing(to Account) rule {
 
 // revenue is for what is earned by a service, and for what is given back of it.
 func revenue(e *entry, event domain.Event) error {
-	shown, _ := account.EntryOf(event)
-	to, earns := revenueOf(shown.Service)
+	service := account.ServiceOf(event)
+	to, earns := revenueOf(service)
 	if !earns {
-		return fmt.Errorf("service %q earns nothing", shown.Service)
+		return fmt.Errorf("service %q earns nothing", service)
 	}
 	e.close(to)
 	return nil
