@@ -129,11 +129,15 @@ func (a *applier) applyAll(ctx context.Context, ready []decoded) error {
 			d.free()
 		}
 	}()
-	if a.w.fill(ready...) == nil {
+	err := a.w.fill(ready...)
+	if err == nil {
 		return a.write(ctx)
 	}
-	if err := a.drop(); err != nil {
-		return err
+	if dropped := a.drop(); dropped != nil {
+		return dropped
+	}
+	if a.w.lost {
+		return err // of a rebuild nothing is left in any case
 	}
 	for _, d := range ready {
 		if err := a.w.fill(d); err != nil {

@@ -55,7 +55,7 @@ type accountRow struct {
 	// Books are the account's running totals of the journal. They are memory of their
 	// own: in one piece with the rest they would be what a collection takes longest for.
 	Books *journal.Totals
-	// changed: by the batch under way.
+	// changed: since it was written.
 	changed bool
 }
 
@@ -103,8 +103,8 @@ func (w *writer) account(name string) (*accountRow, error) {
 	return row, nil
 }
 
-// flushAccounts writes the rows that the change has changed, and the company's. The
-// rows themselves may be changed again while it is written.
+// flushAccounts puts the rows that have changed into the change. They themselves may
+// be changed again while it is written.
 func (w *writer) flushAccounts() (err error) {
 	for _, row := range w.rows {
 		row.changed = false
@@ -117,13 +117,13 @@ func (w *writer) flushAccounts() (err error) {
 		}
 		w.balances = append(w.balances, namedBalance{row.name, row.balanceRecord})
 	}
-	if !w.company {
-		return nil
-	}
-	if w.scratch, err = w.g.company.AppendBinary(w.scratch[:0]); err != nil {
-		return err
-	}
-	return w.append([]byte{companyKey}, w.scratch)
+	w.forgetRows()
+	return nil
+}
+
+func (w *writer) forgetRows() {
+	clear(w.rows) // a row keeps those beside it alive
+	w.rows = w.rows[:0]
 }
 
 func balanceKey(name string) []byte { return append([]byte{balancePrefix}, name...) }

@@ -7,6 +7,9 @@ import (
 	"iocredits/eventstore"
 )
 
+// WholeFrom makes the views a generation that a rebuild makes, of a log that had an end.
+func (v *Views) WholeFrom(end eventstore.Position) { v.current.wholeFrom = end }
+
 // FillAhead brings views that nobody follows to the log's end as an applier does that is
 // always one change ahead: each is filled before the one before it is written, in parts
 // of as many events as size says. Where fails says so, the change under way is lost.

@@ -105,6 +105,10 @@ type generation struct {
 	db     *pebble.DB
 	free   func()
 
+	// wholeFrom: before the views have this, nobody will ever read the generation, and
+	// rows of accounts may be written late. A crash leaves nothing of it. 0: always whole.
+	wholeFrom eventstore.Position
+
 	// following is held by who follows the log into this. What comes after it, up to
 	// batch, is theirs.
 	following  sync.Mutex

@@ -22,6 +22,17 @@ func applyJournal(w *writer, s *step) error {
 	return err
 }
 
+// flushCompany puts the company's books into the change.
+func (w *writer) flushCompany() (err error) {
+	if !w.company {
+		return nil
+	}
+	if w.scratch, err = w.g.company.AppendBinary(w.scratch[:0]); err != nil {
+		return err
+	}
+	return w.append([]byte{companyKey}, w.scratch)
+}
+
 func decodeBooks(value []byte) (t journal.Totals, err error) { return t, t.UnmarshalBinary(value) }
 
 // TrialBalance is the company's books as of the last event that the views have.

@@ -39,6 +39,7 @@ func (v *Views) rebuild(ctx context.Context, progress Progress) error {
 	if err != nil {
 		return err
 	}
+	next.wholeFrom = head // swap asks for that much
 	err = v.follow(ctx, next, func() bool {
 		if progress != nil {
 			through := next.checkpoint.Position

@@ -110,20 +110,20 @@ type opened struct {
 // followOnce follows one subscription. Decoding and applying overlap, and
 // batches are decoded side by side: a rebuild uses all processors.
 func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool) (finished bool, err error) {
-	group, ctx := errgroup.WithContext(ctx)
+	group, reading := errgroup.WithContext(ctx)
 	batches := make(chan opening, decoding)
 	after := g.checkpoint.Position
 	group.Go(func() error {
 		defer close(batches)
-		for records, err := range v.opts.Store.Subscribe(ctx, after) {
+		for records, err := range v.opts.Store.Subscribe(reading, after) {
 			if err != nil {
 				return err
 			}
 			o := make(opening, 1)
 			select {
 			case batches <- o:
-			case <-ctx.Done():
-				return ctx.Err()
+			case <-reading.Done():
+				return reading.Err()
 			}
 			open := func() {
 				d, err := v.decode(records)
@@ -141,6 +141,7 @@ func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool)
 		g.writer = newWriter(g)
 	}
 	applying := &applier{v: v, g: g, w: g.writer, done: done}
+	// What was read is applied though the subscription breaks.
 	group.Go(func() error { return applying.run(ctx, batches) })
 	err = group.Wait()
 	if applying.finished {

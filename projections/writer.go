@@ -43,8 +43,11 @@ type writer struct {
 	// before is the change before this one, which may be under way: what it writes may
 	// be in db or not yet. nil: there is none.
 	before *change
-	// rows are the accounts whose row this change changes.
+	// rows are the accounts whose row has changed since it was written: by this change,
+	// or by earlier ones in a generation that isn't whole yet. lost: some of those were
+	// discarded, and it never will be.
 	rows []*accountRow
+	lost bool
 	// company: the company's books change too. grown: the tree does.
 	company, grown bool
 	clerk          journal.Clerk
@@ -60,11 +63,17 @@ type writer struct {
 
 func newWriter(g *generation) *writer { return &writer{g: g, db: g.db, change: newChange()} }
 
+// maxLateRows bounds how many rows a generation that isn't whole yet keeps unwritten.
+const maxLateRows = maxRecent / 4
+
 // fill puts batches of the log into the change. After an error the change can't be
 // written, and MUST be discarded. Error: *applyError.
 func (w *writer) fill(ready ...decoded) error {
 	began := time.Now()
 	last := ready[len(ready)-1].last.Position
+	if w.lost {
+		return &applyError{position: last, err: errors.New("rows of accounts that were to be written late are lost")}
+	}
 	for _, d := range ready {
 		for i := range d.facts {
 			if err := w.apply(&d.facts[i], d.hashes[i]); err != nil {
@@ -73,7 +82,11 @@ func (w *writer) fill(ready ...decoded) error {
 		}
 		w.events += len(d.facts)
 	}
-	if err := errors.Join(w.flushAccounts(), w.flushTree()); err != nil {
+	err := errors.Join(w.flushCompany(), w.flushTree())
+	if last >= w.g.wholeFrom || len(w.rows) > maxLateRows || w.g.accounts.full() {
+		err = errors.Join(err, w.flushAccounts())
+	}
+	if err != nil {
 		return &applyError{position: last, err: err}
 	}
 	from := w.g.checkpoint
@@ -98,8 +111,6 @@ func (w *writer) next() (filled *change) {
 
 func (w *writer) begin() {
 	w.change.reset()
-	clear(w.rows) // a row keeps those beside it alive
-	w.rows = w.rows[:0]
 	w.company, w.grown = false, false
 }
 
@@ -107,7 +118,10 @@ func (w *writer) begin() {
 // it would count twice when its events are applied again. Nothing may be under way
 // that could still be written.
 func (w *writer) discard() {
+	through := w.g.checkpoint.Position
+	w.lost = w.lost || through != eventstore.BeforeFirst && through < w.g.wholeFrom
 	w.begin()
+	w.forgetRows()
 	w.g.accounts.clear()
 	w.g.company, w.tree, w.before = nil, nil, nil
 }
