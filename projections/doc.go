@@ -6,8 +6,9 @@
 // A read model never writes an event and never sends a command. It can be
 // deleted at any time and is built again from the log, byte for byte the same.
 //
-//	log -> subscribe, decode -> apply (one batch at a time) -> generation
-//	                                                           ^ queries
+//	log -> subscribe, decode -> fill a change -> write it, while the next is filled
+//	                                             v
+//	                                             generation <- queries
 //
 // A generation is one database in a folder of its own. Rebuild fills the next
 // one while the current one answers, and swaps when it has caught up.

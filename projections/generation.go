@@ -168,7 +168,7 @@ func (v *Views) openCurrent(ctx context.Context) (*generation, error) {
 		}
 		v.opts.Logger.Warn("the read models are built again from the log", "why", why)
 	}
-	g, err := v.emptyGeneration(number + 1)
+	g, err := v.emptyGeneration(number+1, l0Compaction)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +180,7 @@ func (v *Views) openCurrent(ctx context.Context) (*generation, error) {
 
 // openFit opens a generation if it can be followed on; otherwise it says why not.
 func (v *Views) openFit(ctx context.Context, number int) (g *generation, why string, err error) {
-	g, err = v.openGeneration(number)
+	g, err = v.openGeneration(number, l0Compaction)
 	switch {
 	case errors.Is(err, errDamaged), pebble.IsCorruptionError(err), isNotExist(err):
 		return nil, err.Error(), nil
@@ -265,15 +265,21 @@ func (v *Views) generationDir(number int) string {
 }
 
 // emptyGeneration makes a new one; what a failed rebuild left there goes.
-func (v *Views) emptyGeneration(number int) (*generation, error) {
+func (v *Views) emptyGeneration(number, l0 int) (*generation, error) {
 	if err := v.opts.FS.RemoveAll(v.generationDir(number)); err != nil {
 		return nil, err
 	}
-	return v.openGeneration(number)
+	return v.openGeneration(number, l0)
 }
 
-// l0Compaction is how deep L0 may get before it is compacted.
-const l0Compaction = 12
+// How deep L0 may get before it is compacted. A rebuild reads little of what it writes,
+// and each compaction that it puts off has more to compact at once. What it leaves is
+// compacted by who opens the generation next; until then a page of a history has up to
+// twice as many tables to look into.
+const (
+	l0Compaction        = 12
+	l0CompactionRebuild = 2 * l0Compaction
+)
 
 // memTables is how many memtables there may be before writes wait.
 const memTables = 3
@@ -287,7 +293,7 @@ const lBaseBytes = 512 << 20
 // what stands in a row: a history, or all of a table for a compaction.
 const blockBytes = 32 << 10
 
-func (v *Views) openGeneration(number int) (*generation, error) {
+func (v *Views) openGeneration(number, l0 int) (*generation, error) {
 	// Pebble takes what memtables have off the cache: without an allowance for them
 	// nothing would be left, and every read would go to the files.
 	cache := pebble.NewCache(v.opts.CacheBytes + (memTables+1)*int64(v.opts.MemTableBytes))
@@ -298,8 +304,8 @@ func (v *Views) openGeneration(number int) (*generation, error) {
 		MemTableStopWritesThreshold: memTables,
 		// Names and balances are spread over all keys, so that each compaction out of
 		// L0 rewrites the level below: it is worth waiting for more.
-		L0CompactionThreshold: l0Compaction,
-		L0StopWritesThreshold: 4 * l0Compaction,
+		L0CompactionThreshold: l0,
+		L0StopWritesThreshold: 4 * l0,
 		LBaseMaxBytes:         lBaseBytes,
 		Logger:                pebbleLogger{v.opts.Logger},
 	}
