@@ -37,7 +37,13 @@ type snapshot struct {
 
 // ready makes sure that the worker has a book with all names that the read
 // model may lack, and not too many of those.
-func (w *worker) ready(ctx context.Context) error {
+func (w *worker) ready(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = w.panicked("loading", p)
+			w.dropBook()
+		}
+	}()
 	if w.book == nil {
 		b, err := w.load(ctx)
 		if err != nil {

@@ -116,7 +116,7 @@ func (w *worker) decide(ctx context.Context, tasks []*task) *group {
 func (w *worker) decideOne(ctx context.Context, g *group, t *task) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			if err = w.panicked("decision", t.req.Do, p); g.recording {
+			if err = w.panicked(fmt.Sprintf("decision of %T", t.req.Do), p); g.recording {
 				g.broken = err
 			}
 		}
@@ -161,7 +161,7 @@ func (w *worker) decideCommand(ctx context.Context, g *group, t *task) error {
 func (w *worker) inspect(req *Request, facts []eventstore.Fact) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = w.panicked("inspection", req.Do, p)
+			err = w.panicked(fmt.Sprintf("inspection of %T", req.Do), p)
 		}
 	}()
 	req.Inspect(w.book.state, facts)
@@ -253,9 +253,9 @@ func (w *worker) decideEvents(ctx context.Context, g *group, cmd account.Command
 	return account.Decide(w.book.state, cmd)
 }
 
-func (w *worker) panicked(doing string, do account.Action, p any) error {
+func (w *worker) panicked(doing string, p any) error {
 	w.ledger.opts.Logger.Error(doing+" panicked", "account", w.account, "panic", p, "stack", string(debug.Stack()))
-	return fmt.Errorf("%s of %T: panic: %v", doing, do, p)
+	return fmt.Errorf("%s: panic: %v", doing, p)
 }
 
 // referred reads the earlier event that an action refers to, if it does.

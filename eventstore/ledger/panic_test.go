@@ -57,3 +57,28 @@ func TestAPanicIsAFaultOfOneCommand(t *testing.T) {
 	require.NoError(t, func() error { _, err := r.Execute(context.Background(), command("a", "2", deduct(1))); return err }(), "a fault binds no key")
 	require.Equal(t, 4*credit, r.balance("a"))
 }
+
+// panicsOnce is a store of snapshots whose first answer is a panic.
+type panicsOnce struct {
+	eventstore.Snapshots
+	panicked bool
+}
+
+func (s *panicsOnce) LoadSnapshot(ctx context.Context, stream string) (eventstore.Snapshot, bool, error) {
+	if !s.panicked {
+		s.panicked = true
+		panic("snapshot")
+	}
+	return s.Snapshots.LoadSnapshot(ctx, stream)
+}
+
+// TestAPanicWhileLoadingHoldsNobody: whoever asks next has a load of their own.
+func TestAPanicWhileLoadingHoldsNobody(t *testing.T) {
+	r := newRig(t, func(o *ledger.Options) { o.Snapshots = &panicsOnce{Snapshots: o.Snapshots} })
+	_, err := r.Execute(context.Background(), command("a", "1", purchase("p", 10)))
+	require.ErrorContains(t, err, "loading: panic: snapshot")
+	again, err := r.Execute(context.Background(), command("a", "1", purchase("p", 10)))
+	require.NoError(t, err)
+	require.False(t, again.Replayed)
+	require.Equal(t, 10*credit, r.balance("a"))
+}

@@ -148,8 +148,8 @@ func (w *worker) appended(g *group, appended eventstore.Appended, err error) {
 // decided again on what the stream has become.
 func (w *worker) undo() {
 	g, err := w.failed, w.err
-	w.book.recent.leave()
-	w.failed, w.err, w.book = nil, nil, nil
+	w.dropBook()
+	w.failed, w.err = nil, nil
 	var conflict *eventstore.ConflictError
 	if errors.As(err, &conflict) && w.attempt < maxAttempts {
 		w.attempt++
@@ -161,6 +161,14 @@ func (w *worker) undo() {
 	}
 	w.fail(g.tasks, err)
 	w.attempt = 1
+}
+
+// dropBook: the next turn loads another.
+func (w *worker) dropBook() {
+	if w.book != nil {
+		w.book.recent.leave()
+		w.book = nil
+	}
 }
 
 // saveIfDue saves a snapshot of a durable book.
