@@ -201,7 +201,7 @@ func TestStatement(t *testing.T) {
 
 	text := r.must(asText(get("auditor", demo+"/statement?month=2026-04"))).Text
 	require.Regexp(t, `Opening balance +48\n +deduction +1 +-3\nClosing balance +45\n`, text)
-	for _, month := range []string{"2026-13", "2026-1", "March", "0001-01"} {
+	for _, month := range []string{"2026-13", "2026-1", "March", "0001-01", "9999-12"} {
 		c := get(customer, demo+"/statement?month="+month)
 		c.wrong = true
 		require.Equal(t, "month", r.refused(422, "field-invalid", c).Body["field"])

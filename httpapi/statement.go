@@ -15,13 +15,14 @@ import (
 func (h handlers) GetStatement(c echo.Context, name api.Account, params api.GetStatementParams) error {
 	k := callOf(c)
 	from, err := time.Parse("2006-01", params.Month)
-	if err != nil || from.Year() < 1970 {
+	to := from.AddDate(0, 1, 0)
+	if err != nil || from.Year() < 1970 || to.Year() > 9999 {
 		return domain.Refuse(domain.CodeFieldInvalid, "month is not a month such as 2026-11").With("field", "month").With("value", clip(params.Month))
 	}
 	if err := k.await(name, params.MinPosition); err != nil {
 		return err
 	}
-	s, err := h.opts.Views.Statement(k.ctx, name, from, from.AddDate(0, 1, 0))
+	s, err := h.opts.Views.Statement(k.ctx, name, from, to)
 	if err != nil {
 		return err
 	}
