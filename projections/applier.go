@@ -31,7 +31,8 @@ type applier struct {
 	v *Views
 	g *generation
 	w *writer
-	// done is asked after each change that was written; nil is never done.
+	// done is asked after each change that was written, when the next may be filled
+	// already; nil is never done.
 	done     func() bool
 	finished bool
 	// underWay gets what became of the change that is being written; nil if there is none.
@@ -39,7 +40,7 @@ type applier struct {
 }
 
 // run applies batches until they end, something fails, or done says so. After it
-// nothing is under way, and the writer has nothing that wasn't written.
+// nothing is under way; rows that are to be written late stay with the writer.
 func (a *applier) run(ctx context.Context, batches <-chan opening) (err error) {
 	defer func() { err = errors.Join(err, a.settle()) }()
 	var shown time.Time
@@ -136,8 +137,8 @@ func (a *applier) applyAll(ctx context.Context, ready []decoded) error {
 	if dropped := a.drop(); dropped != nil {
 		return dropped
 	}
-	if a.w.lost {
-		return err // of a rebuild nothing is left in any case
+	if a.w.lost || len(ready) == 1 { // of a rebuild that fails nothing is left in any case
+		return err
 	}
 	for _, d := range ready {
 		if err := a.w.fill(d); err != nil {
@@ -158,11 +159,17 @@ func (a *applier) write(ctx context.Context) error {
 	filled, outcome := a.w.next(), make(chan error, 1)
 	a.underWay = outcome
 	go func() { outcome <- a.v.write(ctx, a.g, filled) }()
-	if a.g.accounts.full() {
-		// Their rows are read again, as the change under way leaves them.
-		if err := a.settle(); err != nil {
-			return err
-		}
+	full := a.g.accounts.full()
+	catchesUp := a.done != nil && a.g.wholeFrom > 0 && filled.checkpoint.Position >= a.g.wholeFrom
+	if !full && !catchesUp {
+		return nil
+	}
+	// Rows that are dropped will be read again, as the change under way leaves them. And a
+	// rebuild that may have caught up asks at once: what it is to replace moves on.
+	if err := a.settle(); err != nil {
+		return err
+	}
+	if full {
 		a.g.accounts.clear()
 	}
 	return nil

@@ -1,29 +1,88 @@
 package projections_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"iocredits/domain"
+	"iocredits/domain/account"
 	"iocredits/eventstore"
+	"iocredits/projections"
 )
 
+// moody is a disk that is full now and then.
+type moody struct {
+	vfs.FS
+	full func() bool
+}
+
+func (m *moody) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	if m.full() {
+		return vfs.DiskUsage{}, nil
+	}
+	return vfs.DiskUsage{AvailBytes: 1 << 40}, nil
+}
+
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(bg)
+	cancel()
+	return ctx
+}()
+
+// ahead is a rig with a game behind it that its views don't have yet. Changes under way
+// fail now and then if fails says so.
+func ahead(t *testing.T, rng *rand.Rand, fails bool) (*rig, *moody) {
+	t.Helper()
+	disk := &moody{FS: vfs.NewMem(), full: func() bool { return false }}
+	r := newRig(t, disk.FS, func(o *projections.Options) { o.FS, o.MinFreeBytes = disk, 1 })
+	r.toEnd() // names are asked for
+	p := newPlayer(r, 9, rng.IntN)
+	leases := int64(0)
+	for range 250 {
+		p.step()
+		if rng.IntN(4) == 0 {
+			_, err := r.store.Append(bg, "lease-reactor", leases-1, []eventstore.Event{{ID: uuid.New(), Type: "lease-taken"}})
+			require.NoError(t, err)
+			leases++
+		}
+	}
+	require.Greater(t, p.accepted, 50, "the game was no game")
+	moods := rand.New(rand.NewPCG(rng.Uint64(), 2))
+	disk.full = func() bool { return fails && moods.IntN(6) == 0 }
+	return r, disk
+}
+
 // TestFillingReadsThroughWhatIsUnderWay: a change is filled while the one before it is
-// being written, so the database may not have that yet. Filled so throughout, and again
-// after changes that failed, the views are what they are otherwise, byte for byte.
+// being written, so the database may not have that yet. Filled so throughout, with few
+// rows in memory, and again after changes that failed and after others took over, the
+// views are what they are otherwise, byte for byte.
 func TestFillingReadsThroughWhatIsUnderWay(t *testing.T) {
 	seeded(t, 20, func(t *testing.T, rng *rand.Rand) {
-		r := newRig(t, vfs.NewMem(), nil)
-		r.toEnd() // names are asked for
-		p := newPlayer(r, 3, rng.IntN)
-		for range 250 {
-			p.step()
+		r, disk := ahead(t, rng, true)
+		r.views.Remember(1 + rng.IntN(12))
+		takesOver := func() bool {
+			for i := range 9 {
+				b, err := r.views.Balance(bg, fmt.Sprint("a", i))
+				require.NoError(t, err)
+				require.LessOrEqual(t, b.Position, r.views.Through())
+			}
+			return rng.IntN(6) == 0
 		}
-		require.Greater(t, p.accepted, 50, "the game was no game")
-		require.NoError(t, r.views.FillAhead(bg, func() int { return 1 + rng.IntN(8) }, func() bool { return rng.IntN(6) == 0 }))
-		require.Equal(t, r.AckedAny(), r.views.Through())
+		require.NoError(t, r.views.ApplyAhead(ended, func() int { return 1 + rng.IntN(8) }, takesOver))
+		disk.full = func() bool { return false }
+		head, err := r.store.Head(bg)
+		require.NoError(t, err)
+		require.Equal(t, head, r.views.Through())
 		require.NoError(t, r.views.Close())
 		require.Equal(t, r.rebuilt(), keyspace(t, r.fs, "views"))
 	})
@@ -34,23 +93,100 @@ func TestFillingReadsThroughWhatIsUnderWay(t *testing.T) {
 // before, the rows are gone, and nothing goes on without them.
 func TestRowsWrittenLate(t *testing.T) {
 	seeded(t, 10, func(t *testing.T, rng *rand.Rand) {
-		r := newRig(t, vfs.NewMem(), nil)
-		r.toEnd()
-		p := newPlayer(r, 3, rng.IntN)
-		for range 250 {
-			p.step()
-		}
-		end := r.AckedAny()
+		r, disk := ahead(t, rng, false)
 		size := func() int { return 1 + rng.IntN(8) }
+		end, err := r.store.Head(bg)
+		require.NoError(t, err)
+
 		broken := openViews(t, "broken", r.opts)
 		broken.WholeFrom(end)
-		written := 0
-		err := broken.FillAhead(bg, size, func() bool { written++; return written == 3 })
-		require.ErrorContains(t, err, "are lost")
+		writes := 0
+		disk.full = func() bool { writes++; return writes == 3 }
+		require.ErrorContains(t, broken.ApplyAhead(ended, size, nil), "are lost")
+		disk.full = func() bool { return false }
 
-		r.views.WholeFrom(end - eventstore.Position(rng.IntN(int(end)/2)))
-		require.NoError(t, r.views.FillAhead(bg, size, func() bool { return false }))
+		whole := end - eventstore.Position(rng.IntN(int(end)/2))
+		r.views.WholeFrom(whole)
+		few := rng.IntN(2) == 0
+		if few {
+			r.views.Remember(1 + rng.IntN(12))
+		}
+		require.NoError(t, r.views.ApplyAhead(ended, size, func() bool {
+			known := 0
+			for i := range 9 {
+				b, err := r.views.Balance(bg, fmt.Sprint("a", i))
+				require.NoError(t, err)
+				if b.Revision != eventstore.NoStream {
+					known++
+				}
+			}
+			require.True(t, few || r.views.Through() >= whole || known == 0, "rows were not written late")
+			require.True(t, r.views.Through() < whole || known > 0, "rows were not written")
+			return r.views.Through() >= whole && rng.IntN(6) == 0
+		}))
 		require.NoError(t, r.views.Close())
 		require.Equal(t, r.rebuilt(), keyspace(t, r.fs, "views"))
 	})
+}
+
+// TestARebuildOfABusyLogEnds: the views that it is to replace move on meanwhile. It asks
+// whether it has caught up right after each change that may have, and not when the next
+// is filled, which is when they have moved again.
+func TestARebuildOfABusyLogEnds(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	r.follow()
+	ctx, stop := context.WithCancel(bg)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	for i := range 16 {
+		name := fmt.Sprint("a", i)
+		r.do(name, "", account.RecordPurchase{Purchase: "p", Amount: 1000 * credit})
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := r.try(name, "", account.Deduct{Amount: 1, Service: domain.ServiceRay}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	asked := 0
+	const rebuilds = 8
+	for range rebuilds {
+		head, err := r.store.Head(bg)
+		require.NoError(t, err)
+		require.NoError(t, r.views.Rebuild(within(t), func(through, _ eventstore.Position) {
+			if through >= head {
+				asked++
+			}
+		}))
+	}
+	require.Less(t, asked, 3*rebuilds, "rebuilds that had caught up went on")
+}
+
+// TestAnEventThatCantBeAppliedStopsABrokenSubscriptionToo: whichever comes first, the
+// cause is told, and not tried again for ever.
+func TestAnEventThatCantBeAppliedStopsABrokenSubscriptionToo(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	r.spend("a", 50)
+	data, err := codec.Encode(&account.LotExpired{Lot: account.LotUse{Lot: 77, Class: account.Promotional, Amount: 5, ExpiresAt: start}})
+	require.NoError(t, err)
+	r.impossible("a", eventstore.Event{Type: "lot-expired", Data: data})
+	require.NoError(t, r.views.Close())
+	store := r.opts.Store
+	r.opts.Store = &tapped{store, func(ctx context.Context, after eventstore.Position, _ iter.Seq2[[]eventstore.Recorded, error]) iter.Seq2[[]eventstore.Recorded, error] {
+		return func(yield func([]eventstore.Recorded, error) bool) {
+			for rec, err := range store.ReadAll(ctx, after+1, eventstore.Forwards, math.MaxInt) {
+				if err != nil || !yield([]eventstore.Recorded{rec}, nil) {
+					return
+				}
+			}
+			yield(nil, errors.New("the line is cut"))
+		}
+	}}
+	r.views = openViews(t, "views", r.opts)
+	for range 6 {
+		require.ErrorContains(t, r.views.Rebuild(within(t), nil), "lot 77 of a")
+	}
 }

@@ -56,8 +56,7 @@ func TestRefundsOfDeploymentsRelateToTheirPayment(t *testing.T) {
 		r.clock.Move(time.Hour)
 		stopped := r.do("a", "", account.StopDeployment{Deployment: "d"})
 		if place == "under way" {
-			one, never := func() int { return 1 }, func() bool { return false }
-			require.NoError(t, r.views.FillAhead(bg, one, never))
+			require.NoError(t, r.views.ApplyAhead(bg, func() int { return 1 }, nil))
 		}
 		r.toEnd()
 		payment := paid.Facts[len(paid.Facts)-1]

@@ -10,7 +10,8 @@ import (
 )
 
 // change is what a batch of events does to the views, written as one. Who has filled
-// it doesn't touch it again before it was written, but may read dirty and payments.
+// it doesn't touch it again before it was written, but may read dirty, payments and the
+// checkpoint.
 type change struct {
 	// sorted has what nobody reads before it was written.
 	sorted sortedKeys
@@ -31,16 +32,26 @@ type change struct {
 	took       time.Duration
 }
 
-// maxRetainedBatch bounds the buffers of batches that are kept for the next.
-const maxRetainedBatch = 8 << 20
+// What a change or Pebble's batch had room for is kept for the next up to here.
+const (
+	maxRetainedBatch    = 8 << 20
+	maxRetainedKeys     = 1 << 14
+	maxRetainedBalances = 1 << 15
+)
 
 func newChange() *change {
 	return &change{dirty: map[string][]byte{}, payments: map[string]domain.TransactionID{}}
 }
 
-// reset forgets everything and keeps the memory.
+// reset forgets everything and keeps the memory, unless it is much.
 func (c *change) reset() {
 	c.sorted.reset()
+	if len(c.dirty)+len(c.payments) > maxRetainedKeys {
+		c.dirty, c.payments = map[string][]byte{}, map[string]domain.TransactionID{}
+	}
+	if cap(c.balances) > maxRetainedBalances {
+		c.balances = nil
+	}
 	clear(c.dirty)
 	clear(c.payments)
 	clear(c.balances)

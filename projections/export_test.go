@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"iocredits/eventstore"
@@ -10,48 +11,45 @@ import (
 // WholeFrom makes the views a generation that a rebuild makes, of a log that had an end.
 func (v *Views) WholeFrom(end eventstore.Position) { v.current.wholeFrom = end }
 
-// FillAhead brings views that nobody follows to the log's end as an applier does that is
-// always one change ahead: each is filled before the one before it is written, in parts
-// of as many events as size says. Where fails says so, the change under way is lost.
-func (v *Views) FillAhead(ctx context.Context, size func() int, fails func() bool) error {
+// Remember says how many rows of accounts are kept in memory.
+func (v *Views) Remember(rows int) { v.current.accounts.limit = rows }
+
+// ApplyAhead brings views that nobody follows to the log's end with an applier that is
+// always one change ahead, in parts of as many events as size says. What becomes of a
+// change under way fails once ctx has ended, if the disk is full. After that, and where
+// done says so, another goes on behind what was written, as it would in follow.
+func (v *Views) ApplyAhead(ctx context.Context, size func() int, done func() bool) error {
 	g := v.current
-	w := newWriter(g)
+	g.following.Lock()
+	defer g.following.Unlock()
+	g.writer = newWriter(g)
+	for {
+		a := &applier{v: v, g: g, w: g.writer, done: done}
+		err := a.applyToEnd(ctx, size)
+		if !a.finished && !errors.Is(err, context.Canceled) {
+			return err
+		}
+	}
+}
+
+func (a *applier) applyToEnd(ctx context.Context, size func() int) (err error) {
+	defer func() { err = errors.Join(err, a.settle()) }()
 	var records []eventstore.Recorded
-	for r, err := range v.opts.Store.ReadAll(ctx, g.checkpoint.Position+1, eventstore.Forwards, math.MaxInt) {
+	for r, err := range a.v.opts.Store.ReadAll(context.Background(), a.g.checkpoint.Position+1, eventstore.Forwards, math.MaxInt) {
 		if err != nil {
 			return err
 		}
 		records = append(records, r)
 	}
-	var parts []decoded
 	for len(records) > 0 {
 		n := min(size(), len(records))
-		d, err := v.decode(records[:n])
+		d, err := a.v.decode(records[:n])
 		if err != nil {
 			return err
 		}
-		parts, records = append(parts, d), records[n:]
-	}
-	var underWay *change
-	for i := 0; i < len(parts) || underWay != nil; i++ {
-		if i < len(parts) {
-			if err := w.fill(parts[i]); err != nil {
-				return err
-			}
-		}
-		if underWay != nil {
-			if fails() {
-				w.discard()
-				underWay, i = nil, i-2
-				continue
-			}
-			if err := v.show(g, underWay); err != nil {
-				return err
-			}
-			g.checkpoint, underWay = underWay.checkpoint, nil
-		}
-		if i < len(parts) {
-			underWay = w.next()
+		records = records[n:]
+		if err := a.applyAll(ctx, []decoded{d}); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -110,7 +110,7 @@ type generation struct {
 	wholeFrom eventstore.Position
 
 	// following is held by who follows the log into this. What comes after it, up to
-	// batch, is theirs.
+	// writer, is theirs.
 	following  sync.Mutex
 	checkpoint checkpoint
 	accounts   recentAccounts
@@ -315,7 +315,7 @@ func (v *Views) openGeneration(number, l0 int) (*generation, error) {
 		opts.Levels[i].BlockSize = blockBytes
 	}
 	opts.EnsureDefaults()
-	g := &generation{number: number, dir: v.generationDir(number), free: cache.Unref, checkpoint: checkpoint{Format: format}, names: newNameFilter()}
+	g := &generation{number: number, dir: v.generationDir(number), free: cache.Unref, checkpoint: checkpoint{Format: format}, names: newNameFilter(), accounts: recentAccounts{limit: maxRecent}}
 	db, err := pebble.Open(g.dir, opts)
 	if err != nil {
 		cache.Unref()

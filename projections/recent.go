@@ -9,6 +9,8 @@ type recentAccounts struct {
 	rows  map[string]*accountRow
 	room  slab[accountRow]
 	books slab[journal.Totals]
+	// limit is how many rows are kept.
+	limit int
 }
 
 // maxRecent bounds a cache between batches, at some hundred bytes a value.
@@ -26,9 +28,9 @@ func (c *recentAccounts) add(name string) *accountRow {
 }
 
 // full: it is to be cleared once what changed is written.
-func (c *recentAccounts) full() bool { return len(c.rows) > maxRecent }
+func (c *recentAccounts) full() bool { return len(c.rows) > c.limit }
 
-func (c *recentAccounts) clear() { *c = recentAccounts{} }
+func (c *recentAccounts) clear() { *c = recentAccounts{limit: c.limit} }
 
 // slab makes values that are kept and dropped together, many in one piece of memory:
 // a garbage collection looks at each piece.

@@ -43,7 +43,7 @@ const (
 )
 
 // follow applies the log to g until ctx ends, g is replaced, done (asked after
-// each batch, and before the first) says so, or something fails for good.
+// what was written, and before anything is) says so, or something fails for good.
 // One goroutine at a time follows into a generation: another waits for its end, as the
 // one that follows on does for the rebuild's.
 func (v *Views) follow(ctx context.Context, g *generation, done func() bool) error {
@@ -141,11 +141,18 @@ func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool)
 		g.writer = newWriter(g)
 	}
 	applying := &applier{v: v, g: g, w: g.writer, done: done}
-	// What was read is applied though the subscription breaks.
-	group.Go(func() error { return applying.run(ctx, batches) })
+	var applied error
+	group.Go(func() error {
+		// What was read is applied though the subscription breaks, as soon as the disk has room.
+		applied = applying.run(ctx, batches)
+		return applied
+	})
 	err = group.Wait()
 	if applying.finished {
 		return true, nil
+	}
+	if permanent(applied) { // whatever became of the subscription
+		err = applied
 	}
 	return false, err
 }

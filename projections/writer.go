@@ -63,8 +63,9 @@ type writer struct {
 
 func newWriter(g *generation) *writer { return &writer{g: g, db: g.db, change: newChange()} }
 
-// maxLateRows bounds how many rows a generation that isn't whole yet keeps unwritten.
-const maxLateRows = maxRecent / 4
+// lateRows is the part of the rows in memory that a generation that isn't whole yet
+// keeps unwritten.
+const lateRows = 4
 
 // fill puts batches of the log into the change. After an error the change can't be
 // written, and MUST be discarded. Error: *applyError.
@@ -83,7 +84,7 @@ func (w *writer) fill(ready ...decoded) error {
 		w.events += len(d.facts)
 	}
 	err := errors.Join(w.flushCompany(), w.flushTree())
-	if last >= w.g.wholeFrom || len(w.rows) > maxLateRows || w.g.accounts.full() {
+	if last >= w.g.wholeFrom || len(w.rows) > w.g.accounts.limit/lateRows || w.g.accounts.full() {
 		err = errors.Join(err, w.flushAccounts())
 	}
 	if err != nil {
