@@ -168,7 +168,7 @@ func (v *Views) openCurrent(ctx context.Context) (*generation, error) {
 		}
 		v.opts.Logger.Warn("the read models are built again from the log", "why", why)
 	}
-	g, err := v.emptyGeneration(number+1, l0Compaction)
+	g, err := v.emptyGeneration(number+1, serving)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +180,11 @@ func (v *Views) openCurrent(ctx context.Context) (*generation, error) {
 
 // openFit opens a generation if it can be followed on; otherwise it says why not.
 func (v *Views) openFit(ctx context.Context, number int) (g *generation, why string, err error) {
-	g, err = v.openGeneration(number, l0Compaction)
+	purpose := serving
+	if v.opts.Outgoing {
+		purpose = outgoing
+	}
+	g, err = v.openGeneration(number, purpose)
 	switch {
 	case errors.Is(err, errDamaged), pebble.IsCorruptionError(err), isNotExist(err):
 		return nil, err.Error(), nil
@@ -265,21 +269,35 @@ func (v *Views) generationDir(number int) string {
 }
 
 // emptyGeneration makes a new one; what a failed rebuild left there goes.
-func (v *Views) emptyGeneration(number, l0 int) (*generation, error) {
+func (v *Views) emptyGeneration(number int, purpose use) (*generation, error) {
 	if err := v.opts.FS.RemoveAll(v.generationDir(number)); err != nil {
 		return nil, err
 	}
-	return v.openGeneration(number, l0)
+	return v.openGeneration(number, purpose)
 }
 
-// How deep L0 may get before it is compacted. A rebuild reads little of what it writes,
-// and each compaction that it puts off has more to compact at once. What it leaves is
-// compacted by who opens the generation next; until then a page of a history has up to
-// twice as many tables to look into.
+// use is what a generation is opened for.
+type use int
+
 const (
-	l0Compaction        = 12
-	l0CompactionRebuild = 2 * l0Compaction
+	// serving: it is followed, and read.
+	serving use = iota
+	// building: a rebuild reads little of what it writes.
+	building
+	// outgoing: a rebuild is to replace it, and asks it for its place in the log alone.
+	outgoing
 )
+
+// l0Compaction is how deep L0 may get before it is compacted. While a generation is
+// built, each compaction that is put off has more to compact at once. What is left is
+// compacted by who opens it next; until then a page of a history has up to twice as many
+// tables to look into.
+func (u use) l0Compaction() int {
+	if u == building {
+		return 24
+	}
+	return 12
+}
 
 // memTables is how many memtables there may be before writes wait.
 const memTables = 3
@@ -293,7 +311,7 @@ const lBaseBytes = 512 << 20
 // what stands in a row: a history, or all of a table for a compaction.
 const blockBytes = 32 << 10
 
-func (v *Views) openGeneration(number, l0 int) (*generation, error) {
+func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 	// Pebble takes what memtables have off the cache: without an allowance for them
 	// nothing would be left, and every read would go to the files.
 	cache := pebble.NewCache(v.opts.CacheBytes + (memTables+1)*int64(v.opts.MemTableBytes))
@@ -304,10 +322,12 @@ func (v *Views) openGeneration(number, l0 int) (*generation, error) {
 		MemTableStopWritesThreshold: memTables,
 		// Names and balances are spread over all keys, so that each compaction out of
 		// L0 rewrites the level below: it is worth waiting for more.
-		L0CompactionThreshold: l0,
-		L0StopWritesThreshold: 4 * l0,
-		LBaseMaxBytes:         lBaseBytes,
-		Logger:                pebbleLogger{v.opts.Logger},
+		L0CompactionThreshold: purpose.l0Compaction(),
+		L0StopWritesThreshold: 4 * purpose.l0Compaction(),
+		// It would be work for nothing.
+		DisableAutomaticCompactions: purpose == outgoing,
+		LBaseMaxBytes:               lBaseBytes,
+		Logger:                      pebbleLogger{v.opts.Logger},
 	}
 	// Nearly every claim of a name asks for one that isn't there.
 	for i := range opts.Levels {
@@ -329,6 +349,9 @@ func (v *Views) openGeneration(number, l0 int) (*generation, error) {
 	}
 	if stored.Format != "" {
 		g.checkpoint = stored
+	}
+	if purpose == outgoing {
+		return g, nil
 	}
 	g.users.Add(1)
 	err = g.names.load(g.retired, db, func(err error) {

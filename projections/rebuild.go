@@ -35,7 +35,7 @@ func (v *Views) rebuild(ctx context.Context, progress Progress) error {
 	v.mu.RLock()
 	old := v.current
 	v.mu.RUnlock()
-	next, err := v.emptyGeneration(old.number+1, l0CompactionRebuild)
+	next, err := v.emptyGeneration(old.number+1, building)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
+	"iocredits/eventstore/ledger"
 	"iocredits/projections"
 )
 
@@ -276,4 +277,26 @@ func TestViewsOfAnotherLog(t *testing.T) {
 	b, err := v.Balance(bg, "a")
 	require.NoError(t, err)
 	require.NotZero(t, b.Balance.Balance)
+}
+
+// TestOutgoingViewsAnswerAndAreReplaced: they aren't prepared to be asked, and are right.
+func TestOutgoingViewsAnswerAndAreReplaced(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	r.spend("a", 20)
+	r.do("a", "k", account.Deduct{Amount: 1, Service: domain.ServiceRay})
+	r.toEnd()
+	require.NoError(t, r.views.Close())
+	r.opts.Outgoing = true
+	r.views = openViews(t, "views", r.opts)
+	revision, found, err := r.views.Find(bg, "a", ledger.NameOfCommand("k"))
+	require.NoError(t, err)
+	require.True(t, found)
+	require.EqualValues(t, 21, revision)
+	require.NoError(t, r.views.Rebuild(within(t), nil))
+	revision, found, err = r.views.Find(bg, "a", ledger.NameOfCommand("k"))
+	require.NoError(t, err)
+	require.True(t, found)
+	require.EqualValues(t, 21, revision)
+	require.NoError(t, r.views.Close())
+	require.Equal(t, r.rebuilt(), keyspace(t, r.fs, "views"))
 }

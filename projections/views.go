@@ -28,6 +28,9 @@ type Options struct {
 	// MinFreeBytes is the room on the disk below which the views wait: they
 	// must never take the last of it from the log.
 	MinFreeBytes uint64
+	// Outgoing: the views that are there are to be replaced by Rebuild, and hardly asked
+	// for anything before: tables are left as they are, and names in them.
+	Outgoing bool
 	// OnForgotten, if set, is told of every account whose key was destroyed, by
 	// this engine or another: whoever keeps keys in memory drops this one. A rebuild
 	// may tell it again, beside those who follow the log.

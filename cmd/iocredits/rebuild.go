@@ -54,7 +54,7 @@ const rebuilt = "rebuilt %d events in %s, %.0f a second\n"
 // whoever rebuilds doesn't want them.
 func (c *rebuildCmd) openLog(ctx context.Context, dir dataDir, m *Main, onApply func(int, time.Duration)) (*services, error) {
 	logger := m.warnings()
-	store, views := pebblestore.Options{Logger: logger}, projections.Options{Logger: logger, OnApply: onApply}
+	store, views := pebblestore.Options{Logger: logger}, projections.Options{Logger: logger, OnApply: onApply, Outgoing: true}
 	open := func() (*services, error) {
 		log, err := openEmbedded(dir, store)
 		if err != nil {
