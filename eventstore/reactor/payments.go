@@ -124,7 +124,8 @@ func (c *cashier) findLink(ctx context.Context, p OpenPurchase) (found bool, err
 }
 
 // reconcile asks the provider about every purchase that may still be paid: those
-// that wait, and those that ended lately, because customers pay late.
+// that wait, and those that ended lately, because customers pay late. Errors: those
+// of single purchases, joined, after all others were asked about.
 func (c *cashier) reconcile(ctx context.Context) error {
 	since := c.opts.now().Add(-c.opts.ReconcileEnded)
 	var failures []error

@@ -114,10 +114,6 @@ func (r *Reactor) Run(ctx context.Context) {
 	work.Wait()
 }
 
-// Reconcile asks the provider once about every purchase that may still be paid.
-// Errors: those of single purchases, joined, after all others were asked about.
-func (r *Reactor) Reconcile(ctx context.Context) error { return newCashier(r.opts).reconcile(ctx) }
-
 // RunDue does everything that is due now, of all that was acknowledged before
 // the call, and returns when nothing of it is left. Each account is tried at
 // once, whatever happened to it before. Errors: ctx's; those of the accounts
