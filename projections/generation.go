@@ -335,7 +335,10 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 		opts.Levels[i].BlockSize = blockBytes
 	}
 	opts.EnsureDefaults()
-	g := &generation{number: number, dir: v.generationDir(number), free: cache.Unref, checkpoint: checkpoint{Format: format}, names: newNameFilter(), accounts: recentAccounts{limit: maxRecent}}
+	g := &generation{
+		number: number, dir: v.generationDir(number), free: cache.Unref, checkpoint: checkpoint{Format: format},
+		names: newNameFilter(), accounts: recentAccounts{limit: maxRecent},
+	}
 	db, err := pebble.Open(g.dir, opts)
 	if err != nil {
 		cache.Unref()

@@ -63,8 +63,8 @@ type writer struct {
 
 func newWriter(g *generation) *writer { return &writer{g: g, db: g.db, change: newChange()} }
 
-// lateRows is the part of the rows in memory that a generation that isn't whole yet
-// keeps unwritten.
+// A generation that isn't whole yet keeps one in lateRows of the rows that it may have
+// in memory unwritten.
 const lateRows = 4
 
 // fill puts batches of the log into the change. After an error the change can't be
