@@ -137,7 +137,7 @@ func (s *sortedKeys) byKey(places []placed) {
 const byHeadFrom = 512
 
 // byHead sorts the places by their heads alone: a radix sort, byte after byte from the
-// last. A byte that all have in common needs no pass, which most are.
+// last. A byte that all have in common needs no pass.
 func (s *sortedKeys) byHead() {
 	var counts [8][256]uint32
 	for _, p := range s.places {
