@@ -22,6 +22,9 @@ const (
 	// batchGroup is how many lines are decided together: enough to share a sync,
 	// few enough that decoded lines stay a small part of the body.
 	batchGroup = 2_000
+	// maxBatchAnswer is what a group's answer keeps room for: lines that were accepted
+	// take some 110 bytes, refused ones more.
+	maxBatchAnswer = 512 << 10
 )
 
 // DeductBatch is POST /v1/deductions/batch.
@@ -99,6 +102,9 @@ type lineGroup struct {
 	// requests are those of the lines that could be read, outcomes their answers.
 	requests []ledger.Request
 	outcomes []ledger.Outcome
+	// answer has room for what so many lines are told, which is more than the pool of
+	// documents keeps.
+	answer document
 }
 
 var lineGroups = sync.Pool{New: func() any { return new(lineGroup) }}
@@ -119,6 +125,9 @@ func (g *lineGroup) reset() {
 	clear(g.requests)
 	clear(g.outcomes)
 	g.lines, g.texts, g.requests, g.outcomes = g.lines[:0], g.texts[:0], g.requests[:0], g.outcomes[:0]
+	if cap(g.answer.b) > maxBatchAnswer {
+		g.answer.b = nil
+	}
 }
 
 // run answers all groups. While one waits for its sync the next is read, but it
@@ -322,8 +331,8 @@ func (b *batch) execute(g *lineGroup) <-chan struct{} {
 
 // answerGroup writes a group's answers; more tells that another group follows.
 func (b *batch) answerGroup(g *lineGroup, more bool) error {
-	d := newDocument()
-	defer d.free()
+	d := &g.answer
+	d.b = d.b[:0]
 	for i := range g.lines {
 		line := &g.lines[i]
 		if line.err != nil {
