@@ -90,14 +90,19 @@ func decodeObject(b []byte, into any) error {
 // Fact is a recorded event, decoded.
 type Fact struct {
 	Recorded
-	Meta Metadata
+	// Meta is never nil, and MUST NOT be changed: others may have it too.
+	Meta *Metadata
 	Body domain.Event
 }
 
 // Open decodes a recorded event. An event that can't be decoded is a *CorruptError.
-func (c *Codec) Open(r Recorded) (Fact, error) {
+func (c *Codec) Open(r Recorded) (Fact, error) { return c.OpenIn(nil, r) }
+
+// OpenIn is Open with room for the metadata, if they have to be decoded; nil: they get
+// memory of their own.
+func (c *Codec) OpenIn(room *Metadata, r Recorded) (Fact, error) {
 	if w := r.Written; w != nil {
-		return Fact{Recorded: r, Meta: w.Meta, Body: w.Body}, nil
+		return Fact{Recorded: r, Meta: &w.Meta, Body: w.Body}, nil
 	}
 	body, err := c.Decode(r.Type, r.Data)
 	if err != nil {
@@ -107,5 +112,9 @@ func (c *Codec) Open(r Recorded) (Fact, error) {
 	if err != nil {
 		return Fact{}, &CorruptError{Position: r.Position, Stream: r.Stream, Revision: r.Revision, Reason: err.Error()}
 	}
-	return Fact{Recorded: r, Meta: meta, Body: body}, nil
+	if room == nil {
+		room = new(Metadata)
+	}
+	*room = meta
+	return Fact{Recorded: r, Meta: room, Body: body}, nil
 }

@@ -81,7 +81,7 @@ func (d *document) explainedLots(name string, lots []explainedLot) {
 // customer learns who made them, and not by which names they go: who knows how a
 // service makes its keys could take the next one.
 func (x *explanation) request() eventstore.Metadata {
-	meta := x.parts[0].Meta
+	meta := *x.parts[0].Meta
 	if x.forCustomer && meta.Role != string(RoleCustomer) {
 		meta.Key, meta.RequestID, meta.Command.ID = "", "", ""
 	}

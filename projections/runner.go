@@ -25,13 +25,16 @@ type decoded struct {
 type room struct {
 	facts  []eventstore.Fact
 	hashes []eventstore.Hash
+	// metas are of facts that had to be decoded.
+	metas []eventstore.Metadata
 }
 
 var rooms = sync.Pool{New: func() any { return new(room) }}
 
 func (r *room) free() {
 	clear(r.facts)
-	r.facts, r.hashes = r.facts[:0], r.hashes[:0]
+	clear(r.metas)
+	r.facts, r.hashes, r.metas = r.facts[:0], r.hashes[:0], r.metas[:0]
 	rooms.Put(r)
 }
 
@@ -171,7 +174,7 @@ func (v *Views) decode(records []eventstore.Recorded) (decoded, error) {
 		if !ours(r.Stream) {
 			continue
 		}
-		f, err := v.opts.Codec.Open(r)
+		f, err := v.opts.Codec.OpenIn(d.meta(r, len(records)), r)
 		if err != nil {
 			d.free()
 			return decoded{}, err
@@ -184,6 +187,18 @@ func (v *Views) decode(records []eventstore.Recorded) (decoded, error) {
 		}
 	}
 	return d, nil
+}
+
+// meta gives room for the metadata of one of so many records, if it has to be decoded.
+func (r *room) meta(of eventstore.Recorded, records int) *eventstore.Metadata {
+	if of.Written != nil {
+		return nil
+	}
+	if len(r.metas) == 0 {
+		r.metas = slices.Grow(r.metas, records)
+	}
+	r.metas = append(r.metas, eventstore.Metadata{})
+	return &r.metas[len(r.metas)-1]
 }
 
 // ours tells the streams of accounts and of their notices. One with a name that

@@ -36,8 +36,10 @@ func (w *worker) record(g *group, req *Request, at time.Time, events []domain.Ev
 	for i, body := range events {
 		meta.Command.Index, meta.Previous = i, hash
 		revision++
+		g.written = append(g.written, eventstore.Written{Meta: meta, Body: body})
+		written := &g.written[len(g.written)-1]
 		g.facts = append(g.facts, eventstore.Fact{
-			Recorded: eventstore.Recorded{Stream: w.stream, Revision: revision}, Meta: meta, Body: body,
+			Recorded: eventstore.Recorded{Stream: w.stream, Revision: revision}, Meta: &written.Meta, Body: body,
 		})
 		fact := &g.facts[len(g.facts)-1]
 		if err := r.encode(w.ledger.opts.Codec, fact); err != nil {
@@ -45,8 +47,7 @@ func (w *worker) record(g *group, req *Request, at time.Time, events []domain.Ev
 			return err
 		}
 		hash = r.ChainHash(w.stream, revision, fact.Event, hash)
-		g.written = append(g.written, eventstore.Written{Meta: meta, Body: body, Hash: hash})
-		fact.Written = &g.written[len(g.written)-1]
+		written.Hash, fact.Written = hash, written
 	}
 	// Accepted: nothing below fails.
 	var names [MaxNames]string
@@ -74,7 +75,7 @@ func (r *recorder) encode(codec *eventstore.Codec, f *eventstore.Fact) error {
 		return err
 	}
 	end := len(text)
-	if text, err = eventstore.AppendMetadata(text, &f.Meta); err != nil {
+	if text, err = eventstore.AppendMetadata(text, f.Meta); err != nil {
 		return err
 	}
 	if cap(text) <= maxScratch {

@@ -48,7 +48,7 @@ func (w *Written) check(t testing.TB, codec *eventstore.Codec) {
 			continue
 		}
 		assert.Equal(t, f.Body, written.Body, "%s of %s", r.Type, r.Stream)
-		assert.Equal(t, f.Meta, written.Meta, "metadata of %s of %s", r.Type, r.Stream)
+		assert.Equal(t, *f.Meta, written.Meta, "metadata of %s of %s", r.Type, r.Stream)
 		assert.Equal(t, eventstore.ChainHash(r.Stream, r.Revision, r.Event, f.Meta.Previous), written.Hash)
 	}
 }
