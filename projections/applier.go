@@ -130,24 +130,45 @@ func (a *applier) applyAll(ctx context.Context, ready []decoded) error {
 			d.free()
 		}
 	}()
-	err := a.w.fill(ready...)
+	err := a.fill(ctx, ready...)
 	if err == nil {
 		return a.write(ctx)
 	}
 	if dropped := a.drop(); dropped != nil {
 		return dropped
 	}
-	if a.w.lost || len(ready) == 1 { // of a rebuild that fails nothing is left in any case
+	if len(ready) == 1 || a.g.unread() { // of a rebuild that fails nothing is left in any case
 		return err
 	}
 	for _, d := range ready {
-		if err := a.w.fill(d); err != nil {
+		if err := a.fill(ctx, d); err != nil {
 			return errors.Join(err, a.drop())
 		}
 		if err := a.write(ctx); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// fill puts batches of the log into the next change.
+func (a *applier) fill(ctx context.Context, ready ...decoded) error {
+	if err := a.recover(ctx); err != nil {
+		return err
+	}
+	return a.w.fill(ready...)
+}
+
+// recover completes rows that were discarded, if any were: then nothing is filled or
+// under way.
+func (a *applier) recover(ctx context.Context) error {
+	if !a.w.lost {
+		return nil
+	}
+	if err := a.v.complete(ctx, a.g); err != nil {
+		return err
+	}
+	a.w.lost = false
 	return nil
 }
 
@@ -189,6 +210,9 @@ func (a *applier) settle() error {
 			return nil
 		}
 		a.finished, err = true, errFinished
+		if a.w.events == 0 { // nothing was filled
+			return err
+		}
 	}
 	a.w.discard()
 	return err
@@ -229,7 +253,7 @@ func (v *Views) show(g *generation, c *change) error {
 	if err := c.commit(g, value); err != nil {
 		return &applyError{position: position, err: err}
 	}
-	g.shown.put(c.balances)
+	g.shown.put(c.balances, c.checkpoint.whole())
 	// A rebuild may be ahead of the views that it is to replace: nobody else tells
 	// what they lack then.
 	news := position > v.Through()

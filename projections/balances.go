@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"iocredits/domain/account"
 	"iocredits/domain/journal"
 	"iocredits/eventstore"
@@ -55,8 +53,9 @@ type accountRow struct {
 	// Books are the account's running totals of the journal. They are memory of their
 	// own: in one piece with the rest they would be what a collection takes longest for.
 	Books *journal.Totals
-	// changed: since it was written.
-	changed bool
+	// changed: by the change that is filled. unwritten: by one before, since it was
+	// written; stored: it was written once.
+	changed, unwritten, stored bool
 }
 
 func applyBalance(w *writer, s *step) error {
@@ -84,16 +83,18 @@ func (r *balanceRecord) balance() Balance {
 	}
 }
 
-// account gives an account's row to change; it is written with the batch.
+// account gives an account's row to change; it is written with the change, or later.
 func (w *writer) account(name string) (*accountRow, error) {
 	row := w.g.accounts.rows[name]
 	if row == nil {
 		row = w.g.accounts.add(name)
 		row.balanceRecord = newBalance()
 		if !w.first {
-			if _, err := lookup(w.db, balanceKey(name), row.decode); err != nil {
+			stored, err := lookup(w.db, balanceKey(name), row.decode)
+			if err != nil {
 				return nil, err
 			}
+			row.stored = stored
 		}
 	}
 	if !row.changed {
@@ -101,29 +102,6 @@ func (w *writer) account(name string) (*accountRow, error) {
 		w.rows = append(w.rows, row)
 	}
 	return row, nil
-}
-
-// flushAccounts puts the rows that have changed into the change. They themselves may
-// be changed again while it is written.
-func (w *writer) flushAccounts() (err error) {
-	for _, row := range w.rows {
-		row.changed = false
-		w.keyScratch = append(append(w.keyScratch[:0], balancePrefix), row.name...)
-		if w.scratch, err = appendAccount(w.scratch[:0], row); err != nil {
-			return err
-		}
-		if err := w.append(w.keyScratch, w.scratch); err != nil {
-			return err
-		}
-		w.balances = append(w.balances, namedBalance{row.name, row.balanceRecord})
-	}
-	w.forgetRows()
-	return nil
-}
-
-func (w *writer) forgetRows() {
-	clear(w.rows) // a row keeps those beside it alive
-	w.rows = w.rows[:0]
 }
 
 func balanceKey(name string) []byte { return append([]byte{balancePrefix}, name...) }
@@ -138,16 +116,16 @@ func (v *Views) Balance(ctx context.Context, name string) (Balance, error) {
 		return Balance{}, err
 	}
 	defer leave()
-	if shown, ok := g.shown.balance(name); ok {
-		return shown, nil
-	}
-	record, err := readBalance(g.db, name)
+	record, err := g.balance(name)
 	return record.balance(), err
 }
 
-// readBalance reads an account's balance as it was committed last.
-func readBalance(db pebble.Reader, name string) (balanceRecord, error) {
-	record, err := lookup(db, balanceKey(name), decodeBalanceOf)
+// balance gives an account's balance as it was committed last.
+func (g *generation) balance(name string) (balanceRecord, error) {
+	if shown, ok := g.shown.balance(name); ok {
+		return shown, nil
+	}
+	record, err := lookup(g.db, balanceKey(name), decodeBalanceOf)
 	if err != nil || record == nil {
 		return newBalance(), err
 	}
@@ -163,28 +141,31 @@ type namedBalance struct {
 // shownBalances has the balances that changed lately, for readers: the ones that
 // are asked for most. Only a batch that was committed puts balances in, before
 // its position is published; a reader never does, so none is ever older than
-// what was published.
+// what was published. It has all whose row is unwritten.
 type shownBalances struct {
 	mu sync.RWMutex
 	// records are changed in place, with mu held.
 	records map[string]*balanceRecord
 	room    slab[balanceRecord]
+	// limit is about how many are kept.
+	limit int
 }
 
-func (s *shownBalances) balance(name string) (Balance, bool) {
+func (s *shownBalances) balance(name string) (balanceRecord, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	record := s.records[name]
 	if record == nil {
-		return Balance{}, false
+		return balanceRecord{}, false
 	}
-	return record.balance(), true
+	return *record, true
 }
 
-func (s *shownBalances) put(changed []namedBalance) {
+// put takes the balances of a change that was committed; whole: it has left no row unwritten.
+func (s *shownBalances) put(changed []namedBalance, whole bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.records == nil || len(s.records)+len(changed) > maxRecent {
+	if s.records == nil || whole && len(s.records)+len(changed) > s.limit {
 		s.records, s.room = make(map[string]*balanceRecord, len(changed)), slab[balanceRecord]{}
 	}
 	for i := range changed {

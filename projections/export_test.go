@@ -11,8 +11,11 @@ import (
 // WholeFrom makes the views a generation that a rebuild makes, of a log that had an end.
 func (v *Views) WholeFrom(end eventstore.Position) { v.current.wholeFrom = end }
 
-// Remember says how many rows of accounts are kept in memory.
-func (v *Views) Remember(rows int) { v.current.accounts.limit = rows }
+// Remember says how many rows of accounts are kept in memory, and for how many positions
+// they may be unwritten.
+func (v *Views) Remember(rows int, span eventstore.Position) {
+	v.current.accounts.limit, v.current.shown.limit, v.current.rowSpan = rows, rows, span
+}
 
 // ApplyAhead brings views that nobody follows to the log's end with an applier that is
 // always one change ahead, in parts of as many events as size says. What becomes of a
@@ -25,6 +28,9 @@ func (v *Views) ApplyAhead(ctx context.Context, size func() int, done func() boo
 	g.writer = newWriter(g)
 	for {
 		a := &applier{v: v, g: g, w: g.writer, done: done}
+		if err := a.recover(context.Background()); err != nil { // ctx may have ended
+			return err
+		}
 		err := a.applyToEnd(ctx, size)
 		if !a.finished && !errors.Is(err, context.Canceled) {
 			return err

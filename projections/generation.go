@@ -24,7 +24,7 @@ import (
 
 // format names what the views write. MUST change with any change of a key or a
 // value: views of another format are built again.
-const format = "13"
+const format = "14"
 
 // The keys of a generation. An account's name has no zero byte, so one account's
 // keys are never a prefix of another's.
@@ -76,6 +76,9 @@ type checkpoint struct {
 	// kept for ever. Event may be of another, a lease's, and be scavenged: then Kept
 	// stands for the log.
 	Kept keptEvent `json:"kept,omitzero"`
+	// RowsFrom is the position from which on rows of accounts may lack events (rows.go);
+	// 0: none does.
+	RowsFrom eventstore.Position `json:"rows_from,omitzero"`
 }
 
 type keptEvent struct {
@@ -86,7 +89,7 @@ type keptEvent struct {
 // behind is the checkpoint after batches that were decoded.
 func (c checkpoint) behind(ready []decoded) checkpoint {
 	last := ready[len(ready)-1].last
-	next := checkpoint{Format: format, Position: last.Position, Event: last.ID, Kept: c.Kept}
+	next := checkpoint{Format: format, Position: last.Position, Event: last.ID, Kept: c.Kept, RowsFrom: c.RowsFrom}
 	for i := len(ready) - 1; i >= 0; i-- {
 		if n := len(ready[i].facts); n > 0 {
 			f := &ready[i].facts[n-1]
@@ -105,9 +108,11 @@ type generation struct {
 	db     *pebble.DB
 	free   func()
 
-	// wholeFrom: before the views have this, nobody will ever read the generation, and
-	// rows of accounts may be written late. A crash leaves nothing of it. 0: always whole.
+	// wholeFrom: before the views have this, nobody will ever read the generation, and a
+	// crash leaves nothing of it.
 	wholeFrom eventstore.Position
+	// rowSpan is rowSpan, or what a test says.
+	rowSpan eventstore.Position
 
 	// following is held by who follows the log into this. What comes after it, up to
 	// writer, is theirs.
@@ -133,15 +138,22 @@ type generation struct {
 	retire  context.CancelFunc
 }
 
+// unread says that nobody will ever read the generation as it is.
+func (g *generation) unread() bool { return g.checkpoint.Position < g.wholeFrom }
+
 func (g *generation) replaced() bool { return g.retired.Err() != nil }
 
-// close ends who follows, waits for reads under way and flushes, so that little
-// is applied again.
+// close ends who follows, waits for reads under way and writes what is in memory, so
+// that little is applied again.
 func (g *generation) close() error {
 	g.retire()
 	g.users.Wait()
 	defer g.free()
-	return errors.Join(g.db.Flush(), g.db.Close())
+	var err error
+	if g.writer != nil {
+		err = g.writer.flushUnwritten()
+	}
+	return errors.Join(err, g.db.Flush(), g.db.Close())
 }
 
 const currentFile = "CURRENT"
@@ -192,6 +204,11 @@ func (v *Views) openFit(ctx context.Context, number int) (g *generation, why str
 		return nil, "", err
 	}
 	why, err = v.unfit(ctx, g.checkpoint)
+	if why == "" && err == nil && purpose == serving {
+		if err = v.complete(ctx, g); errors.Is(err, errDamaged) {
+			why, err = err.Error(), nil
+		}
+	}
 	if why == "" && err == nil {
 		return g, "", nil
 	}
@@ -338,6 +355,7 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 	g := &generation{
 		number: number, dir: v.generationDir(number), free: cache.Unref, checkpoint: checkpoint{Format: format},
 		names: newNameFilter(), accounts: recentAccounts{limit: maxRecent},
+		shown: shownBalances{limit: maxRecent}, rowSpan: rowSpan,
 	}
 	db, err := pebble.Open(g.dir, opts)
 	if err != nil {

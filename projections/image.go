@@ -2,14 +2,13 @@ package projections
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
-	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"iocredits/domain/journal"
 	"iocredits/eventstore"
@@ -18,43 +17,45 @@ import (
 // Image is the views' database as of one moment: a live engine's, a copy of it, or
 // a stopped one's. It is only ever read: an auditor holds it against the log.
 type Image struct {
-	db       pebble.Reader
-	end      func() error
-	position eventstore.Position
-	format   string
+	views *Views // which may be closed: their options are what counts
+	db    pebble.Reader
+	end   func() error
+	checkpoint
 }
 
 // CurrentFormat is what views of this version are written in.
 const CurrentFormat = format
 
-// OpenImage opens the views in dir. False if there are none.
-func OpenImage(dir string, fs vfs.FS, logger *slog.Logger) (*Image, bool, error) {
-	v := &Views{opts: Options{FS: fs, Logger: logger}, dir: dir}
+// OpenImage opens the views in dir. False if there are none. Of opts it needs the log
+// that the views followed.
+func OpenImage(dir string, opts Options) (*Image, bool, error) {
+	opts.defaults()
+	v := &Views{opts: opts, dir: dir}
 	number, err := v.readCurrent()
 	if err != nil || number == 0 {
 		return nil, false, err
 	}
 	cache := pebble.NewCache(32 << 20)
 	db, err := pebble.Open(v.generationDir(number), &pebble.Options{
-		FS: fs, Cache: cache, ReadOnly: true, FormatMajorVersion: pebble.FormatNewest, Logger: pebbleLogger{logger},
+		FS: opts.FS, Cache: cache, ReadOnly: true, FormatMajorVersion: pebble.FormatNewest, Logger: pebbleLogger{opts.Logger},
 	})
 	if err != nil {
 		cache.Unref()
 		return nil, false, fmt.Errorf("open read models %s: %w", dir, err)
 	}
-	i, err := newImage(db, func() error {
+	i, err := v.newImage(db, func() error {
 		defer cache.Unref()
 		return db.Close()
 	})
 	return i, err == nil, err
 }
 
-func newImage(db pebble.Reader, end func() error) (*Image, error) {
+func (v *Views) newImage(db pebble.Reader, end func() error) (*Image, error) {
 	c, err := readCheckpoint(db)
 	if err != nil {
 		return nil, errors.Join(err, end())
 	}
-	return &Image{db: db, end: end, position: c.Position, format: c.Format}, nil
+	return &Image{views: v, db: db, end: end, checkpoint: c}, nil
 }
 
 // Image gives the views as of this moment, to be closed soon: it holds up a
@@ -65,17 +66,17 @@ func (v *Views) Image() (*Image, error) {
 		return nil, err
 	}
 	db := g.db.NewSnapshot()
-	return newImage(db, func() error {
+	return v.newImage(db, func() error {
 		defer leave()
 		return db.Close()
 	})
 }
 
 // Position is that of the last event in the views.
-func (i *Image) Position() eventstore.Position { return i.position }
+func (i *Image) Position() eventstore.Position { return i.checkpoint.Position }
 
 // Format is what the views are written in; empty: they have nothing.
-func (i *Image) Format() string { return i.format }
+func (i *Image) Format() string { return i.checkpoint.Format }
 
 // Close closes the image.
 func (i *Image) Close() error { return i.end() }
@@ -170,9 +171,27 @@ func (r Row) Revision() (int64, bool) {
 	return 0, false
 }
 
-// Rows yields all rows in the order of their keys. A row is valid until the next.
-func (i *Image) Rows() iter.Seq2[Row, error] { return i.rows(nil, nil) }
+// Rows yields all rows in the order of their keys, as they are when all are written
+// (rows.go). A row is valid until the next.
+func (i *Image) Rows() iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		completed, err := i.views.completed(context.Background(), i.db, i.checkpoint)
+		if err != nil && !errors.Is(err, errDamaged) { // what is damaged is to be seen as it is
+			yield(Row{}, err)
+			return
+		}
+		for row, err := range i.rows(nil, nil) {
+			if whole, lacked := completed[string(row.Key)]; lacked {
+				row.Value = whole
+			}
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
+}
 
+// rows yields what stands in the database.
 func (i *Image) rows(lower, upper []byte) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		it, err := i.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
@@ -213,6 +232,9 @@ func (i *Image) RowsOf(account string) iter.Seq2[Row, error] {
 				if err == nil && row.Account() != account {
 					continue
 				}
+				if err == nil {
+					row.Value, err = i.whole(row.Key, row.Value)
+				}
 				if !yield(row, err) || err != nil {
 					return
 				}
@@ -230,7 +252,23 @@ func (i *Image) Value(key []byte) ([]byte, bool, error) {
 	if err != nil || value == nil {
 		return nil, false, err
 	}
-	return *value, true, nil
+	whole, err := i.whole(key, *value)
+	return whole, err == nil, err
+}
+
+// whole gives a value as it is with the events that it may lack: an account's row.
+func (i *Image) whole(key, value []byte) ([]byte, error) {
+	if i.checkpoint.whole() || !bytes.HasPrefix(key, []byte{balancePrefix}) {
+		return value, nil
+	}
+	row, err := decodeAccount(value)
+	if err != nil {
+		return value, nil //nolint:nilerr // what is there is to be seen
+	}
+	if err := i.views.catchUp(context.Background(), string(key[1:]), row, i.checkpoint.Position); err != nil {
+		return nil, err
+	}
+	return appendAccount(nil, row)
 }
 
 // Copy puts a copy of the current views into dir, which must not exist: hard

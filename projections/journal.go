@@ -61,7 +61,8 @@ func (v *Views) TrialBalance(ctx context.Context) (t TrialBalance, err error) {
 	return t, err
 }
 
-// Books gives the running totals of one account: its own trial balance.
+// Books gives the running totals of one account: its own trial balance. Where its row is
+// unwritten, with the events since from the log.
 func (v *Views) Books(ctx context.Context, name string) (journal.Totals, error) {
 	if err := ctx.Err(); err != nil {
 		return journal.Totals{}, err
@@ -71,8 +72,15 @@ func (v *Views) Books(ctx context.Context, name string) (journal.Totals, error) 
 		return journal.Totals{}, err
 	}
 	defer leave()
+	shown, lately := g.shown.balance(name) // before the row: that is never newer than what is shown after it
 	row, err := lookup(g.db, balanceKey(name), decodeAccount)
 	if err != nil || row == nil {
+		return journal.Totals{}, err
+	}
+	if !lately || shown.Revision <= row.Revision {
+		return *row.Books, nil
+	}
+	if err := v.catchUp(ctx, name, row, shown.Position); err != nil {
 		return journal.Totals{}, err
 	}
 	return *row.Books, nil

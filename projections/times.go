@@ -65,7 +65,7 @@ func (v *Views) BalanceKnownAt(ctx context.Context, name string, knownAt time.Ti
 		return Balance{}, err
 	}
 	defer leave()
-	record, err := readBalance(g.db, name)
+	record, err := g.balance(name)
 	if err != nil {
 		return Balance{}, err
 	}

@@ -43,11 +43,10 @@ type writer struct {
 	// before is the change before this one, which may be under way: what it writes may
 	// be in db or not yet. nil: there is none.
 	before *change
-	// rows are the accounts whose row has changed since it was written: by this change,
-	// or by earlier ones in a generation that isn't whole yet. lost: some of those were
-	// discarded, and it never will be.
-	rows []*accountRow
-	lost bool
+	// rows are the accounts whose row the change has changed, unwritten those whose row
+	// was by changes before (rows.go). lost: some of those were discarded.
+	rows, unwritten []*accountRow
+	lost            bool
 	// company: the company's books change too. grown: the tree does.
 	company, grown bool
 	clerk          journal.Clerk
@@ -63,18 +62,11 @@ type writer struct {
 
 func newWriter(g *generation) *writer { return &writer{g: g, db: g.db, change: newChange()} }
 
-// A generation that isn't whole yet keeps one in lateRows of the rows that it may have
-// in memory unwritten.
-const lateRows = 4
-
 // fill puts batches of the log into the change. After an error the change can't be
 // written, and MUST be discarded. Error: *applyError.
 func (w *writer) fill(ready ...decoded) error {
 	began := time.Now()
 	last := ready[len(ready)-1].last.Position
-	if w.lost {
-		return &applyError{position: last, err: errors.New("rows of accounts that were to be written late are lost")}
-	}
 	for _, d := range ready {
 		for i := range d.facts {
 			if err := w.apply(&d.facts[i], d.hashes[i]); err != nil {
@@ -83,18 +75,24 @@ func (w *writer) fill(ready ...decoded) error {
 		}
 		w.events += len(d.facts)
 	}
-	err := errors.Join(w.flushCompany(), w.flushTree())
-	if last >= w.g.wholeFrom || len(w.rows) > w.g.accounts.limit/lateRows || w.g.accounts.full() {
-		err = errors.Join(err, w.flushAccounts())
-	}
-	if err != nil {
-		return &applyError{position: last, err: err}
-	}
 	from := w.g.checkpoint
 	if w.before != nil {
 		from = w.before.checkpoint
 	}
-	w.checkpoint, w.took = from.behind(ready), time.Since(began)
+	w.checkpoint = from.behind(ready)
+	if from.whole() {
+		w.checkpoint.RowsFrom = from.Position + 1
+	}
+	if w.rowsDue() {
+		w.checkpoint.RowsFrom = 0
+	}
+	if err := errors.Join(w.flushCompany(), w.flushTree(), w.flushRows()); err != nil {
+		return &applyError{position: last, err: err}
+	}
+	if len(w.unwritten) == 0 {
+		w.checkpoint.RowsFrom = 0
+	}
+	w.took = time.Since(began)
 	return nil
 }
 
@@ -119,10 +117,9 @@ func (w *writer) begin() {
 // it would count twice when its events are applied again. Nothing may be under way
 // that could still be written.
 func (w *writer) discard() {
-	through := w.g.checkpoint.Position
-	w.lost = w.lost || through != eventstore.BeforeFirst && through < w.g.wholeFrom
+	w.lost = w.lost || !w.g.checkpoint.whole()
 	w.begin()
-	w.forgetRows()
+	w.rows, w.unwritten = forget(w.rows), forget(w.unwritten)
 	w.g.accounts.clear()
 	w.g.company, w.tree, w.before = nil, nil, nil
 }

@@ -80,7 +80,9 @@ func (f sourceFlags) open(ctx context.Context, m *Main) (s *evidence, err error)
 
 // openRest opens what stands beside the log.
 func (s *evidence) openRest(files dataDir, logger *slog.Logger) error {
-	image, found, err := projections.OpenImage(files.views(), readOnlyFS{vfs.Default}, logger)
+	image, found, err := projections.OpenImage(files.views(), projections.Options{
+		Store: s.Store, Codec: s.Codec, FS: readOnlyFS{vfs.Default}, Logger: logger,
+	})
 	if err != nil {
 		return err
 	}

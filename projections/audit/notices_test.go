@@ -68,7 +68,7 @@ func TestNoticesAreHeldToTheirEvents(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "views")
 			require.NoError(t, c.views.Copy(dir))
 			edit(t, filepath.Join(dir, "000001"), []byte(string(prefix)+"a:0"))
-			image := openImage(t, dir)
+			image := openImage(t, dir, c.store)
 			_, lines := diff(t, audit.Source{Store: c.store, Views: image}, "a:0")
 			require.Len(t, lines, 1)
 			require.Contains(t, lines[0], fmt.Sprintf(`read-model %q account=a:0`, kind))

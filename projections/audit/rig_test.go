@@ -235,12 +235,12 @@ func (c *company) copied() *projections.Image {
 	require.NoError(c.t, c.views.WaitThrough(bg, c.AckedAny()))
 	dir := filepath.Join(c.t.TempDir(), "views")
 	require.NoError(c.t, c.views.Copy(dir))
-	return openImage(c.t, dir)
+	return openImage(c.t, dir, c.store)
 }
 
-func openImage(t *testing.T, dir string) *projections.Image {
+func openImage(t *testing.T, dir string, store eventstore.Store) *projections.Image {
 	t.Helper()
-	image, found, err := projections.OpenImage(dir, vfs.Default, quiet())
+	image, found, err := projections.OpenImage(dir, projections.Options{Store: store, Codec: codec, Logger: quiet()})
 	require.NoError(t, err)
 	require.True(t, found)
 	t.Cleanup(func() { _ = image.Close() })

@@ -249,7 +249,7 @@ func TestAnEditedReadModelIsFound(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "views")
 			require.NoError(t, c.views.Copy(dir))
 			edit(t, filepath.Join(dir, "000001"), []byte{row.prefix})
-			image := openImage(t, dir)
+			image := openImage(t, dir, c.store)
 			_, found := verify(t, audit.Source{Store: c.store, Views: image}, nil)
 			require.Len(t, found, 1)
 			require.Contains(t, found[0].String(), row.want)

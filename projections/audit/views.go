@@ -50,14 +50,15 @@ func (v *verification) views(ctx context.Context) error {
 
 // build makes the views of a log in a folder.
 func build(ctx context.Context, log eventstore.Store, codec *eventstore.Codec, fs vfs.FS, dir string, opts Options, progress projections.Progress) (*projections.Image, error) {
-	views, err := projections.Open(ctx, dir, projections.Options{Store: log, Codec: codec, FS: fs, Logger: opts.Logger})
+	made := projections.Options{Store: log, Codec: codec, FS: fs, Logger: opts.Logger}
+	views, err := projections.Open(ctx, dir, made)
 	if err != nil {
 		return nil, err
 	}
 	if err := errors.Join(views.RunToEnd(ctx, progress), views.Close()); err != nil {
 		return nil, err
 	}
-	image, _, err := projections.OpenImage(dir, fs, opts.Logger)
+	image, _, err := projections.OpenImage(dir, made)
 	return image, err
 }
 

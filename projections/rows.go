@@ -1,0 +1,213 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/go-json-experiment/json"
+
+	"iocredits/domain/account"
+	"iocredits/domain/journal"
+	"iocredits/eventstore"
+)
+
+// Rows of accounts aren't written with each change, but once for rowSpan positions of the
+// log, when an account that is busy has changed several times. Until then its row on the
+// disk is older than the checkpoint, which says so (RowsFrom).
+//
+// Nothing is lost by that: a row has the revision of its last event, so whoever finds an
+// old one has the events since from the log. Meanwhile balances are shown from memory
+// (shownBalances). An account's first row is written at once, so that each has one.
+const rowSpan = 1 << 16
+
+// unwrittenShare is which part of the rows in memory may be unwritten: one in so many.
+const unwrittenShare = 2
+
+// errRowsLost: rows were discarded before they were written, and before a generation was
+// whole. All of the log would be needed to make them again: that is a rebuild.
+var errRowsLost = errors.New("rows of accounts that were to be written are lost")
+
+// whole says that every row on the disk has all its events up to the checkpoint.
+func (c *checkpoint) whole() bool { return c.RowsFrom == 0 }
+
+// rowsDue says that the change is to leave no row unwritten.
+func (w *writer) rowsDue() bool {
+	accounts, c := &w.g.accounts, &w.checkpoint
+	if len(w.unwritten)+len(w.rows) > accounts.limit/unwrittenShare || accounts.full() {
+		return true
+	}
+	return c.Position >= w.g.wholeFrom && c.Position-c.RowsFrom >= w.g.rowSpan
+}
+
+// flushRows puts into the change the balances that it changes, and rows of accounts: all
+// that are unwritten if it is to leave none, else those that never were written. They
+// themselves may be changed again while the change is written.
+func (w *writer) flushRows() error {
+	due, read := w.checkpoint.whole(), w.checkpoint.Position >= w.g.wholeFrom
+	for _, row := range w.rows {
+		row.changed = false
+		if read {
+			w.balances = append(w.balances, namedBalance{row.name, row.balanceRecord})
+		}
+		switch {
+		case due || read && !row.stored:
+			if err := w.writeRow(row); err != nil {
+				return err
+			}
+		case !row.unwritten:
+			row.unwritten = true
+			w.unwritten = append(w.unwritten, row)
+		}
+	}
+	w.rows = forget(w.rows)
+	if !due {
+		return nil
+	}
+	for _, row := range w.unwritten {
+		if row.unwritten {
+			if err := w.writeRow(row); err != nil {
+				return err
+			}
+		}
+	}
+	w.unwritten = forget(w.unwritten)
+	return nil
+}
+
+// forget empties a list: a row keeps those beside it alive.
+func forget(rows []*accountRow) []*accountRow {
+	clear(rows)
+	return rows[:0]
+}
+
+// writeRow puts a row into the change.
+func (w *writer) writeRow(row *accountRow) (err error) {
+	row.unwritten, row.stored = false, true
+	w.keyScratch = append(append(w.keyScratch[:0], balancePrefix), row.name...)
+	if w.scratch, err = appendAccount(w.scratch[:0], row); err != nil {
+		return err
+	}
+	return w.append(w.keyScratch, w.scratch)
+}
+
+// completed gives the rows that lack events at a checkpoint, by key, with these from the
+// log; and the checkpoint as it is then. Nothing if it is whole.
+func (v *Views) completed(ctx context.Context, db pebble.Reader, c checkpoint) (map[string][]byte, error) {
+	if c.whole() {
+		return nil, nil
+	}
+	rows := map[string]*accountRow{}
+	var clerk journal.Clerk
+	for r, err := range v.opts.Store.ReadAll(ctx, c.RowsFrom, eventstore.Forwards, math.MaxInt) {
+		if err != nil {
+			return nil, fmt.Errorf("read the log for rows of accounts: %w", err)
+		}
+		if r.Position > c.Position {
+			break
+		}
+		name, isAccount := eventstore.AccountOf(r.Stream)
+		if !isAccount || !ours(r.Stream) {
+			continue
+		}
+		row := rows[name]
+		if row == nil {
+			if row, err = lookup(db, balanceKey(name), decodeAccount); err != nil {
+				return nil, err
+			}
+			if row == nil {
+				return nil, fmt.Errorf("%w: account %s has events up to position %d, and no row", errDamaged, name, c.Position)
+			}
+			rows[name] = row
+		}
+		if err := row.advance(v.opts.Codec, r, &clerk); err != nil {
+			return nil, err
+		}
+	}
+	return encodeRows(rows, c)
+}
+
+// catchUp puts the events up to a position that a row lacks into it, from the log.
+func (v *Views) catchUp(ctx context.Context, name string, row *accountRow, through eventstore.Position) error {
+	var clerk journal.Clerk
+	for r, err := range v.opts.Store.ReadStream(ctx, eventstore.AccountStream(name), row.Revision+1, eventstore.Forwards, math.MaxInt) {
+		if err != nil {
+			return fmt.Errorf("read the log for the row of account %s: %w", name, err)
+		}
+		if r.Position > through {
+			break
+		}
+		if err := row.advance(v.opts.Codec, r, &clerk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// advance puts an event of the row's account into it, unless it is there.
+func (row *accountRow) advance(codec *eventstore.Codec, r eventstore.Recorded, clerk *journal.Clerk) error {
+	if r.Revision <= row.Revision {
+		return nil
+	}
+	f, err := codec.Open(r)
+	if err != nil {
+		return err
+	}
+	effect := account.EffectOf(f.Body, f.Revision)
+	row.apply(&f, &effect)
+	_, err = clerk.Book(f.Body, f.Revision, &effect, row.Books)
+	return err
+}
+
+func encodeRows(rows map[string]*accountRow, c checkpoint) (map[string][]byte, error) {
+	encoded := make(map[string][]byte, len(rows)+1)
+	for name, row := range rows {
+		value, err := appendAccount(nil, row)
+		if err != nil {
+			return nil, err
+		}
+		encoded[string(balanceKey(name))] = value
+	}
+	c.RowsFrom = 0
+	value, err := json.Marshal(c)
+	encoded[string([]byte{checkpointKey})] = value
+	return encoded, err
+}
+
+// complete writes the rows that lack events, with these from the log: a crash took those
+// in memory, or they were discarded. Nobody else may follow the log into g.
+func (v *Views) complete(ctx context.Context, g *generation) error {
+	if g.unread() {
+		return &applyError{position: g.checkpoint.Position, err: errRowsLost}
+	}
+	rows, err := v.completed(ctx, g.db, g.checkpoint)
+	if err != nil || rows == nil {
+		return err
+	}
+	batch := g.db.NewBatch()
+	for key, value := range rows {
+		err = errors.Join(err, batch.Set([]byte(key), value, nil))
+	}
+	if err = errors.Join(err, batch.Commit(pebble.NoSync), batch.Close()); err != nil {
+		return fmt.Errorf("write rows of accounts: %w", err)
+	}
+	g.checkpoint.RowsFrom = 0
+	return nil
+}
+
+// flushUnwritten writes the rows from memory, so that nobody has to complete them.
+// Nothing may be filled or under way, and nobody may follow any more.
+func (w *writer) flushUnwritten() error {
+	if w.lost || len(w.unwritten) == 0 || w.g.unread() {
+		return nil // they are completed from the log, or nobody will ever read them
+	}
+	w.checkpoint = w.g.checkpoint
+	w.checkpoint.RowsFrom = 0
+	value, err := json.Marshal(w.checkpoint)
+	if err = errors.Join(err, w.flushRows()); err != nil {
+		return err
+	}
+	return w.commit(w.g, value)
+}
