@@ -72,7 +72,7 @@ func (v *Views) Books(ctx context.Context, name string) (journal.Totals, error) 
 		return journal.Totals{}, err
 	}
 	defer leave()
-	shown, lately := g.shown.balance(name) // before the row: that is never newer than what is shown after it
+	shown, lately := g.shown.balance(name) // first: it may be dropped once the row is written
 	row, err := lookup(g.db, balanceKey(name), decodeAccount)
 	if err != nil || row == nil {
 		return journal.Totals{}, err

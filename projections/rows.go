@@ -197,7 +197,7 @@ func (v *Views) complete(ctx context.Context, g *generation) error {
 	return nil
 }
 
-// flushUnwritten writes the rows from memory, so that nobody has to complete them.
+// flushUnwritten writes the rows that are unwritten, so that nobody has to complete them.
 // Nothing may be filled or under way, and nobody may follow any more.
 func (w *writer) flushUnwritten() error {
 	if w.lost || len(w.unwritten) == 0 || w.g.unread() {
