@@ -210,7 +210,7 @@ func (a *applier) settle() error {
 			return nil
 		}
 		a.finished, err = true, errFinished
-		if a.w.events == 0 { // nothing was filled
+		if a.w.empty() {
 			return err
 		}
 	}

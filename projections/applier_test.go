@@ -71,9 +71,11 @@ func ahead(t *testing.T, rng *rand.Rand, fails bool) (*rig, *moody) {
 func TestFillingReadsThroughWhatIsUnderWay(t *testing.T) {
 	seeded(t, 20, func(t *testing.T, rng *rand.Rand) {
 		r, disk := ahead(t, rng, true)
-		r.views.Remember(1+rng.IntN(30), eventstore.Position(1+rng.IntN(120)))
+		rows, span, most := 1+rng.IntN(30), 1+rng.IntN(60), eventstore.Position(0)
+		r.views.Remember(rows, span)
 		takesOver := func() bool {
 			r.sameAsLog()
+			most = max(most, r.views.Unwritten())
 			return rng.IntN(6) == 0
 		}
 		require.NoError(t, r.views.ApplyAhead(ended, func() int { return 1 + rng.IntN(8) }, takesOver))
@@ -81,6 +83,8 @@ func TestFillingReadsThroughWhatIsUnderWay(t *testing.T) {
 		head, err := r.store.Head(bg)
 		require.NoError(t, err)
 		require.Equal(t, head, r.views.Through())
+		require.Less(t, most, eventstore.Position(2*span+20), "rows that were due were not written") // a third are leases
+		require.True(t, most > 0 || rows < 20 || span < 9, "rows were written with each change")
 		require.NoError(t, r.views.Close())
 		require.Equal(t, r.rebuilt(), keyspace(t, r.fs, "views"))
 	})
@@ -174,11 +178,102 @@ func TestRowsWrittenLate(t *testing.T) {
 			}
 			require.True(t, few || r.views.Through() >= whole || known == 0, "rows were not written late")
 			require.True(t, r.views.Through() < whole || known > 0, "rows were not written")
+			if r.views.Through() >= whole {
+				r.sameAsLog()
+			}
 			return r.views.Through() >= whole && rng.IntN(6) == 0
 		}))
 		require.NoError(t, r.views.Close())
 		require.Equal(t, r.rebuilt(), keyspace(t, r.fs, "views"))
 	})
+}
+
+// TestADamagedRowIsNotTriedForEver: once rows in memory are lost, those on the disk count.
+func TestADamagedRowIsNotTriedForEver(t *testing.T) {
+	seeded(t, 3, func(t *testing.T, rng *rand.Rand) {
+		r, disk := ahead(t, rng, false)
+		damaged := false
+		err := r.views.ApplyAhead(ended, func() int { return 8 }, func() bool {
+			if r.views.Unwritten() > 40 {
+				for i := range 9 {
+					require.NoError(t, r.views.DamageRow(fmt.Sprint("a", i)))
+				}
+				damaged = true
+				disk.full = func() bool { return true }
+			}
+			return false
+		})
+		require.True(t, damaged, "nothing was unwritten")
+		require.ErrorContains(t, err, "damaged view")
+		require.True(t, projections.Permanent(err), "%v would be tried again for ever", err)
+	})
+}
+
+// TestRowsAreCompletedFromAClustersLog: its positions are no numbers in a row, and it is
+// read from an event's position alone.
+func TestRowsAreCompletedFromAClustersLog(t *testing.T) {
+	seeded(t, 6, func(t *testing.T, rng *rand.Rand) {
+		r, disk := ahead(t, rng, true)
+		r.opts.Store = &sparse{r.store}
+		v := openViews(t, "sparse", r.opts)
+		v.Remember(30, 1+rng.IntN(200))
+		require.NoError(t, v.ApplyAhead(ended, func() int { return 1 + rng.IntN(8) }, nil))
+		disk.full = func() bool { return false }
+		image, err := v.Image()
+		require.NoError(t, err)
+		shown := rowsOf(t, image.Rows())
+		require.NoError(t, image.Close())
+		require.NoError(t, v.Close())
+		again := openViews(t, "again", r.opts)
+		require.NoError(t, again.RunToEnd(within(t), nil))
+		require.NoError(t, again.Close())
+		require.Equal(t, keyspace(t, r.fs, "again"), shown)
+		require.Equal(t, keyspace(t, r.fs, "again"), keyspace(t, r.fs, "sparse"))
+	})
+}
+
+// sparse is a log whose positions are gap apart.
+type sparse struct{ eventstore.Store }
+
+const gap = 1000
+
+func (s *sparse) Head(ctx context.Context) (eventstore.Position, error) {
+	head, err := s.Store.Head(ctx)
+	return head * gap, err
+}
+
+func (s *sparse) ReadAll(ctx context.Context, from eventstore.Position, direction eventstore.Direction, limit int) iter.Seq2[eventstore.Recorded, error] {
+	if from%gap != 0 {
+		return func(yield func(eventstore.Recorded, error) bool) {
+			yield(eventstore.Recorded{}, fmt.Errorf("%d is no event's position", from))
+		}
+	}
+	return spread(s.Store.ReadAll(ctx, from/gap, direction, limit))
+}
+
+func (s *sparse) ReadStream(ctx context.Context, stream string, from int64, direction eventstore.Direction, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return spread(s.Store.ReadStream(ctx, stream, from, direction, limit))
+}
+
+func (s *sparse) Subscribe(ctx context.Context, after eventstore.Position) iter.Seq2[[]eventstore.Recorded, error] {
+	return func(yield func([]eventstore.Recorded, error) bool) {
+		for rec, err := range spread(s.Store.ReadAll(ctx, after/gap+1, eventstore.Forwards, math.MaxInt)) {
+			if !yield([]eventstore.Recorded{rec}, err) {
+				return
+			}
+		}
+	}
+}
+
+func spread(records iter.Seq2[eventstore.Recorded, error]) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		for rec, err := range records {
+			rec.Position *= gap
+			if !yield(rec, err) {
+				return
+			}
+		}
+	}
 }
 
 // TestARebuildOfABusyLogEnds: the views that it is to replace move on meanwhile. It asks

@@ -43,6 +43,9 @@ func newChange() *change {
 	return &change{dirty: map[string][]byte{}, payments: map[string]domain.TransactionID{}}
 }
 
+// empty says that nothing was filled.
+func (c *change) empty() bool { return c.checkpoint == checkpoint{} }
+
 // reset forgets everything and keeps the memory, unless it is much.
 func (c *change) reset() {
 	c.sorted.reset()

@@ -5,17 +5,36 @@ import (
 	"errors"
 	"math"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"iocredits/eventstore"
 )
 
 // WholeFrom makes the views a generation that a rebuild makes, of a log that had an end.
 func (v *Views) WholeFrom(end eventstore.Position) { v.current.wholeFrom = end }
 
-// Remember says how many rows of accounts are kept in memory, and for how many positions
-// they may be unwritten.
-func (v *Views) Remember(rows int, span eventstore.Position) {
+// Remember says how many rows of accounts are kept in memory, and for how many events they
+// may be unwritten.
+func (v *Views) Remember(rows int, span int) {
 	v.current.accounts.limit, v.current.shown.limit, v.current.rowSpan = rows, rows, span
 }
+
+// Unwritten is how many positions of the log rows of accounts may lack. Between changes.
+func (v *Views) Unwritten() eventstore.Position {
+	c := v.current.checkpoint
+	if c.whole() {
+		return 0
+	}
+	return c.Position - c.RowsFrom + 1
+}
+
+// DamageRow makes an account's row unreadable.
+func (v *Views) DamageRow(name string) error {
+	return v.current.db.Set(balanceKey(name), []byte("damaged"), pebble.NoSync)
+}
+
+// Permanent says that the views would stop at the error.
+func Permanent(err error) bool { return permanent(err) }
 
 // ApplyAhead brings views that nobody follows to the log's end with an applier that is
 // always one change ahead, in parts of as many events as size says. What becomes of a
@@ -41,11 +60,13 @@ func (v *Views) ApplyAhead(ctx context.Context, size func() int, done func() boo
 func (a *applier) applyToEnd(ctx context.Context, size func() int) (err error) {
 	defer func() { err = errors.Join(err, a.settle()) }()
 	var records []eventstore.Recorded
-	for r, err := range a.v.opts.Store.ReadAll(context.Background(), a.g.checkpoint.Position+1, eventstore.Forwards, math.MaxInt) {
+	for r, err := range a.v.opts.Store.ReadAll(context.Background(), a.g.checkpoint.Position, eventstore.Forwards, math.MaxInt) {
 		if err != nil {
 			return err
 		}
-		records = append(records, r)
+		if r.Position > a.g.checkpoint.Position {
+			records = append(records, r)
+		}
 	}
 	for len(records) > 0 {
 		n := min(size(), len(records))

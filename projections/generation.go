@@ -112,7 +112,7 @@ type generation struct {
 	// crash leaves nothing of it.
 	wholeFrom eventstore.Position
 	// rowSpan is rowSpan, or what a test says.
-	rowSpan eventstore.Position
+	rowSpan int
 
 	// following is held by who follows the log into this. What comes after it, up to
 	// writer, is theirs.

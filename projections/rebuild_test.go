@@ -300,3 +300,19 @@ func TestOutgoingViewsAnswerAndAreReplaced(t *testing.T) {
 	require.NoError(t, r.views.Close())
 	require.Equal(t, r.rebuilt(), keyspace(t, r.fs, "views"))
 }
+
+// TestARebuildShowsAccountsThatRest: what a rebuild has of them in memory alone is written
+// before anybody asks.
+func TestARebuildShowsAccountsThatRest(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	r.spend("quiet", 3)
+	r.spend("busy", 18_000) // more than one change
+	r.toEnd()
+	before, err := r.views.Balance(bg, "quiet")
+	require.NoError(t, err)
+	require.EqualValues(t, 3, before.Revision)
+	require.NoError(t, r.views.Rebuild(within(t), nil))
+	after, err := r.views.Balance(bg, "quiet")
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+}

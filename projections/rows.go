@@ -14,9 +14,9 @@ import (
 	"iocredits/eventstore"
 )
 
-// Rows of accounts aren't written with each change, but once for rowSpan positions of the
-// log, when an account that is busy has changed several times. Until then its row on the
-// disk is older than the checkpoint, which says so (RowsFrom).
+// Rows of accounts aren't written with each change, but once for rowSpan events, when an
+// account that is busy has changed several times. Until then its row on the disk is older
+// than the checkpoint, which says so (RowsFrom).
 //
 // Nothing is lost by that: a row has the revision of its last event, so whoever finds an
 // old one has the events since from the log. Meanwhile balances are shown from memory
@@ -33,13 +33,32 @@ var errRowsLost = errors.New("rows of accounts that were to be written are lost"
 // whole says that every row on the disk has all its events up to the checkpoint.
 func (c *checkpoint) whole() bool { return c.RowsFrom == 0 }
 
-// rowsDue says that the change is to leave no row unwritten.
-func (w *writer) rowsDue() bool {
-	accounts, c := &w.g.accounts, &w.checkpoint
-	if len(w.unwritten)+len(w.rows) > accounts.limit/unwrittenShare || accounts.full() {
-		return true
+// keepRows says in the change's checkpoint which rows it is to leave unwritten, if any.
+func (w *writer) keepRows(from checkpoint, ready []decoded) {
+	w.since += w.events
+	if w.rowsDue(from) {
+		w.checkpoint.RowsFrom = 0
+		return
 	}
-	return c.Position >= w.g.wholeFrom && c.Position-c.RowsFrom >= w.g.rowSpan
+	for i := 0; w.checkpoint.whole() && i < len(ready); i++ {
+		if facts := ready[i].facts; len(facts) > 0 {
+			w.checkpoint.RowsFrom = facts[0].Position // an event's: a cluster's log is read from nowhere else
+		}
+	}
+}
+
+// rowsDue says that the change, behind that of a checkpoint, is to leave no row unwritten.
+func (w *writer) rowsDue(from checkpoint) bool {
+	g := w.g
+	switch {
+	case len(w.unwritten)+len(w.rows) > g.accounts.limit/unwrittenShare || g.accounts.full():
+		return true
+	case w.checkpoint.Position < g.wholeFrom:
+		return false
+	case from.Position < g.wholeFrom:
+		return true // from here on it is read: nothing is shown of what came before
+	}
+	return w.since >= g.rowSpan
 }
 
 // flushRows puts into the change the balances that it changes, and rows of accounts: all
@@ -183,6 +202,9 @@ func (v *Views) complete(ctx context.Context, g *generation) error {
 		return &applyError{position: g.checkpoint.Position, err: errRowsLost}
 	}
 	rows, err := v.completed(ctx, g.db, g.checkpoint)
+	if errors.Is(err, errDamaged) {
+		return &applyError{position: g.checkpoint.Position, err: err}
+	}
 	if err != nil || rows == nil {
 		return err
 	}

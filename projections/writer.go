@@ -47,6 +47,8 @@ type writer struct {
 	// was by changes before (rows.go). lost: some of those were discarded.
 	rows, unwritten []*accountRow
 	lost            bool
+	// since is how many events came since all rows were written.
+	since int
 	// company: the company's books change too. grown: the tree does.
 	company, grown bool
 	clerk          journal.Clerk
@@ -80,17 +82,12 @@ func (w *writer) fill(ready ...decoded) error {
 		from = w.before.checkpoint
 	}
 	w.checkpoint = from.behind(ready)
-	if from.whole() {
-		w.checkpoint.RowsFrom = from.Position + 1
-	}
-	if w.rowsDue() {
-		w.checkpoint.RowsFrom = 0
-	}
+	w.keepRows(from, ready)
 	if err := errors.Join(w.flushCompany(), w.flushTree(), w.flushRows()); err != nil {
 		return &applyError{position: last, err: err}
 	}
 	if len(w.unwritten) == 0 {
-		w.checkpoint.RowsFrom = 0
+		w.checkpoint.RowsFrom, w.since = 0, 0
 	}
 	w.took = time.Since(began)
 	return nil
@@ -119,7 +116,7 @@ func (w *writer) begin() {
 func (w *writer) discard() {
 	w.lost = w.lost || !w.g.checkpoint.whole()
 	w.begin()
-	w.rows, w.unwritten = forget(w.rows), forget(w.unwritten)
+	w.rows, w.unwritten, w.since = forget(w.rows), forget(w.unwritten), 0
 	w.g.accounts.clear()
 	w.g.company, w.tree, w.before = nil, nil, nil
 }
