@@ -33,6 +33,17 @@ func (v *Views) DamageRow(name string) error {
 	return v.current.db.Set(balanceKey(name), []byte("damaged"), pebble.NoSync)
 }
 
+// AgeRow puts an account's row back to what it was before its newest events.
+func (v *Views) AgeRow(name string, events int64) error {
+	row, err := lookup(v.current.db, balanceKey(name), decodeAccount)
+	if err != nil || row == nil {
+		return err
+	}
+	row.Revision -= events
+	value, err := appendAccount(nil, row)
+	return errors.Join(err, v.current.db.Set(balanceKey(name), value, pebble.NoSync))
+}
+
 // Permanent says that the views would stop at the error.
 func Permanent(err error) bool { return permanent(err) }
 

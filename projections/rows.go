@@ -165,10 +165,14 @@ func (v *Views) catchUp(ctx context.Context, name string, row *accountRow, throu
 	return nil
 }
 
-// advance puts an event of the row's account into it, unless it is there.
+// advance puts an event of the row's account into it, unless it is there. Error:
+// errDamaged if the row lacks events before it.
 func (row *accountRow) advance(codec *eventstore.Codec, r eventstore.Recorded, clerk *journal.Clerk) error {
 	if r.Revision <= row.Revision {
 		return nil
+	}
+	if r.Revision > row.Revision+1 {
+		return fmt.Errorf("%w: the row for %s is at revision %d, where %d should be", errDamaged, r.Stream, row.Revision, r.Revision-1)
 	}
 	f, err := codec.Open(r)
 	if err != nil {
