@@ -147,7 +147,8 @@ func (e *PurchaseReversed) missing(lot int64) domain.Amount {
 }
 
 // repayReversal puts the money of purchased credits that pay chargeback debt behind
-// the lots that it came from, the oldest first.
+// the lots that it came from, the oldest first. All that was taken has left its lot
+// already: what pays for the lot itself is what has no money, and leaves the rest to others.
 func (s *State) repayReversal(uses []LotUse) {
 	for _, use := range uses {
 		left := use.Amount

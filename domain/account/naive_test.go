@@ -269,11 +269,9 @@ func (n *naive) coverOwed(from *naiveLot, paid domain.Amount) {
 		part := min(paid, l.owed)
 		l.owed -= part
 		paid -= part
-		from.free += paid // what is still to be looked at has not been taken yet
 		if from.purchased {
 			l.money += from.moneyOf(part)
 		}
-		from.free -= paid
 	}
 }
 
