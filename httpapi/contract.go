@@ -3,24 +3,18 @@ package httpapi
 import (
 	_ "embed"
 	"fmt"
-	"net/http"
-	"regexp"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
+//go:generate go test -run TestOperationsAreThoseOfTheContract -update .
 //go:embed openapi.yaml
 var contractYAML []byte
 
-// contract is openapi.yaml, read once.
-type contract struct {
-	document *openapi3.T
-	json     []byte
-	// operations by method and echo's form of the path.
-	operations map[string]operation
-}
-
-// operation is what the frame needs to know of one.
+// operation is what the frame needs to know of one of the contract's. They stand in
+// operations.gen.go, by method and echo's form of the path: to start, and to answer
+// anything but its own documentation, an engine doesn't read openapi.yaml.
 type operation struct {
 	// name is the method and the path as the contract writes it.
 	name string
@@ -30,38 +24,47 @@ type operation struct {
 	keyed, needsKey bool
 }
 
-var pathParameter = regexp.MustCompile(`\{([^}]+)\}`)
+// parameters makes a set of names.
+func parameters(names ...string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}
 
-func loadContract() (*contract, error) {
+// readContract gives openapi.yaml, with the roles of each operation: who may call it is
+// said once, in auth.go, and readers of the contract see it too.
+func readContract() (*openapi3.T, error) {
 	document, err := openapi3.NewLoader().LoadFromData(contractYAML)
 	if err != nil {
 		return nil, fmt.Errorf("read openapi.yaml: %w", err)
 	}
-	c := &contract{document: document, operations: map[string]operation{}}
 	for path, item := range document.Paths.Map() {
 		for method, op := range item.Operations() {
-			o := operation{name: method + " " + path, query: map[string]bool{}}
-			for _, list := range []openapi3.Parameters{item.Parameters, op.Parameters} {
-				for _, p := range list {
-					o.add(p.Value)
-				}
-			}
-			c.operations[method+" "+pathParameter.ReplaceAllString(path, ":$1")] = o
-			// Who may call it is said once, in auth.go; readers of the contract see it too.
-			op.Extensions = map[string]any{"x-roles": access[o.name]}
+			op.Extensions = map[string]any{"x-roles": access[method+" "+path]}
 		}
 	}
-	if c.json, err = document.MarshalJSON(); err != nil {
-		return nil, fmt.Errorf("write openapi.json: %w", err)
-	}
-	return c, nil
+	return document, nil
 }
 
-func (o *operation) add(p *openapi3.Parameter) {
-	switch {
-	case p.In == openapi3.ParameterInQuery:
-		o.query[p.Name] = true
-	case p.In == openapi3.ParameterInHeader && http.CanonicalHeaderKey(p.Name) == idempotencyHeader:
-		o.keyed, o.needsKey = true, p.Required
-	}
+// documentation is what the engine says of itself: the pages under /docs, by name, and
+// openapi.json.
+type documentation struct {
+	pages   map[string][]byte
+	openAPI []byte
 }
+
+// readDocumentation makes it when somebody first asks.
+var readDocumentation = sync.OnceValues(func() (*documentation, error) {
+	document, err := readContract()
+	if err != nil {
+		return nil, err
+	}
+	d := &documentation{}
+	if d.openAPI, err = document.MarshalJSON(); err != nil {
+		return nil, fmt.Errorf("write openapi.json: %w", err)
+	}
+	d.pages, err = renderPages(document)
+	return d, err
+})

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/extension"
@@ -19,11 +20,6 @@ import (
 
 //go:embed docs/*.md docs/*.html
 var docFiles embed.FS
-
-// pages are the documentation, rendered once.
-type pages struct {
-	byName map[string][]byte
-}
 
 // menuEntry is a page with its title.
 type menuEntry struct{ Name, Title string }
@@ -61,7 +57,8 @@ func placeOf(page string) int {
 	return len(textOrder)
 }
 
-func renderPages(c *contract) (*pages, error) {
+// renderPages gives all pages by name.
+func renderPages(contract *openapi3.T) (map[string][]byte, error) {
 	layout, err := template.New("").ParseFS(docFiles, "docs/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("docs: %w", err)
@@ -71,19 +68,19 @@ func renderPages(c *contract) (*pages, error) {
 		return nil, err
 	}
 	menu := menuOf(texts)
-	p := &pages{byName: map[string][]byte{}}
+	pages := map[string][]byte{}
 	render := func(name, title, part string, data any) error {
 		var out bytes.Buffer
 		err := layout.ExecuteTemplate(&out, part, map[string]any{"Title": title, "Menu": menu, "Current": name, "Data": data})
-		p.byName[name] = out.Bytes()
+		pages[name] = out.Bytes()
 		return err
 	}
-	intro, err := toHTML([]byte(c.document.Info.Description))
+	intro, err := toHTML([]byte(contract.Info.Description))
 	if err != nil {
 		return nil, err
 	}
 	if err := render(pageIndex, titleIndex, "api.html", map[string]any{
-		"Intro": intro, "Sections": sectionsOf(c), "Refusals": refusalsOf(c), "Objects": objectsOf(c),
+		"Intro": intro, "Sections": sectionsOf(contract), "Refusals": refusalsOf(contract), "Objects": objectsOf(contract),
 	}); err != nil {
 		return nil, fmt.Errorf("docs: %w", err)
 	}
@@ -98,7 +95,7 @@ func renderPages(c *contract) (*pages, error) {
 			return nil, fmt.Errorf("docs: %w", err)
 		}
 	}
-	return p, nil
+	return pages, nil
 }
 
 // textPage is a Markdown page.
@@ -199,7 +196,11 @@ func (h handlers) GetDocs(c echo.Context) error { return h.page(callOf(c), pageI
 func (h handlers) GetDocsPage(c echo.Context, name string) error { return h.page(callOf(c), name) }
 
 func (h handlers) page(k *call, name string) error {
-	content, found := h.docs.byName[name]
+	d, err := readDocumentation()
+	if err != nil {
+		return err
+	}
+	content, found := d.pages[name]
 	if !found {
 		return domain.Refuse(domain.CodeUnknownRoute, "there is no page of this name")
 	}
@@ -211,6 +212,10 @@ func (h handlers) page(k *call, name string) error {
 
 // GetOpenAPI is GET /openapi.json.
 func (h handlers) GetOpenAPI(c echo.Context) error {
-	callOf(c).sendText(statusOK, jsonType, h.spec.json)
+	d, err := readDocumentation()
+	if err != nil {
+		return err
+	}
+	callOf(c).sendText(statusOK, jsonType, d.openAPI)
 	return nil
 }

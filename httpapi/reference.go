@@ -72,9 +72,9 @@ func about(text string) template.HTML {
 }
 
 // objectsOf lists the schemas, for the links of kinds.
-func objectsOf(c *contract) []schemaEntry {
+func objectsOf(contract *openapi3.T) []schemaEntry {
 	var all []schemaEntry
-	schemas := c.document.Components.Schemas
+	schemas := contract.Components.Schemas
 	for _, name := range slices.Sorted(maps.Keys(schemas)) {
 		o := schemaEntry{Name: name, About: about(schemas[name].Value.Description)}
 		for _, part := range append(openapi3.SchemaRefs{schemas[name]}, schemas[name].Value.AllOf...) {
@@ -102,11 +102,11 @@ func membersOf(s *openapi3.Schema) []input {
 	return all
 }
 
-func sectionsOf(c *contract) []section {
+func sectionsOf(contract *openapi3.T) []section {
 	var sections []section
-	for _, tag := range c.document.Tags {
+	for _, tag := range contract.Tags {
 		s := section{Name: tag.Name, About: tag.Description}
-		paths := c.document.Paths.Map()
+		paths := contract.Paths.Map()
 		for _, path := range slices.Sorted(maps.Keys(paths)) {
 			for _, method := range slices.Sorted(maps.Keys(paths[path].Operations())) {
 				if op := paths[path].GetOperation(method); slices.Contains(op.Tags, tag.Name) {
@@ -164,9 +164,9 @@ type refusalEntry struct {
 }
 
 // refusalsOf lists them once: operations have but their numbers.
-func refusalsOf(c *contract) []refusalEntry {
+func refusalsOf(contract *openapi3.T) []refusalEntry {
 	seen := map[string]template.HTML{}
-	for _, item := range c.document.Paths.Map() {
+	for _, item := range contract.Paths.Map() {
 		for _, op := range item.Operations() {
 			for status, answer := range op.Responses.Map() {
 				if strings.HasPrefix(answer.Ref, "#/components/responses/") && answer.Value.Content.Get(problemType[0]) != nil {

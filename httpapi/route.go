@@ -116,7 +116,7 @@ type registrar struct {
 }
 
 func (r *registrar) add(method, path string, h echo.HandlerFunc) *echo.Route {
-	operation, known := r.server.spec.operations[method+" "+path]
+	operation, known := operations[method+" "+path]
 	if !known {
 		r.err = fmt.Errorf("%s %s is not in the contract", method, path)
 		return nil

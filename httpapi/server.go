@@ -128,8 +128,6 @@ func (o *Options) defaults() {
 type Server struct {
 	opts Options
 	echo *echo.Echo
-	spec *contract
-	docs *pages
 
 	requestIDs requestIDs
 	timeouts   timeouts
@@ -164,12 +162,6 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		opts: opts, goal: head, requestIDs: newRequestIDs(), cursorKey: newCursorKey(), timeouts: timeouts{after: opts.RequestTimeout},
 		ending: make(chan struct{}),
-	}
-	if s.spec, err = loadContract(); err != nil {
-		return nil, err
-	}
-	if s.docs, err = renderPages(s.spec); err != nil {
-		return nil, err
 	}
 	if s.echo, err = s.router(); err != nil {
 		return nil, err
