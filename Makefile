@@ -20,8 +20,8 @@ test: ## run all tests
 build: ## build the binary into .tools/bin
 	@go build -o $(BIN)/iocredits ./cmd/iocredits
 
-race: ## run the tests of the concurrent packages under the race detector
-	go test -race -short ./eventstore/... ./projections/... ./httpapi/... ./cmd/...
+race: ## run the tests of the concurrent packages under the race detector, the longest first
+	go test -race -short ./cmd/... ./projections/... ./httpapi/... ./eventstore/...
 
 test-esdb: ## run the EventStoreDB suite: Go and Node clients (ESDB_URL=esdb://… against a real server)
 	ESDB_NODE=1 go test -count=1 ./eventstore/esdbserver ./eventstore/esdbstore

@@ -16,8 +16,12 @@ import (
 	"iocredits/projections"
 )
 
-// seeded runs a test on several random seeds, each in its name.
+// seeded runs a test on several random seeds, each in its name; on a quarter of them
+// with -short.
 func seeded(t *testing.T, runs int, test func(t *testing.T, rng *rand.Rand)) {
+	if testing.Short() {
+		runs = max(1, runs/4)
+	}
 	for range runs {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { test(t, rand.New(rand.NewPCG(seed, 1))) })

@@ -55,7 +55,16 @@ func TestBenchMeasuresEverything(t *testing.T) {
 	}
 }
 
+// skipShort is for tests whose engines do what TestBenchMeasuresEverything has them do.
+func skipShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: TestBenchMeasuresEverything runs the same engine")
+	}
+}
+
 func TestBenchGrowth(t *testing.T) {
+	skipShort(t)
 	figures := measure(t, "--growth", "--growth-events", "50,100", "--growth-accounts", "2,4")
 	require.Len(t, figures, 8)
 	require.Equal(t, "deduct-events-50", figures[2].Limit)
@@ -63,6 +72,7 @@ func TestBenchGrowth(t *testing.T) {
 
 // PostgreSQL and the engine in turn; bench compares the money of both.
 func TestBenchPeers(t *testing.T) {
+	skipShort(t)
 	if _, err := bench.PostgresPrograms(); err != nil {
 		t.Skip("SKIPPED: ", err)
 	}
@@ -75,6 +85,7 @@ func TestBenchPeers(t *testing.T) {
 
 // A delay of each sync is in the latency of what waits for one.
 func TestBenchDelaysSyncs(t *testing.T) {
+	skipShort(t)
 	figures := measure(t, "--only", "deduct-slow", "--sync-delay", "20ms", "--duration", "100ms")
 	require.Len(t, figures, 2)
 	require.Equal(t, "deduct-slow", figures[1].Name)

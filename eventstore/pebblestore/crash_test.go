@@ -37,7 +37,7 @@ func (w *witness) snapshot() map[uuid.UUID]eventstore.Position {
 func TestCrash(t *testing.T) {
 	seeds := 12
 	if testing.Short() {
-		seeds = 4
+		seeds = 2
 	}
 	for range seeds {
 		seed := rand.Uint64()

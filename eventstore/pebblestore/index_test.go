@@ -73,7 +73,11 @@ func (m streams) checkAll(t *testing.T, s *pebblestore.Store, rng *rand.Rand) {
 // TestIndex holds the store to a list a stream: whatever is in memory, on its way
 // into Pebble or there, over clean ends and crashes, and whatever was read before.
 func TestIndex(t *testing.T) {
-	for range 5 {
+	seeds := 5
+	if testing.Short() {
+		seeds = 2
+	}
+	for range seeds {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { indexOnce(t, seed) })
 	}
