@@ -67,15 +67,13 @@ func (c *change) set(key, value []byte) { c.dirty[string(key)] = value }
 func (c *change) delete(key []byte) { c.dirty[string(key)] = nil }
 
 // append writes a value that nobody reads before. The caller keeps key and value.
-func (c *change) append(key, value []byte) error {
+func (c *change) append(key, value []byte) {
 	c.sorted.add(entry{key: c.sorted.copy(key), value: c.sorted.copy(value)})
-	return nil
 }
 
 // merge puts a value behind what the key has, without reading it.
-func (c *change) merge(key, value []byte) error {
+func (c *change) merge(key, value []byte) {
 	c.sorted.add(entry{key: c.sorted.copy(key), value: c.sorted.copy(value), merge: true})
-	return nil
 }
 
 // commit writes everything and the checkpoint as one batch. Each key stands in

@@ -36,7 +36,7 @@ func TestReplacedViewsNeitherMoveNorStopOthers(t *testing.T) {
 		t.Fatalf("the old views were not replaced: %v", err)
 	}
 	late := newChange()
-	require.NoError(t, late.append(balanceKey("a"), []byte("late")))
+	late.append(balanceKey("a"), []byte("late"))
 	require.ErrorIs(t, v.show(old, late), context.Canceled)
 	require.False(t, v.stop(old, ErrClosed))
 	value, err := lookup(old.db, balanceKey("a"), func(value []byte) (string, error) { return string(value), nil })

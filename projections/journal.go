@@ -30,7 +30,8 @@ func (w *writer) flushCompany() (err error) {
 	if w.scratch, err = w.g.company.AppendBinary(w.scratch[:0]); err != nil {
 		return err
 	}
-	return w.append([]byte{companyKey}, w.scratch)
+	w.append([]byte{companyKey}, w.scratch)
+	return nil
 }
 
 func decodeBooks(value []byte) (t journal.Totals, err error) { return t, t.UnmarshalBinary(value) }

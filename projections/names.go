@@ -20,9 +20,7 @@ func applyNames(w *writer, s *step) error {
 	for _, name := range ledger.AppendNames(room[:0], s.Fact) {
 		w.keyScratch = appendNameKey(w.keyScratch[:0], s.Account, name)
 		w.g.names.add(w.keyScratch)
-		if err := w.merge(w.keyScratch, binary.BigEndian.AppendUint64(w.scratch[:0], uint64(s.Revision))); err != nil {
-			return err
-		}
+		w.merge(w.keyScratch, binary.BigEndian.AppendUint64(w.scratch[:0], uint64(s.Revision)))
 	}
 	return nil
 }

@@ -19,7 +19,8 @@ func applyRelated(w *writer, s *step) error {
 		return nil
 	}
 	k := relatedKey(s.Account, about)
-	return w.append(binary.BigEndian.AppendUint64(k, uint64(s.Revision)), nil)
+	w.append(binary.BigEndian.AppendUint64(k, uint64(s.Revision)), nil)
+	return nil
 }
 
 func relatedKey(name string, revision int64) []byte {

@@ -36,7 +36,8 @@ func applyMilestone(w *writer, s *step) error {
 	if (s.Revision+1)%milestoneEvery != 0 {
 		return nil
 	}
-	return w.append(milestoneKey(s.Account, s.Meta.RecordedAt, s.Revision), appendBalance(nil, &s.Row.balanceRecord))
+	w.append(milestoneKey(s.Account, s.Meta.RecordedAt, s.Revision), appendBalance(nil, &s.Row.balanceRecord))
+	return nil
 }
 
 func milestoneKey(name string, at time.Time, revision int64) []byte {
@@ -44,13 +45,13 @@ func milestoneKey(name string, at time.Time, revision int64) []byte {
 }
 
 // late indexes an entry that is effective before it was recorded.
-func (w *writer) late(t *Transaction) error {
+func (w *writer) late(t *Transaction) {
 	if !t.EffectiveAt.Before(t.RecordedAt) {
-		return nil
+		return
 	}
 	value := binary.AppendVarint(appendTime(nil, t.EffectiveAt), int64(t.Amount))
 	seconds := t.RecordedAt.Unix() - t.EffectiveAt.Unix() + 1
-	return w.append(lateKey(t.Account, bits.Len64(uint64(seconds)), t.RecordedAt, t.Revision), value)
+	w.append(lateKey(t.Account, bits.Len64(uint64(seconds)), t.RecordedAt, t.Revision), value)
 }
 
 func lateKey(name string, bucket int, recorded time.Time, revision int64) []byte {

@@ -96,11 +96,10 @@ func applyTransaction(w *writer, s *step) error {
 	if kind, _, _ := account.ObjectOf(s.Body); kind == account.ObjectDeployment {
 		w.payments[string(w.keyScratch)] = t.ID
 	}
-	if err := w.late(&t); err != nil {
-		return err
-	}
+	w.late(&t)
 	w.scratch = appendTransaction(w.scratch[:0], &t)
-	return w.append(w.keyScratch, w.scratch)
+	w.append(w.keyScratch, w.scratch)
+	return nil
 }
 
 // transactionID finds a transaction that is related to by its place: a payment

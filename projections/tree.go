@@ -58,22 +58,21 @@ func applyTree(w *writer, s *step) error {
 	leaf := transparency.LeafOf(s.Hash)
 	t.row = binary.BigEndian.AppendUint64(append(t.row, leaf[:]...), uint64(s.Position))
 	t.position = s.Position
-	var failed error
 	t.Add(leaf, func(level uint, index uint64, node transparency.Node) {
 		if level%tileLevels == 0 {
-			failed = errors.Join(failed, w.append(nodeKey(level, index), node[:]))
+			w.append(nodeKey(level, index), node[:])
 		}
 	})
 	if len(t.row) == leavesInRow*leafBytes {
-		failed = errors.Join(failed, w.append(nodeKey(0, t.Size()/leavesInRow-1), t.row))
+		w.append(nodeKey(0, t.Size()/leavesInRow-1), t.row)
 		t.row = t.row[:0]
 	}
-	return failed
+	return nil
 }
 
-func (w *writer) flushTree() error {
+func (w *writer) flushTree() {
 	if !w.grown {
-		return nil
+		return
 	}
 	t := w.tree
 	value := binary.BigEndian.AppendUint64(nil, t.Size())
@@ -81,11 +80,10 @@ func (w *writer) flushTree() error {
 	for _, n := range t.Nodes() {
 		value = append(value, n[:]...)
 	}
-	err := w.append([]byte{edgeKey}, value)
+	w.append([]byte{edgeKey}, value)
 	if len(t.row) > 0 {
-		err = errors.Join(err, w.append(nodeKey(0, t.Size()/leavesInRow), t.row))
+		w.append(nodeKey(0, t.Size()/leavesInRow), t.row)
 	}
-	return err
 }
 
 // readRow reads a row of leaves; nil if there is none yet.

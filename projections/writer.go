@@ -83,7 +83,8 @@ func (w *writer) fill(ready ...decoded) error {
 	}
 	w.checkpoint = from.behind(ready)
 	w.keepRows(from, ready)
-	if err := errors.Join(w.flushCompany(), w.flushTree(), w.flushRows()); err != nil {
+	w.flushTree()
+	if err := errors.Join(w.flushCompany(), w.flushRows()); err != nil {
 		return &applyError{position: last, err: err}
 	}
 	if len(w.unwritten) == 0 {

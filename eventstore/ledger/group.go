@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"strconv"
@@ -27,11 +26,11 @@ type group struct {
 	began    time.Time
 	// tasks were decided, and are answered once all that is durable.
 	tasks []*task
-	// stale: the book turned out to be behind the stream.
-	stale *eventstore.ConflictError
-	// recording: events are going into the group and the book; broken: that panicked.
+	// recording: events are going into the group and the book.
 	recording bool
-	broken    error
+	// broken is why nothing of the group may be written or answered: a panic while it was
+	// recording, or a conflict, because the book turned out to be behind the stream.
+	broken error
 	// rest did not fit and is the next group.
 	rest []*task
 }
@@ -101,7 +100,10 @@ func (w *worker) decide(ctx context.Context, tasks []*task) *group {
 		if t.err = t.ctx.Err(); t.err != nil {
 			continue
 		}
-		if t.err = w.decideOne(ctx, g, t); errors.As(t.err, &g.stale) || g.broken != nil {
+		if t.err = w.decideOne(ctx, g, t); isConflict(t.err) {
+			g.broken = t.err
+		}
+		if g.broken != nil {
 			break
 		}
 	}

@@ -84,16 +84,13 @@ func (w *worker) turn() {
 	}
 }
 
-// behind is why a group can't be written, and its book is of no more use: a conflict if
-// another engine wrote since the book was loaded, or what broke the group. A group
+// behind is why a group can't be written, and its book is of no more use: what broke the
+// group, or a conflict if another engine wrote since the book was loaded. A group
 // with events needs no look: its append is one. Without it a refusal, a replay
 // or a strong read would rest on what is no longer so.
 func (w *worker) behind(ctx context.Context, g *group) error {
 	if g.broken != nil {
 		return g.broken
-	}
-	if g.stale != nil {
-		return g.stale
 	}
 	if !w.ledger.opts.Shared || len(g.events) > 0 {
 		return nil
@@ -150,17 +147,23 @@ func (w *worker) undo() {
 	g, err := w.failed, w.err
 	w.dropBook()
 	w.failed, w.err = nil, nil
-	var conflict *eventstore.ConflictError
-	if errors.As(err, &conflict) && w.attempt < maxAttempts {
+	again := isConflict(err)
+	if again && w.attempt < maxAttempts {
 		w.attempt++
 		w.tasks = append(slices.Clone(g.tasks), w.tasks...)
 		return
 	}
-	if g.broken == nil {
+	if again || g.broken == nil {
 		err = w.appendError(err)
 	}
 	w.fail(g.tasks, err)
 	w.attempt = 1
+}
+
+// isConflict says that another engine wrote to the stream.
+func isConflict(err error) bool {
+	_, is := errors.AsType[*eventstore.ConflictError](err)
+	return is
 }
 
 // dropBook: the next turn loads another.
@@ -221,9 +224,8 @@ func (w *worker) fail(tasks []*task, err error) {
 
 // appendError tells a caller what a failed append means for it.
 func (w *worker) appendError(err error) error {
-	var conflict *eventstore.ConflictError
 	switch {
-	case errors.As(err, &conflict):
+	case isConflict(err):
 		return domain.Refuse(domain.CodeConflict, "the account was changed by another engine %d times in a row; try again", maxAttempts)
 	case errors.Is(err, eventstore.ErrUnavailable), errors.Is(err, eventstore.ErrClosed):
 		w.ledger.opts.Logger.Warn("append refused", "account", w.account, "error", err)
