@@ -300,6 +300,16 @@ func TestMoneyBehindAWithdrawal(t *testing.T) {
 			refused: "not-withdrawable withdrawable=0 required=30",
 		},
 		{
+			name: "has left after it was approved", given: append(before, okayed("w", "fin"), chargedBack("q")), when: paidOut("w", "fin"),
+			refused: "not-withdrawable withdrawable=0 required=30",
+		},
+		{
+			name: "has left, and an incentive paid the debt",
+			given: given(bought("p", 30*credit), withdrawn("w", 30*credit), okayed("w", "fin"), chargedBack("p"), granted(30*credit),
+				do(account.Unfreeze{})),
+			when: paidOut("w", "fin"), refused: "not-withdrawable withdrawable=0 required=30",
+		},
+		{
 			name: "is paid out once", given: append(before, okayed("w", "fin")), when: paidOut("w", "fin"),
 			then: events(&account.WithdrawalPaid{Withdrawal: "w", Amount: 30 * credit, TxURL: "sealed-url",
 				Network: account.NetworkSolana, Lots: lots(paid(0, 30*credit))}),

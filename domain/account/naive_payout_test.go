@@ -36,6 +36,8 @@ func (n *naive) payout(a ask) (code domain.Code, known bool) {
 			return code, true
 		case n.frozen:
 			return domain.CodeAccountFrozen, true
+		case n.moneyBehind(w) < total(w.slices):
+			return domain.CodeNotWithdrawable, true
 		}
 		for _, s := range w.slices {
 			s.lot.out -= s.amount
@@ -90,6 +92,19 @@ func (n *naive) waitingPayout(id string, status account.WithdrawalStatus, by str
 	return w, ""
 }
 
+// moneyBehind is what could be asked for now, if the payout weren't there.
+func (n *naive) moneyBehind(w *naivePayout) domain.Amount {
+	amount := total(w.slices)
+	out, free := domain.Amount(0), domain.Amount(0)
+	for _, l := range n.lots {
+		out += l.out
+		if l.purchased {
+			free += l.free - l.hollow()
+		}
+	}
+	return min(n.cash()-(out-amount), free+amount)
+}
+
 // approvePayout looks for the money again, as if the payout were asked for now.
 func (n *naive) approvePayout(c account.ApproveWithdrawal, by string) domain.Code {
 	w, code := n.waitingPayout(c.Withdrawal, account.WithdrawalIsRequested, by)
@@ -97,20 +112,12 @@ func (n *naive) approvePayout(c account.ApproveWithdrawal, by string) domain.Cod
 		return code
 	}
 	amount := total(w.slices)
-	behind, out, free := n.cash(), domain.Amount(0), domain.Amount(0)
-	for _, l := range n.lots {
-		out += l.out
-		if l.purchased {
-			free += l.free - l.hollow()
-		}
-	}
-	behind = min(behind-(out-amount), free+amount)
 	switch {
 	case slices.Contains(w.approved, by):
 		return domain.CodeSelfApproval
 	case n.frozen:
 		return domain.CodeAccountFrozen
-	case behind < amount:
+	case n.moneyBehind(w) < amount:
 		return domain.CodeNotWithdrawable
 	}
 	w.approved = append(w.approved, by)

@@ -112,12 +112,8 @@ func (c ApproveWithdrawal) decide(d *decision) error {
 	if err := d.notFrozen(); err != nil {
 		return err
 	}
-	// What a chargeback took from elsewhere may have been the money of this one:
-	// see Figures.Cash.
-	f := &d.now().Figures
-	if behind := max(0, min(f.Cash-(f.Withdrawing-w.Amount), f.FreePurchased+w.Amount-f.Unbacked)); behind < w.Amount {
-		return domain.Refuse(domain.CodeNotWithdrawable, "the money behind withdrawal %q was taken back: %s are left of %s", c.Withdrawal, behind, w.Amount).
-			With("withdrawable", behind.String()).With("required", w.Amount.String())
+	if err := d.moneyBehind(c.Withdrawal, w.Amount); err != nil {
+		return err
 	}
 	// Accepted: nothing below refuses.
 	final := w.Amount < d.now().Policy.TwoApproversFrom || len(w.ApprovedBy) > 0
@@ -151,7 +147,10 @@ func (c RejectWithdrawal) decide(d *decision) error {
 // RecordPayout records that finance has paid.
 //
 // Checks, in order: unknown-withdrawal; wrong-status unless approved;
-// self-approval (by who asked); account-frozen.
+// self-approval (by who asked); account-frozen; not-withdrawable, if the money behind
+// it has left since it was approved: a reversal leaves it approved (money.md,
+// Chargeback), and what promotional credits made up for is never paid out (design.md
+// rule 5). FailWithdrawal ends it.
 type RecordPayout struct {
 	Withdrawal string
 	TxURL      domain.Sealed
@@ -169,6 +168,9 @@ func (c RecordPayout) decide(d *decision) error {
 		return err
 	}
 	if err := d.notFrozen(); err != nil {
+		return err
+	}
+	if err := d.moneyBehind(c.Withdrawal, w.Amount); err != nil {
 		return err
 	}
 	// Accepted: nothing below refuses.
@@ -228,6 +230,18 @@ func (d *decision) reviewed(id string, status WithdrawalStatus) (Withdrawal, err
 		err = domain.Refuse(domain.CodeSelfApproval, "%s asked for withdrawal %q and can't decide about it", d.cmd.By, id)
 	}
 	return w, err
+}
+
+// moneyBehind refuses an open withdrawal whose money was taken back: what a reversal
+// took from elsewhere may have been the money of this one, see Figures.Cash.
+func (d *decision) moneyBehind(id string, amount domain.Amount) error {
+	f := &d.now().Figures
+	behind := max(0, min(f.Cash-(f.Withdrawing-amount), f.FreePurchased+amount-f.Unbacked))
+	if behind >= amount {
+		return nil
+	}
+	return domain.Refuse(domain.CodeNotWithdrawable, "the money behind withdrawal %q was taken back: %s are left of %s", id, behind, amount).
+		With("withdrawable", behind.String()).With("required", amount.String())
 }
 
 // returnWithdrawal gives a hold back, last consumed first. The caller owes

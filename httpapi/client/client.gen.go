@@ -4805,7 +4805,7 @@ type ClientInterface interface {
 
 	// RecordPayoutWithBody Record that it was paid
 	//
-	// Only once it is approved, and never for a frozen account.
+	// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4814,7 +4814,7 @@ type ClientInterface interface {
 
 	// RecordPayout Record that it was paid
 	//
-	// Only once it is approved, and never for a frozen account.
+	// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6739,7 +6739,7 @@ func (c *Client) FailWithdrawal(ctx context.Context, account Account, withdrawal
 
 // RecordPayoutWithBody Record that it was paid
 //
-// Only once it is approved, and never for a frozen account.
+// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6758,7 +6758,7 @@ func (c *Client) RecordPayoutWithBody(ctx context.Context, account Account, with
 
 // RecordPayout Record that it was paid
 //
-// Only once it is approved, and never for a frozen account.
+// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13533,7 +13533,7 @@ type ClientWithResponsesInterface interface {
 
 	// RecordPayoutWithBodyWithResponse Record that it was paid
 	//
-	// Only once it is approved, and never for a frozen account.
+	// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13542,7 +13542,7 @@ type ClientWithResponsesInterface interface {
 
 	// RecordPayoutWithResponse Record that it was paid
 	//
-	// Only once it is approved, and never for a frozen account.
+	// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -17690,6 +17690,8 @@ type SeeNotificationResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -17719,6 +17721,11 @@ func (r SeeNotificationResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r SeeNotificationResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SeeNotificationResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -22858,7 +22865,7 @@ func (c *ClientWithResponses) FailWithdrawalWithResponse(ctx context.Context, ac
 
 // RecordPayoutWithBodyWithResponse Record that it was paid
 //
-// Only once it is approved, and never for a frozen account.
+// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -22873,7 +22880,7 @@ func (c *ClientWithResponses) RecordPayoutWithBodyWithResponse(ctx context.Conte
 
 // RecordPayoutWithResponse Record that it was paid
 //
-// Only once it is approved, and never for a frozen account.
+// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -26825,6 +26832,13 @@ func ParseSeeNotificationResponse(rsp *http.Response) (*SeeNotificationResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
