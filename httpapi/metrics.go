@@ -71,7 +71,7 @@ func NewMetrics() *Metrics {
 	m.commitAppends = histogram("commit_appends", "Appends in one group commit.", groupBuckets)
 	m.applySeconds = histogram("apply_seconds", "Time to put a batch of events into the read models.", secondsBuckets)
 	m.applyEvents = counter("apply_events_total", "Events put into the read models.")
-	m.paymentsDiffering = counter("payments_differing_total", "Times that the provider told of a recorded payment with another amount; nothing was changed, the log has which.")
+	m.paymentsDiffering = counter("payments_differing_total", "Times that the provider told of a recorded payment with another amount; it counts with the first, the log has both.")
 	m.reactorHeld = added(m, prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "iocredits_reactor_held", Help: "1: this engine sends deadlines and asks the provider; 0: another engine on the same log does.",
 	}))

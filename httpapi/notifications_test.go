@@ -84,6 +84,13 @@ func TestNotifications(t *testing.T) {
 
 	r.refused(404, "unknown-notification", call{as: "customer:demo-1", method: "POST", path: notifications + "/a99.0/seen"})
 	r.refused(404, "unknown-notification", call{as: "customer:demo-1", method: "GET", path: notifications + "?cursor=n1.0"})
+	long := strings.Repeat("x", 9_000) // what no id can be is not told back
+	for _, wrong := range []call{
+		{method: "POST", path: notifications + "/" + long + "/seen"}, {method: "GET", path: notifications + "?cursor=" + long},
+	} {
+		wrong.as = "customer:demo-1"
+		require.NotContains(t, r.refused(422, "id-invalid", wrong).Body["detail"], "x")
+	}
 	r.refused(403, "account-not-allowed", call{as: "customer:demo-2", method: "GET", path: notifications})
 }
 

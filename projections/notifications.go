@@ -187,7 +187,7 @@ func (v *Views) NoticesAfter(ctx context.Context, name, after string, limit int)
 	return items, err
 }
 
-// Notice gives one notice. Error: CodeUnknownNotice.
+// Notice gives one notice. Error: CodeUnknownNotice; CodeIDInvalid for an id that none can have.
 func (v *Views) Notice(ctx context.Context, name, id string) (found Notice, err error) {
 	err = v.scanNotices(ctx, name, id, func(it *pebble.Iterator, at []byte) bool { return it.SeekGE(at) },
 		(*pebble.Iterator).Next, func(n Notice) bool {
@@ -211,6 +211,9 @@ func (v *Views) scanNotices(ctx context.Context, name, id string, seek func(*peb
 	defer leave()
 	var at []byte
 	if id != "" {
+		if err := domain.CheckID("id", id); err != nil {
+			return err // it would stand in the answer as it came
+		}
 		place, err := lookup(g.db, noticeIDKey(name, id), func(b []byte) ([]byte, error) { return append([]byte{}, b...), nil })
 		if err != nil {
 			return err

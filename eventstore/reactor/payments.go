@@ -281,8 +281,9 @@ func factHome(ctx context.Context, l Ledger, home string, fact account.Action) (
 }
 
 // comparePayment holds what the provider says of a payment to what was recorded of
-// it, in the account home. The first amount that was recorded stays; people have
-// to look, so the log says so, and differs. It changes nothing.
+// it, in the account home. The first amount that was recorded stays, and is what a
+// reversal takes back, whatever that tells; people have to look, so the log says so, and
+// differs. It changes nothing itself.
 func comparePayment(ctx context.Context, l Ledger, logger *slog.Logger, home string, p account.ProviderPayment) (differs bool, err error) {
 	actions := p.Actions()
 	if len(actions) == 0 || p.Payment == "" {
@@ -296,7 +297,7 @@ func comparePayment(ctx context.Context, l Ledger, logger *slog.Logger, home str
 	if !refused || refusal.Code != domain.CodeAmountInvalid {
 		return false, err
 	}
-	logger.Warn("the provider tells of a recorded payment with another amount; nothing was changed, finance has to look",
+	logger.Warn("the provider tells of a recorded payment with another amount; it counts with the first, and finance has to look",
 		"payment", p.Payment, "account", home, "purchase", p.Purchase, "status", string(p.Status),
 		"told", p.Amount.String(), "detail", refusal.Detail)
 	return true, nil
