@@ -190,6 +190,14 @@ func TestAnotherAmountOfAKnownPayment(t *testing.T) {
 	require.Equal(t, "2", differing(), "of one that waits for finance too")
 	require.Equal(t, balance, r.balance("demo-1")["balance"])
 	require.Equal(t, waiting, r.unmatched())
+
+	for range 2 { // a refund of a part, or of what else?
+		r.must(tell("demo-1", purchase, "pay-1", "refunded", "0.01"))
+	}
+	require.Equal(t, balance, r.balance("demo-1")["balance"], "people have to find out")
+	waiting = r.unmatched()
+	last := waiting[len(waiting)-1].(map[string]any)
+	require.Equal(t, []any{"refund", "amount-differs", "0.01", purchase}, []any{last["kind"], last["why"], last["amount"], last["purchase"]}, "%v", last)
 }
 
 // TestAPaymentOfAnOddAmount waits for people once, and is credited as far as it is

@@ -223,22 +223,24 @@ type ComparePayment struct {
 func (c ComparePayment) ClaimFor(*State) string { return paymentName(c.Payment) }
 
 func (c ComparePayment) decide(d *decision) error {
-	for _, claimed := range d.cmd.Original {
-		var recorded domain.Amount
-		switch e := claimed.Event.(type) {
-		case *PaymentReceived:
-			recorded = e.Amount
-		case *PaymentUnmatched:
-			recorded = e.Amount
-		default:
-			continue
-		}
-		if recorded != c.Amount {
-			return domain.Refuse(domain.CodeAmountInvalid, "payment %q was recorded with %s credits, not %s", c.Payment, recorded, c.Amount).
-				With("field", "amount").With("value", c.Amount.String())
-		}
+	if recorded, known := d.recordedPayment(); known && recorded != c.Amount {
+		return domain.Refuse(domain.CodeAmountInvalid, "payment %q was recorded with %s credits, not %s", c.Payment, recorded, c.Amount).
+			With("field", "amount").With("value", c.Amount.String())
 	}
 	return nil
+}
+
+// recordedPayment is the amount with which the payment came for whose event the command asked.
+func (d *decision) recordedPayment() (amount domain.Amount, known bool) {
+	for _, claimed := range d.cmd.Original {
+		switch e := claimed.Event.(type) {
+		case *PaymentReceived:
+			return e.Amount, true
+		case *PaymentUnmatched:
+			return e.Amount, true
+		}
+	}
+	return 0, false
 }
 
 // RecordPaymentFailure records that the provider could not make a payment. It is
@@ -290,6 +292,8 @@ const (
 	WhyAmountInvalid UnmatchedWhy = "amount-invalid"
 	// WhyPaymentUnnamed: it tells no id, so nobody knows whether it came before.
 	WhyPaymentUnnamed UnmatchedWhy = "payment-unnamed"
+	// WhyAmountDiffers: a payment is taken back with another amount than it came with.
+	WhyAmountDiffers UnmatchedWhy = "amount-differs"
 )
 
 // PaymentUnmatched records a fact from the provider that fits nowhere: people

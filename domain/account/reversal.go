@@ -114,7 +114,8 @@ type ReversePurchase struct {
 	// Payment is the provider's id of the payment; empty if it isn't known.
 	Payment string
 	Kind    ReversalKind
-	// Amount is what the provider says; for people, if it fits nowhere.
+	// Amount is what the provider says, 0 if it says none. With another than the payment
+	// came with it fits nowhere: is it of a part, or does the payment count otherwise?
 	Amount domain.Amount
 	Reason domain.Sealed
 	// Odd is why people have to look at it, whatever it is of.
@@ -124,12 +125,24 @@ type ReversePurchase struct {
 // NameFor asks whether the reversal is known.
 func (c ReversePurchase) NameFor(*State) string { return reversalNameIf(c.Payment != "", c.Payment) }
 
+// ClaimFor asks for the event that recorded the payment.
+func (c ReversePurchase) ClaimFor(*State) string {
+	if c.Payment == "" {
+		return ""
+	}
+	return paymentName(c.Payment)
+}
+
 func (c ReversePurchase) decide(d *decision) error {
+	recorded, known := d.recordedPayment()
 	switch {
 	case d.cmd.NameTaken:
 		return nil
 	case c.Odd != "":
 		d.unmatchedReversal(c, c.Amount, c.Odd)
+		return nil
+	case known && c.Amount != 0 && c.Amount != recorded:
+		d.unmatchedReversal(c, c.Amount, WhyAmountDiffers)
 		return nil
 	case d.takeBackUncredited(c):
 		return nil

@@ -117,8 +117,8 @@ func TestClosingOfPayments(t *testing.T) {
 
 // backOf is the provider's word that it took a payment of 5 back, and backWaits that it
 // fits nowhere; backTaken is what it takes of payment x.
-func backOf(payment, purchase string) step {
-	return do(account.ReversePurchase{Payment: payment, Purchase: purchase, Kind: account.ReversalRefund, Amount: 5 * credit})
+func backOf(payment, purchase string, amount domain.Amount) step {
+	return do(account.ReversePurchase{Payment: payment, Purchase: purchase, Kind: account.ReversalRefund, Amount: amount})
 }
 
 func backTaken(purchase string, amount domain.Amount, lot int64) *account.PurchaseReversed {
@@ -126,8 +126,8 @@ func backTaken(purchase string, amount domain.Amount, lot int64) *account.Purcha
 		Amount: amount, Lots: lots(paid(lot, amount))}
 }
 
-func backWaits(why account.UnmatchedWhy, payment, purchase string) *account.PaymentUnmatched {
-	e := unmatched("reversal:"+payment, purchase, 5*credit, why)
+func backWaits(why account.UnmatchedWhy, payment, purchase string, amount domain.Amount) *account.PaymentUnmatched {
+	e := unmatched("reversal:"+payment, purchase, amount, why)
 	e.Kind = account.KindRefund
 	return e
 }
@@ -137,52 +137,62 @@ func TestReversalOfPayments(t *testing.T) {
 	whole := given(started("p", 5*credit), do(payment("x", "p", 5*credit)))
 	halves := given(started("p", 8*credit), do(payment("x", "p", 3*credit)), do(payment("y", "p", 5*credit)))
 	check(t, []row{
-		{name: "the whole purchase", given: whole, when: backOf("x", "p"), then: events(backTaken("p", 5*credit, 2)), balance: "nothing"},
-		{name: "told twice", given: append(whole[:2:2], backOf("x", "p")), when: backOf("x", "p")},
+		{name: "the whole purchase", given: whole, when: backOf("x", "p", 5*credit), then: events(backTaken("p", 5*credit, 2)), balance: "nothing"},
+		{name: "told twice", given: append(whole[:2:2], backOf("x", "p", 5*credit)), when: backOf("x", "p", 5*credit)},
 		{
-			name: "of one of two payments: what that one paid", given: halves, when: backOf("x", "p"), then: events(backTaken("p", 3*credit, 3)),
+			name: "of one of two payments: what that one paid", given: halves, when: backOf("x", "p", 3*credit), then: events(backTaken("p", 3*credit, 3)),
 			balance: "balance 5, available 5, purchased 5, withdrawable 5, allowance 10, spendable 15",
 		},
 		{
-			name: "and then of the other", given: append(halves[:3:3], backOf("x", "p")), when: backOf("y", "p"), balance: "nothing",
+			name: "and then of the other", given: append(halves[:3:3], backOf("x", "p", 3*credit)), when: backOf("y", "p", 5*credit), balance: "nothing",
 			then: events(&account.PurchaseReversed{Purchase: "p", Payment: "y", Kind: account.ReversalRefund, Amount: 5 * credit, Lots: lots(paid(3, 5*credit))}),
 		},
 		{
-			name: "after finance had recorded it", given: append(whole[:2:2], do(account.RecordChargeback{Purchase: "p"})), when: backOf("x", "p"),
-			then: events(backWaits(account.WhyReversedBefore, "x", "p")),
+			name: "after finance had recorded it", given: append(whole[:2:2], do(account.RecordChargeback{Purchase: "p"})), when: backOf("x", "p", 5*credit),
+			then: events(backWaits(account.WhyReversedBefore, "x", "p", 5*credit)),
 		},
 		{
 			name: "of a payment that finance returned: the purchase is not touched", given: append(whole[:2:2], do(payment("z", "p", 5*credit)),
-				do(account.ResolvePayment{Payment: "z", Returned: true})), when: backOf("z", "p"),
-			then: events(backWaits(account.WhyNotCredited, "z", "p")),
+				do(account.ResolvePayment{Payment: "z", Returned: true})), when: backOf("z", "p", 5*credit),
+			then: events(backWaits(account.WhyNotCredited, "z", "p", 5*credit)),
 		},
 		{
-			name: "of a payment that waits in the queue", given: append(whole[:2:2], do(payment("z", "p", 5*credit))), when: backOf("z", "p"),
+			name: "of a payment that waits in the queue", given: append(whole[:2:2], do(payment("z", "p", 5*credit))), when: backOf("z", "p", 5*credit),
 			then: events(&account.PaymentResolved{Payment: "z", Outcome: account.PaymentIsTakenBack, Amount: 5 * credit}),
 		},
 		{
 			name:  "of a payment that finance credited",
-			given: given(do(payment("x", "q", 5*credit)), do(account.ResolvePayment{Payment: "x"})), when: backOf("x", "q"),
+			given: given(do(payment("x", "q", 5*credit)), do(account.ResolvePayment{Payment: "x"})), when: backOf("x", "q", 5*credit),
 			then: events(&account.PurchaseReversed{Payment: "x", Kind: account.ReversalRefund, Amount: 5 * credit, Lots: lots(paid(1, 5*credit))}), balance: "nothing",
 		},
 		{
-			name: "of a part payment: it no longer counts", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit))), when: backOf("x", "p"),
+			name: "of a part payment: it no longer counts", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit))), when: backOf("x", "p", 3*credit),
 			then: events(&account.PaymentDropped{Payment: "x", Purchase: "p", Amount: 3 * credit, Reversal: true}),
 		},
-		{name: "of a part payment, told twice", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit)), backOf("x", "p")), when: backOf("x", "p")},
+		{name: "of a part payment, told twice", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit)), backOf("x", "p", 3*credit)), when: backOf("x", "p", 3*credit)},
 		{
 			name: "of a part payment that waits", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit)), doAt(minute(20), account.Tick{})),
-			when: doAt(minute(21), backOf("x", "p").do),
+			when: doAt(minute(21), backOf("x", "p", 3*credit).do),
 			then: events(&account.PaymentDropped{Payment: "x", Purchase: "p", Amount: 3 * credit, Reversal: true},
 				&account.PaymentResolved{Payment: "x", Outcome: account.PaymentIsTakenBack, Amount: 3 * credit}),
 		},
 		{
 			name: "of one that the provider didn't name: people have to find it", given: whole,
 			when: do(account.ReversePurchase{Payment: "z", Purchase: "p", Kind: account.ReversalRefund, Amount: 5 * credit, Odd: account.WhyPaymentUnnamed}),
-			then: events(backWaits(account.WhyPaymentUnnamed, "z", "p")),
+			then: events(backWaits(account.WhyPaymentUnnamed, "z", "p", 5*credit)),
 		},
-		{name: "of an unknown purchase", when: backOf("x", "q"), then: events(backWaits(account.WhyPurchaseUnknown, "x", "q"))},
-		{name: "of an unknown purchase, told twice", given: given(backOf("x", "q")), when: backOf("x", "q")},
+		{
+			name: "of a part of it, or of more: people have to find out", given: whole, when: backOf("x", "p", credit),
+			then:    events(backWaits(account.WhyAmountDiffers, "x", "p", credit)),
+			balance: "balance 5, available 5, purchased 5, withdrawable 5, allowance 10, spendable 15",
+		},
+		{name: "of a part of it, told twice", given: append(whole[:2:2], backOf("x", "p", credit)), when: backOf("x", "p", credit)},
+		{
+			name: "of a part of one that waits in the queue, which stays there", given: append(whole[:2:2], do(payment("z", "p", 5*credit))),
+			when: backOf("z", "p", credit), then: events(backWaits(account.WhyAmountDiffers, "z", "p", credit)),
+		},
+		{name: "of an unknown purchase", when: backOf("x", "q", 5*credit), then: events(backWaits(account.WhyPurchaseUnknown, "x", "q", 5*credit))},
+		{name: "of an unknown purchase, told twice", given: given(backOf("x", "q", 5*credit)), when: backOf("x", "q", 5*credit)},
 	})
 }
 
@@ -192,7 +202,7 @@ func TestReversalOfAPurchaseWithAFee(t *testing.T) {
 	withFee := given(fee, started("p", 10*credit), do(payment("x", "p", 6*credit)), do(payment("y", "p", 5*credit)))
 	check(t, []row{
 		{
-			name: "the fee goes back with what completes it", given: append(withFee[:4:4], backOf("x", "p")), when: backOf("y", "p"), balance: "nothing",
+			name: "the fee goes back with what completes it", given: append(withFee[:4:4], backOf("x", "p", 6*credit)), when: backOf("y", "p", 5*credit), balance: "nothing",
 			then: events(func() *account.PurchaseReversed {
 				e := backTaken("p", 4*credit, 4)
 				e.Payment, e.Fee = "y", credit
@@ -200,17 +210,17 @@ func TestReversalOfAPurchaseWithAFee(t *testing.T) {
 			}()),
 		},
 		{
-			name: "and not with what doesn't", given: withFee, when: backOf("x", "p"), then: events(backTaken("p", 6*credit, 4)),
+			name: "and not with what doesn't", given: withFee, when: backOf("x", "p", 6*credit), then: events(backTaken("p", 6*credit, 4)),
 		},
 		{
 			name: "one without credits left, of which the other's reversal took all", given: given(fee, started("p", 10*credit),
-				do(payment("x", "p", 10*credit)), do(payment("y", "p", credit)), backOf("x", "p")), when: backOf("y", "p"),
+				do(payment("x", "p", 10*credit)), do(payment("y", "p", credit)), backOf("x", "p", 10*credit)), when: backOf("y", "p", credit),
 			then: events(&account.PurchaseReversed{Purchase: "p", Payment: "y", Kind: account.ReversalRefund, Fee: credit}), balance: "nothing",
 		},
 		{
 			name: "the same, after finance had taken the whole back", given: given(fee, started("p", 10*credit),
-				do(payment("x", "p", 10*credit)), do(payment("y", "p", credit)), do(account.RecordChargeback{Purchase: "p"})), when: backOf("y", "p"),
-			then: events(backWaits(account.WhyReversedBefore, "y", "p")),
+				do(payment("x", "p", 10*credit)), do(payment("y", "p", credit)), do(account.RecordChargeback{Purchase: "p"})), when: backOf("y", "p", credit),
+			then: events(backWaits(account.WhyReversedBefore, "y", "p", credit)),
 		},
 	})
 }

@@ -281,9 +281,8 @@ func factHome(ctx context.Context, l Ledger, home string, fact account.Action) (
 }
 
 // comparePayment holds what the provider says of a payment to what was recorded of
-// it, in the account home. The first amount that was recorded stays, and is what a
-// reversal takes back, whatever that tells; people have to look, so the log says so, and
-// differs. It changes nothing itself.
+// it, in the account home. The first amount that was recorded stays; people have
+// to look, so the log says so, and differs. It changes nothing.
 func comparePayment(ctx context.Context, l Ledger, logger *slog.Logger, home string, p account.ProviderPayment) (differs bool, err error) {
 	actions := p.Actions()
 	if len(actions) == 0 || p.Payment == "" {
