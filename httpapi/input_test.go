@@ -174,7 +174,7 @@ func TestBadQueries(t *testing.T) {
 	r := newRig(t, nil)
 	const path = "/v1/accounts/demo-1/transactions?"
 	for query, field := range map[string]string{
-		"limit=0": "limit", "limit=1001": "limit", "limit=many": "limit", "type=gift": "type", "service=mainframe": "service",
+		"limit=0": "limit", "limit=1001": "limit", "limit=many": "limit", "type=gift": "type", "service=mainframe": "service", "reference=": "reference",
 		"from=yesterday": "from", "to=2026-13-01T00:00:00Z": "to", "cursor=abc": "cursor", "cursor=": "cursor", "limit=2&cursor": "cursor", "min_position=-1": "min_position",
 	} {
 		require.Equal(t, field, r.refused(422, "field-invalid", call{as: "service", method: "GET", path: path + query, wrong: true}).Body["field"], query)

@@ -77,6 +77,9 @@ func queryOf(name string, params api.ListTransactionsParams) (projections.Query,
 	if params.Service != nil && !params.Service.Valid() {
 		return q, domain.Refuse(domain.CodeFieldInvalid, "service %q is none", clip(string(*params.Service))).With("field", "service")
 	}
+	if params.Reference != nil && *params.Reference == "" { // it would filter nothing
+		return q, domain.Refuse(domain.CodeFieldInvalid, "reference is empty; leave it out to list all").With("field", "reference")
+	}
 	var err error
 	if q.From, err = timeOf("from", params.From); err != nil {
 		return q, err
