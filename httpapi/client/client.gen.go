@@ -4805,7 +4805,7 @@ type ClientInterface interface {
 
 	// RecordPayoutWithBody Record that it was paid
 	//
-	// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
+	// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): record that it can't be paid.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4814,7 +4814,7 @@ type ClientInterface interface {
 
 	// RecordPayout Record that it was paid
 	//
-	// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
+	// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): record that it can't be paid.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6739,7 +6739,7 @@ func (c *Client) FailWithdrawal(ctx context.Context, account Account, withdrawal
 
 // RecordPayoutWithBody Record that it was paid
 //
-// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
+// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): record that it can't be paid.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6758,7 +6758,7 @@ func (c *Client) RecordPayoutWithBody(ctx context.Context, account Account, with
 
 // RecordPayout Record that it was paid
 //
-// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
+// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): record that it can't be paid.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13533,7 +13533,7 @@ type ClientWithResponsesInterface interface {
 
 	// RecordPayoutWithBodyWithResponse Record that it was paid
 	//
-	// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
+	// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): record that it can't be paid.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13542,7 +13542,7 @@ type ClientWithResponsesInterface interface {
 
 	// RecordPayoutWithResponse Record that it was paid
 	//
-	// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
+	// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): record that it can't be paid.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -22865,7 +22865,7 @@ func (c *ClientWithResponses) FailWithdrawalWithResponse(ctx context.Context, ac
 
 // RecordPayoutWithBodyWithResponse Record that it was paid
 //
-// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
+// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): record that it can't be paid.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -22880,7 +22880,7 @@ func (c *ClientWithResponses) RecordPayoutWithBodyWithResponse(ctx context.Conte
 
 // RecordPayoutWithResponse Record that it was paid
 //
-// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): such a one has failed.
+// Only once it is approved, and never for a frozen account, nor where a chargeback took the money behind it since (`not-withdrawable`): record that it can't be paid.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
