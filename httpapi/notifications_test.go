@@ -89,7 +89,9 @@ func TestNotifications(t *testing.T) {
 		{method: "POST", path: notifications + "/" + long + "/seen"}, {method: "GET", path: notifications + "?cursor=" + long},
 	} {
 		wrong.as = "customer:demo-1"
-		require.NotContains(t, r.refused(422, "id-invalid", wrong).Body["detail"], "x")
+		refused := r.refused(422, "id-invalid", wrong).Body
+		require.NotContains(t, refused["detail"], "xx")
+		require.Nil(t, refused["value"])
 	}
 	r.refused(403, "account-not-allowed", call{as: "customer:demo-2", method: "GET", path: notifications})
 }
