@@ -57,7 +57,7 @@ func TestNoticesAreHeldToTheirEvents(t *testing.T) {
 	source := audit.Source{Store: c.store, Views: c.copied(), Checkpoints: c.checkpoints(), Verifier: c.verifier}
 	whole, found := verify(t, source, nil)
 	require.Empty(t, found)
-	require.Equal(t, 4, whole.Accounts, "notices are no accounts")
+	require.Equal(t, accounts, whole.Accounts, "notices are no accounts")
 	source.Checkpoints, source.Views = c.checkpoints(), nil
 	again, found := verify(t, source, func(o *audit.Options) { o.MaxAccounts, o.Workers = 1, 2 })
 	require.Empty(t, found)

@@ -114,11 +114,14 @@ func (c *company) sign() transparency.Signed {
 }
 
 // play sends random commands to a few accounts; a refusal is part of the game.
+// accounts is how many play: "a:0" and so on.
+const accounts = 4
+
 func (c *company) play(rng *mathrand.Rand, commands int) {
 	c.t.Helper()
 	charges := map[string][]domain.TransactionID{}
 	for range commands {
-		acct := fmt.Sprint("a:", rng.IntN(4))
+		acct := fmt.Sprint("a:", rng.IntN(accounts))
 		c.now = c.now.Add(time.Duration(rng.IntN(7200)) * time.Second)
 		result, err := c.do(acct, c.action(rng, charges[acct]))
 		_, refused := domain.AsError(err)

@@ -31,6 +31,9 @@ func played(t *testing.T, commands int) *company {
 		c.must("a:0", account.Deduct{Amount: domain.Amount(1 + i), Service: domain.ServiceVM})
 	}
 	c.must("a:0", account.Reserve{Reservation: "first", Amount: credit, Service: domain.ServiceVM})
+	for i := 1; i < accounts; i++ { // none may be refused everything
+		c.must(fmt.Sprint("a:", i), account.GrantIncentive{Amount: credit})
+	}
 	c.sign()
 	for range 2 {
 		c.play(rng, commands/2)
@@ -46,7 +49,7 @@ func TestAnHonestLogHasNoFinding(t *testing.T) {
 	summary, found := verify(t, source, nil)
 	require.Empty(t, found)
 	require.Equal(t, events, summary.Events)
-	require.Equal(t, 4, summary.Accounts)
+	require.Equal(t, accounts, summary.Accounts)
 	require.Equal(t, 3, summary.Checkpoints)
 	require.Equal(t, 3, summary.Good)
 	require.True(t, summary.ViewsCompared && summary.Signatures)
