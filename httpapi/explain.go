@@ -245,8 +245,7 @@ func (x *explanation) cause(ctx context.Context) error {
 	if hold.Kind != account.HoldReservation {
 		return nil
 	}
-	name := account.ClaimOf(&account.Reserved{Reservation: hold.ID})
-	revision, found, err := x.server.opts.Views.Find(ctx, x.account, name)
+	revision, found, err := x.server.opts.Views.Find(ctx, x.account, reservationName(hold.ID))
 	if err != nil || !found {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
+	"iocredits/eventstore/ledger"
 	"iocredits/httpapi/api"
 )
 
@@ -88,7 +89,7 @@ func (h handlers) GetReservation(c echo.Context, name api.Account, id api.Reserv
 	}
 	// In this order: what the index knows already, the write side knows too. The
 	// other way round one that begins in between would look closed.
-	_, known, err := h.opts.Views.Find(k.ctx, name, account.ClaimOf(&account.Reserved{Reservation: id}))
+	_, known, err := h.opts.Views.Find(k.ctx, name, reservationName(id))
 	if err != nil {
 		return err
 	}
@@ -131,6 +132,11 @@ func (k *call) reservation(status int, id string, body any, do account.Action) e
 		d.close()
 		return nil
 	})
+}
+
+// reservationName is what the event claimed that opened one.
+func reservationName(id string) ledger.Name {
+	return ledger.NameOfClaim(account.ClaimOf(&account.Reserved{Reservation: id}))
 }
 
 // reservation writes the members of one. Of a closed one no more is kept.

@@ -10,6 +10,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore/ledger"
 )
 
 // A filter that has grown over several layers lacks no name that was put in,
@@ -49,15 +51,15 @@ func TestNameFilterIsSilentUntilItIsComplete(t *testing.T) {
 	defer func() { require.NoError(t, db.Close()) }()
 	names := make([][]byte, 1000)
 	for n := range names {
-		names[n] = nameKey("a", fmt.Sprint(n))
+		names[n] = nameKey("a", ledger.NameOfCommand(fmt.Sprint(n)))
 		require.NoError(t, db.Set(names[n], nil, nil))
 	}
 	f := newNameFilter()
-	require.False(t, f.lacks(nameKey("a", "never")))
+	require.False(t, f.lacks(nameKey("a", ledger.NameOfCommand("never"))))
 	done := make(chan error, 1)
 	require.NoError(t, f.load(context.Background(), db, func(err error) { done <- err }))
 	require.NoError(t, <-done)
-	require.True(t, f.lacks(nameKey("a", "never")))
+	require.True(t, f.lacks(nameKey("a", ledger.NameOfCommand("never"))))
 	for _, k := range names {
 		require.False(t, f.lacks(k))
 	}
@@ -68,5 +70,5 @@ func TestNameFilterIsSilentUntilItIsComplete(t *testing.T) {
 	if err := cut.load(ended, db, func(error) { done <- nil }); err == nil {
 		require.NoError(t, <-done)
 	}
-	require.False(t, cut.lacks(nameKey("a", "never")), "a load that was cut short is not complete")
+	require.False(t, cut.lacks(nameKey("a", ledger.NameOfCommand("never"))), "a load that was cut short is not complete")
 }

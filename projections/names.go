@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 
@@ -16,7 +15,7 @@ var _ ledger.Names = (*Views)(nil)
 // Pebble's own merge puts a later claim behind the earlier one. No rule allows a
 // second claim, but the log decides.
 func applyNames(w *writer, s *step) error {
-	var room [ledger.MaxNames]string
+	var room [ledger.MaxNames]ledger.Name
 	for _, name := range ledger.AppendNames(room[:0], s.Fact) {
 		w.keyScratch = appendNameKey(w.keyScratch[:0], s.Account, name)
 		w.g.names.add(w.keyScratch)
@@ -25,22 +24,16 @@ func applyNames(w *writer, s *step) error {
 	return nil
 }
 
-// nameKey keeps 128 bits of the name's hash: names are long and many, and the
-// ledger compares the event behind an answer with what it looked for.
-func nameKey(account, name string) []byte {
-	return appendNameKey(make([]byte, 0, 2+len(account)+nameHashLen), account, name)
+func nameKey(account string, name ledger.Name) []byte {
+	return appendNameKey(make([]byte, 0, 2+len(account)+len(name)), account, name)
 }
 
-// nameHashLen is the part of the hash that is kept, in bytes.
-const nameHashLen = 16
-
-func appendNameKey(k []byte, account, name string) []byte {
-	digest := sha256.Sum256([]byte(name))
-	return append(appendKey(k, namePrefix, account), digest[:nameHashLen]...)
+func appendNameKey(k []byte, account string, name ledger.Name) []byte {
+	return append(appendKey(k, namePrefix, account), name[:]...)
 }
 
 // Find gives the revision of the first event of account that claimed name.
-func (v *Views) Find(ctx context.Context, account, name string) (int64, bool, error) {
+func (v *Views) Find(ctx context.Context, account string, name ledger.Name) (int64, bool, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, false, err
 	}

@@ -21,22 +21,26 @@ type ledgerRequest = ledger.Request
 func TestNamesAreFoundAtTheirFirstClaim(t *testing.T) {
 	seeded(t, 4, func(t *testing.T, rng *rand.Rand) {
 		r := played(t, rng, 200)
-		want := map[string]int64{}
+		type claim struct {
+			account string
+			name    ledger.Name
+		}
+		want := map[claim]int64{}
 		for name, a := range r.log() {
 			for _, f := range a.facts {
 				for _, n := range ledger.AppendNames(nil, &f) {
-					if _, taken := want[name+"|"+n]; !taken {
-						want[name+"|"+n] = f.Revision
+					if _, taken := want[claim{name, n}]; !taken {
+						want[claim{name, n}] = f.Revision
 					}
 					revision, found, err := r.views.Find(bg, name, n)
 					require.NoError(t, err)
 					require.True(t, found, n)
-					require.Equal(t, want[name+"|"+n], revision, n)
+					require.Equal(t, want[claim{name, n}], revision, n)
 				}
 			}
 		}
 		require.Greater(t, len(want), 50)
-		_, found, err := r.views.Find(bg, "a0", "command/never")
+		_, found, err := r.views.Find(bg, "a0", ledger.NameOfCommand("never"))
 		require.NoError(t, err)
 		require.False(t, found)
 	})

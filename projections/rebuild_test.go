@@ -132,7 +132,7 @@ func watch(ctx context.Context, t *testing.T, v *projections.Views) {
 	for ctx.Err() == nil {
 		now := v.Through()
 		b, err := v.Balance(bg, "a0")
-		first, found, findErr := v.Find(bg, "a0", "command/the key")
+		first, found, findErr := v.Find(bg, "a0", ledger.NameOfCommand("the key"))
 		switch {
 		case err != nil || findErr != nil:
 			t.Errorf("read: %v, %v", err, findErr)

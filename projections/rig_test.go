@@ -80,7 +80,7 @@ func (n namesOf) WaitThrough(ctx context.Context, position eventstore.Position) 
 	return n.r.views.WaitThrough(ctx, position)
 }
 
-func (n namesOf) Find(ctx context.Context, acct, name string) (int64, bool, error) {
+func (n namesOf) Find(ctx context.Context, acct string, name ledger.Name) (int64, bool, error) {
 	return n.r.views.Find(ctx, acct, name)
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/eventstore/ledger"
 	"iocredits/projections"
 )
 
@@ -172,7 +173,7 @@ func TestAnAccountNeverSeenReadsAsZeros(t *testing.T) {
 	_, found, err := r.views.Transaction(bg, "nobody", 0)
 	require.NoError(t, err)
 	require.False(t, found)
-	_, found, err = r.views.Find(bg, "nobody", "command/k")
+	_, found, err = r.views.Find(bg, "nobody", ledger.NameOfCommand("k"))
 	require.NoError(t, err)
 	require.False(t, found)
 	_, found, err = r.views.NextDue(bg)
@@ -236,7 +237,7 @@ func TestClosedViewsAnswerSo(t *testing.T) {
 	require.ErrorIs(t, <-waiting, projections.ErrClosed)
 	_, err := r.views.Balance(bg, "a")
 	require.ErrorIs(t, err, projections.ErrClosed)
-	_, _, err = r.views.Find(bg, "a", "x")
+	_, _, err = r.views.Find(bg, "a", ledger.NameOfCommand("k"))
 	require.ErrorIs(t, err, projections.ErrClosed)
 	_, err = r.views.DueAccounts(bg, start, 1, nil)
 	require.ErrorIs(t, err, projections.ErrClosed)

@@ -148,8 +148,8 @@ func (noNames) Through() eventstore.Position { return math.MaxInt64 }
 
 func (noNames) WaitThrough(context.Context, eventstore.Position) error { return nil }
 
-func (noNames) Find(_ context.Context, _, name string) (int64, bool, error) {
-	return 0, false, fmt.Errorf("name %q was asked for, and there is no read model of names", name)
+func (noNames) Find(_ context.Context, _ string, name ledger.Name) (int64, bool, error) {
+	return 0, false, fmt.Errorf("name %x was asked for, and there is no read model of names", name)
 }
 
 // operator is who has the data directory in his hands.

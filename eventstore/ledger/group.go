@@ -153,7 +153,7 @@ func (w *worker) decideCommand(ctx context.Context, g *group, t *task) error {
 		return err
 	}
 	t.from = len(g.facts)
-	err := w.accept(ctx, g, &t.req)
+	err := w.accept(ctx, g, t)
 	t.to = len(g.facts)
 	return err
 }
@@ -186,7 +186,8 @@ func (w *worker) findReplay(ctx context.Context, g *group, t *task) error {
 	if req.CommandID == "" {
 		return nil
 	}
-	revision, found, err := w.find(ctx, NameOfCommand(req.CommandID))
+	t.name = NameOfCommand(req.CommandID)
+	revision, found, err := w.find(ctx, t.name)
 	if err != nil || !found {
 		return err
 	}
@@ -228,14 +229,14 @@ func (w *worker) reused(revision int64) error {
 
 // accept decides a command and puts its events into the group; or refuses it
 // and leaves book and group as they were.
-func (w *worker) accept(ctx context.Context, g *group, req *Request) error {
+func (w *worker) accept(ctx context.Context, g *group, t *task) error {
 	at := later(w.ledger.opts.Clock().UTC().Truncate(time.Microsecond), w.book.recordedAt)
-	events, err := w.decideEvents(ctx, g, account.Command{At: at, By: req.Actor, Do: req.Do})
+	events, err := w.decideEvents(ctx, g, account.Command{At: at, By: t.req.Actor, Do: t.req.Do})
 	if err != nil {
 		return err
 	}
 	g.recording = true
-	err = w.record(g, req, at, events)
+	err = w.record(g, t, at, events)
 	g.recording = false
 	return err
 }
@@ -244,7 +245,7 @@ func (w *worker) accept(ctx context.Context, g *group, req *Request) error {
 func (w *worker) decideEvents(ctx context.Context, g *group, cmd account.Command) (events []domain.Event, err error) {
 	if user, ok := cmd.Do.(account.NameUser); ok {
 		if name := user.NameFor(w.book.state); name != "" {
-			if _, cmd.NameTaken, err = w.find(ctx, name); err != nil {
+			if _, cmd.NameTaken, err = w.find(ctx, NameOfClaim(name)); err != nil {
 				return nil, err
 			}
 		}
@@ -269,16 +270,16 @@ func (w *worker) referred(ctx context.Context, g *group, do account.Action) ([]a
 	if !ok {
 		return nil, nil
 	}
-	name := user.ClaimFor(w.book.state)
-	if name == "" {
+	claim := user.ClaimFor(w.book.state)
+	if claim == "" {
 		return nil, nil
 	}
-	revision, found, err := w.find(ctx, name)
+	revision, found, err := w.find(ctx, NameOfClaim(claim))
 	if err != nil || !found {
 		return nil, err
 	}
 	facts, err := w.factsAt(ctx, g, revision, 1)
-	if err != nil || len(facts) == 0 || account.ClaimOf(facts[0].Body) != name {
+	if err != nil || len(facts) == 0 || account.ClaimOf(facts[0].Body) != claim {
 		return nil, err
 	}
 	return recorded(facts), nil

@@ -43,7 +43,7 @@ type Options struct {
 	Deciders int
 	// MaxRecentNames bounds the window of names that Names has not reached yet.
 	MaxRecentNames int
-	// MaxNames bounds all those windows together, at some 200 bytes a name: where
+	// MaxNames bounds all those windows together, at some 100 bytes a name: where
 	// the read models have stopped, commands are refused and memory isn't used up.
 	MaxNames int
 	// NamesPatience is how long commands wait for Names when that window is full.

@@ -24,7 +24,8 @@ var recorders = sync.Pool{New: func() any { return new(recorder) }}
 const maxScratch = 64 << 10
 
 // record encodes and chains the events, then evolves the book by them.
-func (w *worker) record(g *group, req *Request, at time.Time, events []domain.Event) error {
+func (w *worker) record(g *group, t *task, at time.Time, events []domain.Event) error {
+	req := &t.req
 	meta := eventstore.Metadata{
 		RecordedAt: at, Actor: req.Actor, Role: req.Role, Key: req.Key, RequestID: req.RequestID,
 		Command: eventstore.Command{ID: req.CommandID, Fingerprint: req.Fingerprint, Count: len(events)},
@@ -50,14 +51,18 @@ func (w *worker) record(g *group, req *Request, at time.Time, events []domain.Ev
 		written.Hash, fact.Written = hash, written
 	}
 	// Accepted: nothing below fails.
-	var names [MaxNames]string
+	var room [MaxNames]Name
 	for i := start; i < len(g.facts); i++ {
 		f := &g.facts[i]
 		account.Evolve(w.book.state, f.Body)
 		g.events = append(g.events, f.Event)
 		g.balances = append(g.balances, w.book.state.Balance().Balance)
 		g.bytes += len(f.Data) + len(f.Metadata)
-		for _, name := range AppendNames(names[:0], f) {
+		names := room[:0]
+		if i == start && req.CommandID != "" {
+			names = append(names, t.name)
+		}
+		for _, name := range appendClaim(names, f) {
 			w.book.recent.claim(name, f.Revision)
 		}
 	}

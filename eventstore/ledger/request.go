@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
 	"iocredits/domain"
@@ -79,32 +80,51 @@ type View struct {
 	Mark
 }
 
+// Name is what an event claims for ever in its account: half of the SHA-256 of
+// "command/" + CommandID, or of what account.ClaimOf gives. The texts are long and
+// many, and kept nowhere: who finds a name compares the event behind it.
+type Name [NameLen]byte
+
+// NameLen is the length of a Name in bytes.
+const NameLen = 16
+
+// NameOfCommand is the name that a command id claims.
+func NameOfCommand(id string) Name { return nameOf("command/", id) }
+
+// NameOfClaim is the name of what account.ClaimOf gives.
+func NameOfClaim(claim string) Name { return nameOf("", claim) }
+
+func nameOf(prefix, text string) Name {
+	var room [128]byte
+	digest := sha256.Sum256(append(append(room[:0], prefix...), text...))
+	return Name(digest[:NameLen])
+}
+
 // Names tells which event of an account claimed a name. It is a read model of
 // the log and lags behind it; Through says how far it reaches, so that a name
 // that it doesn't find and that no later event claimed is free for certain.
-//
-// Names are "command/" + CommandID, and what account.ClaimOf gives.
 type Names interface {
 	// Through: every claim at a position <= Through is found. It never goes back.
 	Through() eventstore.Position
 	// WaitThrough returns once Through() >= position, or with ctx's error.
 	WaitThrough(ctx context.Context, position eventstore.Position) error
 	// Find gives the revision of the (first) event that claimed name.
-	Find(ctx context.Context, account, name string) (revision int64, found bool, err error)
+	Find(ctx context.Context, account string, name Name) (revision int64, found bool, err error)
 }
 
-// NameOfCommand is the name that a command id claims.
-func NameOfCommand(id string) string { return "command/" + id }
-
 // AppendNames adds what an event claims to names: the command that it opens, and
-// the thing that it names; two at most. Read sides that implement Names index
+// the thing that it names; MaxNames at most. Read sides that implement Names index
 // exactly these.
-func AppendNames(names []string, f *eventstore.Fact) []string {
+func AppendNames(names []Name, f *eventstore.Fact) []Name {
 	if f.Meta.Command.ID != "" && f.Meta.Command.Index == 0 {
 		names = append(names, NameOfCommand(f.Meta.Command.ID))
 	}
-	if name := account.ClaimOf(f.Body); name != "" {
-		names = append(names, name)
+	return appendClaim(names, f)
+}
+
+func appendClaim(names []Name, f *eventstore.Fact) []Name {
+	if claim := account.ClaimOf(f.Body); claim != "" {
+		names = append(names, NameOfClaim(claim))
 	}
 	return names
 }

@@ -111,19 +111,24 @@ func (r *rig) balance(acct string) domain.Amount {
 	return view.Balance.Balance
 }
 
+type claimed struct {
+	account string
+	name    ledger.Name
+}
+
 // gatedNames indexes the log as far as advance was told to.
 type gatedNames struct {
 	store   eventstore.Store
 	mu      sync.Mutex
 	through eventstore.Position
-	found   map[string]int64
+	found   map[claimed]int64
 	moved   chan struct{}
 	// asked counts look-ups that the window didn't answer.
 	asked int
 }
 
 func newNames(store eventstore.Store) *gatedNames {
-	return &gatedNames{store: store, found: map[string]int64{}, moved: make(chan struct{})}
+	return &gatedNames{store: store, found: map[claimed]int64{}, moved: make(chan struct{})}
 }
 
 func (n *gatedNames) advance(to eventstore.Position) {
@@ -140,9 +145,10 @@ func (n *gatedNames) advance(to eventstore.Position) {
 		if err != nil {
 			panic(err)
 		}
+		acct, _ := eventstore.AccountOf(f.Stream)
 		for _, name := range ledger.AppendNames(nil, &f) {
-			if _, taken := n.found[f.Stream+"|"+name]; !taken {
-				n.found[f.Stream+"|"+name] = f.Revision
+			if _, taken := n.found[claimed{acct, name}]; !taken {
+				n.found[claimed{acct, name}] = f.Revision
 			}
 		}
 	}
@@ -173,10 +179,10 @@ func (n *gatedNames) WaitThrough(ctx context.Context, position eventstore.Positi
 	}
 }
 
-func (n *gatedNames) Find(_ context.Context, acct, name string) (int64, bool, error) {
+func (n *gatedNames) Find(_ context.Context, acct string, name ledger.Name) (int64, bool, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.asked++
-	revision, found := n.found[eventstore.AccountStream(acct)+"|"+name]
+	revision, found := n.found[claimed{acct, name}]
 	return revision, found, nil
 }

@@ -14,10 +14,10 @@ import (
 // brokenNames panics when it is asked for one name, as Pebble does where a file is missing.
 type brokenNames struct {
 	*gatedNames
-	bad string
+	bad ledger.Name
 }
 
-func (n *brokenNames) Find(ctx context.Context, acct, name string) (int64, bool, error) {
+func (n *brokenNames) Find(ctx context.Context, acct string, name ledger.Name) (int64, bool, error) {
 	if name == n.bad {
 		panic("no such file")
 	}
@@ -32,8 +32,8 @@ func TestAPanicLeavesNoAccountBehind(t *testing.T) {
 		breaks, mends func(*brokenNames, *func() time.Time)
 	}{
 		"while it looks for a replay": {
-			func(n *brokenNames, _ *func() time.Time) { n.bad = "command/2" },
-			func(n *brokenNames, _ *func() time.Time) { n.bad = "" },
+			func(n *brokenNames, _ *func() time.Time) { n.bad = ledger.NameOfCommand("2") },
+			func(n *brokenNames, _ *func() time.Time) { n.bad = ledger.Name{} },
 		},
 		"while it takes the time": {
 			func(_ *brokenNames, now *func() time.Time) { *now = func() time.Time { panic("no clock") } },

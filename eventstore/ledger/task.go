@@ -11,6 +11,8 @@ import (
 type task struct {
 	ctx context.Context
 	req Request
+	// name is the command id's, once it was looked for.
+	name Name
 
 	// The answer, begun when the task is decided and complete once that is durable:
 	// result for a command, view for a strong read, or err. from and to bound the

@@ -18,7 +18,7 @@ type window struct {
 	names   []claim
 	durable int
 	// index has the revisions of names, once those are too many to be looked through.
-	index map[string]int64
+	index map[Name]int64
 	// room is where names begins: most accounts have one name under way.
 	room [2]claim
 	// counted has the names of all windows of a shard; nil while no worker has this one.
@@ -39,7 +39,7 @@ func (n *window) leave() {
 
 // claim is a name with the event that claims it.
 type claim struct {
-	name     string
+	name     Name
 	revision int64
 	position eventstore.Position
 }
@@ -47,7 +47,7 @@ type claim struct {
 // fewNames are found sooner by looking at each.
 const fewNames = 16
 
-func (n *window) find(name string) (revision int64, found bool) {
+func (n *window) find(name Name) (revision int64, found bool) {
 	if n.index != nil {
 		revision, found = n.index[name]
 		return revision, found
@@ -61,7 +61,7 @@ func (n *window) find(name string) (revision int64, found bool) {
 }
 
 // claim puts in a name whose event is decided but not durable.
-func (n *window) claim(name string, revision int64) {
+func (n *window) claim(name Name, revision int64) {
 	if _, known := n.find(name); known {
 		return
 	}
@@ -76,7 +76,7 @@ func (n *window) claim(name string, revision int64) {
 	case n.index != nil:
 		n.index[name] = revision
 	case len(n.names) > fewNames:
-		n.index = make(map[string]int64, 2*fewNames)
+		n.index = make(map[Name]int64, 2*fewNames)
 		for i := range n.names {
 			n.index[n.names[i].name] = n.names[i].revision
 		}
@@ -94,7 +94,7 @@ func (n *window) remember(first int64, facts []eventstore.Fact) {
 
 // add puts in the names of a durable event.
 func (n *window) add(f *eventstore.Fact) {
-	var room [MaxNames]string
+	var room [MaxNames]Name
 	for _, name := range AppendNames(room[:0], f) {
 		n.claim(name, f.Revision)
 	}
@@ -124,7 +124,7 @@ func (n *window) forget(through eventstore.Position) {
 
 // find looks a name up. The window was trimmed to Names.Through() before the
 // group began, so what it lacks the read model has.
-func (w *worker) find(ctx context.Context, name string) (int64, bool, error) {
+func (w *worker) find(ctx context.Context, name Name) (int64, bool, error) {
 	if revision, found := w.book.recent.find(name); found {
 		return revision, true, nil
 	}

@@ -189,14 +189,19 @@ type model struct {
 	through eventstore.Position
 	free    map[due]domain.Amount
 	at      map[due]time.Time
-	names   map[due]int64
+	names   map[claim]int64
 	moved   chan struct{}
+}
+
+type claim struct {
+	account string
+	name    ledger.Name
 }
 
 func newModel(store eventstore.Store) *model {
 	return &model{
 		store: store, changed: make(chan struct{}, 1), moved: make(chan struct{}),
-		free: map[due]domain.Amount{}, at: map[due]time.Time{}, names: map[due]int64{},
+		free: map[due]domain.Amount{}, at: map[due]time.Time{}, names: map[claim]int64{},
 	}
 }
 
@@ -227,7 +232,7 @@ func (m *model) advance() {
 func (m *model) apply(f eventstore.Fact) {
 	name, _ := eventstore.AccountOf(f.Stream)
 	for _, claimed := range ledger.AppendNames(nil, &f) {
-		m.names[due{account: name, thing: claimed}] = f.Revision
+		m.names[claim{name, claimed}] = f.Revision
 	}
 	effect := account.EffectOf(f.Body, f.Revision)
 	move := func(use account.LotUse, sign domain.Amount) {
@@ -310,10 +315,10 @@ func (m *model) WaitThrough(ctx context.Context, position eventstore.Position) e
 }
 
 // Find implements ledger.Names.
-func (m *model) Find(_ context.Context, name, claimed string) (int64, bool, error) {
+func (m *model) Find(_ context.Context, name string, claimed ledger.Name) (int64, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	revision, found := m.names[due{account: name, thing: claimed}]
+	revision, found := m.names[claim{name, claimed}]
 	return revision, found, nil
 }
 
