@@ -102,7 +102,27 @@ func decodeObject(body []byte, into any) error {
 	if err := json.Unmarshal(body, into, json.RejectUnknownMembers(true)); err != nil {
 		return bodyRefusal(err, body)
 	}
-	return nil
+	return refuseNull(body)
+}
+
+// refuseNull refuses a null, but for "expires_at", where it says never. To leave out a
+// refund's amount asks for all of it, and a client that sends null has a variable that
+// isn't set. MUST: the body was decoded.
+func refuseNull(body []byte) error {
+	if !bytes.Contains(body, []byte("null")) {
+		return nil
+	}
+	tokens := jsontext.NewDecoder(bytes.NewReader(body))
+	for {
+		token, err := tokens.ReadToken()
+		if err != nil {
+			return nil //nolint:nilerr // the end: what isn't JSON was refused before
+		}
+		if field := fieldOf(tokens.StackPointer()); token.Kind() == jsontext.KindNull && field != "expires_at" {
+			return domain.Refuse(domain.CodeFieldInvalid, "%s is null: leave it out, or say what it is", field).
+				With("field", field).With("value", "null")
+		}
+	}
 }
 
 // bodyRefusal says what is wrong with a body, and where.

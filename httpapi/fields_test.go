@@ -81,7 +81,7 @@ func badValues(schema *openapi3.Schema, required bool) []string {
 	}
 	bad := []string{`{}`, `[1]`}
 	add := func(values ...string) { bad = append(bad, values...) }
-	if required {
+	if !schema.Nullable {
 		add(`null`)
 	}
 	switch {
@@ -104,7 +104,7 @@ func badValues(schema *openapi3.Schema, required bool) []string {
 	case schema.Type.Is("boolean"):
 		add(`1`, `0`, `"true"`, `""`)
 	case schema.Type.Is("object"):
-		return []string{`[1]`, `7`, `"x"`, `{"vm":-1}`, `{"vm":"1"}`, `{"mainframe":1}`, `{"vm":525601}`}
+		return []string{`null`, `[1]`, `7`, `"x"`, `{"vm":null}`, `{"vm":-1}`, `{"vm":"1"}`, `{"mainframe":1}`, `{"vm":525601}`}
 	case schema.Format == "date-time":
 		add(`7`, `""`, `"yesterday"`, `"0001-01-01T00:00:00Z"`)
 	default:

@@ -189,8 +189,13 @@ func TestKeyOfBeforeForgetting(t *testing.T) {
 		return post("service", "/v1/accounts/demo-1/deductions", key, `{"amount":"4","service":"vm"}`)
 	}
 	first := r.must(deduction("before"))
+	opening := post("bd", "/v1/accounts/new/incentives", "opens", `{"amount":"4"}`)
+	r.must(opening)
+	opening.body = `{"amount":"5"}`
+	problem := r.refused(422, "idempotency-key-reused", opening)
+	require.NotContains(t, problem.Body["detail"], "forgotten", "nor was an account that has one event")
 	r.must(post("admin", "/v1/accounts/demo-1/forget", "", `{"reason":"case 7"}`))
-	problem := r.refused(422, "idempotency-key-reused", deduction("before"))
+	problem = r.refused(422, "idempotency-key-reused", deduction("before"))
 	require.Contains(t, problem.Body["detail"], "the account was forgotten since")
 	require.EqualValues(t, fmt.Sprint(first.Body["revision"]), problem.Body["revision"])
 	r.must(deduction("after"))

@@ -220,7 +220,7 @@ func (w *worker) findReplay(ctx context.Context, g *group, t *task) error {
 // from another request, and nothing is done twice.
 func (w *worker) reused(revision int64) error {
 	detail := "the Idempotency-Key was used before for another request"
-	if revision <= w.book.state.Forgotten {
+	if forgotten := w.book.state.Forgotten; forgotten > 0 && revision <= forgotten {
 		detail = "the Idempotency-Key was used before, and the account was forgotten since: whether this is the same request " +
 			"can't be told any more; what it did then stands at the revision given"
 	}

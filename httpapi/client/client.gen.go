@@ -958,7 +958,7 @@ type ApprovalRequest struct {
 	// ApprovedAmount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
 	ApprovedAmount AmountInput `json:"approved_amount"`
 
-	// ExpiresAt Of the credits; none: never.
+	// ExpiresAt Of the credits; null or none: never.
 	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
 	Promotional *bool      `json:"promotional,omitempty"`
 }
@@ -1809,7 +1809,7 @@ type IncentiveRequest struct {
 	// Campaign The caller's own name for what this is about. It is kept in the clear and must not be personal.
 	Campaign *Reference `json:"campaign,omitempty"`
 
-	// ExpiresAt When the credits expire; never, if left out.
+	// ExpiresAt When the credits expire; null or none: never.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
@@ -2380,7 +2380,7 @@ type ReservationRequest struct {
 	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
 	Amount AmountInput `json:"amount"`
 
-	// ExpiresAt When what is left is released.
+	// ExpiresAt When what is left is released; null or none: never.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
 	// Reference The caller's own name for what this is about. It is kept in the clear and must not be personal.
