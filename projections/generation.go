@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"math"
 	"strconv"
 	"strings"
@@ -198,14 +197,14 @@ func (v *Views) openFit(ctx context.Context, number int) (g *generation, why str
 	}
 	g, err = v.openGeneration(number, purpose)
 	switch {
-	case errors.Is(err, errDamaged), pebble.IsCorruptionError(err), isNotExist(err):
+	case Damaged(err), isNotExist(err):
 		return nil, err.Error(), nil
 	case err != nil:
 		return nil, "", err
 	}
 	why, err = v.unfit(ctx, g.checkpoint)
 	if why == "" && err == nil && purpose == serving {
-		if err = v.complete(ctx, g); errors.Is(err, errDamaged) {
+		if err = v.complete(ctx, g); Damaged(err) {
 			why, err = err.Error(), nil
 		}
 	}
@@ -345,6 +344,7 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 		DisableAutomaticCompactions: purpose == outgoing,
 		LBaseMaxBytes:               lBaseBytes,
 		Logger:                      pebbleLogger{v.opts.Logger},
+		EventListener:               v.damageOf(number),
 	}
 	// Nearly every claim of a name asks for one that isn't there.
 	for i := range opts.Levels {
@@ -387,9 +387,6 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 	}
 	return g, nil
 }
-
-// errDamaged: a value of the views can't be read. The log still can.
-var errDamaged = errors.New("damaged view")
 
 func readCheckpoint(db pebble.Reader) (checkpoint, error) {
 	return lookup(db, []byte{checkpointKey}, func(value []byte) (c checkpoint, err error) {
@@ -480,19 +477,3 @@ func (v *Views) removeOthers(keep int) error {
 }
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
-
-// pebbleLogger passes errors of Pebble's on. It is told of a fatal one when it
-// can't go on; the views can't either, and the log beside them stays whole.
-type pebbleLogger struct{ to *slog.Logger }
-
-var _ pebble.Logger = pebbleLogger{}
-
-func (l pebbleLogger) Infof(string, ...any) {}
-
-func (l pebbleLogger) Errorf(format string, args ...any) {
-	l.to.Error("read models: pebble: " + fmt.Sprintf(format, args...))
-}
-
-func (l pebbleLogger) Fatalf(format string, args ...any) {
-	panic("read models: pebble can't go on: " + fmt.Sprintf(format, args...))
-}

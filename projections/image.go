@@ -38,6 +38,7 @@ func OpenImage(dir string, opts Options) (*Image, bool, error) {
 	cache := pebble.NewCache(32 << 20)
 	db, err := pebble.Open(v.generationDir(number), &pebble.Options{
 		FS: opts.FS, Cache: cache, ReadOnly: true, FormatMajorVersion: pebble.FormatNewest, Logger: pebbleLogger{opts.Logger},
+		EventListener: v.damageOf(number),
 	})
 	if err != nil {
 		cache.Unref()
@@ -176,7 +177,7 @@ func (r Row) Revision() (int64, bool) {
 func (i *Image) Rows() iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		completed, err := i.views.completed(context.Background(), i.db, i.checkpoint)
-		if err != nil && !errors.Is(err, errDamaged) { // what is damaged is to be seen as it is
+		if err != nil && !Damaged(err) { // what is damaged is to be seen as it is
 			yield(Row{}, err)
 			return
 		}

@@ -207,7 +207,7 @@ func (v *Views) complete(ctx context.Context, g *generation) error {
 		return &applyError{position: g.checkpoint.Position, err: errRowsLost}
 	}
 	rows, err := v.completed(ctx, g.db, g.checkpoint)
-	if errors.Is(err, errDamaged) {
+	if Damaged(err) {
 		return &applyError{position: g.checkpoint.Position, err: err}
 	}
 	if err != nil || rows == nil {

@@ -84,6 +84,8 @@ type Views struct {
 	moved   chan struct{}
 	// hurry has a value while somebody waits for the views.
 	hurry chan struct{}
+	// damaged has the number of a generation that was found to be.
+	damaged chan int
 
 	rebuilding sync.Mutex
 	signals    *signals
@@ -105,7 +107,7 @@ type Progress func(through, head eventstore.Position)
 // before Run.
 func Open(ctx context.Context, dir string, opts Options) (*Views, error) {
 	opts.defaults()
-	v := &Views{opts: opts, dir: dir, moved: make(chan struct{}), hurry: make(chan struct{}, 1), signals: newSignals()}
+	v := &Views{opts: opts, dir: dir, moved: make(chan struct{}), hurry: make(chan struct{}, 1), damaged: make(chan int, 1), signals: newSignals()}
 	v.life, v.end = context.WithCancel(context.Background())
 	g, err := v.openCurrent(ctx)
 	if err != nil {
@@ -118,8 +120,14 @@ func Open(ctx context.Context, dir string, opts Options) (*Views, error) {
 }
 
 // Run follows the log until ctx or the views end. A failure that trying again
-// can't mend stops the views, visibly in Status, until a rebuild replaces them.
+// can't mend stops the views, visibly in Status, until a rebuild replaces them: a file
+// that is damaged begins one.
 func (v *Views) Run(ctx context.Context) {
+	ctx, end := context.WithCancel(ctx)
+	var mending sync.WaitGroup
+	mending.Go(func() { v.mend(ctx) })
+	defer mending.Wait()
+	defer end()
 	for ctx.Err() == nil {
 		g, leave, err := v.enter()
 		if err != nil {

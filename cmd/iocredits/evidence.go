@@ -83,6 +83,9 @@ func (s *evidence) openRest(files dataDir, logger *slog.Logger) error {
 	image, found, err := projections.OpenImage(files.views(), projections.Options{
 		Store: s.Store, Codec: s.Codec, FS: readOnlyFS{vfs.Default}, Logger: logger,
 	})
+	if projections.Damaged(err) {
+		s.ViewsDamage, err = err, nil // the log can be checked all the same
+	}
 	if err != nil {
 		return err
 	}

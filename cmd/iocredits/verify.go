@@ -45,7 +45,7 @@ func (c *verifyCmd) Run(ctx context.Context, parsed *kong.Context, m *Main) (err
 		MustBeSigned: c.Key != "", Seen: keys.see,
 	}
 	if c.NoViews {
-		s.Views = nil
+		s.Views, s.ViewsDamage = nil, nil
 	}
 	if opts.Scratch, err = os.MkdirTemp(c.Scratch, "iocredits-verify-*"); err != nil {
 		return usagef("--scratch: %w", err)
@@ -129,6 +129,8 @@ func (s *evidence) whyNotCompared(leftOut bool) string {
 	switch {
 	case leftOut:
 		return "left out, by --no-views"
+	case s.ViewsDamage != nil:
+		return "they are damaged; rebuild makes them again"
 	case s.Views == nil:
 		return "there are none in " + string(s.dir)
 	case s.Views.Position() == eventstore.BeforeFirst:

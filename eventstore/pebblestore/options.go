@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -132,10 +134,29 @@ func (o *Options) database(cache *pebble.Cache, memTable uint64) *pebble.Options
 		L0StopWritesThreshold: 32,
 		LBaseMaxBytes:         lBaseBytes,
 		Logger:                logger{o.Logger},
+		EventListener:         &pebble.EventListener{DataCorruption: o.damaged()},
 	}
 	opts.Levels[0].BlockSize = blockBytes // the levels below take it over
 	opts.EnsureDefaults()
 	return opts
+}
+
+// damaged tells of each file that can't be read, once. Who reads gets an error, and
+// everybody else goes on: without this Pebble calls Fatalf, and one bad block that
+// anybody may ask for would stop all of it.
+func (o *Options) damaged() func(pebble.DataCorruptionInfo) {
+	var told sync.Map
+	return func(info pebble.DataCorruptionInfo) {
+		if _, again := told.LoadOrStore(info.Path, nil); !again {
+			o.Logger.Error("a file of the event log is damaged", "file", info.Path, "error", reason(info.Details))
+		}
+	}
+}
+
+// reason is what Pebble says, without the second line that it has for itself.
+func reason(err error) string {
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return first
 }
 
 // logger passes Pebble's log on. Pebble calls Fatalf when it can't go on

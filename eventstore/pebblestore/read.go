@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -105,27 +107,57 @@ func (s *Store) recordAt(stream string, revision int64) (eventstore.Recorded, er
 
 // record reads the event at a position, which the index says is this one.
 func (s *Store) record(position eventstore.Position, stream string, revision int64) (eventstore.Recorded, flags, error) {
-	corrupt := func(reason string) error {
-		return &eventstore.CorruptError{Position: position, Stream: stream, Revision: revision, Reason: reason}
+	r, f, err := s.get(position)
+	if err == nil && (r.Stream != stream || r.Revision != revision) {
+		err = fmt.Errorf("record is of %q at revision %d", r.Stream, r.Revision)
+	}
+	if err != nil {
+		return eventstore.Recorded{}, 0, &eventstore.CorruptError{Position: position, Stream: stream, Revision: revision, Reason: reason(err)}
+	}
+	return r, f, nil
+}
+
+var errMissing = errors.New("record is missing")
+
+// get reads the record at a position. The error is why it can't be read.
+func (s *Store) get(position eventstore.Position) (eventstore.Recorded, flags, error) {
+	if err := s.harm.at(position); err != nil {
+		return eventstore.Recorded{}, 0, err
 	}
 	value, closer, err := s.db.Get(eventKey(nil, position))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return eventstore.Recorded{}, 0, corrupt("record is missing")
+		return eventstore.Recorded{}, 0, errMissing
 	}
 	if err != nil {
-		return eventstore.Recorded{}, 0, corrupt(err.Error())
+		return eventstore.Recorded{}, 0, s.harm.found(position, err)
 	}
 	r, f, err := decodeRecord(position, value)
-	if closing := closer.Close(); err == nil {
-		err = closing
+	return r, f, errors.Join(err, closer.Close())
+}
+
+// harm knows the records that stand in damaged blocks, once they were asked for. Pebble
+// looks for the bit that may have changed, a second of a processor for a block: whoever
+// asks again is answered from here.
+type harm struct {
+	any     atomic.Bool
+	records sync.Map // by position, why they can't be read
+}
+
+func (h *harm) at(position eventstore.Position) error {
+	if h.any.Load() {
+		if known, bad := h.records.Load(position); bad {
+			return known.(error) //nolint:forcetypeassert // there is nothing else
+		}
 	}
-	if err != nil {
-		return eventstore.Recorded{}, 0, corrupt(err.Error())
+	return nil
+}
+
+func (h *harm) found(position eventstore.Position, err error) error {
+	h.any.Store(true)
+	if pebble.IsCorruptionError(err) { // another error may pass
+		h.records.Store(position, err)
 	}
-	if r.Stream != stream || r.Revision != revision {
-		return eventstore.Recorded{}, 0, corrupt(fmt.Sprintf("record is of %q at revision %d", r.Stream, r.Revision))
-	}
-	return r, f, nil
+	return err
 }
 
 // alive ends a read whose caller or store is gone.
@@ -179,30 +211,33 @@ func (s *Store) scan(ctx context.Context, low, high eventstore.Position, directi
 	if low > high {
 		return nil
 	}
+	expect := low
+	if direction == eventstore.Backwards {
+		expect = high
+	}
+	if s.harm.any.Load() {
+		return s.scanSingly(ctx, expect, low, high, direction, visit)
+	}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: eventKey(nil, low), UpperBound: append(eventKey(nil, high), 0)})
 	if err != nil {
 		return fmt.Errorf("read event log: %w", err)
 	}
 	defer func() { _ = it.Close() }()
-	expect := low
-	if direction == eventstore.Backwards {
-		expect = high
-	}
 	for valid := first(it, direction); ; valid = step(it, direction) {
 		if err := s.alive(ctx); err != nil {
 			return err
 		}
 		if !valid {
-			if err := it.Error(); err != nil {
-				return damaged(expect, err)
+			if it.Error() != nil {
+				return s.scanSingly(ctx, expect, low, high, direction, visit)
 			}
 			if expect >= low && expect <= high {
-				return damaged(expect, errors.New("record is missing"))
+				return damaged(expect, errMissing)
 			}
 			return nil
 		}
 		if position := positionOf(it.Key()); position != expect {
-			return damaged(expect, errors.New("record is missing"))
+			return damaged(expect, errMissing)
 		}
 		r, f, err := readRecord(it)
 		if err != nil {
@@ -217,4 +252,28 @@ func (s *Store) scan(ctx context.Context, low, high eventstore.Position, directi
 			expect++
 		}
 	}
+}
+
+// scanSingly goes on with a scan at a position, record by record, in a log that has
+// damage: an iterator needs a block of each level, and one that can't be read keeps it
+// from all that comes before that.
+func (s *Store) scanSingly(ctx context.Context, from, low, high eventstore.Position, direction eventstore.Direction, visit func(r eventstore.Recorded, f flags) bool) error {
+	for at := from; at >= low && at <= high; {
+		if err := s.alive(ctx); err != nil {
+			return err
+		}
+		r, f, err := s.get(at)
+		if err != nil {
+			return damaged(at, err)
+		}
+		if !visit(r, f) {
+			return nil
+		}
+		if direction == eventstore.Backwards {
+			at--
+		} else {
+			at++
+		}
+	}
+	return nil
 }

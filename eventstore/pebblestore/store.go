@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -57,6 +58,7 @@ type Store struct {
 	// moved is closed, and replaced, when the head moves.
 	moved chan struct{}
 	tail  tail
+	harm  harm
 	// failed is set for good when a commit failed.
 	failed atomic.Pointer[error]
 
@@ -133,19 +135,57 @@ func (s *Store) rotateLog() {
 // findHead reads the newest record. It ends an append, because a group is one
 // batch of Pebble's and that survives a crash whole or not at all.
 func (s *Store) findHead() (eventstore.Position, error) {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{eventPrefix}, UpperBound: []byte{eventPrefix + 1}})
+	from, err := s.newestTable()
+	if err != nil {
+		return 0, fmt.Errorf("read event log: %w", err)
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{eventPrefix + 1}})
 	if err != nil {
 		return 0, fmt.Errorf("read event log: %w", err)
 	}
 	defer func() { _ = it.Close() }()
-	if !it.Last() {
-		return eventstore.BeforeFirst, it.Error()
+	switch {
+	case it.Last():
+	case it.Error() == nil:
+		return eventstore.BeforeFirst, nil
+	case s.opts.ReadOnly:
+		return s.lastReadable(positionOf(from)), nil
+	default: // what is behind it would be written over
+		return 0, fmt.Errorf("find the newest record of the event log: %s", reason(it.Error()))
 	}
 	r, f, err := readRecord(it)
 	if err == nil && !f.last() {
 		err = &eventstore.CorruptError{Position: r.Position, Stream: r.Stream, Revision: r.Revision, Reason: "the log ends inside an append"}
 	}
 	return r.Position, err
+}
+
+// newestTable is the key behind which no table has another than the newest one: who looks
+// for the newest record from there on reads no other table, which may be damaged.
+func (s *Store) newestTable() ([]byte, error) {
+	levels, err := s.db.SSTables()
+	newest := eventKey(nil, eventstore.BeforeFirst)
+	for _, tables := range levels {
+		for _, table := range tables {
+			for _, key := range [][]byte{table.Smallest.UserKey, table.Largest.UserKey} {
+				if len(key) == eventKeyLen && key[0] == eventPrefix && bytes.Compare(key, newest) > 0 {
+					newest = key
+				}
+			}
+		}
+	}
+	return newest, err
+}
+
+// lastReadable is where a log ends, as far as it can be read, of which tables have records
+// up to a position: enough for who checks it.
+func (s *Store) lastReadable(tables eventstore.Position) eventstore.Position {
+	for {
+		if _, _, err := s.get(tables + 1); err != nil {
+			return tables
+		}
+		tables++
+	}
 }
 
 // readRecord decodes the record under an iterator over 'e' keys.
@@ -167,7 +207,7 @@ func positionOf(key []byte) eventstore.Position {
 }
 
 func damaged(position eventstore.Position, err error) error {
-	return &eventstore.CorruptError{Position: position, Revision: eventstore.NoStream, Reason: err.Error()}
+	return &eventstore.CorruptError{Position: position, Revision: eventstore.NoStream, Reason: reason(err)}
 }
 
 // enter begins a call; leave ends it.

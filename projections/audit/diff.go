@@ -33,11 +33,12 @@ func Diff(ctx context.Context, source Source, account string, opts Options) (Sum
 	}
 	v.summary.Accounts = 1
 	s.end(&v.summary.Totals, new(journal.Sum))
+	v.unopened()
 	beside, err := v.followStream(ctx, eventstore.NoticesStream(account))
 	if err != nil || source.Views == nil || s.broken || beside.broken {
 		return v.summary, err
 	}
-	return v.summary, v.compareAccount(ctx, account)
+	return v.summary, v.unreadable(v.compareAccount(ctx, account))
 }
 
 // followStream checks one stream up to its end, or to where it can't be read.

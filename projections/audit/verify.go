@@ -24,6 +24,8 @@ type Source struct {
 	Codec *eventstore.Codec
 	// Views are nil where there are none.
 	Views *projections.Image
+	// ViewsDamage is why there are none, if that is a finding: projections.Damaged.
+	ViewsDamage error
 	// Checkpoints yields the signed checkpoints, oldest first; nil: there are
 	// none. They MUST have been read before the log's head was: what is signed
 	// later would look like a truncated log.
@@ -117,8 +119,9 @@ func Verify(ctx context.Context, source Source, opts Options) (Summary, error) {
 		v.report(Finding{Check: CheckCheckpoint, Revision: -1, Position: head, What: "none", Expected: "signed checkpoints", Found: "no checkpoint, so no signature was checked"})
 	}
 	v.books()
+	v.unopened()
 	if source.Views != nil && opts.Scratch != "" {
-		if err := v.views(ctx); err != nil {
+		if err := v.unreadable(v.views(ctx)); err != nil {
 			return v.summary, fmt.Errorf("verify the read models: %w", err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"iocredits/domain/journal"
 	"iocredits/eventstore"
 	"iocredits/eventstore/pebblestore"
+	"iocredits/projections"
 	"iocredits/projections/audit"
 )
 
@@ -341,5 +343,46 @@ func TestVerifyWhileTheEngineWrites(t *testing.T) {
 		}
 		_, found := verify(t, audit.Source{Store: c.store}, nil)
 		require.Empty(t, found)
+	}
+}
+
+// TestDamagedReadModelsAreAFinding: the log's own verdict doesn't wait for them.
+func TestDamagedReadModelsAreAFinding(t *testing.T) {
+	for _, part := range []float64{0.3, 0.6, 0.999} {
+		c := played(t, 200)
+		dir := filepath.Join(t.TempDir(), "views")
+		require.NoError(t, c.views.Copy(dir))
+		spoil(t, filepath.Join(dir, "000001"), part)
+		source := audit.Source{Store: c.store}
+		image, _, err := projections.OpenImage(dir, projections.Options{Store: c.store, Codec: codec, Logger: quiet()})
+		if projections.Damaged(err) {
+			source.ViewsDamage = err
+		} else {
+			require.NoError(t, err)
+			defer func() { require.NoError(t, image.Close()) }()
+			source.Views = image
+		}
+		summary, found := verify(t, source, nil)
+		require.Len(t, found, 1)
+		require.Contains(t, found[0].String(), `read-model "file"`)
+		require.Equal(t, len(c.log()), summary.Events)
+		_, lines := diff(t, source, "a:0")
+		require.NotEmpty(t, lines)
+		require.Contains(t, lines[len(lines)-1], `read-model "file"`)
+	}
+}
+
+// spoil changes a byte of every table in a folder, at this part of it.
+func spoil(t *testing.T, dir string, part float64) {
+	t.Helper()
+	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	require.NoError(t, err)
+	require.NotEmpty(t, tables)
+	for _, path := range tables {
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		content[int(part*float64(len(content)))] ^= 0x41
+		require.NoError(t, os.Remove(path)) // the engine has a link to it
+		require.NoError(t, os.WriteFile(path, content, 0o600))
 	}
 }

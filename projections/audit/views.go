@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -46,6 +47,23 @@ func (v *verification) views(ctx context.Context) error {
 	}
 	v.summary.ViewsCompared = true
 	return errors.Join(v.compareRows(built), built.Close())
+}
+
+// unopened is a finding if the read models are too damaged to be opened.
+func (v *verification) unopened() { _ = v.unreadable(v.ViewsDamage) }
+
+// unreadable makes a finding of what can't be read of the read models; other errors stay.
+func (v *verification) unreadable(err error) error {
+	if !projections.Damaged(err) {
+		return err
+	}
+	position := v.head
+	if v.Views != nil {
+		position = v.Views.Position()
+	}
+	found, _, _ := strings.Cut(err.Error(), "\n") // Pebble has a second line, for itself
+	v.report(Finding{Check: CheckView, Revision: -1, Position: position, What: "file", Expected: "whole read models", Found: found})
+	return nil
 }
 
 // build makes the views of a log in a folder.

@@ -1,0 +1,96 @@
+package projections_test
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/projections"
+)
+
+// spoil changes a byte of every table in a folder, at this part of it.
+func spoil(t *testing.T, fs vfs.FS, dir string, part float64) {
+	t.Helper()
+	names, err := fs.List(dir)
+	require.NoError(t, err)
+	spoilt := 0
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".sst") {
+			continue
+		}
+		path := fs.PathJoin(dir, name)
+		f, err := fs.Open(path)
+		require.NoError(t, err)
+		content, err := io.ReadAll(f)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		content[int(part*float64(len(content)))] ^= 0x41
+		to, err := fs.Create(path, vfs.WriteCategoryUnspecified)
+		require.NoError(t, err)
+		_, err = to.Write(content)
+		require.NoError(t, err)
+		require.NoError(t, to.Close())
+		spoilt++
+	}
+	require.Positive(t, spoilt, "no table")
+}
+
+// TestADamagedFileIsMended: wherever the disk has lost a bit, nothing ends and nothing
+// wrong is shown; views that are followed are soon whole again.
+func TestADamagedFileIsMended(t *testing.T) {
+	for _, part := range []float64{0.05, 0.3, 0.5, 0.7, 0.9, 0.999} {
+		t.Run(fmt.Sprint(part), func(t *testing.T) {
+			r := newRig(t, vfs.NewMem(), nil)
+			for i := range 20 {
+				r.spend(fmt.Sprint("a", i), 30)
+			}
+			r.toEnd()
+			require.NoError(t, r.views.Close())
+			spoil(t, r.fs, currentDir(t, r.fs, "views"), part)
+
+			r.views = openViews(t, "views", r.opts)
+			r.follow()
+			result := r.do("a1", "", account.Deduct{Amount: 1, Service: domain.ServiceRay})
+			require.Eventually(t, func() bool {
+				for i := range 20 {
+					name := fmt.Sprint("a", i)
+					if !r.whole(name) {
+						return false
+					}
+				}
+				return r.views.Through() >= result.Position
+			}, 20*time.Second, time.Millisecond)
+		})
+	}
+}
+
+// whole reads all of an account; false if that can't be done now.
+func (r *rig) whole(name string) bool {
+	r.t.Helper()
+	view, err := r.Read(bg, name)
+	require.NoError(r.t, err)
+	balance, err := r.views.Balance(bg, name)
+	if err != nil {
+		require.True(r.t, projections.Damaged(err), err)
+		return false
+	}
+	page, err := r.views.Transactions(bg, projections.Query{Account: name, Limit: 100})
+	if err != nil {
+		require.True(r.t, projections.Damaged(err), err)
+		return false
+	}
+	if balance.Revision != view.Revision {
+		return false // late
+	}
+	require.Equal(r.t, view.Balance.Balance, balance.Balance.Balance)
+	require.Equal(r.t, view.Balance.Balance, page.Items[0].BalanceAfter)
+	require.Len(r.t, page.Items, int(view.Revision)+1)
+	return true
+}
