@@ -29,7 +29,7 @@ var help = map[domain.Code]problemHelp{
 	domain.CodeAccountFrozen:         {"Finance, or debt after a chargeback, froze the account: no new spending, holds or payouts.", "Finance unfreezes it. What runs goes on: captures, usage, releases and refunds are not refused.", nil},
 	domain.CodeAccountNotAllowed:     {"A customer's key is for one account, and the request names another.", "Use the account's own key, or one of another role.", []string{"account"}},
 	domain.CodeRoleNotAllowed:        {"The key's role may not use the route, or not the field of it that field names; roles has those that may.", "Use a key of one of those roles.", []string{"role", "roles", "field"}},
-	domain.CodeSelfApproval:          {"Who asked for something can't decide about it, and nobody approves twice.", "Another person has to, with a key of another actor.", nil},
+	domain.CodeSelfApproval:          {"Who asked for something can't decide about it, nobody approves twice, and who opened a dispute can't refund what it is about while it is open: dispute_id names it.", "Another person has to, with a key of another actor.", []string{"field", "value", "dispute_id"}},
 	domain.CodeUnknownAccount:        {"Nothing has happened to the account yet.", "Check its name. Most reads answer zeros for such an account; this route needs events.", []string{"account", "field"}},
 	domain.CodeUnknownAdjustment:     {"The account has no adjustment of this id.", lookForID, inputMembers},
 	domain.CodeUnknownDispute:        {"The account has no dispute of this id.", lookForID, inputMembers},

@@ -171,9 +171,13 @@ func TestPromotionalNeverWithdrawable(t *testing.T) {
 			if _, reversal := s.do.(account.ReversePurchase); reversal {
 				a.kept += approved(h.state)
 			}
+			decides := opensAndDecides(h, s)
 			events, err := h.execute(s)
 			if err != nil {
 				continue
+			}
+			if decides {
+				rt.Fatalf("%s opened the dispute that %T%+v decides", s.by, s.do, s.do)
 			}
 			for i, e := range events {
 				a.follow(e, h.state.Revision-int64(len(events)-1-i))
@@ -182,6 +186,33 @@ func TestPromotionalNeverWithdrawable(t *testing.T) {
 		}
 		h.replay()
 	})
+}
+
+// opensAndDecides tells, from the log alone, that a step would give back what its
+// actor has in dispute.
+func opensAndDecides(h *history, s step) bool {
+	open := map[string]*account.DisputeOpened{}
+	for _, e := range h.log {
+		switch e := e.(type) {
+		case *account.DisputeOpened:
+			open[e.Dispute] = e
+		case *account.DisputeResolved:
+			delete(open, e.Dispute)
+		}
+	}
+	for id, e := range open {
+		switch do := s.do.(type) {
+		case account.Refund:
+			if do.Transaction == e.Deduction && s.by == e.OpenedBy {
+				return true
+			}
+		case account.ResolveDispute:
+			if do.Dispute == id && s.by == e.OpenedBy {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // desk draws commands: mostly ones that the account's state makes sensible.
@@ -270,7 +301,7 @@ func (d *desk) decided(t *rapid.T, id string) account.Action {
 	}).Draw(t, "decision")
 }
 
-// deduction names one of the log's deductions, if there is one.
+// deduction names one of the log's deductions, if there is one; often one in dispute.
 func (d *desk) deduction(t *rapid.T, h *history) domain.TransactionID {
 	ids := []domain.TransactionID{tx(0)}
 	for i, e := range h.log {
@@ -278,6 +309,9 @@ func (d *desk) deduction(t *rapid.T, h *history) domain.TransactionID {
 		case *account.Deducted, *account.Captured, *account.DeploymentPaid:
 			ids = append(ids, tx(int64(i)))
 		}
+	}
+	for _, id := range sortedKeys(h.state.Disputes) {
+		ids = append(ids, h.state.Disputes[id].Deduction, h.state.Disputes[id].Deduction)
 	}
 	return rapid.SampledFrom(ids).Draw(t, "deduction")
 }

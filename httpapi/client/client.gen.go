@@ -4606,7 +4606,7 @@ type ClientInterface interface {
 
 	// RefundWithBody Give a deduction back, whole or in part
 	//
-	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4615,7 +4615,7 @@ type ClientInterface interface {
 
 	// Refund Give a deduction back, whole or in part
 	//
-	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6290,7 +6290,7 @@ func (c *Client) ReversePurchase(ctx context.Context, account Account, purchaseI
 
 // RefundWithBody Give a deduction back, whole or in part
 //
-// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6309,7 +6309,7 @@ func (c *Client) RefundWithBody(ctx context.Context, account Account, params *Re
 
 // Refund Give a deduction back, whole or in part
 //
-// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13320,7 +13320,7 @@ type ClientWithResponsesInterface interface {
 
 	// RefundWithBodyWithResponse Give a deduction back, whole or in part
 	//
-	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13329,7 +13329,7 @@ type ClientWithResponsesInterface interface {
 
 	// RefundWithResponse Give a deduction back, whole or in part
 	//
-	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -22502,7 +22502,7 @@ func (c *ClientWithResponses) ReversePurchaseWithResponse(ctx context.Context, a
 
 // RefundWithBodyWithResponse Give a deduction back, whole or in part
 //
-// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -22517,7 +22517,7 @@ func (c *ClientWithResponses) RefundWithBodyWithResponse(ctx context.Context, ac
 
 // RefundWithResponse Give a deduction back, whole or in part
 //
-// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
