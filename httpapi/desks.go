@@ -259,6 +259,9 @@ func (d *document) steps(steps []projections.ObjectStep) {
 		d.time("at", s.At)
 		d.text("actor", s.Actor)
 		d.text("role", s.Role)
+		if s.Amount != 0 {
+			d.money("amount", s.Amount)
+		}
 		d.text("transaction_id", s.Transaction.String())
 		d.close()
 	}
