@@ -83,8 +83,16 @@ func priceOf(field string, price domain.Rate, hours int) (domain.Amount, error) 
 		}
 		return 0, refusal.With("limit", domain.MaxAmount.String())
 	case err == nil && cost <= 0:
-		return 0, domain.Refuse(domain.CodeAmountInvalid, "hourly_price x duration_hours, %s x %d, is not above zero", price, hours).
-			With("field", field).With("value", cost.String())
+		why := "is not above zero"
+		if price.String() != "0" {
+			why = "rounds to 0, because it is half a micro-credit or less"
+		}
+		sent := price.String()
+		if field == "duration_hours" {
+			sent = strconv.Itoa(hours)
+		}
+		return 0, domain.Refuse(domain.CodeAmountInvalid, "hourly_price x duration_hours, %s x %d, %s", price, hours, why).
+			With("field", field).With("value", sent)
 	}
 	return cost, err
 }

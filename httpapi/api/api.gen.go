@@ -1455,7 +1455,9 @@ type DeploymentList struct {
 
 // DeploymentRequest defines model for DeploymentRequest.
 type DeploymentRequest struct {
-	DeploymentId  ID  `json:"deployment_id"`
+	DeploymentId ID `json:"deployment_id"`
+
+	// DurationHours Of this booking; `extend` books more.
 	DurationHours int `json:"duration_hours"`
 
 	// HourlyPrice A unit price in credits, at most 12 decimals.
@@ -1735,6 +1737,7 @@ type Explanation struct {
 
 // ExtensionRequest defines model for ExtensionRequest.
 type ExtensionRequest struct {
+	// DurationHours Of this extension, on top of what is booked.
 	DurationHours int `json:"duration_hours"`
 }
 

@@ -1459,7 +1459,9 @@ type DeploymentList struct {
 
 // DeploymentRequest defines model for DeploymentRequest.
 type DeploymentRequest struct {
-	DeploymentId  ID  `json:"deployment_id"`
+	DeploymentId ID `json:"deployment_id"`
+
+	// DurationHours Of this booking; `extend` books more.
 	DurationHours int `json:"duration_hours"`
 
 	// HourlyPrice A unit price in credits, at most 12 decimals.
@@ -1739,6 +1741,7 @@ type Explanation struct {
 
 // ExtensionRequest defines model for ExtensionRequest.
 type ExtensionRequest struct {
+	// DurationHours Of this extension, on top of what is booked.
 	DurationHours int `json:"duration_hours"`
 }
 
@@ -4317,7 +4320,7 @@ type ClientInterface interface {
 
 	// ExtendDeploymentWithBody Book more hours
 	//
-	// Only while it is active.
+	// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4326,7 +4329,7 @@ type ClientInterface interface {
 
 	// ExtendDeployment Book more hours
 	//
-	// Only while it is active.
+	// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5661,7 +5664,7 @@ func (c *Client) CancelDeployment(ctx context.Context, account Account, deployme
 
 // ExtendDeploymentWithBody Book more hours
 //
-// Only while it is active.
+// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 //
 // Takes any type of body and a specified content type.
 //
@@ -5680,7 +5683,7 @@ func (c *Client) ExtendDeploymentWithBody(ctx context.Context, account Account, 
 
 // ExtendDeployment Book more hours
 //
-// Only while it is active.
+// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13015,7 +13018,7 @@ type ClientWithResponsesInterface interface {
 
 	// ExtendDeploymentWithBodyWithResponse Book more hours
 	//
-	// Only while it is active.
+	// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13024,7 +13027,7 @@ type ClientWithResponsesInterface interface {
 
 	// ExtendDeploymentWithResponse Book more hours
 	//
-	// Only while it is active.
+	// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -21993,7 +21996,7 @@ func (c *ClientWithResponses) CancelDeploymentWithResponse(ctx context.Context, 
 
 // ExtendDeploymentWithBodyWithResponse Book more hours
 //
-// Only while it is active.
+// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -22008,7 +22011,7 @@ func (c *ClientWithResponses) ExtendDeploymentWithBodyWithResponse(ctx context.C
 
 // ExtendDeploymentWithResponse Book more hours
 //
-// Only while it is active.
+// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
