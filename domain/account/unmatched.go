@@ -333,7 +333,7 @@ func (d *decision) waitingPayment(id string, status PaymentStatus) (Payment, err
 	case waits:
 		return p, wrongStatus(ObjectPayment, id, p.Status(), ", not "+string(status)).With("account", p.Account)
 	case d.cmd.NameTaken:
-		return p, d.over(ObjectPayment, id, nil, ": it does not wait for a decision").With("payment_id", id)
+		return p, d.over(ObjectPayment, id, nil, ": it does not wait for a decision")
 	}
 	return p, domain.Refuse(domain.CodeUnknownPayment, "there is no unmatched payment %q", id).
 		With("field", "payment_id").With("value", id)
