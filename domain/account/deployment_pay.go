@@ -32,7 +32,9 @@ type StartDeployment struct {
 }
 
 // NameFor asks about the id unless it is open.
-func (c StartDeployment) NameFor(s *State) string { return deploymentNameIfClosed(s, c.Deployment) }
+func (c StartDeployment) NameFor(s *State) string {
+	return nameIfNotIn(s.Deployments, c.Deployment, deploymentName)
+}
 
 func (c StartDeployment) decide(d *decision) error {
 	required, err := priceOf("hourly_price", c.HourlyPrice, c.Hours)
@@ -154,7 +156,9 @@ type ExtendDeployment struct {
 }
 
 // NameFor asks about the id unless the deployment is open.
-func (c ExtendDeployment) NameFor(s *State) string { return deploymentNameIfClosed(s, c.Deployment) }
+func (c ExtendDeployment) NameFor(s *State) string {
+	return nameIfNotIn(s.Deployments, c.Deployment, deploymentName)
+}
 
 func (c ExtendDeployment) decide(d *decision) error {
 	if err := between("duration_hours", c.Hours, 1, maxHours); err != nil {
@@ -188,13 +192,6 @@ func (c ExtendDeployment) decide(d *decision) error {
 		})
 	}
 	return nil
-}
-
-func deploymentNameIfClosed(s *State, id string) string {
-	if _, open := s.Deployments[id]; open {
-		return ""
-	}
-	return deploymentName(id)
 }
 
 // openDeployment finds a deployment that has not ended, not even just now.
