@@ -352,6 +352,25 @@ func TestMoneyBehindAWithdrawal(t *testing.T) {
 	})
 }
 
+// TestBackingExample is the one of backing.go: A is lot 0, B lot 2 and C lot 3.
+func TestBackingExample(t *testing.T) {
+	before := given(bought("A", 30*credit), spent(30*credit), bought("B", 20*credit), granted(30*credit))
+	check(t, []row{
+		{
+			name: "others stand in", given: before, when: chargedBack("A"),
+			then: events(
+				&account.PurchaseReversed{Purchase: "A", Kind: account.ReversalChargeback, Amount: 30 * credit, Lots: lots(paid(2, 20*credit), promo(3, 10*credit))},
+			),
+			balance: "balance 20, available 20, promotional 20, allowance 10, spendable 30",
+		},
+		{
+			name: "and what comes back has but B's money behind it", given: append(before, chargedBack("A")), when: refunded(1, 0),
+			then:    events(backTo(1, 30*credit, paid(0, 30*credit)), &account.BackingChanged{Unbacked: 10 * credit}),
+			balance: "balance 50, available 50, promotional 20, purchased 30, withdrawable 20, allowance 10, spendable 60",
+		},
+	})
+}
+
 func purchaseIDs(s *account.State) (ids []string) {
 	for _, p := range s.Purchases {
 		ids = append(ids, p.ID)
