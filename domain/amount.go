@@ -80,10 +80,10 @@ func ParseAmount(field, text string) (Amount, error) {
 }
 
 // ReadAmount reads whatever decimal figure an outsider writes, exponents and
-// trailing zeros too. exact: it is an amount as ParseAmount allows one. Otherwise a
+// trailing zeros too. isExact: it is an amount as ParseAmount allows one. Otherwise a
 // is what is certain of it: the figure without what is finer than a micro-credit, and
 // 0 for what is no figure, is below zero or beyond MaxBalance.
-func ReadAmount(text string) (a Amount, exact bool) {
+func ReadAmount(text string) (a Amount, isExact bool) {
 	if !isFigure(text) {
 		return 0, false
 	}

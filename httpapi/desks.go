@@ -128,8 +128,9 @@ func (k *call) sendObject(of resource, id string, minPosition *int64) error {
 	return nil
 }
 
-// sendObjects answers with a page of the account's objects of a kind, by id:
-// ids are UUIDv7, so that is in the order in which they began.
+// sendObjects answers with a page of the account's objects of a kind, by id. Ids that
+// the engine makes are UUIDv7, so that is in the order in which they began; those of
+// deployments are the clients', and so is their order.
 func (k *call) sendObjects(of resource, p paging) error {
 	most, err := limitOf(p.limit)
 	if err != nil {
@@ -259,6 +260,9 @@ func (d *document) steps(steps []projections.ObjectStep) {
 		d.time("at", s.At)
 		d.text("actor", s.Actor)
 		d.text("role", s.Role)
+		if s.Amount != 0 {
+			d.money("amount", s.Amount)
+		}
 		d.text("transaction_id", s.Transaction.String())
 		d.close()
 	}

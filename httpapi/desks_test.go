@@ -263,6 +263,8 @@ func TestDispute(t *testing.T) {
 	one := demo + "/disputes/" + x["id"].(string)
 	r.refused(409, "dispute-open", post(customer, demo+"/disputes", "y", open))
 	r.refused(403, "self-approval", post("support", one+"/resolve", "r0", `{"outcome":"upheld"}`))
+	around := r.refused(403, "self-approval", post("support", demo+"/refunds", "r00", fmt.Sprintf(`{"transaction_id":%q,"amount":"1"}`, charge)))
+	require.Equal(t, []any{"transaction_id", charge, x["id"]}, []any{around.Body["field"], around.Body["value"], around.Body["dispute_id"]}, "nor by the side door")
 
 	r.clock.Move(90 * time.Minute)
 	queue := r.must(get("support", "/v1/disputes")).Body["items"].([]any)

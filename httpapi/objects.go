@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"math"
 
 	"iocredits/domain"
@@ -57,21 +58,17 @@ func (k *call) objectInLog(kind account.ObjectKind, id string) (*projections.Obj
 // the decider has forgotten that. A refusal that can't be completed stays as it
 // is; the account's own answer matters more than this one word.
 func (k *call) withStatus(err error) error {
-	refusal, ok := domain.AsError(err)
-	if !ok {
+	var closed *account.ClosedError
+	if !errors.As(err, &closed) {
 		return err
 	}
-	kind, id, known, ok := account.Closed(refusal)
-	if !ok {
-		return err
-	}
-	record, failed := k.objectAfter(kind, id, 0)
+	record, failed := k.objectAfter(closed.Kind, closed.ID, 0)
 	if failed == nil && record.Object.Open() {
 		// Another engine closed it, and the read models have yet to hear of that.
-		record, failed = k.objectInLog(kind, id)
+		record, failed = k.objectInLog(closed.Kind, closed.ID)
 	}
 	if failed != nil || record.Events == 0 || record.Object.Open() {
 		return err
 	}
-	return known(record.Object.Status())
+	return closed.WithStatus(record.Object.Status())
 }

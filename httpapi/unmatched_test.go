@@ -281,3 +281,42 @@ func TestAPaymentAtAnAccountsFirstEvent(t *testing.T) {
 		require.Len(t, r.unmatched(), n+1)
 	}
 }
+
+// TestWhatBecomesOfAPart: a customer whose purchase got but a part of its money is
+// told how that ended, and not whose account got it; the purchase's steps keep it.
+func TestWhatBecomesOfAPart(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	r.fund("demo-2", "1")
+	for body, end := range map[string]string{
+		`{"returned":true,"note":"by wire"}`:   "A part of your purchase that had come, 5 credits, was sent back to you.",
+		`{"account":"demo-2","note":"a typo"}`: "A part of your purchase that had come, 5 credits, was found to belong to another account, and credited there.",
+		`{"account":"demo-1"}`:                 "5 credits arrived from your payment.",
+	} {
+		bought := object(r.must(post(customer, demo+"/purchases", "buy "+body, `{"amount":"10"}`)).Body, "purchase")
+		id := bought["id"].(string)
+		r.must(tell("demo-1", id, "part-of-"+id, "succeeded", "5"))
+		one := demo + "/purchases/" + id
+		require.Equal(t, "5", r.must(get(customer, one)).Body["received"])
+		r.clock.Move(21 * time.Minute)
+		r.must(resolve("end "+body, "demo-1~part-of-"+id, body))
+
+		told := r.must(get(customer, notifications+"?limit=2"))
+		require.Contains(t, told.Text, end)
+		require.NotContains(t, told.Text, "demo-2")
+		left := r.must(get(customer, one)).Body
+		require.Equal(t, "0", left["received"], "it counts no more")
+		var steps []string
+		for _, s := range left["steps"].([]any) {
+			step := s.(map[string]any)
+			steps = append(steps, fmt.Sprint(step["event"], " ", step["status"], " ", step["amount"], " by ", step["role"]))
+		}
+		require.Equal(t, []string{
+			"purchase-started awaiting-payment <nil> by customer", "payment-received awaiting-payment 5 by provider",
+			"purchase-expired expired <nil> by finance", "payment-dropped expired 5 by finance",
+		}, steps)
+	}
+	r.must(tell("none", "p", "nobodys", "succeeded", "5"))
+	r.must(resolve("nobody", "@unmatched~nobodys", `{"returned":true}`))
+	require.Empty(t, r.must(get("auditor", "/v1/accounts/@unmatched/notifications")).Body["items"], "the queue's own account has no customer")
+}

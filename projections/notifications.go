@@ -32,12 +32,19 @@ type Notice struct {
 
 // applyNotices writes what an event of an account tells its customer.
 func applyNotices(w *writer, s *step) error {
+	if s.Account == account.UnmatchedAccount {
+		return nil // it has no customer
+	}
 	around := account.Around{LowBalanceAt: s.LowBalanceAt, BalanceBefore: s.BalanceBefore, BalanceAfter: s.BalanceAfter}
-	if granted, ok := s.Body.(*account.CreditGranted); ok {
-		var err error
-		if around.Asked, err = w.asked(s.Account, granted.Request); err != nil {
-			return err
-		}
+	var err error
+	switch e := s.Body.(type) {
+	case *account.CreditGranted:
+		around.Asked, err = w.asked(s.Account, e.Request)
+	case *account.PaymentResolved:
+		around.Why, err = w.whyUnmatched(s.Account, e.Payment)
+	}
+	if err != nil {
+		return err
 	}
 	for i, n := range account.NoticesOf(s.Body, around) {
 		if err := w.addNotice(s.Account, fmt.Sprintf("a%d.%d", s.Revision, i), i, s.Fact, n); err != nil {
@@ -49,16 +56,35 @@ func applyNotices(w *writer, s *step) error {
 
 // asked is what a credit request was for. The objects' view was before this one.
 func (w *writer) asked(name, request string) (domain.Amount, error) {
-	stored, err := w.get(objectKey(name, account.ObjectCreditRequest, request))
-	if err != nil || stored == nil {
+	object, err := w.object(name, account.ObjectCreditRequest, request)
+	r, ok := object.(*account.CreditRequest)
+	if err != nil || !ok {
 		return 0, err
 	}
-	record, err := decodeObject(name, account.ObjectCreditRequest, request, stored)
-	if err != nil {
-		return 0, err
-	}
-	r, _ := record.Object.(*account.CreditRequest)
 	return r.Amount, nil
+}
+
+// whyUnmatched is why a payment had waited.
+func (w *writer) whyUnmatched(name, payment string) (account.UnmatchedWhy, error) {
+	object, err := w.object(name, account.ObjectPayment, payment)
+	p, ok := object.(*account.Payment)
+	if err != nil || !ok {
+		return "", err
+	}
+	return p.Why, nil
+}
+
+// object is nil if the account has none of this id.
+func (w *writer) object(name string, kind account.ObjectKind, id string) (account.Object, error) {
+	stored, err := w.get(objectKey(name, kind, id))
+	if err != nil || stored == nil {
+		return nil, err
+	}
+	record, err := decodeObject(name, kind, id, stored)
+	if err != nil {
+		return nil, err
+	}
+	return record.Object, nil
 }
 
 // applyNoticeEvent applies an event of an account's stream of notices.

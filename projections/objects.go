@@ -26,7 +26,7 @@ type ObjectRecord struct {
 	ID      string
 	// Object is of Kind's type.
 	Object account.Object
-	// Steps are the events that changed its status or were a person's decision,
+	// Steps are the events that changed its status and those of account.StepOf,
 	// oldest first; the middle of a life with very many is left out.
 	Steps []ObjectStep
 	// Events is how many events it has had.
@@ -46,6 +46,8 @@ type ObjectStep struct {
 	Actor       string               `json:"actor"`
 	Role        string               `json:"role"`
 	Status      string               `json:"status"`
+	// Amount is the money that came or went, where the step is about that.
+	Amount domain.Amount `json:"amount,omitzero"`
 }
 
 // maxSteps bounds a record; the first keptSteps always stay.
@@ -88,14 +90,15 @@ func (r *ObjectRecord) Apply(f eventstore.Fact) {
 	r.Object.Apply(f.Body)
 	r.Events, r.Revision, r.Position, r.ChangedAt = r.Events+1, f.Revision, f.Position, f.Meta.RecordedAt
 	status := r.Object.Status()
-	if status == before && !account.IsDecision(f.Body) {
+	is, amount := account.StepOf(f.Body)
+	if status == before && !is {
 		return
 	}
 	if len(r.Steps) == maxSteps {
 		r.Steps = slices.Delete(r.Steps, keptSteps, keptSteps+1)
 	}
 	r.Steps = append(r.Steps, ObjectStep{
-		Event: f.Type, Transaction: f.ID, At: f.Meta.RecordedAt, Actor: f.Meta.Actor, Role: f.Meta.Role, Status: status,
+		Event: f.Type, Transaction: f.ID, At: f.Meta.RecordedAt, Actor: f.Meta.Actor, Role: f.Meta.Role, Status: status, Amount: amount,
 	})
 }
 

@@ -160,7 +160,9 @@ type RequestAdjustment struct {
 }
 
 // NameFor asks about the id unless it waits: the state forgets approved ones.
-func (c RequestAdjustment) NameFor(s *State) string { return adjustmentNameIfUnknown(s, c.Adjustment) }
+func (c RequestAdjustment) NameFor(s *State) string {
+	return nameIfNotIn(s.Adjustments, c.Adjustment, adjustmentName)
+}
 
 func (c RequestAdjustment) decide(d *decision) error {
 	if c.Amount == 0 {
@@ -193,7 +195,9 @@ func (c RequestAdjustment) decide(d *decision) error {
 type ApproveAdjustment struct{ Adjustment string }
 
 // NameFor asks about the id unless it waits.
-func (c ApproveAdjustment) NameFor(s *State) string { return adjustmentNameIfUnknown(s, c.Adjustment) }
+func (c ApproveAdjustment) NameFor(s *State) string {
+	return nameIfNotIn(s.Adjustments, c.Adjustment, adjustmentName)
+}
 
 func (c ApproveAdjustment) decide(d *decision) error {
 	a, err := d.adjustment(c.Adjustment)
@@ -224,7 +228,9 @@ type RejectAdjustment struct {
 }
 
 // NameFor asks about the id unless it waits.
-func (c RejectAdjustment) NameFor(s *State) string { return adjustmentNameIfUnknown(s, c.Adjustment) }
+func (c RejectAdjustment) NameFor(s *State) string {
+	return nameIfNotIn(s.Adjustments, c.Adjustment, adjustmentName)
+}
 
 func (c RejectAdjustment) decide(d *decision) error {
 	if _, err := d.adjustment(c.Adjustment); err != nil {
@@ -273,11 +279,4 @@ func (d *decision) adjustDown(amount domain.Amount, event Adjusted) error {
 		d.emit(&e)
 	}
 	return nil
-}
-
-func adjustmentNameIfUnknown(s *State, id string) string {
-	if _, waits := s.Adjustments[id]; waits {
-		return ""
-	}
-	return adjustmentName(id)
 }

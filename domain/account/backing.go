@@ -4,17 +4,28 @@ import "iocredits/domain"
 
 // The money behind purchased credits.
 //
-// Behind a lot that was paid for is the money that came in for it, less what the
-// provider took back and what was paid out of it. (What expired needs none: nothing
-// comes back to a lot that is past its date.) A reversal that finds the lot's credits spent takes others in their place (money.md, Chargeback),
-// and the credits may come back to the lot later, by a refund or a release. If
-// purchased credits stood in for them, those credits' money is behind the lot now. If
-// promotional ones did, there is none: what came back can be spent, and never be paid
-// out (design.md rule 5). Invariant: of each lot no more can be paid out than the
-// money behind it, whatever is behind others.
+// Invariant: of each purchased lot no more can be paid out than the money behind it,
+// whatever is behind others. That is the money which came in for it, less what the
+// provider took back and what was paid out of it. What expired needs none: nothing
+// comes back to a lot that is past its date.
+//
+// A reversal that finds the lot's credits spent takes others in their place (money.md,
+// Chargeback), and the spent ones may come back later, by a refund or a release. The
+// money of purchased credits that stood in is behind the lot from then on. Behind
+// promotional ones there is none: as many of those that come back can be spent, and
+// never be paid out (design.md rule 5). For example:
+//
+//	                              A purchased   B purchased   C promotional
+//	bought A, all spent           0 (money 30)
+//	bought B, given C             0 (money 30)  20 (money 20) 30
+//	A's 30 are taken back:        0 (money 20)  0 (money 0)   20
+//	  20 of B and 10 of C stand in, and with B's credits goes B's money
+//	the spending is refunded      30 (money 20) 0 (money 0)   20
+//
+// So 50 can be spent, and 20 of them, not 30, be withdrawn. TestBackingExample is this.
 //
 // Only lots of which the provider took something back can have less money than
-// credits, so only those are looked at, with one exception. A refund of debt that
+// credits, so only those have a Backing, with one exception. A refund of debt that
 // purchased credits had paid makes a lot of its own (money.md, Refund), and nobody can
 // say whose money that was: once something that had been spent was taken back, there
 // is none behind such lots.

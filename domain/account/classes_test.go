@@ -134,11 +134,12 @@ func (a *auditor) settle(s *account.State) {
 	if b.Withdrawable > freePurchased || b.Withdrawable > max(0, b.Available) || b.Withdrawable < 0 {
 		a.t.Fatalf("%s are withdrawable: %s purchased are free, %s available", b.Withdrawable, freePurchased, b.Available)
 	}
-	// What is only requested may still be refused.
-	out := b.Withdrawable + a.paidOut + approved(s)
-	if out > max(a.paidIn-a.takenBack, 0)+a.kept {
-		a.t.Fatalf("%s can be or were paid out: %s were paid in, %s taken back, %s left to approved withdrawals",
-			out, a.paidIn, a.takenBack, a.kept)
+	// What is only requested may still be refused. What was paid out before it was taken
+	// back is gone: then nothing more can be.
+	out, left := b.Withdrawable+approved(s), max(0, a.paidIn-a.takenBack-a.paidOut)
+	if out > left+a.kept {
+		a.t.Fatalf("%s can be paid out: %s were paid in, %s taken back, %s paid out, %s left to approved withdrawals",
+			out, a.paidIn, a.takenBack, a.paidOut, a.kept)
 	}
 }
 
@@ -164,16 +165,23 @@ func of(class account.Class, uses []account.LotUse) (total domain.Amount) {
 // TestPromotionalNeverWithdrawable: no sequence of anything that an account can
 // do turns promotional credits into withdrawable ones.
 func TestPromotionalNeverWithdrawable(t *testing.T) {
+	met := outcomes{}
 	rapid.Check(t, func(rt *rapid.T) {
+		met["runs"]++
 		h, a, run := newHistory(rt), newAuditor(rt), &desk{}
-		for range rapid.IntRange(5, 40).Draw(rt, "commands") {
+		for range 20 + uniform(rt, 80, "commands") {
 			s := run.draw(rt, h)
 			if _, reversal := s.do.(account.ReversePurchase); reversal {
 				a.kept += approved(h.state)
 			}
+			decides := opensAndDecides(h, s)
 			events, err := h.execute(s)
+			met.note(s.do, events, err)
 			if err != nil {
 				continue
+			}
+			if decides {
+				rt.Fatalf("%s opened the dispute that %T%+v decides", s.by, s.do, s.do)
 			}
 			for i, e := range events {
 				a.follow(e, h.state.Revision-int64(len(events)-1-i))
@@ -182,6 +190,39 @@ func TestPromotionalNeverWithdrawable(t *testing.T) {
 		}
 		h.replay()
 	})
+	met.must(t, 25, `purchase-settled, incentive-granted, deducted, refunded, lot-expired, debt-repaid, purchase-reversed,
+		account-frozen, account-unfrozen, reserved, reservation-released, reservation-captured, adjustment-requested, adjusted,
+		credit-requested, credit-granted, dispute-opened, dispute-resolved, deployment-requested, deployment-paid,
+		deployment-completed, deployment-failed, withdrawal-requested, withdrawal-approved, withdrawal-returned, withdrawal-paid,
+		backing-changed, RequestWithdrawal not-withdrawable, ApproveAdjustment self-approval,
+		ResolveDispute self-approval, Refund self-approval, Refund refund-exceeds-deduction, Deduct account-frozen`)
+}
+
+// opensAndDecides tells, from the log alone, that a step would give back what its
+// actor has in dispute.
+func opensAndDecides(h *history, s step) bool {
+	open := map[string]*account.DisputeOpened{}
+	for _, e := range h.log {
+		switch e := e.(type) {
+		case *account.DisputeOpened:
+			open[e.Dispute] = e
+		case *account.DisputeResolved:
+			delete(open, e.Dispute)
+		}
+	}
+	for id, e := range open {
+		switch do := s.do.(type) {
+		case account.Refund:
+			if do.Transaction == e.Deduction && s.by == e.OpenedBy {
+				return true
+			}
+		case account.ResolveDispute:
+			if do.Dispute == id && s.by == e.OpenedBy {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // desk draws commands: mostly ones that the account's state makes sensible.
@@ -191,7 +232,7 @@ func (d *desk) draw(t *rapid.T, h *history) step {
 	d.hour += rapid.IntRange(0, 2).Draw(t, "hours")
 	d.ids++
 	id := fmt.Sprint(d.ids)
-	by := rapid.SampledFrom([]string{"ann", "fin", "fin2", "sue"}).Draw(t, "by")
+	by := []string{"ann", "fin", "fin2", "sue"}[uniform(t, 4, "by")]
 	amount := domain.Amount(rapid.IntRange(1, 60).Draw(t, "amount")) * credit / 2
 	until := hour(0)
 	if until = until.AddDate(1, 0, 0); rapid.Bool().Draw(t, "expires") {
@@ -204,18 +245,18 @@ func (d *desk) draw(t *rapid.T, h *history) step {
 		return rapid.SampledFrom(ids).Draw(t, "id")
 	}
 	pick := func() account.Action {
-		switch rapid.IntRange(0, 25).Draw(t, "command") {
+		switch uniform(t, 38, "command") {
 		case 0, 1:
 			return account.RecordPurchase{Purchase: id, Amount: amount, ExpiresAt: until}
 		case 2, 3:
 			return account.GrantIncentive{Amount: amount, ExpiresAt: until}
 		case 4, 5:
 			return account.Deduct{Amount: amount, Service: vm}
-		case 6, 7:
+		case 6, 7, 32:
 			return account.Refund{Transaction: d.deduction(t, h), Amount: amount * domain.Amount(rapid.IntRange(0, 1).Draw(t, "part"))}
-		case 8:
+		case 8, 33:
 			return account.Reserve{Reservation: id, Amount: amount, Service: vm, ExpiresAt: until}
-		case 9:
+		case 9, 34:
 			return account.Capture{Reservation: some(sortedKeys(h.state.Reservations)), Amount: amount, Final: amount%credit == 0}
 		case 10:
 			return account.Release{Reservation: some(sortedKeys(h.state.Reservations))}
@@ -223,15 +264,15 @@ func (d *desk) draw(t *rapid.T, h *history) step {
 			return account.RequestAdjustment{Adjustment: id, Amount: amount - 15*credit}
 		case 12:
 			return account.ApproveAdjustment{Adjustment: some(sortedKeys(h.state.Adjustments))}
-		case 13:
+		case 13, 35, 36:
 			return account.OpenDispute{Dispute: id, Transaction: d.deduction(t, h)}
-		case 14:
+		case 14, 37:
 			return account.ResolveDispute{Dispute: some(sortedKeys(h.state.Disputes)), Outcome: account.DisputeUpheld}
-		case 15:
+		case 15, 26, 27:
 			return account.RequestWithdrawal{Withdrawal: id, Amount: min(amount, max(1, h.state.Balance().Withdrawable)), Network: account.NetworkStripe}
-		case 16:
+		case 16, 28, 29:
 			return account.ApproveWithdrawal{Withdrawal: some(sortedKeys(h.state.Withdrawals))}
-		case 17:
+		case 17, 30, 31:
 			return d.decided(t, some(sortedKeys(h.state.Withdrawals)))
 		case 18, 19:
 			return account.ReversePurchase{Purchase: some(purchaseIDs(h.state)), Kind: account.ReversalChargeback}
@@ -252,25 +293,28 @@ func (d *desk) other(t *rapid.T, h *history, id string, amount domain.Amount) ac
 		return rapid.SampledFrom(ids).Draw(t, "id")
 	}
 	request, deployment := one(sortedKeys(h.state.CreditRequests)), one(sortedKeys(h.state.Deployments))
-	return rapid.SampledFrom([]account.Action{
+	actions := []account.Action{
 		account.RequestCredit{Request: id, Amount: amount},
 		account.ApproveCreditRequest{Request: request, Terms: account.CreditTerms{Amount: amount, Promotional: amount%credit == 0}},
 		account.StartDeployment{Deployment: id, Service: vm, HourlyPrice: rateOf("1.5"), Hours: 4},
 		account.RecordUsage{Deployment: deployment, Amount: amount},
 		account.StopDeployment{Deployment: deployment},
 		account.FailDeployment{Deployment: deployment},
-	}).Draw(t, "other")
+	}
+	return actions[uniform(t, len(actions), "other")]
 }
 
 // decided ends a withdrawal in some way.
 func (d *desk) decided(t *rapid.T, id string) account.Action {
-	return rapid.SampledFrom([]account.Action{
-		account.RecordPayout{Withdrawal: id, Network: account.NetworkStripe}, account.FailWithdrawal{Withdrawal: id},
+	paid := account.RecordPayout{Withdrawal: id, Network: account.NetworkStripe}
+	decisions := []account.Action{
+		paid, paid, paid, paid, paid, account.FailWithdrawal{Withdrawal: id},
 		account.RejectWithdrawal{Withdrawal: id}, account.CancelWithdrawal{Withdrawal: id},
-	}).Draw(t, "decision")
+	}
+	return decisions[uniform(t, len(decisions), "decision")]
 }
 
-// deduction names one of the log's deductions, if there is one.
+// deduction names one of the log's deductions, if there is one; often one in dispute.
 func (d *desk) deduction(t *rapid.T, h *history) domain.TransactionID {
 	ids := []domain.TransactionID{tx(0)}
 	for i, e := range h.log {
@@ -278,6 +322,9 @@ func (d *desk) deduction(t *rapid.T, h *history) domain.TransactionID {
 		case *account.Deducted, *account.Captured, *account.DeploymentPaid:
 			ids = append(ids, tx(int64(i)))
 		}
+	}
+	for _, id := range sortedKeys(h.state.Disputes) {
+		ids = append(ids, h.state.Disputes[id].Deduction, h.state.Disputes[id].Deduction)
 	}
 	return rapid.SampledFrom(ids).Draw(t, "deduction")
 }
@@ -314,6 +361,25 @@ func TestMoneyBehindAWithdrawal(t *testing.T) {
 			then: events(&account.WithdrawalPaid{Withdrawal: "w", Amount: 30 * credit, TxURL: "sealed-url",
 				Network: account.NetworkSolana, Lots: lots(paid(0, 30*credit))}),
 			balance: "balance 60, available 60, promotional 30, purchased 30, allowance 10, spendable 70",
+		},
+	})
+}
+
+// TestBackingExample is the one of backing.go: A is lot 0, B lot 2 and C lot 3.
+func TestBackingExample(t *testing.T) {
+	before := given(bought("A", 30*credit), spent(30*credit), bought("B", 20*credit), granted(30*credit))
+	check(t, []row{
+		{
+			name: "others stand in", given: before, when: chargedBack("A"),
+			then: events(
+				&account.PurchaseReversed{Purchase: "A", Kind: account.ReversalChargeback, Amount: 30 * credit, Lots: lots(paid(2, 20*credit), promo(3, 10*credit))},
+			),
+			balance: "balance 20, available 20, promotional 20, allowance 10, spendable 30",
+		},
+		{
+			name: "and what comes back has but B's money behind it", given: append(before, chargedBack("A")), when: refunded(1, 0),
+			then:    events(backTo(1, 30*credit, paid(0, 30*credit)), &account.BackingChanged{Unbacked: 10 * credit}),
+			balance: "balance 50, available 50, promotional 20, purchased 30, withdrawable 20, allowance 10, spendable 60",
 		},
 	})
 }

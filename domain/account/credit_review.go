@@ -54,7 +54,9 @@ type ApproveCreditRequest struct {
 }
 
 // NameFor asks about the id unless it waits.
-func (c ApproveCreditRequest) NameFor(s *State) string { return creditNameIfDecided(s, c.Request) }
+func (c ApproveCreditRequest) NameFor(s *State) string {
+	return nameIfNotIn(s.CreditRequests, c.Request, creditRequestName)
+}
 
 func (c ApproveCreditRequest) decide(d *decision) error {
 	if err := positiveField("approved_amount", c.Terms.Amount); err != nil {
@@ -135,7 +137,9 @@ type RejectCreditRequest struct {
 }
 
 // NameFor asks about the id unless it waits.
-func (c RejectCreditRequest) NameFor(s *State) string { return creditNameIfDecided(s, c.Request) }
+func (c RejectCreditRequest) NameFor(s *State) string {
+	return nameIfNotIn(s.CreditRequests, c.Request, creditRequestName)
+}
 
 func (c RejectCreditRequest) decide(d *decision) error {
 	r, err := d.waitingCreditRequest(c.Request)
@@ -154,7 +158,9 @@ func (c RejectCreditRequest) decide(d *decision) error {
 type CancelCreditRequest struct{ Request string }
 
 // NameFor asks about the id unless it waits.
-func (c CancelCreditRequest) NameFor(s *State) string { return creditNameIfDecided(s, c.Request) }
+func (c CancelCreditRequest) NameFor(s *State) string {
+	return nameIfNotIn(s.CreditRequests, c.Request, creditRequestName)
+}
 
 func (c CancelCreditRequest) decide(d *decision) error {
 	if _, err := d.waitingCreditRequest(c.Request); err != nil {
@@ -162,13 +168,6 @@ func (c CancelCreditRequest) decide(d *decision) error {
 	}
 	d.emit(&CreditRequestClosed{Status: CreditIsCancelled, Request: c.Request, By: d.cmd.By})
 	return nil
-}
-
-func creditNameIfDecided(s *State, id string) string {
-	if _, waits := s.CreditRequests[id]; waits {
-		return ""
-	}
-	return creditRequestName(id)
 }
 
 func (d *decision) waitingCreditRequest(id string) (CreditRequest, error) {

@@ -24,7 +24,9 @@ type StopDeployment struct {
 }
 
 // NameFor asks about the id unless the deployment is open.
-func (c StopDeployment) NameFor(s *State) string { return deploymentNameIfClosed(s, c.Deployment) }
+func (c StopDeployment) NameFor(s *State) string {
+	return nameIfNotIn(s.Deployments, c.Deployment, deploymentName)
+}
 
 func (c StopDeployment) decide(d *decision) error {
 	if err := checkMinutes(c.UsedMinutes); err != nil {
@@ -51,7 +53,9 @@ func (c StopDeployment) decide(d *decision) error {
 type CancelDeployment struct{ Deployment string }
 
 // NameFor asks about the id unless the deployment is open.
-func (c CancelDeployment) NameFor(s *State) string { return deploymentNameIfClosed(s, c.Deployment) }
+func (c CancelDeployment) NameFor(s *State) string {
+	return nameIfNotIn(s.Deployments, c.Deployment, deploymentName)
+}
 
 func (c CancelDeployment) decide(d *decision) error {
 	x, err := d.openDeployment(c.Deployment)
@@ -77,7 +81,9 @@ type FailDeployment struct {
 }
 
 // NameFor asks about the id unless the deployment is open.
-func (c FailDeployment) NameFor(s *State) string { return deploymentNameIfClosed(s, c.Deployment) }
+func (c FailDeployment) NameFor(s *State) string {
+	return nameIfNotIn(s.Deployments, c.Deployment, deploymentName)
+}
 
 func (c FailDeployment) decide(d *decision) error {
 	if err := checkMinutes(c.UsedMinutes); err != nil {

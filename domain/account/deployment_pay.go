@@ -32,7 +32,9 @@ type StartDeployment struct {
 }
 
 // NameFor asks about the id unless it is open.
-func (c StartDeployment) NameFor(s *State) string { return deploymentNameIfClosed(s, c.Deployment) }
+func (c StartDeployment) NameFor(s *State) string {
+	return nameIfNotIn(s.Deployments, c.Deployment, deploymentName)
+}
 
 func (c StartDeployment) decide(d *decision) error {
 	required, err := priceOf("hourly_price", c.HourlyPrice, c.Hours)
@@ -83,8 +85,16 @@ func priceOf(field string, price domain.Rate, hours int) (domain.Amount, error) 
 		}
 		return 0, refusal.With("limit", domain.MaxAmount.String())
 	case err == nil && cost <= 0:
-		return 0, domain.Refuse(domain.CodeAmountInvalid, "hourly_price x duration_hours, %s x %d, is not above zero", price, hours).
-			With("field", field).With("value", cost.String())
+		why := "is not above zero"
+		if price.String() != "0" {
+			why = "rounds to 0, because it is half a micro-credit or less"
+		}
+		sent := price.String()
+		if field == "duration_hours" {
+			sent = strconv.Itoa(hours)
+		}
+		return 0, domain.Refuse(domain.CodeAmountInvalid, "hourly_price x duration_hours, %s x %d, %s", price, hours, why).
+			With("field", field).With("value", sent)
 	}
 	return cost, err
 }
@@ -146,7 +156,9 @@ type ExtendDeployment struct {
 }
 
 // NameFor asks about the id unless the deployment is open.
-func (c ExtendDeployment) NameFor(s *State) string { return deploymentNameIfClosed(s, c.Deployment) }
+func (c ExtendDeployment) NameFor(s *State) string {
+	return nameIfNotIn(s.Deployments, c.Deployment, deploymentName)
+}
 
 func (c ExtendDeployment) decide(d *decision) error {
 	if err := between("duration_hours", c.Hours, 1, maxHours); err != nil {
@@ -180,13 +192,6 @@ func (c ExtendDeployment) decide(d *decision) error {
 		})
 	}
 	return nil
-}
-
-func deploymentNameIfClosed(s *State, id string) string {
-	if _, open := s.Deployments[id]; open {
-		return ""
-	}
-	return deploymentName(id)
 }
 
 // openDeployment finds a deployment that has not ended, not even just now.

@@ -102,6 +102,8 @@ func TestStartDeployment(t *testing.T) {
 		{name: "for no hours", when: do(deploy("d", "1", 0)), refused: "field-invalid field=duration_hours value=0"},
 		{name: "for more than a year", when: do(deploy("d", "1", 8761)), refused: "field-invalid field=duration_hours value=8761"},
 		{name: "for free", when: do(deploy("d", "0", 1)), refused: "amount-invalid field=hourly_price value=0"},
+		{name: "for what rounds to nothing", when: do(deploy("d", "0.000000000001", 1)), refused: "amount-invalid field=hourly_price value=0.000000000001"},
+		{name: "half a micro-credit rounds to nothing, half-even", when: do(deploy("d", "0.0000005", 1)), refused: "amount-invalid field=hourly_price value=0.0000005"},
 		{
 			name: "for too much", when: do(deploy("d", "1000000", 8760)),
 			refused: "amount-too-large field=hourly_price value=8760000000 limit=1000000000",
@@ -218,10 +220,27 @@ func TestExtendDeployment(t *testing.T) {
 				extend(hour(0), 8760), extend(hour(0), 8760), extend(hour(0), 8760), extend(hour(0), 8760), extend(hour(0), 8760)),
 			when: extend(hour(0), 1), refused: "limit-exceeded limit=87600",
 		},
+		{
+			name: "for what rounds to nothing: the caller sent hours", given: given(granted(credit), do(deploy("d", "0.0000004", 2))),
+			when: extend(hour(0), 1), refused: "amount-invalid field=duration_hours value=1",
+		},
 		{name: "for no hours", given: runs, when: extend(hour(0), 0), refused: "field-invalid field=duration_hours value=0"},
 		{
 			name: "and stopped: the last payment comes back first", given: append(runs[:2:2], extend(minute(30), 3)), when: doAt(minute(90), account.StopDeployment{Deployment: "d"}),
 			then: events(back("d", 3, promo(0, 6*credit)), back("d", 2, promo(0, 1*credit)), ended(account.DeploymentIsStopped, "d", minute(90), 90, 3*credit, 7*credit)),
 		},
 	})
+}
+
+// TestCostOfNothing: a price that is there is not said to be none.
+func TestCostOfNothing(t *testing.T) {
+	for price, says := range map[string]string{
+		"0":              "hourly_price x duration_hours, 0 x 1, is not above zero",
+		"0.000000000001": "hourly_price x duration_hours, 0.000000000001 x 1, rounds to 0, because it is half a micro-credit or less",
+	} {
+		_, err := newHistory(t).execute(do(deploy("d", price, 1)))
+		if refusal, _ := domain.AsError(err); refusal == nil || refusal.Detail != says {
+			t.Errorf("%s: %v", price, err)
+		}
+	}
 }

@@ -135,7 +135,9 @@ type RecordUsage struct {
 }
 
 // NameFor asks about the id unless the deployment is open.
-func (c RecordUsage) NameFor(s *State) string { return deploymentNameIfClosed(s, c.Deployment) }
+func (c RecordUsage) NameFor(s *State) string {
+	return nameIfNotIn(s.Deployments, c.Deployment, deploymentName)
+}
 
 func (c RecordUsage) decide(d *decision) error {
 	if !c.Metered {

@@ -41,7 +41,8 @@ const (
 )
 
 // DisputeResolved ends a dispute. What an upheld one gives back are the Refunded
-// events right before it.
+// events before it, in the same command: what they led to stands between, such as
+// debt that was repaid and deployments that had waited.
 type DisputeResolved struct {
 	plain
 	Dispute    string         `json:"dispute"`
@@ -103,6 +104,20 @@ func (x *Dispute) Open() bool { return x.State == DisputeIsOpen }
 
 func disputeName(id string) string { return "dispute/" + id }
 
+// disputeOf finds the open dispute on a deduction: there is one at a time.
+func (s *State) disputeOf(deduction int64) (id string, x Dispute, open bool) {
+	for id, x := range s.Disputes {
+		if x.Revision == deduction {
+			return id, x, true
+		}
+	}
+	return "", Dispute{}, false
+}
+
+// mayDecide tells whether somebody may give back what is in dispute, by whichever
+// way: the opener can't (money.md, Classes).
+func (x *Dispute) mayDecide(actor string) bool { return actor != x.OpenedBy }
+
 // maxDisputes bounds what may wait for support.
 const maxDisputes = 1_000
 
@@ -132,11 +147,9 @@ func (c OpenDispute) decide(d *decision) error {
 		return domain.Refuse(domain.CodeDuplicateID, "dispute %q exists already", c.Dispute).
 			With("field", "dispute_id").With("value", c.Dispute)
 	}
-	for _, other := range s.Disputes {
-		if other.Revision == revision {
-			return domain.Refuse(domain.CodeDisputeOpen, "transaction %s is in dispute already", c.Transaction).
-				With("field", "transaction_id").With("value", c.Transaction.String())
-		}
+	if _, _, open := s.disputeOf(revision); open {
+		return domain.Refuse(domain.CodeDisputeOpen, "transaction %s is in dispute already", c.Transaction).
+			With("field", "transaction_id").With("value", c.Transaction.String())
 	}
 	if err := limit("disputes", len(s.Disputes), maxDisputes); err != nil {
 		return err
@@ -186,7 +199,7 @@ func (c ResolveDispute) decide(d *decision) error {
 	case !open:
 		return domain.Refuse(domain.CodeUnknownDispute, "the account has no dispute %q", c.Dispute).
 			With("field", "dispute_id").With("value", c.Dispute)
-	case d.cmd.By == x.OpenedBy:
+	case !x.mayDecide(d.cmd.By):
 		return domain.Refuse(domain.CodeSelfApproval, "%s opened dispute %q and can't resolve it", d.cmd.By, c.Dispute)
 	case c.Outcome == DisputeRejected && c.Refund != nil:
 		return badField("refund", c.Refund.String(), "goes with an upheld dispute only")

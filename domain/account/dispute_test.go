@@ -97,15 +97,15 @@ func TestResolveDispute(t *testing.T) {
 			balance: "balance 51, available 51, promotional 1, purchased 50, withdrawable 50, allowance 10, spendable 61",
 		},
 		{
-			name: "upheld: what is left of it", given: append(waits, refunded(2, 8*credit)), when: resolved("d", account.DisputeUpheld, nil),
+			name: "upheld: what is left of it", given: append(waits, doBy("sue", refund(2, 8*credit))), when: resolved("d", account.DisputeUpheld, nil),
 			then: events(asNoted(backTo(2, 2*credit, promo(0, 2*credit))), upheld("d", 2*credit)),
 		},
 		{
-			name: "upheld, with nothing left to give", given: append(waits, refunded(2, 10*credit)), when: resolved("d", account.DisputeUpheld, nil),
+			name: "upheld, with nothing left to give", given: append(waits, doBy("sue", refund(2, 10*credit))), when: resolved("d", account.DisputeUpheld, nil),
 			then: events(upheld("d", 0)),
 		},
 		{
-			name: "upheld for more than is left", given: append(waits, refunded(2, 8*credit)), when: resolved("d", account.DisputeUpheld, ptr(3*credit)),
+			name: "upheld for more than is left", given: append(waits, doBy("sue", refund(2, 8*credit))), when: resolved("d", account.DisputeUpheld, ptr(3*credit)),
 			refused: "refund-exceeds-deduction deducted=10 refunded=8 refundable=2 required=3",
 		},
 		{name: "upheld for nothing", given: waits, when: resolved("d", account.DisputeUpheld, ptr(domain.Amount(0))), refused: "amount-invalid field=refund value=0"},
@@ -128,6 +128,40 @@ func TestResolveDispute(t *testing.T) {
 		{name: "by who opened it", given: waits, when: do(account.ResolveDispute{Dispute: "d"}), refused: "self-approval"},
 		{name: "rejected with a refund", given: waits, when: resolved("d", account.DisputeRejected, ptr(credit)), refused: "field-invalid field=refund value=1"},
 		{name: "of no outcome", given: waits, when: resolved("d", "", nil), refused: "field-invalid field=outcome value="},
+	})
+}
+
+// TestRefundByOpener: no refund is a way around that the opener can't resolve.
+func TestRefundByOpener(t *testing.T) {
+	waits := given(bought("p", 50*credit), spent(10*credit), disputed("d", 1))
+	const refusal = "self-approval field=transaction_id value="
+	check(t, []row{
+		{name: "of all", given: waits, when: refunded(1, 0), refused: refusal + tx(1).String() + " dispute_id=d"},
+		{name: "of a part", given: waits, when: refunded(1, credit), refused: refusal + tx(1).String() + " dispute_id=d"},
+		{name: "after a part of it was refunded", given: append(waits, doBy("sue", refund(1, credit))), when: refunded(1, 0),
+			refused: refusal + tx(1).String() + " dispute_id=d"},
+		{name: "in parts", given: given(manyLots(501), spent(501*credit), disputed("d", 501)), when: refunded(501, 0),
+			refused: refusal + tx(501).String() + " dispute_id=d"},
+		{name: "by somebody else", given: waits, when: doBy("sue", refund(1, 10*credit)), then: events(backTo(1, 10*credit, paid(0, 10*credit)))},
+		{name: "of another deduction", given: append(waits, spent(credit)), when: refunded(3, credit), then: events(backTo(3, credit, paid(0, credit)))},
+		{name: "before there is a dispute", given: waits[:2], when: refunded(1, credit), then: events(backTo(1, credit, paid(0, credit)))},
+		{
+			name: "once it is resolved", given: append(waits, resolved("d", account.DisputeRejected, nil)), when: refunded(1, credit),
+			then: events(backTo(1, credit, paid(0, credit))),
+		},
+		{
+			name:  "of a deployment, as it ends: that is the engine's own",
+			given: given(bought("p", 50*credit), do(deploy("x", "3", 2)), disputed("d", 2)), when: do(account.FailDeployment{Deployment: "x"}),
+			then: events(
+				&account.Refunded{Revision: 2, Amount: 6 * credit, Service: domain.ServiceCaaS, Reference: "x", Lots: lots(paid(0, 6*credit))},
+				&account.DeploymentEnded{Deployment: "x", Status: account.DeploymentIsFailed, EndedAt: hour(0), Refunded: 6 * credit, Cause: account.CauseProvider},
+			),
+		},
+
+		// Each breaks a check and every later one.
+		{name: "not a deduction", given: waits, when: doBy("ann", account.Refund{Transaction: tx(0), Amount: -1}), refused: "not-a-deduction field=transaction_id value=" + tx(0).String()},
+		{name: "of less than nothing", given: waits, when: refunded(1, -1), refused: "amount-invalid field=amount value=-0.000001"},
+		{name: "of too much", given: waits, when: refunded(1, 11*credit), refused: refusal + tx(1).String() + " dispute_id=d"},
 	})
 }
 

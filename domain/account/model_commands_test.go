@@ -32,9 +32,11 @@ func moving() []func(*run) account.Action {
 	}
 }
 
-// pick draws 0 to n-1, each as often as any other: rapid's own ranges prefer
+func (r *run) pick(n int, what string) int { return uniform(r.T, n, what) }
+
+// uniform draws 0 to n-1, each as often as any other: rapid's own ranges prefer
 // small numbers, and so would hardly leave the first few commands.
-func (r *run) pick(n int, what string) int {
+func uniform(t *rapid.T, n int, what string) int {
 	return rapid.Custom(func(t *rapid.T) int {
 		bits := 0
 		for range 10 {
@@ -44,7 +46,7 @@ func (r *run) pick(n int, what string) int {
 			}
 		}
 		return bits * n >> 10
-	}).Draw(r.T, what)
+	}).Draw(t, what)
 }
 
 // name is one of n names of a kind.

@@ -15,9 +15,10 @@ import (
 // that are decided late, holds and lots whose dates come in between, while
 // purchases are taken back, deductions refunded and the policy changes.
 func TestOpenThingsAgainstNaiveModel(t *testing.T) {
-	outcomes := map[string]int{}
+	met := outcomes{}
 	rapid.Check(t, func(t *rapid.T) {
-		r := &run{T: t, h: newHistory(t), n: newNaive(), makers: open(), metered: map[string]domain.Amount{}, outcomes: outcomes}
+		met["runs"]++
+		r := &run{T: t, h: newHistory(t), n: newNaive(), makers: open(), metered: map[string]domain.Amount{}, outcomes: met}
 		for range 1 + r.pick(200, "commands") {
 			r.now += max(0, r.pick(12, "pause")-9)
 			r.send(r.command())
@@ -26,7 +27,14 @@ func TestOpenThingsAgainstNaiveModel(t *testing.T) {
 		r.send(ask{action: account.Tick{}})
 		r.h.replay()
 	})
-	t.Logf("answers: %v", outcomes)
+	met.must(t, 30, `purchase-settled, purchase-reversed, incentive-granted, lot-expired, deducted, usage-metered, refunded, debt-repaid,
+		reserved, reservation-released, account-frozen, account-unfrozen, policy-set, deployment-requested, deployment-pending,
+		deployment-paid, deployment-extended, deployment-usage-charged, deployment-usage-opened, deployment-paused,
+		deployment-completed, deployment-stopped, deployment-cancelled, deployment-failed, withdrawal-requested,
+		withdrawal-approved, withdrawal-returned, withdrawal-paid, backing-changed, StartDeployment account-frozen,
+		StartDeployment duplicate-id, CancelDeployment wrong-status, ExtendDeployment wrong-status, RecordUsage wrong-status,
+		ApproveWithdrawal self-approval, ApproveWithdrawal wrong-status, RecordPayout wrong-status,
+		RequestWithdrawal not-withdrawable, Refund refund-exceeds-deduction, Deduct insufficient-credits`)
 }
 
 func open() []func(*run) account.Action {

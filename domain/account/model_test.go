@@ -17,9 +17,10 @@ import (
 // TestAgainstNaiveModel sends random commands at a moving clock to the decider
 // and to the naive model: after each they must agree on everything.
 func TestAgainstNaiveModel(t *testing.T) {
-	outcomes := map[string]int{}
+	met := outcomes{}
 	rapid.Check(t, func(t *rapid.T) {
-		r := &run{T: t, h: newHistory(t), n: newNaive(), makers: moving(), metered: map[string]domain.Amount{}, outcomes: outcomes}
+		met["runs"]++
+		r := &run{T: t, h: newHistory(t), n: newNaive(), makers: moving(), metered: map[string]domain.Amount{}, outcomes: met}
 		for range 1 + r.pick(256, "commands") {
 			r.now += max(0, r.pick(9, "pause")-5)
 			r.send(r.command())
@@ -27,7 +28,12 @@ func TestAgainstNaiveModel(t *testing.T) {
 		r.send(ask{action: account.Tick{}})
 		r.h.replay()
 	})
-	t.Logf("answers: %v", outcomes)
+	met.must(t, 35, `purchase-settled, purchase-reversed, incentive-granted, lot-expired, deducted, usage-metered, refunded, debt-repaid,
+		reserved, reservation-captured, reservation-released, adjustment-requested, adjusted, policy-set, account-frozen,
+		account-unfrozen, backing-changed, Deduct insufficient-credits, Deduct account-frozen, Reserve insufficient-credits,
+		Reserve duplicate-id, Reserve time-invalid, Capture capture-exceeds-reservation, Capture reservation-closed,
+		RecordReading insufficient-credits, Refund refund-exceeds-deduction, Refund unknown-transaction,
+		ApproveAdjustment self-approval, RequestAdjustment duplicate-id, GrantIncentive amount-invalid`)
 }
 
 // run is the decider and the model side by side.
@@ -45,7 +51,7 @@ type run struct {
 	charges []charge
 	metered map[string]domain.Amount
 	// outcomes counts what the run has met, over all runs.
-	outcomes map[string]int
+	outcomes outcomes
 }
 
 type charge struct {
@@ -68,7 +74,7 @@ func (r *run) send(a ask) {
 	if refusal, refused := domain.AsError(err); refused {
 		got = refusal.Code
 	}
-	r.outcomes[strings.TrimPrefix(fmt.Sprintf("%T %s", a.action, cmp.Or(got, "accepted")), "account.")]++
+	r.outcomes.note(a.action, events, err)
 	if got != want {
 		r.Fatalf("refused: %q, the model says %q", got, want)
 	}

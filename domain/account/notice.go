@@ -51,6 +51,8 @@ type Around struct {
 	LowBalanceAt, BalanceBefore, BalanceAfter domain.Amount
 	// Asked is what the customer had asked for, of credits that are granted; 0: unknown.
 	Asked domain.Amount
+	// Why a payment had waited that is resolved.
+	Why UnmatchedWhy
 }
 
 // NoticesOf gives what an event tells the customer: one notice, or none, and one
@@ -58,7 +60,7 @@ type Around struct {
 // charge below it.
 func NoticesOf(event domain.Event, a Around) []Notice {
 	var notices []Notice
-	if n := noticeOf(event, a.Asked); n.Message != "" {
+	if n := noticeOf(event, a); n.Message != "" {
 		notices = append(notices, n)
 	}
 	if line := a.LowBalanceAt; line > 0 && a.BalanceBefore >= line && a.BalanceAfter < line {
@@ -68,24 +70,26 @@ func NoticesOf(event domain.Event, a Around) []Notice {
 	return notices
 }
 
-func noticeOf(event domain.Event, asked domain.Amount) Notice {
+func noticeOf(event domain.Event, a Around) Notice {
 	switch e := event.(type) {
 	case *PurchaseSettled:
 		return arrival(e.Amount, "from your purchase", e.ExpiresAt, PrioritySuccess)
 	case *PaymentCredited:
 		return arrival(e.Amount, "from your payment", e.ExpiresAt, PrioritySuccess)
 	case *CreditGranted:
-		if asked != 0 && asked != e.Terms.Amount {
+		if a.Asked != 0 && a.Asked != e.Terms.Amount {
 			return Notice{TopicCreditsArrived, PrioritySuccess,
-				fmt.Sprintf("%s were approved; you had asked for %s.%s", credits(e.Terms.Amount), asked, usable(e.Terms.ExpiresAt))}
+				fmt.Sprintf("%s were approved; you had asked for %s.%s", credits(e.Terms.Amount), a.Asked, usable(e.Terms.ExpiresAt))}
 		}
 		return arrival(e.Terms.Amount, "as you requested", e.Terms.ExpiresAt, PrioritySuccess)
 	case *IncentiveGranted:
 		return arrival(e.Amount, "as a gift", e.ExpiresAt, PriorityPromo)
 	case *PurchaseFailed:
-		return Notice{TopicPurchase, PriorityError, "Your payment failed and nothing was charged. You can try again."}
+		return failedPurchase(e)
 	case *PurchaseExpired:
 		return expiredPurchase(e)
+	case *PaymentResolved:
+		return paymentNotice(e, a.Why)
 	case *PurchaseReversed:
 		if e.Amount == 0 {
 			return Notice{}
@@ -165,14 +169,6 @@ func usable(expires time.Time) string {
 		return ""
 	}
 	return " They can be used until " + moment(expires) + "."
-}
-
-func expiredPurchase(e *PurchaseExpired) Notice {
-	if e.Received > 0 {
-		return Notice{TopicPurchase, PriorityError,
-			fmt.Sprintf("Your purchase ran out of time, and only a part of it, %s, has come. We are looking into it.", credits(e.Received))}
-	}
-	return Notice{TopicPurchase, PriorityInfo, "Your purchase ran out of time. Nothing was charged."}
 }
 
 // credits is an amount as a customer reads it.

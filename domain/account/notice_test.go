@@ -25,6 +25,7 @@ func TestNotices(t *testing.T) {
 		{event: &account.CreditGranted{Terms: account.CreditTerms{Amount: 5000 * credit, ExpiresAt: hour(3)}}, want: "success credits-arrived: 5000 credits were approved; you had asked for 5. They can be used until 1 March 2026, 03:00 UTC.", asked: 5 * credit},
 		{event: &account.IncentiveGranted{Amount: 3 * credit}, want: "promo credits-arrived: 3 credits arrived as a gift."},
 		{event: &account.PurchaseFailed{}, want: "error purchase: Your payment failed and nothing was charged. You can try again."},
+		{event: &account.PurchaseFailed{Received: credit}, want: "error purchase: Your payment failed, and only a part of your purchase, 1 credit, has come. We are looking into it."},
 		{event: &account.PurchaseExpired{}, want: "info purchase: Your purchase ran out of time. Nothing was charged."},
 		{event: &account.PurchaseExpired{Received: 500_000}, want: "error purchase: Your purchase ran out of time, and only a part of it, 0.5 credits, has come. We are looking into it."},
 		{event: &account.PurchaseReversed{Amount: 4 * credit}, want: "critical purchase: A payment of yours was taken back: 4 credits left your account."},
@@ -53,6 +54,45 @@ func TestNotices(t *testing.T) {
 			got += string(n.Priority) + " " + string(n.Topic) + ": " + n.Message
 		}
 		require.Equal(t, c.want, got, "%T", c.event)
+	}
+}
+
+// TestPaymentNotices: what a customer is told in the end of money that did not become
+// credits of theirs; never whose they are.
+func TestPaymentNotices(t *testing.T) {
+	const part, payment = "info purchase: A part of your purchase that had come, 5 credits, was ", "info purchase: A payment that had come for your account, 5 credits, was "
+	const elsewhere = "found to belong to another account, and credited there."
+	of := func(outcome account.PaymentStatus, to string) account.PaymentResolved {
+		return account.PaymentResolved{Payment: "p", Outcome: outcome, Amount: 5 * credit, Account: to, Note: "sealed"}
+	}
+	unknown, reversal := of(account.PaymentIsReturned, ""), of(account.PaymentIsReturned, "")
+	unknown.Amount, reversal.Kind = 0, account.KindChargeback
+	for _, c := range []struct {
+		why   account.UnmatchedWhy
+		event account.PaymentResolved
+		want  string
+	}{
+		{account.WhyUnderpaid, of(account.PaymentIsReturned, ""), part + "sent back to you."},
+		{account.WhyUnderpaid, of(account.PaymentIsCredited, "whose"), part + elsewhere},
+		{account.WhyUnderpaid, of(account.PaymentIsTakenBack, ""), part + "taken back by the payment provider."},
+		{account.WhyUnderpaid, of(account.PaymentIsCredited, ""), ""}, // PaymentCredited has said so
+		{account.WhyUnderpaid, of(account.PaymentIsMatched, ""), ""},  // PurchaseSettled has
+		{account.WhySettledBefore, of(account.PaymentIsReturned, ""), payment + "sent back to you."},
+		{account.WhyPurchaseUnknown, of(account.PaymentIsCredited, "whose"), payment + elsewhere},
+		{account.WhyBalanceLimit, of(account.PaymentIsReturned, ""), payment + "sent back to you."},
+		{account.WhyReversedBefore, of(account.PaymentIsReturned, ""), payment + "sent back to you."},
+		// Closed because it was none, or nobody knows.
+		{account.WhyPaymentUnnamed, of(account.PaymentIsReturned, ""), ""},
+		{account.WhyAmountInvalid, of(account.PaymentIsReturned, ""), ""},
+		{"", of(account.PaymentIsReturned, ""), ""},
+		{account.WhyPurchaseUnknown, unknown, ""},
+		{account.WhyPurchaseUnknown, reversal, ""},
+	} {
+		got := ""
+		for _, n := range account.NoticesOf(&c.event, account.Around{Why: c.why}) {
+			got += string(n.Priority) + " " + string(n.Topic) + ": " + n.Message
+		}
+		require.Equal(t, c.want, got, "%s %+v", c.why, c.event)
 	}
 }
 

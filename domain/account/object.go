@@ -70,14 +70,19 @@ func ObjectOf(event domain.Event) (kind ObjectKind, id string, ok bool) {
 	return kind, id, id != ""
 }
 
-// IsDecision tells that an event is what a person decided about an object, though
-// its status may stay: the first of two approvals.
-func IsDecision(event domain.Event) bool {
-	switch event.(type) {
+// StepOf tells whether an event is a step of its object's life though its status may
+// stay: what a person decided, such as the first of two approvals; and money that came
+// for it or went elsewhere, with the amount.
+func StepOf(event domain.Event) (is bool, amount domain.Amount) {
+	switch e := event.(type) {
 	case *AdjustmentApproved, *CreditRequestApproved, *WithdrawalApproved:
-		return true
+		return true, 0
+	case *PaymentReceived:
+		return true, e.Amount
+	case *PaymentDropped:
+		return true, e.Amount
 	}
-	return false
+	return false, 0
 }
 
 // fold applies an event to one of the state's open objects, and drops it once

@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"errors"
 	"testing"
 
 	"iocredits/domain/account"
@@ -65,4 +66,32 @@ func (h *history) object(kind account.ObjectKind, id string) account.Object {
 		}
 	}
 	return o
+}
+
+// TestClosedError: what a refusal is about stands in its fields, whatever its words
+// are; with the status it is the refusal of an object whose status was known.
+func TestClosedError(t *testing.T) {
+	odd := `a" is closed` // no id of ours, and none that any word could be read of
+	h := newHistory(t)
+	for _, s := range given(doBy("ann", account.RequestAdjustment{Adjustment: odd, Amount: credit}),
+		doBy("bob", account.RejectAdjustment{Adjustment: odd})) {
+		if _, err := h.execute(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := h.execute(doBy("bob", account.ApproveAdjustment{Adjustment: odd}))
+	var closed *account.ClosedError
+	if !errors.As(err, &closed) || closed.Kind != account.ObjectAdjustment || closed.ID != odd {
+		t.Fatalf("it is of %+v: %v", closed, err)
+	}
+	if got, want := refusalText(err), "wrong-status field=adjustment_id value="+odd; got != want {
+		t.Errorf("refused: %s", got)
+	}
+	known := closed.WithStatus("rejected")
+	if got, want := refusalText(known), "wrong-status field=adjustment_id value="+odd+" status=rejected"; got != want {
+		t.Errorf("with the status: %s", got)
+	}
+	if want := `adjustment "a\" is closed" is rejected, not requested`; known.Detail != want {
+		t.Errorf("in words: %s", known.Detail)
+	}
 }

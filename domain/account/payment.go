@@ -76,7 +76,9 @@ type RecordPayment struct {
 func (c RecordPayment) NameFor(*State) string { return paymentName(c.Payment) }
 
 // ClaimFor asks for the start of a purchase that the state has forgotten.
-func (c RecordPayment) ClaimFor(s *State) string { return purchaseNameIfForgotten(s, c.Purchase) }
+func (c RecordPayment) ClaimFor(s *State) string {
+	return nameIfNotIn(s.OpenPurchases, c.Purchase, purchaseName)
+}
 
 func (c RecordPayment) decide(d *decision) error {
 	if c.Amount < 0 || c.Amount == 0 && c.Odd == "" {

@@ -74,7 +74,9 @@ type RequestLink struct {
 }
 
 // NameFor asks about the id unless the purchase is open.
-func (c RequestLink) NameFor(s *State) string { return purchaseNameIfForgotten(s, c.Purchase) }
+func (c RequestLink) NameFor(s *State) string {
+	return nameIfNotIn(s.OpenPurchases, c.Purchase, purchaseName)
+}
 
 func (c RequestLink) decide(d *decision) error {
 	p, err := d.openPurchase(c.Purchase)
@@ -130,11 +132,4 @@ func (c RecordLinkFailure) decide(d *decision) error {
 		d.emit(&PurchaseLinkFailed{Purchase: c.Purchase, Attempt: c.Attempt, Why: c.Why})
 	}
 	return nil
-}
-
-func purchaseNameIfForgotten(s *State, id string) string {
-	if _, open := s.OpenPurchases[id]; open {
-		return ""
-	}
-	return purchaseName(id)
 }

@@ -72,11 +72,12 @@ func (e *Refunded) evolve(s *State) {
 // pieces up to what is left of it.
 //
 // Checks, in order: unknown-transaction; not-a-deduction; amount-invalid,
-// amount-too-large; refund-exceeds-deduction; amount-too-large (MaxBalance). The
-// last can't meet a customer: it takes deductions of more than an account may hold.
-// But deductions are as many as there were inflows to spend, so without it refunds
-// of all of them at once would leave an int64. Only this one is refused: what comes
-// back of a hold or a deployment has its room kept (decision.room).
+// amount-too-large; self-approval (by who opened a dispute on it that is open);
+// refund-exceeds-deduction; amount-too-large (MaxBalance). The last can't meet a
+// customer: it takes deductions of more than an account may hold. But deductions are
+// as many as there were inflows to spend, so without it refunds of all of them at
+// once would leave an int64. Only this one is refused: what comes back of a hold or
+// a deployment has its room kept (decision.room).
 type Refund struct {
 	Transaction domain.TransactionID
 	// Amount to give back; zero: all that is left.
@@ -98,6 +99,11 @@ func (c Refund) decide(d *decision) error {
 		}
 	}
 	revision := d.cmd.Original[0].Revision
+	if id, x, open := d.now().disputeOf(revision); open && !x.mayDecide(d.cmd.By) {
+		return domain.Refuse(domain.CodeSelfApproval, "%s opened dispute %q on transaction %s and can't refund it: another person has to resolve the dispute, or refund",
+			d.cmd.By, id, c.Transaction).
+			With("field", "transaction_id").With("value", c.Transaction.String()).With("dispute_id", id)
+	}
 	done := d.now().Refunded[revision]
 	left := original.amount - done
 	amount := c.Amount

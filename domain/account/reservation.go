@@ -177,10 +177,7 @@ type Reserve struct {
 
 // NameFor asks about the id unless it is open: the state forgets closed holds.
 func (c Reserve) NameFor(s *State) string {
-	if _, open := s.Reservations[c.Reservation]; open {
-		return ""
-	}
-	return reservationName(c.Reservation)
+	return nameIfNotIn(s.Reservations, c.Reservation, reservationName)
 }
 
 func (c Reserve) decide(d *decision) error {
@@ -232,7 +229,9 @@ type Capture struct {
 }
 
 // NameFor asks about the id if the hold isn't open.
-func (c Capture) NameFor(s *State) string { return nameIfClosed(s, c.Reservation) }
+func (c Capture) NameFor(s *State) string {
+	return nameIfNotIn(s.Reservations, c.Reservation, reservationName)
+}
 
 func (c Capture) decide(d *decision) error {
 	if err := positive(c.Amount); err != nil {
@@ -280,7 +279,9 @@ type Release struct {
 }
 
 // NameFor asks about the id if the hold isn't open.
-func (c Release) NameFor(s *State) string { return nameIfClosed(s, c.Reservation) }
+func (c Release) NameFor(s *State) string {
+	return nameIfNotIn(s.Reservations, c.Reservation, reservationName)
+}
 
 func (c Release) decide(d *decision) error {
 	if _, err := d.openReservation(c.Reservation); err != nil {
@@ -288,13 +289,6 @@ func (c Release) decide(d *decision) error {
 	}
 	d.releaseAll(c.Reservation, ReleaseAsked, c.Reason)
 	return nil
-}
-
-func nameIfClosed(s *State, id string) string {
-	if _, open := s.Reservations[id]; open {
-		return ""
-	}
-	return reservationName(id)
 }
 
 // openReservation finds a hold that deadlines have not just ended.

@@ -12,13 +12,21 @@ import (
 // State folded from the same events would differ (design.md rule 16).
 const FoldVersion = "9"
 
-// State is all that a decision needs, folded from the account's events. It
-// forgets what no rule asks for: spent lots, closed holds, deductions. So an
-// account with ten million deductions folds in bounded memory.
+// State is all that a decision needs, folded from the account's events. It forgets
+// what no rule asks for: spent lots, closed holds and objects, deductions of which
+// nothing came back. So an account with ten million deductions is as large as one
+// with ten. What is open is bounded by limits (maxLots, maxOpenPurchases, …). What
+// stays for ever grows with the account's life, a record each, and has no limit:
 //
-// Exported fields are the snapshot's content; nobody else MUST touch them.
+//	Purchases        each settled purchase and credited payment: it may be taken back
+//	Refunded         each deduction of which anything was ever refunded
+//	Left, Expired    each purchased lot of which money was paid out or stood in, or
+//	                 that expired: no more of them than purchased lots were ever made
+//
+// Exported fields are the snapshot's content; other packages MUST NOT change them.
 type State struct {
-	// Revision of the last event folded in; domain lots take their ids from it.
+	// Revision of the last event folded in. A lot's id is the revision of the event
+	// that made it.
 	Revision int64
 	Figures
 	Lots lots

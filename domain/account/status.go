@@ -18,12 +18,10 @@ func wrongStatus(kind ObjectKind, id, status, why string) *domain.Error {
 
 // over refuses a command on an object that the state has forgotten, because it is
 // closed. was is the object as the command found it, where a deadline has closed
-// it just now; nil otherwise: then only the read models know its status, and
-// whoever answers a person adds it (see Closed).
-func (d *decision) over(kind ObjectKind, id string, was Object, why string) *domain.Error {
+// it just now; nil otherwise: then the refusal is a ClosedError.
+func (d *decision) over(kind ObjectKind, id string, was Object, why string) error {
 	if was == nil {
-		return domain.Refuse(domain.CodeWrongStatus, "%s %q is %s%s", kind.words(), id, closedWord, why).
-			With("field", string(kind)+"_id").With("value", id)
+		return &ClosedError{Kind: kind, ID: id, why: why}
 	}
 	for _, event := range d.events {
 		if of, its, ok := ObjectOf(event); ok && of == kind && its == id {
@@ -33,28 +31,26 @@ func (d *decision) over(kind ObjectKind, id string, was Object, why string) *dom
 	return wrongStatus(kind, id, was.Status(), why)
 }
 
-// closedWord stands in a detail where the status is not known.
-const closedWord = "closed"
+// ClosedError is a wrong-status refusal that doesn't know the status: only the read
+// models do. Whoever answers a person makes it one that does, with WithStatus.
+type ClosedError struct {
+	Kind ObjectKind
+	ID   string
+	// why goes on after the status.
+	why string
+}
 
-// Closed tells which object a wrong-status refusal is about, if it doesn't know the
-// status. known is the same refusal with it.
-func Closed(refusal *domain.Error) (kind ObjectKind, id string, known func(status string) *domain.Error, ok bool) {
-	if refusal.Code != domain.CodeWrongStatus {
-		return "", "", nil, false
-	}
-	for _, f := range refusal.Fields {
-		switch f.Name {
-		case "status":
-			return "", "", nil, false
-		case "field":
-			kind = ObjectKind(strings.TrimSuffix(f.Value, "_id"))
-		case "value":
-			id = f.Value
-		}
-	}
-	begin := kind.words() + " \"" + id + "\" is "
-	why, ok := strings.CutPrefix(refusal.Detail, begin+closedWord)
-	return kind, id, func(status string) *domain.Error { return wrongStatus(kind, id, status, why) }, ok && NewObject(kind) != nil
+func (e *ClosedError) Error() string { return e.Unwrap().Error() }
+
+// Unwrap is the refusal as it is without the status.
+func (e *ClosedError) Unwrap() error {
+	return domain.Refuse(domain.CodeWrongStatus, "%s %q is closed%s", e.Kind.words(), e.ID, e.why).
+		With("field", string(e.Kind)+"_id").With("value", e.ID)
+}
+
+// WithStatus is the same refusal with the status.
+func (e *ClosedError) WithStatus(status string) *domain.Error {
+	return wrongStatus(e.Kind, e.ID, status, e.why)
 }
 
 // words is the kind as a person reads it.

@@ -195,7 +195,9 @@ type ResolvePayment struct {
 }
 
 // NameFor asks about the payment unless it waits.
-func (c ResolvePayment) NameFor(s *State) string { return paymentNameIfClosed(s, c.Payment) }
+func (c ResolvePayment) NameFor(s *State) string {
+	return nameIfNotIn(s.Unmatched, c.Payment, paymentName)
+}
 
 func (c ResolvePayment) decide(d *decision) error {
 	if p := d.now().Unmatched[c.Payment]; p.State == PaymentIsAssigned && p.Account == c.Account && !c.Returned {
@@ -304,7 +306,9 @@ func (d *decision) creditPayment(payment, from string, amount domain.Amount, not
 type ClosePayment struct{ Payment string }
 
 // NameFor asks about the payment unless it waits.
-func (c ClosePayment) NameFor(s *State) string { return paymentNameIfClosed(s, c.Payment) }
+func (c ClosePayment) NameFor(s *State) string {
+	return nameIfNotIn(s.Unmatched, c.Payment, paymentName)
+}
 
 func (c ClosePayment) decide(d *decision) error {
 	if _, waits := d.now().Unmatched[c.Payment]; !waits && d.cmd.NameTaken {
@@ -318,13 +322,6 @@ func (c ClosePayment) decide(d *decision) error {
 	return nil
 }
 
-func paymentNameIfClosed(s *State, id string) string {
-	if _, waits := s.Unmatched[id]; waits {
-		return ""
-	}
-	return paymentName(id)
-}
-
 func (d *decision) waitingPayment(id string, status PaymentStatus) (Payment, error) {
 	p, waits := d.now().Unmatched[id]
 	switch {
@@ -333,7 +330,7 @@ func (d *decision) waitingPayment(id string, status PaymentStatus) (Payment, err
 	case waits:
 		return p, wrongStatus(ObjectPayment, id, p.Status(), ", not "+string(status)).With("account", p.Account)
 	case d.cmd.NameTaken:
-		return p, d.over(ObjectPayment, id, nil, ": it does not wait for a decision").With("payment_id", id)
+		return p, d.over(ObjectPayment, id, nil, ": it does not wait for a decision")
 	}
 	return p, domain.Refuse(domain.CodeUnknownPayment, "there is no unmatched payment %q", id).
 		With("field", "payment_id").With("value", id)

@@ -1455,7 +1455,9 @@ type DeploymentList struct {
 
 // DeploymentRequest defines model for DeploymentRequest.
 type DeploymentRequest struct {
-	DeploymentId  ID  `json:"deployment_id"`
+	DeploymentId ID `json:"deployment_id"`
+
+	// DurationHours Of this booking; `extend` books more.
 	DurationHours int `json:"duration_hours"`
 
 	// HourlyPrice A unit price in credits, at most 12 decimals.
@@ -1735,6 +1737,7 @@ type Explanation struct {
 
 // ExtensionRequest defines model for ExtensionRequest.
 type ExtensionRequest struct {
+	// DurationHours Of this extension, on top of what is booked.
 	DurationHours int `json:"duration_hours"`
 }
 
@@ -1912,8 +1915,11 @@ type NotificationList struct {
 
 // ObjectStep defines model for ObjectStep.
 type ObjectStep struct {
-	Actor string    `json:"actor"`
-	At    time.Time `json:"at"`
+	Actor string `json:"actor"`
+
+	// Amount Of a purchase: what came (payment-received), or counts no more because finance sent it elsewhere or the provider took it back (payment-dropped).
+	Amount *Money    `json:"amount,omitempty"`
+	At     time.Time `json:"at"`
 
 	// Event The stored event.
 	Event         string `json:"event"`
@@ -2170,9 +2176,7 @@ type Purchase struct {
 	Id         string  `json:"id"`
 	PaymentUrl *string `json:"payment_url"`
 
-	// Received Credits, canonical.
-	//
-	// Example: 12.5
+	// Received What counts towards it. What was sent back, or credited elsewhere, counts no more: `steps` have it.
 	Received Money `json:"received"`
 
 	// Reversed Credits, canonical.
@@ -2462,10 +2466,13 @@ type StatementTotal struct {
 
 // Step Who did what when.
 type Step struct {
-	Actor string    `json:"actor"`
-	At    time.Time `json:"at"`
-	Event string    `json:"event"`
-	Role  string    `json:"role"`
+	Actor string `json:"actor"`
+
+	// Amount Of a payment that came, or counts no more.
+	Amount *Money    `json:"amount,omitempty"`
+	At     time.Time `json:"at"`
+	Event  string    `json:"event"`
+	Role   string    `json:"role"`
 
 	// Status What it became.
 	Status        string `json:"status"`

@@ -1459,7 +1459,9 @@ type DeploymentList struct {
 
 // DeploymentRequest defines model for DeploymentRequest.
 type DeploymentRequest struct {
-	DeploymentId  ID  `json:"deployment_id"`
+	DeploymentId ID `json:"deployment_id"`
+
+	// DurationHours Of this booking; `extend` books more.
 	DurationHours int `json:"duration_hours"`
 
 	// HourlyPrice A unit price in credits, at most 12 decimals.
@@ -1739,6 +1741,7 @@ type Explanation struct {
 
 // ExtensionRequest defines model for ExtensionRequest.
 type ExtensionRequest struct {
+	// DurationHours Of this extension, on top of what is booked.
 	DurationHours int `json:"duration_hours"`
 }
 
@@ -1916,8 +1919,11 @@ type NotificationList struct {
 
 // ObjectStep defines model for ObjectStep.
 type ObjectStep struct {
-	Actor string    `json:"actor"`
-	At    time.Time `json:"at"`
+	Actor string `json:"actor"`
+
+	// Amount Of a purchase: what came (payment-received), or counts no more because finance sent it elsewhere or the provider took it back (payment-dropped).
+	Amount *Money    `json:"amount,omitempty"`
+	At     time.Time `json:"at"`
 
 	// Event The stored event.
 	Event         string `json:"event"`
@@ -2174,9 +2180,7 @@ type Purchase struct {
 	Id         string  `json:"id"`
 	PaymentUrl *string `json:"payment_url"`
 
-	// Received Credits, canonical.
-	//
-	// Example: 12.5
+	// Received What counts towards it. What was sent back, or credited elsewhere, counts no more: `steps` have it.
 	Received Money `json:"received"`
 
 	// Reversed Credits, canonical.
@@ -2466,10 +2470,13 @@ type StatementTotal struct {
 
 // Step Who did what when.
 type Step struct {
-	Actor string    `json:"actor"`
-	At    time.Time `json:"at"`
-	Event string    `json:"event"`
-	Role  string    `json:"role"`
+	Actor string `json:"actor"`
+
+	// Amount Of a payment that came, or counts no more.
+	Amount *Money    `json:"amount,omitempty"`
+	At     time.Time `json:"at"`
+	Event  string    `json:"event"`
+	Role   string    `json:"role"`
 
 	// Status What it became.
 	Status        string `json:"status"`
@@ -4313,7 +4320,7 @@ type ClientInterface interface {
 
 	// ExtendDeploymentWithBody Book more hours
 	//
-	// Only while it is active.
+	// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4322,7 +4329,7 @@ type ClientInterface interface {
 
 	// ExtendDeployment Book more hours
 	//
-	// Only while it is active.
+	// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4606,7 +4613,7 @@ type ClientInterface interface {
 
 	// RefundWithBody Give a deduction back, whole or in part
 	//
-	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4615,7 +4622,7 @@ type ClientInterface interface {
 
 	// Refund Give a deduction back, whole or in part
 	//
-	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5657,7 +5664,7 @@ func (c *Client) CancelDeployment(ctx context.Context, account Account, deployme
 
 // ExtendDeploymentWithBody Book more hours
 //
-// Only while it is active.
+// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 //
 // Takes any type of body and a specified content type.
 //
@@ -5676,7 +5683,7 @@ func (c *Client) ExtendDeploymentWithBody(ctx context.Context, account Account, 
 
 // ExtendDeployment Book more hours
 //
-// Only while it is active.
+// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6290,7 +6297,7 @@ func (c *Client) ReversePurchase(ctx context.Context, account Account, purchaseI
 
 // RefundWithBody Give a deduction back, whole or in part
 //
-// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6309,7 +6316,7 @@ func (c *Client) RefundWithBody(ctx context.Context, account Account, params *Re
 
 // Refund Give a deduction back, whole or in part
 //
-// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13011,7 +13018,7 @@ type ClientWithResponsesInterface interface {
 
 	// ExtendDeploymentWithBodyWithResponse Book more hours
 	//
-	// Only while it is active.
+	// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13020,7 +13027,7 @@ type ClientWithResponsesInterface interface {
 
 	// ExtendDeploymentWithResponse Book more hours
 	//
-	// Only while it is active.
+	// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13320,7 +13327,7 @@ type ClientWithResponsesInterface interface {
 
 	// RefundWithBodyWithResponse Give a deduction back, whole or in part
 	//
-	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13329,7 +13336,7 @@ type ClientWithResponsesInterface interface {
 
 	// RefundWithResponse Give a deduction back, whole or in part
 	//
-	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+	// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -21989,7 +21996,7 @@ func (c *ClientWithResponses) CancelDeploymentWithResponse(ctx context.Context, 
 
 // ExtendDeploymentWithBodyWithResponse Book more hours
 //
-// Only while it is active.
+// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -22004,7 +22011,7 @@ func (c *ClientWithResponses) ExtendDeploymentWithBodyWithResponse(ctx context.C
 
 // ExtendDeploymentWithResponse Book more hours
 //
-// Only while it is active.
+// Only while it is active. Each booking and each extension is of 1 to 8760 hours, a deployment with all of them of 87600 at most (`limit-exceeded`).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -22502,7 +22509,7 @@ func (c *ClientWithResponses) ReversePurchaseWithResponse(ctx context.Context, a
 
 // RefundWithBodyWithResponse Give a deduction back, whole or in part
 //
-// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -22517,7 +22524,7 @@ func (c *ClientWithResponses) RefundWithBodyWithResponse(ctx context.Context, ac
 
 // RefundWithResponse Give a deduction back, whole or in part
 //
-// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that.
+// Its lots get back what they gave, last consumed first; at most what the deduction has left. Without `amount`, all of that. While a dispute on it is open, whoever opened that is refused (403 `self-approval`, with its `dispute_id`); another person can refund it.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
