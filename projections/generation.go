@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"math"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 
 	"iocredits/domain/journal"
 	"iocredits/eventstore"
+	"iocredits/eventstore/disk"
 )
 
 // format names what the views write. MUST change with any change of a key or a
@@ -344,7 +344,7 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 		// It would be work for nothing.
 		DisableAutomaticCompactions: purpose == outgoing,
 		LBaseMaxBytes:               lBaseBytes,
-		Logger:                      pebbleLogger{v.opts.Logger},
+		Logger:                      v.opts.pebbleLogger(),
 	}
 	// Nearly every claim of a name asks for one that isn't there.
 	for i := range opts.Levels {
@@ -481,18 +481,4 @@ func (v *Views) removeOthers(keep int) error {
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// pebbleLogger passes errors of Pebble's on. It is told of a fatal one when it
-// can't go on; the views can't either, and the log beside them stays whole.
-type pebbleLogger struct{ to *slog.Logger }
-
-var _ pebble.Logger = pebbleLogger{}
-
-func (l pebbleLogger) Infof(string, ...any) {}
-
-func (l pebbleLogger) Errorf(format string, args ...any) {
-	l.to.Error("read models: pebble: " + fmt.Sprintf(format, args...))
-}
-
-func (l pebbleLogger) Fatalf(format string, args ...any) {
-	panic("read models: pebble can't go on: " + fmt.Sprintf(format, args...))
-}
+func (o *Options) pebbleLogger() pebble.Logger { return disk.Logger{To: o.Logger, Of: "read models"} }

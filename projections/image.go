@@ -37,7 +37,7 @@ func OpenImage(dir string, opts Options) (*Image, bool, error) {
 	}
 	cache := pebble.NewCache(32 << 20)
 	db, err := pebble.Open(v.generationDir(number), &pebble.Options{
-		FS: opts.FS, Cache: cache, ReadOnly: true, FormatMajorVersion: pebble.FormatNewest, Logger: pebbleLogger{opts.Logger},
+		FS: opts.FS, Cache: cache, ReadOnly: true, FormatMajorVersion: pebble.FormatNewest, Logger: opts.pebbleLogger(),
 	})
 	if err != nil {
 		cache.Unref()

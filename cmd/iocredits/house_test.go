@@ -103,7 +103,8 @@ var mayImport = map[string]string{
 	"domain/journal":  "domain domain/account",
 
 	"eventstore":              "domain",
-	"eventstore/pebblestore":  "eventstore",
+	"eventstore/disk":         "",
+	"eventstore/pebblestore":  "eventstore eventstore/disk",
 	"eventstore/esdbstore":    "eventstore",
 	"eventstore/esdbserver":   "eventstore",
 	"eventstore/storetest":    "eventstore",
@@ -114,7 +115,7 @@ var mayImport = map[string]string{
 	"eventstore/transparency": "domain eventstore",
 	"eventstore/notices":      "domain/... eventstore",
 
-	"projections":       "domain/... eventstore eventstore/ledger eventstore/transparency",
+	"projections":       "domain/... eventstore eventstore/disk eventstore/ledger eventstore/transparency",
 	"projections/audit": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/transparency projections",
 
 	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/notices eventstore/reactor eventstore/transparency " +

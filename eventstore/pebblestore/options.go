@@ -2,13 +2,13 @@ package pebblestore
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"iocredits/eventstore/disk"
 )
 
 // Options of a Store. The zero value is a good default.
@@ -131,26 +131,10 @@ func (o *Options) database(cache *pebble.Cache, memTable uint64) *pebble.Options
 		L0CompactionThreshold: 8,
 		L0StopWritesThreshold: 32,
 		LBaseMaxBytes:         lBaseBytes,
-		Logger:                logger{o.Logger},
+		// A failed write or sync of its log it gives to the committer.
+		Logger: disk.Logger{To: o.Logger, Of: "the event log"},
 	}
 	opts.Levels[0].BlockSize = blockBytes // the levels below take it over
 	opts.EnsureDefaults()
 	return opts
-}
-
-// logger passes Pebble's log on. Pebble calls Fatalf when it can't go on
-// safely, as after a failed write of its manifest: it expects not to return.
-// Ending the process is right for a ledger (nothing is acknowledged after it), and
-// the message says why. A failed write or sync of its log it gives to the committer.
-type logger struct{ to *slog.Logger }
-
-func (l logger) Infof(string, ...any) {}
-
-func (l logger) Errorf(format string, args ...any) {
-	l.to.Error("pebble: " + fmt.Sprintf(format, args...))
-}
-
-func (l logger) Fatalf(format string, args ...any) {
-	l.to.Error("the event log can't go on: " + fmt.Sprintf(format, args...))
-	os.Exit(3)
 }
