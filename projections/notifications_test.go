@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -43,13 +44,13 @@ func TestExpiringLots(t *testing.T) {
 		_, err := w.AnnounceExpiry(bg, "a", told)
 		require.NoError(t, err)
 	}
-	_, err := w.MarkSeen(bg, "a", "n0.0", notices.By{Actor: "ann", Role: "customer"})
+	_, err := w.MarkSeen(bg, "a", "n0.0", math.MaxInt64, notices.By{Actor: "ann", Role: "customer"})
 	require.NoError(t, err)
 	seenAt := r.clock.Now()
 	r.clock.Move(time.Hour)
-	_, err = w.MarkSeen(bg, "a", "n0.0", notices.By{Actor: "ann", Role: "customer"})
+	_, err = w.MarkSeen(bg, "a", "n0.0", math.MaxInt64, notices.By{Actor: "ann", Role: "customer"})
 	require.NoError(t, err)
-	_, err = w.MarkSeen(bg, "a", "n9.9", notices.By{Actor: "ann", Role: "customer"})
+	_, err = w.MarkSeen(bg, "a", "n9.9", math.MaxInt64, notices.By{Actor: "ann", Role: "customer"})
 	require.NoError(t, err, "a mark of nothing changes nothing")
 	r.toEnd()
 
