@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"iocredits/eventstore"
+	"iocredits/eventstore/disk"
 )
 
 // Signed is a checkpoint as it is kept.
@@ -66,7 +67,7 @@ func OpenFile(dir string) (*File, error) {
 		c.last, c.end, err = lastSigned(f, info.Size())
 	}
 	if err == nil {
-		err = errors.Join(f.Truncate(c.end), f.Sync(), syncDir(dir), syncDir(filepath.Dir(dir)))
+		err = errors.Join(f.Truncate(c.end), f.Sync(), disk.SyncDir(dir), disk.SyncDir(filepath.Dir(dir)))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("checkpoints %s: %w", dir, err), f.Close())
@@ -113,14 +114,6 @@ func scanSigned(f io.Reader, visit func(Signed) error) error {
 		}
 		at += int64(len(line))
 	}
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Append keeps a checkpoint, durably.
