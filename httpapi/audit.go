@@ -175,17 +175,26 @@ func (h handlers) VerifyAccount(c echo.Context, name api.Account) error {
 // maxFindings bounds an answer; who finds that many runs `iocredits verify`.
 const maxFindings = 1000
 
+// verify takes one account at a time: read models of their own for each who asks
+// would be the engine's memory.
 func (s *Server) verify(ctx context.Context, name string) (summary audit.Summary, found []audit.Finding, err error) {
+	if !s.verifying.TryLock() {
+		return summary, nil, domain.Refuse(domain.CodeOverloaded, "an account is being verified, and one is at a time; try again, or run `iocredits diff %s`", name)
+	}
+	defer s.verifying.Unlock()
 	source := s.source()
 	if source.Views, err = s.opts.Views.Image(); err != nil {
 		return summary, nil, err
 	}
 	defer func() { err = errors.Join(err, source.Views.Close()) }()
-	summary, err = audit.Diff(ctx, source, name, audit.Options{Logger: s.opts.Logger, Report: func(f audit.Finding) {
-		if len(found) < maxFindings {
-			found = append(found, f)
-		}
-	}})
+	summary, err = audit.Diff(ctx, source, name, audit.Options{
+		Logger: s.opts.Logger, MaxEvents: s.opts.MaxVerifiedEvents,
+		Report: func(f audit.Finding) {
+			if len(found) < maxFindings {
+				found = append(found, f)
+			}
+		},
+	})
 	return summary, found, err
 }
 

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -175,6 +177,41 @@ func TestVerifyRoute(t *testing.T) {
 	require.EqualValues(t, 7, body["events"])
 	require.Greater(t, body["rows"], 7.0)
 	r.refused(404, "unknown-account", get("auditor", "/v1/audit/verify/nobody"))
+}
+
+// TestVerifyIsBounded: one account at a time, and none that is too large to be
+// built in memory.
+func TestVerifyIsBounded(t *testing.T) {
+	var p *parts
+	r := newRig(t, func(of *parts) { p = of; of.server.MaxVerifiedEvents = 8 })
+	r.trade("demo-1")
+	verify := get("auditor", "/v1/audit/verify/demo-1")
+	require.EqualValues(t, 7, r.must(verify).Body["events"])
+
+	var once sync.Once
+	var beside *httptest.ResponseRecorder
+	var h http.Handler
+	opts := p.server
+	opts.Metrics = nil
+	opts.Store = &countedStore{Store: r.store, onRead: func(int) {
+		once.Do(func() { beside = r.serve(h, t.Context(), verify) })
+	}}
+	other, err := httpapi.New(opts)
+	require.NoError(t, err)
+	h = other.Handler()
+	require.Equal(t, 200, r.serve(h, t.Context(), verify).Code)
+	require.Equal(t, 503, beside.Code)
+	require.Equal(t, "1", beside.Header().Get("Retry-After"))
+	require.Contains(t, beside.Body.String(), `"code":"overloaded"`)
+	require.Equal(t, 200, r.serve(h, t.Context(), verify).Code, "it is given back")
+
+	r.must(post("service", demo+"/deductions", "one more", `{"amount":"1","service":"vm"}`))
+	notice := r.notices("")[0].(map[string]any)["id"].(string)
+	r.must(post("customer:demo-1", notifications+"/"+notice+"/seen", "", `{}`))
+	large := r.refused(422, "limit-exceeded", verify)
+	require.Equal(t, "9", large.Body["value"])
+	require.Equal(t, "8", large.Body["limit"])
+	require.Contains(t, large.Body["detail"], "iocredits diff demo-1")
 }
 
 func TestWithoutASignerNothingIsSigned(t *testing.T) {

@@ -51,13 +51,14 @@ func (h handlers) SeeNotification(c echo.Context, name api.Account, id string) e
 	if err := k.await(name, nil); err != nil {
 		return err
 	}
+	shown := h.opts.Views.Through() // before the look at the notice, which may know more
 	notice, err := h.opts.Views.Notice(k.ctx, name, id)
 	if err != nil {
 		return err
 	}
 	if notice.SeenAt.IsZero() {
 		by := notices.By{Actor: k.key.Actor, Role: string(k.key.Role), Key: k.key.ID, RequestID: k.requestID}
-		position, err := h.opts.Notices.MarkSeen(k.ctx, name, id, by)
+		position, err := h.opts.Notices.MarkSeen(k.ctx, name, id, shown, by)
 		if err != nil {
 			return err
 		}

@@ -96,6 +96,27 @@ func TestNotifications(t *testing.T) {
 	r.refused(403, "account-not-allowed", call{as: "customer:demo-2", method: "GET", path: notifications})
 }
 
+// TestSeenIsWrittenOnce: what is asked for again while the read models stand still adds
+// nothing to a stream that is kept for ever.
+func TestSeenIsWrittenOnce(t *testing.T) {
+	r := newRig(t, func(p *parts) { p.stillViews, p.server.ReadPatience = true, time.Nanosecond })
+	r.fund("demo-1", "20")
+	require.NoError(t, r.views.RunToEnd(t.Context(), nil))
+	id := r.notices("")[0].(map[string]any)["id"].(string)
+	seen := call{as: "customer:demo-1", method: "POST", path: notifications + "/" + id + "/seen"}
+	r.refused(503, "read-behind", seen)
+	head, err := r.store.Head(t.Context())
+	require.NoError(t, err)
+	for range 3 {
+		r.refused(503, "read-behind", seen)
+	}
+	again, err := r.store.Head(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, head, again)
+	require.NoError(t, r.views.RunToEnd(t.Context(), nil))
+	require.NotNil(t, object(r.must(seen).Body, "notification")["seen_at"])
+}
+
 func TestNotificationStream(t *testing.T) {
 	r := newRig(t, nil)
 	r.fund("demo-1", "1")

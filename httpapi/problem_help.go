@@ -56,7 +56,7 @@ var help = map[domain.Code]problemHelp{
 	domain.CodeFieldInvalid:          {"A field or a parameter is missing, of another kind than it has to be, or outside of what is allowed.", giveIt, []string{"field", "value", "limit", "first"}},
 	domain.CodeIDInvalid:             {"An id is missing, or not 1 to 128 of A-Z a-z 0-9 . _ : - @.", giveIt, inputMembers},
 	domain.CodeIdempotencyKeyReused:  {"The key was used in this account for another request: another method, path, actor or body.", "Use a key of its own for each request; revision is where the first one stands.", []string{"revision"}},
-	domain.CodeLimitExceeded:         {"The account has as many open things of the kind as it may, or a deployment as many hours.", "Close some first.", []string{"limit"}},
+	domain.CodeLimitExceeded:         {"The account has as many open things of the kind as it may, or a deployment as many hours; or it has more events than the engine verifies in an answer.", "Close some first; verify such an account with iocredits diff.", []string{"limit", "field", "value"}},
 	domain.CodeNotADeduction:         {"The transaction is not one that took credits: only deductions, captures, metered charges and what a deployment took can be refunded or disputed.", "Take the id of the charge, of its first entry where it has more than one.", inputMembers},
 	domain.CodeNotWithdrawable:       {"Only purchased credits that nothing holds and whose money is still there can be withdrawn; of an approval: a chargeback took the money behind the request.", "Ask for withdrawable at most; reject what can't be paid any more.", []string{"withdrawable", "required"}},
 	domain.CodePaymentMethod:         {"A deployment here is paid with credits.", `Send "payment_method":"credits".`, inputMembers},

@@ -53,6 +53,9 @@ type Options struct {
 	// MaxStreams bounds the streams of notifications of one key: each holds a
 	// connection for as long as its client likes.
 	MaxStreams int
+	// MaxVerifiedEvents bounds the account that GET /v1/audit/verify folds: its read
+	// models are built in memory, once more than they are there.
+	MaxVerifiedEvents int64
 
 	// Notices writes what customers have seen.
 	Notices *notices.Writer
@@ -121,6 +124,9 @@ func (o *Options) defaults() {
 	if o.MaxStreams == 0 {
 		o.MaxStreams = 64
 	}
+	if o.MaxVerifiedEvents == 0 {
+		o.MaxVerifiedEvents = 100_000 // about 60 MiB of rows, beside what a memtable takes
+	}
 }
 
 // Server is the HTTP API. It holds no state of accounts: it turns requests into
@@ -137,6 +143,8 @@ type Server struct {
 	goal       eventstore.Position
 	batchBytes atomic.Int64
 	streams    streamCount
+	// verifying is held while an account is verified.
+	verifying sync.Mutex
 
 	// ending is closed when the server ends, for answers that have no end.
 	ending  chan struct{}

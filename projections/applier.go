@@ -14,8 +14,8 @@ import (
 const applyEvents = 16_384
 
 // A log that is written fast is followed in steps of stepFor: the processor is
-// the writers'. What comes after a pause is shown at once, stepEvents are not
-// waited with, and whoever waits for the views ends the step.
+// the writers'. What comes after a pause is shown at once; once stepEvents are
+// ready they are applied at once; and whoever waits for the views ends the step.
 const (
 	stepFor    = 50 * time.Millisecond
 	stepEvents = 4096

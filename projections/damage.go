@@ -3,10 +3,6 @@ package projections
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"strings"
-	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -18,26 +14,14 @@ var errDamaged = errors.New("damaged view")
 // read: Rebuild makes them again from the log.
 func Damaged(err error) bool { return errors.Is(err, errDamaged) || pebble.IsCorruptionError(err) }
 
-// damageOf hears of files of a generation that can't be read. Who reads gets an error;
-// without this Pebble calls Fatalf, and one bad block that anybody may ask for would
-// stop the engine.
+// damageOf hears of files of a generation that can't be read.
 func (v *Views) damageOf(number int) *pebble.EventListener {
-	var told sync.Map
-	return &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) {
-		if _, again := told.LoadOrStore(info.Path, nil); !again {
-			v.opts.Logger.Error("a file of the read models is damaged", "file", info.Path, "error", reason(info.Details))
-		}
+	return v.opts.pebbleLogger().Damage(func() {
 		select {
 		case v.damaged <- number:
 		default:
 		}
-	}}
-}
-
-// reason is what Pebble says, without the second line that it has for itself.
-func reason(err error) string {
-	first, _, _ := strings.Cut(err.Error(), "\n")
-	return first
+	})
 }
 
 // mend builds the views again when a file of theirs was found to be damaged, until ctx
@@ -67,20 +51,4 @@ func (v *Views) serves(number int) bool {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.current.number == number
-}
-
-// pebbleLogger passes errors of Pebble's on. It is told of a fatal one when it
-// can't go on; the views can't either, and the log beside them stays whole.
-type pebbleLogger struct{ to *slog.Logger }
-
-var _ pebble.Logger = pebbleLogger{}
-
-func (l pebbleLogger) Infof(string, ...any) {}
-
-func (l pebbleLogger) Errorf(format string, args ...any) {
-	l.to.Error("read models: pebble: " + fmt.Sprintf(format, args...))
-}
-
-func (l pebbleLogger) Fatalf(format string, args ...any) {
-	panic("read models: pebble can't go on: " + fmt.Sprintf(format, args...))
 }

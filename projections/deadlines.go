@@ -145,18 +145,18 @@ func (v *Views) DueAccounts(ctx context.Context, now time.Time, limit int, skip 
 }
 
 func (v *Views) eachDeadline(ctx context.Context, visit func(at time.Time, name string) bool) error {
-	return v.eachDeadlineKey(ctx, func(at time.Time, name string, _ []byte) bool { return visit(at, name) })
+	return v.eachDeadlineKey(ctx, []byte{deadlinePrefix}, func(at time.Time, name string, _ []byte) bool { return visit(at, name) })
 }
 
-// eachDeadlineKey visits deadlines in time order with the thing, kind/id, that
-// each is of. thing is valid during the visit only.
-func (v *Views) eachDeadlineKey(ctx context.Context, visit func(at time.Time, name string, thing []byte) bool) error {
+// eachDeadlineKey visits deadlines in time order, from a key on, with the thing,
+// kind/id, that each is of. thing is valid during the visit only.
+func (v *Views) eachDeadlineKey(ctx context.Context, from []byte, visit func(at time.Time, name string, thing []byte) bool) error {
 	g, leave, err := v.enter()
 	if err != nil {
 		return err
 	}
 	defer leave()
-	it, err := g.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: []byte{deadlinePrefix}, UpperBound: []byte{deadlinePrefix + 1}})
+	it, err := g.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: from, UpperBound: []byte{deadlinePrefix + 1}})
 	if err != nil {
 		return err
 	}
@@ -178,15 +178,20 @@ func (v *Views) eachDeadlineKey(ctx context.Context, visit func(at time.Time, na
 }
 
 // ExpiringLots visits lots whose date is after from and at or before until, and
-// whose customers were not told yet; visit says whether to go on.
-func (v *Views) ExpiringLots(ctx context.Context, from, until time.Time, visit func(name string, lot account.ExpiryAnnounced) bool) error {
+// whose customers were not told yet; visit says whether to go on. It answers the place
+// where it stopped; the next call goes on behind it. nil: from the beginning.
+func (v *Views) ExpiringLots(ctx context.Context, from, until time.Time, behind []byte, visit func(name string, lot account.ExpiryAnnounced) bool) (last []byte, err error) {
 	g, leave, err := v.enter()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer leave()
+	start := appendTime([]byte{deadlinePrefix}, from)
+	if behind != nil {
+		start, last = append(bytes.Clone(behind), 0), behind
+	}
 	var failed error
-	err = v.eachDeadlineKey(ctx, func(at time.Time, name string, thing []byte) bool {
+	err = v.eachDeadlineKey(ctx, start, func(at time.Time, name string, thing []byte) bool {
 		if at.After(until) {
 			return false
 		}
@@ -203,10 +208,11 @@ func (v *Views) ExpiringLots(ctx context.Context, from, until time.Time, visit f
 		lot.Amount, failed = lookup(g.db, key(lotPrefix, name, id...), func(b []byte) (domain.Amount, error) {
 			return domain.Amount(binary.BigEndian.Uint64(b)), nil
 		})
-		if lot.Amount == 0 {
+		if failed != nil || lot.Amount == 0 {
 			return failed == nil // spent since this look began
 		}
-		return failed == nil && visit(name, lot)
+		last = deadlineKey(at, name, lotDeadline, id)
+		return visit(name, lot)
 	})
-	return errors.Join(err, failed)
+	return last, errors.Join(err, failed)
 }

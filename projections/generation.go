@@ -19,6 +19,7 @@ import (
 
 	"iocredits/domain/journal"
 	"iocredits/eventstore"
+	"iocredits/eventstore/disk"
 )
 
 // format names what the views write. MUST change with any change of a key or a
@@ -343,7 +344,7 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 		// It would be work for nothing.
 		DisableAutomaticCompactions: purpose == outgoing,
 		LBaseMaxBytes:               lBaseBytes,
-		Logger:                      pebbleLogger{v.opts.Logger},
+		Logger:                      v.opts.pebbleLogger(),
 		EventListener:               v.damageOf(number),
 	}
 	// Nearly every claim of a name asks for one that isn't there.
@@ -477,3 +478,5 @@ func (v *Views) removeOthers(keep int) error {
 }
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+func (o *Options) pebbleLogger() disk.Logger { return disk.Logger{To: o.Logger, Of: "read models"} }

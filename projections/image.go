@@ -37,8 +37,8 @@ func OpenImage(dir string, opts Options) (*Image, bool, error) {
 	}
 	cache := pebble.NewCache(32 << 20)
 	db, err := pebble.Open(v.generationDir(number), &pebble.Options{
-		FS: opts.FS, Cache: cache, ReadOnly: true, FormatMajorVersion: pebble.FormatNewest, Logger: pebbleLogger{opts.Logger},
-		EventListener: v.damageOf(number),
+		FS: opts.FS, Cache: cache, ReadOnly: true, FormatMajorVersion: pebble.FormatNewest,
+		Logger: opts.pebbleLogger(), EventListener: v.damageOf(number),
 	})
 	if err != nil {
 		cache.Unref()

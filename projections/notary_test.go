@@ -3,6 +3,7 @@ package projections_test
 import (
 	"bytes"
 	"crypto/rand"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -178,9 +179,11 @@ func TestCheckpointsSurviveACrash(t *testing.T) {
 	require.Equal(t, 2, o.count())
 
 	require.NoError(t, o.file.Close())
-	require.NoError(t, os.WriteFile(path, append([]byte("{}x\n"), whole...), 0o600))
+	require.NoError(t, os.WriteFile(path, append(bytes.Clone(whole), "{}x\n"...), 0o600))
 	_, err = transparency.OpenFile(o.dir)
-	require.ErrorContains(t, err, "damaged checkpoint at byte 0")
+	damaged := fmt.Sprintf("damaged checkpoint at byte %d", len(whole))
+	require.ErrorContains(t, err, damaged)
+	require.ErrorContains(t, transparency.ReadFile(o.dir, func(transparency.Signed) error { return nil }), damaged)
 }
 
 // TestReceipt: every byte of a receipt that means anything is under the signature.

@@ -1,6 +1,8 @@
 package projections_test
 
 import (
+	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -26,10 +28,11 @@ func TestExpiringLots(t *testing.T) {
 
 	expiring := func(within time.Duration) (found []string) {
 		t.Helper()
-		require.NoError(t, r.views.ExpiringLots(bg, start, start.Add(within), func(name string, lot account.ExpiryAnnounced) bool {
+		_, err := r.views.ExpiringLots(bg, start, start.Add(within), nil, func(name string, lot account.ExpiryAnnounced) bool {
 			found = append(found, name+" "+lot.Amount.String())
 			return true
-		}))
+		})
+		require.NoError(t, err)
 		return found
 	}
 	require.Equal(t, []string{"a 7", "a 5"}, expiring(7*24*time.Hour), "the soonest first")
@@ -41,13 +44,13 @@ func TestExpiringLots(t *testing.T) {
 		_, err := w.AnnounceExpiry(bg, "a", told)
 		require.NoError(t, err)
 	}
-	_, err := w.MarkSeen(bg, "a", "n0.0", notices.By{Actor: "ann", Role: "customer"})
+	_, err := w.MarkSeen(bg, "a", "n0.0", math.MaxInt64, notices.By{Actor: "ann", Role: "customer"})
 	require.NoError(t, err)
 	seenAt := r.clock.Now()
 	r.clock.Move(time.Hour)
-	_, err = w.MarkSeen(bg, "a", "n0.0", notices.By{Actor: "ann", Role: "customer"})
+	_, err = w.MarkSeen(bg, "a", "n0.0", math.MaxInt64, notices.By{Actor: "ann", Role: "customer"})
 	require.NoError(t, err)
-	_, err = w.MarkSeen(bg, "a", "n9.9", notices.By{Actor: "ann", Role: "customer"})
+	_, err = w.MarkSeen(bg, "a", "n9.9", math.MaxInt64, notices.By{Actor: "ann", Role: "customer"})
 	require.NoError(t, err, "a mark of nothing changes nothing")
 	r.toEnd()
 
@@ -75,11 +78,44 @@ func TestALotSpentWhileOthersAreTold(t *testing.T) {
 	r.do("b", "k2", account.GrantIncentive{Amount: 7 * credit, ExpiresAt: start.Add(48 * time.Hour)})
 	r.toEnd()
 	var found []string
-	require.NoError(t, r.views.ExpiringLots(bg, start, start.Add(72*time.Hour), func(name string, lot account.ExpiryAnnounced) bool {
+	_, err := r.views.ExpiringLots(bg, start, start.Add(72*time.Hour), nil, func(name string, lot account.ExpiryAnnounced) bool {
 		found = append(found, name+" "+lot.Amount.String())
 		r.do("b", "k3", account.Deduct{Amount: 7 * credit, Service: "ray", Reference: "r"})
 		r.toEnd()
 		return true
-	}))
+	})
+	require.NoError(t, err)
 	require.Equal(t, []string{"a 5"}, found)
+}
+
+// TestExpiringLotsGoOn: a look that stopped goes on behind its last lot, in whatever
+// steps, where many have one date, too.
+func TestExpiringLotsGoOn(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	defer r.close()
+	for i := range 12 {
+		for _, name := range []string{"a", "a:b", "b"} {
+			r.do(name, "", account.GrantIncentive{Amount: credit, ExpiresAt: start.Add(time.Duration(1+i/4) * time.Hour)})
+		}
+	}
+	r.toEnd()
+	look := func(step int) (found []string) {
+		var behind []byte
+		for more := true; more; {
+			more = false
+			var err error
+			behind, err = r.views.ExpiringLots(bg, start.Add(time.Minute), start.Add(time.Hour+time.Hour), behind, func(name string, lot account.ExpiryAnnounced) bool {
+				found = append(found, fmt.Sprint(name, " ", lot.Lot))
+				more = true
+				return len(found)%step != 0
+			})
+			require.NoError(t, err)
+		}
+		return found
+	}
+	all := look(1000)
+	require.Len(t, all, 2*4*3, "of two of three dates")
+	for _, step := range []int{1, 2, 5, 24} {
+		require.Equal(t, all, look(step))
+	}
 }

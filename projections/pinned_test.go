@@ -10,12 +10,14 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore/disk"
 )
 
 // TestDroppedRowsAreFree: a row is one piece of memory with a hundred others, so the
 // writer's list of a large batch long ago would keep a cache that was dropped.
 func TestDroppedRowsAreFree(t *testing.T) {
-	db, err := pebble.Open("views", &pebble.Options{FS: vfs.NewMem(), Logger: pebbleLogger{slog.New(slog.DiscardHandler)}})
+	db, err := pebble.Open("views", &pebble.Options{FS: vfs.NewMem(), Logger: disk.Logger{To: slog.New(slog.DiscardHandler)}})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
 	g := &generation{db: db}

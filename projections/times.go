@@ -1,11 +1,9 @@
 package projections
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math"
 	"math/bits"
 	"slices"
@@ -132,7 +130,7 @@ func (v *Views) BalanceAsOf(ctx context.Context, name string, asOf, knownAt time
 	db := g.db.NewSnapshot() // what is late belongs to the history beside it
 	balance, err := balanceRecorded(ctx, db, name, recorded)
 	if err == nil {
-		err = eachLate(ctx, db, name, asOf, knownAt, func(_ int64, amount domain.Amount) { balance += amount })
+		err = eachLate(ctx, db, name, asOf, knownAt, func(amount domain.Amount) { balance += amount })
 	}
 	return balance, errors.Join(err, db.Close())
 }
@@ -158,7 +156,7 @@ func balanceRecorded(ctx context.Context, db pebble.Reader, name string, at time
 
 // eachLate visits the entries that are effective by asOf, though they were
 // recorded after it, up to knownAt. Their order is none that means anything.
-func eachLate(ctx context.Context, db pebble.Reader, name string, asOf, knownAt time.Time, visit func(revision int64, amount domain.Amount)) (err error) {
+func eachLate(ctx context.Context, db pebble.Reader, name string, asOf, knownAt time.Time, visit func(domain.Amount)) (err error) {
 	if !asOf.Before(knownAt) {
 		return nil
 	}
@@ -168,6 +166,7 @@ func eachLate(ctx context.Context, db pebble.Reader, name string, asOf, knownAt 
 		return err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
+	var e lateEntry
 	for ok := it.First(); ok; {
 		bucket := it.Key()[len(start)]
 		last := knownAt
@@ -179,53 +178,14 @@ func eachLate(ctx context.Context, db pebble.Reader, name string, asOf, knownAt 
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			value, err := it.ValueAndErr()
-			if err != nil {
+			if err := e.read(it); err != nil {
 				return err
 			}
-			if len(value) <= timeBytes {
-				return fmt.Errorf("%w at %q", errDamaged, it.Key())
-			}
-			if amount, n := binary.Varint(value[timeBytes:]); n <= 0 {
-				return fmt.Errorf("%w at %q", errDamaged, it.Key())
-			} else if !timeOf(value).After(asOf) {
-				visit(revisionOfKey(it.Key()), domain.Amount(amount))
+			if !e.effective.After(asOf) {
+				visit(e.amount)
 			}
 		}
 		ok = ok && it.SeekGE(append(slices.Clone(start), bucket+1))
 	}
 	return it.Error()
-}
-
-// scanLate visits what a statement as of a time has from after it, newest first.
-// False if the visitor has enough.
-func scanLate(ctx context.Context, db pebble.Reader, q *Query, below int64, visit func(Transaction) bool) (more bool, err error) {
-	knownAt := q.KnownAt
-	if knownAt.IsZero() {
-		knownAt = endOfTime
-	}
-	var revisions []int64
-	err = eachLate(ctx, db, q.Account, q.AsOf, knownAt, func(revision int64, _ domain.Amount) {
-		if revision < below {
-			revisions = append(revisions, revision)
-		}
-	})
-	if err != nil {
-		return false, err
-	}
-	slices.SortFunc(revisions, func(a, b int64) int { return cmp.Compare(b, a) })
-	for _, revision := range revisions {
-		t, err := lookup(db, transactionKey(q.Account, revision), decodeTransaction)
-		if err != nil {
-			return false, err
-		}
-		t.Account, t.Revision = q.Account, revision
-		if t.RecordedAt.Before(q.From) {
-			return false, nil
-		}
-		if (q.To.IsZero() || t.RecordedAt.Before(q.To)) && !visit(t) {
-			return false, nil
-		}
-	}
-	return true, nil
 }

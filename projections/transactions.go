@@ -180,15 +180,15 @@ func (v *Views) Transactions(ctx context.Context, q Query) (Page, error) {
 	}
 	page := Page{Items: make([]Transaction, 0, min(q.Limit, usualPage))}
 	scanned, last := 0, int64(0)
-	err := v.scanTransactions(ctx, &q, below, func(t Transaction) bool {
-		if len(page.Items) == q.Limit || scanned == maxScan {
+	err := v.scanTransactions(ctx, &q, below, func(revision int64, t *Transaction) bool {
+		if t != nil && len(page.Items) == q.Limit || scanned == maxScan {
 			page.Next = cursor{revision: last, filter: filter}.String()
 			return false
 		}
 		scanned++
-		last = t.Revision
-		if q.selects(&t) {
-			page.Items = append(page.Items, t)
+		last = revision
+		if t != nil && q.selects(t) {
+			page.Items = append(page.Items, *t)
 		}
 		return true
 	})
@@ -200,8 +200,8 @@ func (v *Views) Transactions(ctx context.Context, q Query) (Page, error) {
 func (v *Views) Each(ctx context.Context, q Query) iter.Seq2[Transaction, error] {
 	return func(yield func(Transaction, error) bool) {
 		stopped := false
-		err := v.scanTransactions(ctx, &q, math.MaxInt64, func(t Transaction) bool {
-			stopped = q.selects(&t) && !yield(t, nil)
+		err := v.scanTransactions(ctx, &q, math.MaxInt64, func(_ int64, t *Transaction) bool {
+			stopped = t != nil && q.selects(t) && !yield(*t, nil)
 			return !stopped
 		})
 		if err != nil && !stopped {
@@ -225,10 +225,14 @@ func (v *Views) Transaction(ctx context.Context, name string, revision int64) (T
 	return t, t.ID != uuid.Nil, err
 }
 
+// visitor is shown each entry that is looked at; nil: it is effective after AsOf, and
+// takes its share of what a page looks at all the same. False: it has enough.
+type visitor func(revision int64, t *Transaction) bool
+
 // scanTransactions visits the entries below a revision within the query's dates,
 // newest first. Recorded times never go back in a stream, so dates are a range
 // of revisions.
-func (v *Views) scanTransactions(ctx context.Context, q *Query, below int64, visit func(Transaction) bool) error {
+func (v *Views) scanTransactions(ctx context.Context, q *Query, below int64, visit visitor) error {
 	g, leave, err := v.enter()
 	if err != nil {
 		return err
@@ -246,7 +250,7 @@ func (v *Views) scanTransactions(ctx context.Context, q *Query, below int64, vis
 		return err
 	}
 	defer func() { _ = it.Close() }()
-	return visitTransactions(ctx, it, q, visit)
+	return visitTransactions(ctx, it, q, func(t Transaction) bool { return visit(t.Revision, &t) })
 }
 
 func visitTransactions(ctx context.Context, it *pebble.Iterator, q *Query, visit func(Transaction) bool) error {

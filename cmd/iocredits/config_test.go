@@ -167,6 +167,7 @@ var sharedSettings = map[string]string{
 	"IOCREDITS_INPUT_PRICE":    "credits for context tokens",
 	"IOCREDITS_OUTPUT_PRICE":   "credits for generated tokens",
 	"IOCREDITS_PUBLIC_KEY":     "the public key of the signer",
+	"IOCREDITS_SCRATCH":        "the folder in which read models are built anew",
 }
 
 // TestSettingsMeanOneThing: no two commands share a name with different meanings.

@@ -158,7 +158,8 @@ func (c *control) copy(to dataDir, withLog bool) error {
 	return embedded.Checkpoint(to.log())
 }
 
-// copyFiles copies small files; no folder, no files.
+// copyFiles copies files that only grow, as far as they are at the call: those of a
+// long life are large. No folder, no files.
 func copyFiles(from, to string) error {
 	entries, err := os.ReadDir(from)
 	if errors.Is(err, os.ErrNotExist) {
@@ -168,15 +169,29 @@ func copyFiles(from, to string) error {
 		return err
 	}
 	for _, e := range entries {
-		content, err := os.ReadFile(filepath.Join(from, e.Name()))
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(to, e.Name()), content, 0o600); err != nil {
+		if err := copyFile(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func copyFile(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.CopyN(out, in, info.Size())
+	return errors.Join(err, out.Close())
 }
 
 // errNoEngine: nobody answers in this data directory.

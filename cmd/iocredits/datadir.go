@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"iocredits/eventstore/disk"
 )
 
 // dataDir is the directory that one engine works in:
@@ -46,7 +48,7 @@ func (d dataDir) open() (lock io.Closer, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	if err := errors.Join(os.MkdirAll(dir, 0o700), syncDir(filepath.Dir(dir))); err != nil {
+	if err := errors.Join(os.MkdirAll(dir, 0o700), disk.SyncDir(filepath.Dir(dir))); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	lock, err = vfs.Default.Lock(filepath.Join(dir, "LOCK"))
@@ -60,16 +62,6 @@ func (d dataDir) open() (lock io.Closer, err error) {
 	return lock, nil
 }
 
-// syncDir makes the names in a directory durable: without its own name all that an
-// engine acknowledged in a new directory would be lost with it.
-func syncDir(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // hold holds a directory that is there and has a log, as open does: it is of an
 // engine or an eventstore that is stopped.
 func (d dataDir) hold() (lock io.Closer, err error) {
@@ -79,31 +71,8 @@ func (d dataDir) hold() (lock io.Closer, err error) {
 	return d.open()
 }
 
-// writeFile replaces a small file as a whole, durably: a crash leaves the old
-// content or the new one.
-func writeFile(path string, content []byte) error {
-	return writeFileMode(path, content, 0o600)
-}
-
-// publicMode is for what is there to be published.
-const publicMode = 0o644
-
-func writeFileMode(path string, content []byte, mode os.FileMode) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
+// Modes of files: what is for the engine alone, and what is there to be published.
+const (
+	privateMode = 0o600
+	publicMode  = 0o644
+)

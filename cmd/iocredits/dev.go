@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"iocredits/eventstore/disk"
 	"iocredits/eventstore/reactor"
 	"iocredits/httpapi"
 )
@@ -105,7 +106,7 @@ func (c *devClock) Advance(by time.Duration) error {
 	if by < 0 || c.offset+by < c.offset {
 		return fmt.Errorf("dev clock can't move by %s", by)
 	}
-	if err := writeFile(c.path, []byte((c.offset+by).String()+"\n")); err != nil {
+	if err := disk.WriteFile(c.path, []byte((c.offset+by).String()+"\n"), privateMode); err != nil {
 		return fmt.Errorf("dev clock: %w", err)
 	}
 	c.offset += by

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"iocredits/eventstore/disk"
 	"iocredits/httpapi"
 )
 
@@ -41,7 +42,7 @@ func openDevKeys(path string) (devKeys, error) {
 	if !missing {
 		return keys, nil
 	}
-	if err := writeFile(path, keys.format()); err != nil {
+	if err := disk.WriteFile(path, keys.format(), privateMode); err != nil {
 		return nil, fmt.Errorf("dev keys %s: %w", path, err)
 	}
 	return keys, nil

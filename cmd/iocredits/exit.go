@@ -8,13 +8,15 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"iocredits/eventstore/disk"
 )
 
 // Exit codes, as a shell and a supervisor read them.
 const (
 	exitFailed   = 1
 	exitUsage    = 2
-	exitDisk     = 3 // pebblestore too ends the process with it
+	exitDisk     = disk.ExitCode
 	exitFindings = 4
 )
 
@@ -26,7 +28,7 @@ var exitCodes = []struct {
 	{0, "done; for serve: stopped as asked"},
 	{exitFailed, "failed: something that was needed failed or was refused, such as an account that isn't there"},
 	{exitUsage, "called wrongly: a flag, or a file or folder that was named isn't there or isn't what it should be"},
-	{exitDisk, "the disk under the log failed, and nothing was acknowledged after that"},
+	{exitDisk, "the disk under the log or the read models failed, and nothing was acknowledged after that"},
 	{exitFindings, "a check found something: verify, diff, a receipt that isn't valid, a load that was charged wrongly"},
 }
 

@@ -103,26 +103,27 @@ var mayImport = map[string]string{
 	"domain/journal":  "domain domain/account",
 
 	"eventstore":              "domain",
-	"eventstore/pebblestore":  "eventstore",
+	"eventstore/disk":         "",
+	"eventstore/pebblestore":  "eventstore eventstore/disk",
 	"eventstore/esdbstore":    "eventstore",
 	"eventstore/esdbserver":   "eventstore",
 	"eventstore/storetest":    "eventstore",
 	"eventstore/recency":      "",
-	"eventstore/keyring":      "domain eventstore eventstore/recency",
+	"eventstore/keyring":      "domain eventstore eventstore/disk eventstore/recency",
 	"eventstore/ledger":       "domain/... eventstore eventstore/recency",
 	"eventstore/reactor":      "domain/... eventstore eventstore/ledger",
-	"eventstore/transparency": "domain eventstore",
+	"eventstore/transparency": "domain eventstore eventstore/disk",
 	"eventstore/notices":      "domain/... eventstore",
 
-	"projections":       "domain/... eventstore eventstore/ledger eventstore/transparency",
-	"projections/audit": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/transparency projections",
+	"projections":       "domain/... eventstore eventstore/disk eventstore/ledger eventstore/transparency",
+	"projections/audit": "domain/... eventstore eventstore/disk eventstore/keyring eventstore/ledger eventstore/transparency projections",
 
 	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/notices eventstore/reactor eventstore/transparency " +
 		"projections projections/audit " +
 		"httpapi/api httpapi/client httpapi/console httpapi/spherepay",
 	"httpapi/api":       "",
 	"httpapi/client":    "",
-	"httpapi/spherepay": "domain",
+	"httpapi/spherepay": "domain eventstore/disk",
 	"httpapi/console":   "domain/... httpapi projections",
 
 	"cmd/iocredits":       "...",

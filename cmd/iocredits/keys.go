@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -41,14 +42,12 @@ func (c *keysCreateCmd) check() error {
 	case c.Role != roleCustomer && c.Account != "":
 		return usagef("--account is for --role customer; a key of role %s is for all accounts", c.Role)
 	}
-	ids := []struct{ flag, value string }{{"actor", c.Actor}, {"id", c.ID}}
-	if c.Role == roleCustomer {
-		ids = append(ids, struct{ flag, value string }{"account", c.Account})
+	err := cmp.Or(domain.CheckID("--actor", c.Actor), domain.CheckID("--id", c.ID))
+	if err == nil && c.Role == roleCustomer {
+		err = domain.CheckAccount("--account", c.Account) // as the start of the engine does
 	}
-	for _, id := range ids {
-		if err := domain.CheckID("--"+id.flag, id.value); err != nil {
-			return &usageError{err}
-		}
+	if err != nil {
+		return &usageError{err}
 	}
 	return nil
 }

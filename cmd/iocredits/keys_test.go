@@ -33,6 +33,27 @@ func TestKeysCreatePrintsTheKeyOnce(t *testing.T) {
 	}
 }
 
+// TestKeysThatAreMadeCanBeLoaded: what create takes, serve does.
+func TestKeysThatAreMadeCanBeLoaded(t *testing.T) {
+	for name, fits := range map[string]bool{"demo-7": true, "a@b": true, "7": true, "true": true, "@x": false, "@": false, "a b": false, "a/b": false} {
+		file := filepath.Join(t.TempDir(), "keys.yaml")
+		_, _, err := run(t, "keys", "create", "--role", "customer", "--actor", "a", "--account", name, "--append", file)
+		if !fits {
+			var usage *usageError
+			require.ErrorAs(t, err, &usage, name)
+			require.ErrorContains(t, err, "--account")
+			require.NoFileExists(t, file)
+			continue
+		}
+		require.NoError(t, err, name)
+		text, err := os.Open(file)
+		require.NoError(t, err)
+		_, err = httpapi.ParseKeys(text)
+		require.NoError(t, err, name)
+		require.NoError(t, text.Close())
+	}
+}
+
 // TestServeWithKeysOfAFile: production has the keys of its file and no dev routes.
 func TestServeWithKeysOfAFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys.yaml")

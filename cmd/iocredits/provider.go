@@ -13,6 +13,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/eventstore/disk"
 	"iocredits/eventstore/reactor"
 	"iocredits/httpapi/spherepay"
 	"iocredits/projections"
@@ -203,7 +204,7 @@ func listenAgain(ctx context.Context, file string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeFile(file, []byte(listener.Addr().String()+"\n")); err != nil {
+	if err := disk.WriteFile(file, []byte(listener.Addr().String()+"\n"), privateMode); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	return listener, nil

@@ -13,6 +13,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/eventstore"
+	"iocredits/eventstore/disk"
 	"iocredits/eventstore/transparency"
 	"iocredits/projections/audit"
 )
@@ -51,7 +52,7 @@ func (c *receiptCmd) Run(ctx context.Context, m *Main) (err error) {
 		_, err = m.Stdout.Write(text)
 		return err
 	}
-	return writeFile(c.Out, text)
+	return disk.WriteFile(c.Out, text, privateMode)
 }
 
 func (c *receiptCmd) revision() (int64, error) {

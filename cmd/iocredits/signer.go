@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"iocredits/eventstore/disk"
 	"iocredits/eventstore/transparency"
 )
 
@@ -48,7 +49,7 @@ func createSigner(path, name string) (*signerKey, error) {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return nil, fmt.Errorf("signer %s: %w", path, err)
 	}
-	if err := writeFileMode(path+".pub", []byte(public+"\n"), publicMode); err != nil {
+	if err := disk.WriteFile(path+".pub", []byte(public+"\n"), publicMode); err != nil {
 		return nil, fmt.Errorf("signer %s.pub: %w", path, err)
 	}
 	return readSigner(path)

@@ -142,6 +142,7 @@ func (s *evidence) whyNotCompared(leftOut bool) string {
 type diffCmd struct {
 	Account string `arg:"" help:"Account to check."`
 	sourceFlags
+	Scratch string `help:"Where the account's read models are built anew, to be compared; needs as much room as they have. A temporary folder without it." placeholder:"DIR"`
 }
 
 // Run folds one account afresh and compares it with every read model.
@@ -151,8 +152,13 @@ func (c *diffCmd) Run(ctx context.Context, m *Main) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	scratch, err := os.MkdirTemp(c.Scratch, "iocredits-diff-*")
+	if err != nil {
+		return usagef("--scratch: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	summary, err := audit.Diff(ctx, s.Source, c.Account, audit.Options{
-		Logger: slog.New(slog.DiscardHandler), Report: func(f audit.Finding) { fmt.Fprintln(m.Stdout, f) },
+		Scratch: scratch, Logger: slog.New(slog.DiscardHandler), Report: func(f audit.Finding) { fmt.Fprintln(m.Stdout, f) },
 	})
 	if err != nil {
 		return err

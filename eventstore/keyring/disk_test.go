@@ -9,9 +9,9 @@ import (
 
 var errPower = errors.New("power cut")
 
-// disk is a file that forgets: what was not synced survives a crash sector by
+// crashDisk is a file that forgets: what was not synced survives a crash sector by
 // sector, at random.
-type disk struct {
+type crashDisk struct {
 	mu      sync.Mutex
 	durable []byte
 	now     []byte
@@ -22,7 +22,7 @@ type disk struct {
 
 const sector = 512
 
-func (d *disk) ReadAt(p []byte, off int64) (int, error) {
+func (d *crashDisk) ReadAt(p []byte, off int64) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if off >= int64(len(d.now)) {
@@ -35,7 +35,7 @@ func (d *disk) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-func (d *disk) WriteAt(p []byte, off int64) (int, error) {
+func (d *crashDisk) WriteAt(p []byte, off int64) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var err error
@@ -51,7 +51,7 @@ func (d *disk) WriteAt(p []byte, off int64) (int, error) {
 	return copy(d.now[off:], p), err
 }
 
-func (d *disk) Truncate(size int64) error {
+func (d *crashDisk) Truncate(size int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.now = append([]byte(nil), d.now[:min(size, int64(len(d.now)))]...)
@@ -59,7 +59,7 @@ func (d *disk) Truncate(size int64) error {
 	return nil
 }
 
-func (d *disk) Sync() error {
+func (d *crashDisk) Sync() error {
 	d.mu.Lock()
 	hook := d.onSync
 	d.mu.Unlock()
@@ -75,10 +75,10 @@ func (d *disk) Sync() error {
 	return nil
 }
 
-func (d *disk) Close() error { return nil }
+func (d *crashDisk) Close() error { return nil }
 
 // crash gives the disk as the next process finds it.
-func (d *disk) crash(rng *rand.Rand) *disk {
+func (d *crashDisk) crash(rng *rand.Rand) *crashDisk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	size := len(d.durable)
@@ -95,5 +95,5 @@ func (d *disk) crash(rng *rand.Rand) *disk {
 			copy(left[at:min(at+sector, size)], from[at:])
 		}
 	}
-	return &disk{durable: append([]byte(nil), left...), now: left}
+	return &crashDisk{durable: append([]byte(nil), left...), now: left}
 }

@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"iocredits/eventstore/disk"
 )
 
 const (
@@ -101,7 +103,7 @@ func Open(dir string, options Options) (*FileKeys, error) {
 	}
 	keys, err := openFile(f, options)
 	if err == nil {
-		err = syncDir(dir)
+		err = disk.SyncDir(dir)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open keyring %s: %w", dir, err), f.Close(), lock.Close())
@@ -143,21 +145,9 @@ func makeDir(dir string) error {
 		return err
 	}
 	for _, parent := range changed {
-		if err := syncDir(parent); err != nil {
+		if err := disk.SyncDir(parent); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("open directory: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync directory %s: %w", dir, err)
 	}
 	return nil
 }

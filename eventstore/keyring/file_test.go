@@ -18,7 +18,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func mustOpen(t require, d *disk) *FileKeys {
+func mustOpen(t require, d *crashDisk) *FileKeys {
 	t.Helper()
 	k, err := openFile(d, Options{})
 	if err != nil {
@@ -52,7 +52,7 @@ type known struct {
 func TestNothingAcknowledgedIsLost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
-		d := &disk{}
+		d := &crashDisk{}
 		k := mustOpen(t, d)
 		acked := map[string]known{}
 		for range rapid.IntRange(1, 12).Draw(t, "rounds") {
@@ -119,7 +119,7 @@ func destroySome(t *rapid.T, k *FileKeys, acked map[string]known, maybe map[stri
 	}
 }
 
-func checkAcked(t *rapid.T, k *FileKeys, d *disk, acked map[string]known, maybe map[string]bool) {
+func checkAcked(t *rapid.T, k *FileKeys, d *crashDisk, acked map[string]known, maybe map[string]bool) {
 	for _, account := range tenAccounts {
 		key, status, err := k.Find(context.Background(), account)
 		if err != nil {
@@ -147,7 +147,7 @@ func checkAcked(t *rapid.T, k *FileKeys, d *disk, acked map[string]known, maybe 
 func TestFirstUsesShareSyncs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const accounts = 10_000
-		d := &disk{}
+		d := &crashDisk{}
 		k := mustOpen(t, d)
 		gate := make(chan struct{})
 		d.onSync = func() error { <-gate; return nil }
@@ -176,7 +176,7 @@ func TestFirstUsesShareSyncs(t *testing.T) {
 }
 
 func TestOneAccountRacedForGetsOneKey(t *testing.T) {
-	k := mustOpen(t, &disk{})
+	k := mustOpen(t, &crashDisk{})
 	keys := make([]Key, 64)
 	var wg sync.WaitGroup
 	for i := range keys {
@@ -191,8 +191,8 @@ func TestOneAccountRacedForGetsOneKey(t *testing.T) {
 }
 
 func TestDamageIsFound(t *testing.T) {
-	build := func() *disk {
-		d := &disk{}
+	build := func() *crashDisk {
+		d := &crashDisk{}
 		k := mustOpen(t, d)
 		for n := range 4 {
 			mustKey(t, k, fmt.Sprint("account-", n)) // one batch each
@@ -238,7 +238,7 @@ func TestDamageIsFound(t *testing.T) {
 }
 
 func TestHoleOfTornBatchIsFilled(t *testing.T) {
-	d := &disk{}
+	d := &crashDisk{}
 	k := mustOpen(t, d)
 	mustKey(t, k, "before")
 	b := &batch{index: map[string]int{}}
@@ -264,7 +264,7 @@ func TestHoleOfTornBatchIsFilled(t *testing.T) {
 }
 
 func TestFullDiskIsPassing(t *testing.T) {
-	d := &disk{}
+	d := &crashDisk{}
 	k := mustOpen(t, d)
 	mustKey(t, k, "old")
 	full := errors.New("no space left on device")
@@ -283,7 +283,7 @@ func TestFullDiskIsPassing(t *testing.T) {
 }
 
 func TestFailedSyncStopsWrites(t *testing.T) {
-	d := &disk{}
+	d := &crashDisk{}
 	k := mustOpen(t, d)
 	old := mustKey(t, k, "old")
 	d.onSync = func() error { return errPower }
@@ -341,7 +341,7 @@ func TestDirectory(t *testing.T) {
 }
 
 func TestKeyRefusals(t *testing.T) {
-	k := mustOpen(t, &disk{})
+	k := mustOpen(t, &crashDisk{})
 	for _, account := range []string{"", string(make([]byte, maxAccount+1))} {
 		if _, err := k.Key(t.Context(), account); !errors.Is(err, ErrInvalidAccount) {
 			t.Errorf("account of %d bytes: %v", len(account), err)

@@ -12,7 +12,7 @@ import (
 func TestNamesKeepNoRequest(t *testing.T) {
 	request := strings.Clone("GET /v1/accounts/ann HTTP/1.1")
 	account := request[len("GET /v1/accounts/"):][:len("ann")]
-	keys := mustOpen(t, &disk{})
+	keys := mustOpen(t, &crashDisk{})
 	s := NewSealer(keys, 1)
 	within := func(name string) bool {
 		at := uintptr(unsafe.Pointer(unsafe.StringData(name)))

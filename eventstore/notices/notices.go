@@ -28,13 +28,28 @@ type Writer struct {
 	Codec *eventstore.Codec
 	Clock func() time.Time
 
-	turns [64]sync.Mutex
+	// turns have room for who is writing. Accounts share them, so that who waits for
+	// one account's append gives up with its own time, and not with that append.
+	turns [64]chan struct{}
+	once  sync.Once
 }
 
 var turnSeed = maphash.MakeSeed()
 
-func (w *Writer) turn(name string) *sync.Mutex {
-	return &w.turns[maphash.String(turnSeed, name)%uint64(len(w.turns))]
+// turn waits for the turn of an account, and gives it back with leave.
+func (w *Writer) turn(ctx context.Context, name string) (leave func(), err error) {
+	w.once.Do(func() {
+		for i := range w.turns {
+			w.turns[i] = make(chan struct{}, 1)
+		}
+	})
+	turn := w.turns[maphash.String(turnSeed, name)%uint64(len(w.turns))]
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the notices of %s: %w", name, ctx.Err())
+	}
 }
 
 // By is who makes an event happen.
@@ -43,23 +58,59 @@ type By struct{ Actor, Role, Key, RequestID string }
 // maxAttempts bounds how often an append gives way to another's.
 const maxAttempts = 5
 
-// MarkSeen records that a notice was seen.
-func (w *Writer) MarkSeen(ctx context.Context, name, notice string, by By) (eventstore.Position, error) {
+// maxMarks bounds how far MarkSeen looks back.
+const maxMarks = 1_000
+
+// MarkSeen records that a notice was seen; the caller knows of the log up to shown that it
+// wasn't. Where a mark stands behind that, nothing is written: what is asked for again
+// while the read models stand still would else be in the log for ever, each time.
+func (w *Writer) MarkSeen(ctx context.Context, name, notice string, shown eventstore.Position, by By) (eventstore.Position, error) {
+	leave, err := w.turn(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	if at, marked, err := w.marked(ctx, name, notice, shown); marked || err != nil {
+		return at, err
+	}
 	return w.append(ctx, name, &account.NoticeSeen{Notice: notice}, by)
+}
+
+// marked looks for a mark behind a position.
+func (w *Writer) marked(ctx context.Context, name, notice string, shown eventstore.Position) (at eventstore.Position, marked bool, err error) {
+	stream := eventstore.NoticesStream(name)
+	for r, err := range w.Store.ReadStream(ctx, stream, eventstore.End, eventstore.Backwards, maxMarks) {
+		if err != nil {
+			return 0, false, fmt.Errorf("read the end of %s: %w", stream, err)
+		}
+		if r.Position <= shown {
+			break
+		}
+		f, err := w.Codec.Open(r)
+		if err != nil {
+			return 0, false, err
+		}
+		if mark, ok := f.Body.(*account.NoticeSeen); ok && mark.Notice == notice {
+			return r.Position, true, nil
+		}
+	}
+	return 0, false, nil
 }
 
 // AnnounceExpiry records that credits will expire soon.
 func (w *Writer) AnnounceExpiry(ctx context.Context, name string, announced account.ExpiryAnnounced) (eventstore.Position, error) {
+	leave, err := w.turn(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
 	return w.append(ctx, name, &announced, By{Actor: "engine", Role: "engine"})
 }
 
-// append puts an event at the end of the account's notices. Refusals: conflict
-// if others were always there first; unavailable.
+// append puts an event at the end of the account's notices. The caller MUST have the
+// account's turn. Refusals: conflict if others were always there first; unavailable.
 func (w *Writer) append(ctx context.Context, name string, body domain.Event, by By) (eventstore.Position, error) {
 	stream := eventstore.NoticesStream(name)
-	turn := w.turn(name)
-	turn.Lock()
-	defer turn.Unlock()
 	for range maxAttempts {
 		end, err := w.end(ctx, stream)
 		if err != nil {

@@ -1,6 +1,7 @@
 package notices_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"math"
@@ -18,19 +19,84 @@ import (
 	"iocredits/eventstore/pebblestore"
 )
 
-// TestManySeenAtOnce: a page marks all that it shows; each mark is written, and
-// the chain is whole.
-func TestManySeenAtOnce(t *testing.T) {
+var codec = eventstore.NewCodec(account.EventTypes()...)
+
+func newWriter(t *testing.T) (*notices.Writer, *pebblestore.Store) {
+	t.Helper()
 	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
-	codec := eventstore.NewCodec(account.EventTypes()...)
-	w := &notices.Writer{Store: store, Codec: codec, Clock: time.Now}
+	return &notices.Writer{Store: store, Codec: codec, Clock: time.Now}, store
+}
+
+// hangingStore begins appends that don't end until let go.
+type hangingStore struct {
+	eventstore.Store
+	began, letGo chan struct{}
+}
+
+func (s hangingStore) Append(ctx context.Context, stream string, expected int64, events []eventstore.Event) (eventstore.Appended, error) {
+	close(s.began)
+	<-s.letGo
+	return s.Store.Append(ctx, stream, expected, events)
+}
+
+// TestWhoWaitsHasATimeOfItsOwn: accounts share turns, and an append may hang.
+func TestWhoWaitsHasATimeOfItsOwn(t *testing.T) {
+	w, store := newWriter(t)
+	hanging := hangingStore{store, make(chan struct{}), make(chan struct{})}
+	w.Store = hanging
+	first, second := make(chan error, 1), make(chan error, 1)
+	announce := func(ctx context.Context, to chan error) {
+		_, err := w.AnnounceExpiry(ctx, "a", account.ExpiryAnnounced{})
+		to <- err
+	}
+	go announce(t.Context(), first)
+	<-hanging.began
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	go announce(ctx, second)
+	select {
+	case err := <-second:
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for another's append, though its time is over")
+	}
+	close(hanging.letGo)
+	require.NoError(t, <-first)
+}
+
+// TestAMarkIsWrittenOnce behind what its caller knows.
+func TestAMarkIsWrittenOnce(t *testing.T) {
+	w, store := newWriter(t)
+	mark := func(name, notice string, shown eventstore.Position) eventstore.Position {
+		t.Helper()
+		at, err := w.MarkSeen(t.Context(), name, notice, shown, notices.By{Actor: "ann", Role: "customer"})
+		require.NoError(t, err)
+		return at
+	}
+	first := mark("a", "a1.0", eventstore.BeforeFirst)
+	second := mark("a", "a2.0", eventstore.BeforeFirst)
+	_, err := w.AnnounceExpiry(t.Context(), "a", account.ExpiryAnnounced{})
+	require.NoError(t, err)
+	require.Equal(t, first, mark("a", "a1.0", eventstore.BeforeFirst))
+	require.Equal(t, second, mark("a", "a2.0", first))
+	require.Greater(t, mark("b", "a1.0", eventstore.BeforeFirst), second, "another account's")
+	head, err := store.Head(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 4, head)
+	require.Greater(t, mark("a", "a1.0", first), head, "who has seen the log there, and no mark, is believed")
+}
+
+// TestManySeenAtOnce: a page marks all that it shows; each mark is written, and
+// the chain is whole.
+func TestManySeenAtOnce(t *testing.T) {
+	w, store := newWriter(t)
 	const marks = 50
 	var wg sync.WaitGroup
 	for i := range marks {
 		wg.Go(func() {
-			_, err := w.MarkSeen(t.Context(), "a", fmt.Sprintf("a%d.0", i), notices.By{Actor: "ann", Role: "customer"})
+			_, err := w.MarkSeen(t.Context(), "a", fmt.Sprintf("a%d.0", i), eventstore.BeforeFirst, notices.By{Actor: "ann", Role: "customer"})
 			assert.NoError(t, err)
 		})
 	}

@@ -14,7 +14,7 @@
 //
 // Where each stream's events are is an index (index.go) that follows the log: its
 // newest part is in memory, and is read from the log again after a crash. It is in the
-// folder "index" of the log's, and is built again if that isn't there. Versions of before
+// folder "index" of the log's, and is built again if that isn't there. Earlier versions
 // had it among the records; their logs open here, and from then on
 // MUST NOT be opened there: most refuse to, and the oldest would see empty streams.
 //

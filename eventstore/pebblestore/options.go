@@ -2,15 +2,13 @@ package pebblestore
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"iocredits/eventstore/disk"
 )
 
 // Options of a Store. The zero value is a good default.
@@ -118,6 +116,7 @@ func (o *Options) pebble() (log, index *pebble.Options, free func()) {
 
 // database gives what both have in common.
 func (o *Options) database(cache *pebble.Cache, memTable uint64) *pebble.Options {
+	logger := disk.Logger{To: o.Logger, Of: "the event log"}
 	opts := &pebble.Options{
 		FS:                 o.FS,
 		Cache:              cache,
@@ -133,45 +132,11 @@ func (o *Options) database(cache *pebble.Cache, memTable uint64) *pebble.Options
 		L0CompactionThreshold: 8,
 		L0StopWritesThreshold: 32,
 		LBaseMaxBytes:         lBaseBytes,
-		Logger:                logger{o.Logger},
-		EventListener:         &pebble.EventListener{DataCorruption: o.damaged()},
+		// A failed write or sync of its log it gives to the committer.
+		Logger:        logger,
+		EventListener: logger.Damage(func() {}),
 	}
 	opts.Levels[0].BlockSize = blockBytes // the levels below take it over
 	opts.EnsureDefaults()
 	return opts
-}
-
-// damaged tells of each file that can't be read, once. Who reads gets an error, and
-// everybody else goes on: without this Pebble calls Fatalf, and one bad block that
-// anybody may ask for would stop all of it.
-func (o *Options) damaged() func(pebble.DataCorruptionInfo) {
-	var told sync.Map
-	return func(info pebble.DataCorruptionInfo) {
-		if _, again := told.LoadOrStore(info.Path, nil); !again {
-			o.Logger.Error("a file of the event log is damaged", "file", info.Path, "error", reason(info.Details))
-		}
-	}
-}
-
-// reason is what Pebble says, without the second line that it has for itself.
-func reason(err error) string {
-	first, _, _ := strings.Cut(err.Error(), "\n")
-	return first
-}
-
-// logger passes Pebble's log on. Pebble calls Fatalf when it can't go on
-// safely, as after a failed write of its manifest: it expects not to return.
-// Ending the process is right for a ledger (nothing is acknowledged after it), and
-// the message says why. A failed write or sync of its log it gives to the committer.
-type logger struct{ to *slog.Logger }
-
-func (l logger) Infof(string, ...any) {}
-
-func (l logger) Errorf(format string, args ...any) {
-	l.to.Error("pebble: " + fmt.Sprintf(format, args...))
-}
-
-func (l logger) Fatalf(format string, args ...any) {
-	l.to.Error("the event log can't go on: " + fmt.Sprintf(format, args...))
-	os.Exit(3)
 }

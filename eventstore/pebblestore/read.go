@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"iocredits/eventstore"
+	"iocredits/eventstore/disk"
 )
 
 // ReadStream implements eventstore.Store.
@@ -112,7 +113,7 @@ func (s *Store) record(position eventstore.Position, stream string, revision int
 		err = fmt.Errorf("record is of %q at revision %d", r.Stream, r.Revision)
 	}
 	if err != nil {
-		return eventstore.Recorded{}, 0, &eventstore.CorruptError{Position: position, Stream: stream, Revision: revision, Reason: reason(err)}
+		return eventstore.Recorded{}, 0, &eventstore.CorruptError{Position: position, Stream: stream, Revision: revision, Reason: disk.Reason(err)}
 	}
 	return r, f, nil
 }

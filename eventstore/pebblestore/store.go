@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"iocredits/eventstore"
+	"iocredits/eventstore/disk"
 )
 
 // Store is an event store in one directory, which it holds alone.
@@ -151,7 +152,7 @@ func (s *Store) findHead() (eventstore.Position, error) {
 	case s.opts.ReadOnly:
 		return s.lastReadable(positionOf(from)), nil
 	default: // what is behind it would be written over
-		return 0, fmt.Errorf("find the newest record of the event log: %s", reason(it.Error()))
+		return 0, fmt.Errorf("find the newest record of the event log: %s", disk.Reason(it.Error()))
 	}
 	r, f, err := readRecord(it)
 	if err == nil && !f.last() {
@@ -207,7 +208,7 @@ func positionOf(key []byte) eventstore.Position {
 }
 
 func damaged(position eventstore.Position, err error) error {
-	return &eventstore.CorruptError{Position: position, Revision: eventstore.NoStream, Reason: reason(err)}
+	return &eventstore.CorruptError{Position: position, Revision: eventstore.NoStream, Reason: disk.Reason(err)}
 }
 
 // enter begins a call; leave ends it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
 )
@@ -13,8 +14,9 @@ import (
 // Lots is the read model of lots with a date.
 type Lots interface {
 	// ExpiringLots visits lots whose date is after from and at or before until, and
-	// whose customers were not told yet; visit says whether to go on.
-	ExpiringLots(ctx context.Context, from, until time.Time, visit func(account string, lot account.ExpiryAnnounced) bool) error
+	// whose customers were not told yet; visit says whether to go on. It answers the
+	// place where it stopped; the next call goes on behind it. nil: from the beginning.
+	ExpiringLots(ctx context.Context, from, until time.Time, behind []byte, visit func(account string, lot account.ExpiryAnnounced) bool) (last []byte, err error)
 	// WaitThrough returns once the read model has everything up to position.
 	WaitThrough(ctx context.Context, position eventstore.Position) error
 }
@@ -36,37 +38,67 @@ func (o *Options) runAnnouncer(ctx context.Context) {
 	}
 }
 
-// maxAnnounced bounds what one look collects.
-const maxAnnounced = 1_000
+const (
+	// maxAnnounced bounds what one look collects.
+	maxAnnounced = 1_000
+	// maxFailures is how many accounts can't be told before the trouble isn't theirs.
+	maxFailures = 10
+)
 
 // announce tells of every lot that is near enough now. An account that can't be
-// told holds up no other; where very many can't, trouble is general, and it
-// ends. Errors: those of such accounts, joined.
+// told holds up no other; where maxFailures can't, or the log takes nothing, trouble is
+// general, and it ends until the next time. Errors: those of such accounts, joined.
 func (o *Options) announce(ctx context.Context) error {
-	failed := map[string]bool{}
-	var failures []error
+	now := o.now()
+	a := announcing{Options: o, failed: map[string]bool{}}
+	var behind []byte
 	for {
-		lots, err := o.expiring(ctx, failed)
+		lots, place, err := o.expiring(ctx, now, behind)
 		if err != nil || len(lots) == 0 {
-			return errors.Join(append(failures, err)...)
+			return errors.Join(append(a.failures, err)...)
 		}
-		last := eventstore.BeforeFirst
-		for _, f := range lots {
-			if failed[f.account] {
-				continue
-			}
-			position, err := o.Announce.AnnounceExpiry(ctx, f.account, f.lot)
-			if err != nil {
-				failed[f.account] = true
-				failures = append(failures, fmt.Errorf("announce the expiry of lot %d of %s: %w", f.lot.Lot, f.account, err))
-			}
-			last = max(last, position)
+		behind = place
+		last, general := a.tell(ctx, lots)
+		if general {
+			err = errAnnouncingEnded
 		}
-		// Before the next look the read model has to know of these.
-		if err := o.Lots.WaitThrough(ctx, last); err != nil {
-			return errors.Join(append(failures, err)...)
+		// The next look, now or in a while, has to know of these.
+		if err = errors.Join(err, o.Lots.WaitThrough(ctx, last)); err != nil {
+			return errors.Join(append(a.failures, err)...)
 		}
 	}
+}
+
+// errAnnouncingEnded: the failures are not all, because others were not tried.
+var errAnnouncingEnded = errors.New("the others are not tried before the next time")
+
+// announcing is one announce under way.
+type announcing struct {
+	*Options
+	failed   map[string]bool
+	failures []error
+}
+
+// tell announces lots, those of accounts aside that failed. It answers the position of
+// the last that was written; true: there is no use in going on.
+func (a *announcing) tell(ctx context.Context, lots []expiringLot) (last eventstore.Position, general bool) {
+	last = eventstore.BeforeFirst
+	for _, f := range lots {
+		if a.failed[f.account] {
+			continue
+		}
+		position, err := a.Announce.AnnounceExpiry(ctx, f.account, f.lot)
+		last = max(last, position)
+		if err == nil {
+			continue
+		}
+		a.failed[f.account] = true
+		a.failures = append(a.failures, fmt.Errorf("announce the expiry of lot %d of %s: %w", f.lot.Lot, f.account, err))
+		if len(a.failures) == maxFailures || domain.IsCode(err, domain.CodeUnavailable) || ctx.Err() != nil {
+			return last, true
+		}
+	}
+	return last, false
 }
 
 // expiringLot is a lot and whose it is.
@@ -75,14 +107,11 @@ type expiringLot struct {
 	lot     account.ExpiryAnnounced
 }
 
-// expiring lists lots that are near enough now, without those of some accounts.
-func (o *Options) expiring(ctx context.Context, without map[string]bool) (lots []expiringLot, err error) {
-	now := o.now()
-	err = o.Lots.ExpiringLots(ctx, now, now.Add(o.AnnounceBefore), func(name string, lot account.ExpiryAnnounced) bool {
-		if !without[name] {
-			lots = append(lots, expiringLot{name, lot})
-		}
+// expiring lists lots that are near enough now, from behind a place on, up to the next.
+func (o *Options) expiring(ctx context.Context, now time.Time, behind []byte) (lots []expiringLot, place []byte, err error) {
+	place, err = o.Lots.ExpiringLots(ctx, now, now.Add(o.AnnounceBefore), behind, func(name string, lot account.ExpiryAnnounced) bool {
+		lots = append(lots, expiringLot{name, lot})
 		return len(lots) < maxAnnounced
 	})
-	return lots, err
+	return lots, place, err
 }

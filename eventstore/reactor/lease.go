@@ -28,6 +28,14 @@ type Lease struct {
 	// TTL is how long a holder may be silent before another takes over.
 	TTL    time.Duration
 	Logger *slog.Logger
+
+	// asked is the newest record that was to be written. It is the same one while it is
+	// tried again at its place: whose answer was lost finds that it is there already.
+	asked struct {
+		at  int64
+		typ string
+		id  uuid.UUID
+	}
 }
 
 // Types of a lease's events. Stored names are for ever.
@@ -69,14 +77,14 @@ func (l *Lease) take(ctx context.Context) (int64, error) {
 	var seen int64 = -2
 	var since time.Time
 	for {
-		at, free, err := l.newest(ctx)
+		at, free, mine, err := l.newest(ctx)
 		if err != nil {
 			return 0, err
 		}
 		if at != seen {
 			seen, since = at, time.Now()
 		}
-		if free || time.Since(since) >= l.TTL {
+		if free || mine || time.Since(since) >= l.TTL {
 			at, err := l.put(ctx, at, typeTaken)
 			var conflict *eventstore.ConflictError
 			if !errors.As(err, &conflict) {
@@ -100,14 +108,18 @@ func (l *Lease) use(ctx context.Context, at int64, work func(context.Context)) {
 		defer close(done)
 		work(inner)
 	}()
-	renewed := time.Now()
+	renewed, failed, soon := time.Now(), false, false
 	for ctx.Err() == nil {
-		sleep(ctx, l.TTL/renewals, nil, nil)
+		if !soon {
+			sleep(ctx, l.TTL/renewals, nil, nil)
+		}
 		next, err := l.put(ctx, at, typeTaken)
 		if err == nil {
-			at, renewed = next, time.Now()
+			// A record that was tried before may be as old as that: others count from there.
+			at, renewed, failed, soon = next, time.Now(), false, failed
 			continue
 		}
+		failed, soon = true, false
 		var conflict *eventstore.ConflictError
 		if errors.As(err, &conflict) || time.Since(renewed) >= l.TTL {
 			l.Logger.Warn("lease lost", "lease", l.Name, "holder", l.Holder, "error", err)
@@ -123,14 +135,24 @@ func (l *Lease) use(ctx context.Context, at int64, work func(context.Context)) {
 	}
 }
 
-func (l *Lease) newest(ctx context.Context) (at int64, free bool, err error) {
+// newest is where the stream ends: free, somebody gave the lease back; mine, the record is
+// the one that this engine wrote without learning so.
+func (l *Lease) newest(ctx context.Context) (at int64, free, mine bool, err error) {
 	for r, err := range l.Store.ReadStream(ctx, eventstore.LeaseStream(l.Name), eventstore.End, eventstore.Backwards, 1) {
 		if err != nil {
-			return 0, false, fmt.Errorf("read lease %s: %w", l.Name, err)
+			return 0, false, false, fmt.Errorf("read lease %s: %w", l.Name, err)
 		}
-		return r.Revision, r.Type == typeReleased, nil
+		return r.Revision, r.Type == typeReleased, r.Type == typeTaken && r.ID == l.asked.id, nil
 	}
-	return eventstore.NoStream, true, nil
+	return eventstore.NoStream, true, false, nil
+}
+
+// record is the id of a record at a place.
+func (l *Lease) record(at int64, typ string) uuid.UUID {
+	if l.asked.at != at || l.asked.typ != typ {
+		l.asked.at, l.asked.typ, l.asked.id = at, typ, uuid.New()
+	}
+	return l.asked.id
 }
 
 func (l *Lease) put(ctx context.Context, at int64, typ string) (int64, error) {
@@ -148,7 +170,7 @@ func (l *Lease) put(ctx context.Context, at int64, typ string) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("encode lease: %w", err)
 	}
-	appended, err := l.Store.Append(ctx, stream, at, []eventstore.Event{{ID: uuid.New(), Type: typ, Data: data, Metadata: []byte("{}")}})
+	appended, err := l.Store.Append(ctx, stream, at, []eventstore.Event{{ID: l.record(at, typ), Type: typ, Data: data, Metadata: []byte("{}")}})
 	if err != nil {
 		return 0, fmt.Errorf("write lease %s: %w", l.Name, err)
 	}

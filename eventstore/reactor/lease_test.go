@@ -100,3 +100,62 @@ func leaseMoves(t *testing.T) {
 	}
 	require.Zero(t, holders.Load())
 }
+
+// deaf is a store that writes, and whose answers are lost while it is asked to.
+type deaf struct {
+	eventstore.Store
+	lose atomic.Int32
+	lost atomic.Int32
+}
+
+func (d *deaf) Append(ctx context.Context, stream string, expected int64, events []eventstore.Event) (eventstore.Appended, error) {
+	appended, err := d.Store.Append(ctx, stream, expected, events)
+	if err == nil && stream == eventstore.LeaseStream("reactor") && d.lose.Add(-1) >= 0 {
+		d.lost.Add(1)
+		return eventstore.Appended{}, context.DeadlineExceeded
+	}
+	return appended, err
+}
+
+// TestLeaseOutlivesALostAnswer: what was written is found again, as its own.
+func TestLeaseOutlivesALostAnswer(t *testing.T) {
+	for name, lost := range map[string]struct{ taking, renewing int32 }{
+		"of taking it": {1, 0}, "of a renewal": {0, 1}, "of two in a row": {0, 2}, "of each": {1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { leaseIsKept(t, lost.taking, lost.renewing) })
+		})
+	}
+}
+
+func leaseIsKept(t *testing.T, taking, renewing int32) {
+	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: logger})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	const ttl = 400 * time.Millisecond
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	d := &deaf{Store: store}
+	d.lose.Store(taking)
+	var began, ended atomic.Int32
+	lease := &reactor.Lease{Store: d, Name: "reactor", Holder: "engine", TTL: ttl, Logger: logger}
+	go func() {
+		defer close(done)
+		lease.Hold(ctx, func(ctx context.Context) {
+			began.Add(1)
+			<-ctx.Done()
+			ended.Add(1)
+		})
+	}()
+	<-time.After(ttl / 2) // the bubble's time
+	synctest.Wait()
+	require.EqualValues(t, 1, began.Load(), "work begins before a rest of a whole TTL")
+	d.lose.Store(renewing)
+	<-time.After(10 * ttl)
+	require.Equal(t, taking+renewing, d.lost.Load())
+	require.EqualValues(t, 1, began.Load())
+	require.Zero(t, ended.Load(), "it never lost the lease")
+	stop()
+	<-done
+}

@@ -8,13 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sort"
 	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"iocredits/eventstore"
+	"iocredits/eventstore/disk"
 )
 
 // Signed is a checkpoint as it is kept.
@@ -33,9 +33,10 @@ const fileName = "checkpoints.ndjson"
 // File keeps signed checkpoints for ever. It only ever appends, and a checkpoint
 // is durable before anybody gets it.
 type File struct {
-	mu   sync.Mutex
-	f    handle
-	all  []place
+	mu sync.Mutex
+	f  handle
+	// end is where the last checkpoint ends: 0, there is none. Up to there nothing changes.
+	end  int64
 	last Signed
 	// failed: a write whose outcome is unknown. Nothing is appended after it.
 	failed error
@@ -49,14 +50,9 @@ type handle interface {
 	Sync() error
 }
 
-// place is where a checkpoint stands: the file may have millions.
-type place struct {
-	size       uint64
-	start, end int64
-}
-
 // OpenFile opens the checkpoints in dir, which it makes (mode 0700) if need be. A
-// last line that a crash left broken was never given out, and is cut off.
+// last line that a crash left broken was never given out, and is cut off. The others
+// aren't looked at: there may be millions.
 func OpenFile(dir string) (*File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("checkpoints: %w", err)
@@ -66,13 +62,12 @@ func OpenFile(dir string) (*File, error) {
 		return nil, fmt.Errorf("checkpoints: %w", err)
 	}
 	c := &File{f: f}
-	end, err := scanSigned(f, func(s Signed, start, end int64) error {
-		c.all = append(c.all, place{s.Size, start, end})
-		c.last = s
-		return nil
-	})
+	info, err := f.Stat()
 	if err == nil {
-		err = errors.Join(f.Truncate(end), f.Sync(), syncDir(dir), syncDir(filepath.Dir(dir)))
+		c.last, c.end, err = lastSigned(f, info.Size())
+	}
+	if err == nil {
+		err = errors.Join(f.Truncate(c.end), f.Sync(), disk.SyncDir(dir), disk.SyncDir(filepath.Dir(dir)))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("checkpoints %s: %w", dir, err), f.Close())
@@ -91,43 +86,34 @@ func ReadFile(dir string, visit func(Signed) error) error {
 		return fmt.Errorf("checkpoints: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	_, err = scanSigned(f, func(s Signed, _, _ int64) error { return visit(s) })
-	return err
+	return scanSigned(f, visit)
 }
 
-// scanSigned reads whole lines and gives where they end. The last line may be cut
-// short, or have zeros where a page of it didn't reach the disk.
-func scanSigned(f io.Reader, visit func(s Signed, start, end int64) error) (int64, error) {
+// scanSigned reads whole lines. The last line may be cut short, or have zeros where a
+// page of it didn't reach the disk.
+func scanSigned(f io.Reader, visit func(Signed) error) error {
 	in := bufio.NewReader(f)
 	var at int64
 	for {
 		line, err := in.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return at, nil
+			return nil
 		}
 		if err != nil {
-			return at, fmt.Errorf("read checkpoints: %w", err)
+			return fmt.Errorf("read checkpoints: %w", err)
 		}
-		var s Signed
-		if err := json.Unmarshal(bytes.TrimSuffix(line, []byte("\n")), &s, json.RejectUnknownMembers(true)); err != nil {
+		s, err := parseLine(line, at)
+		if err != nil {
 			if _, more := in.Peek(1); errors.Is(more, io.EOF) && bytes.IndexByte(line, 0) >= 0 {
-				return at, nil
+				return nil
 			}
-			return at, fmt.Errorf("damaged checkpoint at byte %d: %w", at, err)
+			return err
 		}
-		if err := visit(s, at, at+int64(len(line))); err != nil {
-			return at, err
+		if err := visit(s); err != nil {
+			return err
 		}
 		at += int64(len(line))
 	}
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Append keeps a checkpoint, durably.
@@ -142,16 +128,12 @@ func (c *File) Append(s Signed) error {
 	if c.failed != nil {
 		return c.failed
 	}
-	start := int64(0)
-	if n := len(c.all); n > 0 {
-		start = c.all[n-1].end
-	}
-	_, err = c.f.WriteAt(line, start)
+	_, err = c.f.WriteAt(line, c.end)
 	if err = errors.Join(err, c.f.Sync()); err != nil {
 		c.failed = fmt.Errorf("keep checkpoint: %w", err)
 		return c.failed
 	}
-	c.all = append(c.all, place{s.Size, start, start + int64(len(line))})
+	c.end += int64(len(line))
 	c.last = s
 	return nil
 }
@@ -160,29 +142,19 @@ func (c *File) Append(s Signed) error {
 func (c *File) Last() (Signed, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.last, len(c.all) > 0
+	return c.last, c.end > 0
 }
 
 // Covering is the oldest checkpoint of a tree with at least size leaves; false
 // if there is none.
 func (c *File) Covering(size uint64) (Signed, bool, error) {
 	c.mu.Lock()
-	i := sort.Search(len(c.all), func(i int) bool { return c.all[i].size >= size })
-	if i == len(c.all) {
-		c.mu.Unlock()
+	end, last := c.end, c.last
+	c.mu.Unlock()
+	if end == 0 || last.Size < size {
 		return Signed{}, false, nil
 	}
-	at := c.all[i]
-	c.mu.Unlock()
-	line := make([]byte, at.end-at.start)
-	if _, err := c.f.ReadAt(line, at.start); err != nil {
-		return Signed{}, false, fmt.Errorf("read checkpoint: %w", err)
-	}
-	var s Signed
-	if err := json.Unmarshal(line, &s); err != nil {
-		return Signed{}, false, fmt.Errorf("damaged checkpoint of size %d: %w", at.size, err)
-	}
-	return s, true, nil
+	return covering(c.f, size, end)
 }
 
 // Close closes the file.

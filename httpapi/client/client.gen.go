@@ -4887,6 +4887,10 @@ type ClientInterface interface {
 
 	// VerifyAccount Fold the account afresh and compare it with every read model
 	//
+	// One account at a time: while another is verified the answer is `overloaded`. An account of
+	// more than 100,000 events, its notifications counted, is refused with `limit-exceeded`;
+	// `iocredits diff` has no bound.
+	//
 	// Corresponds with GET /v1/audit/verify/{account} (the `VerifyAccount` operationId).
 	VerifyAccount(ctx context.Context, account Account, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -6920,6 +6924,10 @@ func (c *Client) GetTrialBalance(ctx context.Context, reqEditors ...RequestEdito
 }
 
 // VerifyAccount Fold the account afresh and compare it with every read model
+//
+// One account at a time: while another is verified the answer is `overloaded`. An account of
+// more than 100,000 events, its notifications counted, is refused with `limit-exceeded`;
+// `iocredits diff` has no bound.
 //
 // Corresponds with GET /v1/audit/verify/{account} (the `VerifyAccount` operationId).
 func (c *Client) VerifyAccount(ctx context.Context, account Account, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -13626,6 +13634,10 @@ type ClientWithResponsesInterface interface {
 	GetTrialBalanceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetTrialBalanceResponse, error)
 
 	// VerifyAccountWithResponse Fold the account afresh and compare it with every read model
+	//
+	// One account at a time: while another is verified the answer is `overloaded`. An account of
+	// more than 100,000 events, its notifications counted, is refused with `limit-exceeded`;
+	// `iocredits diff` has no bound.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -23018,6 +23030,10 @@ func (c *ClientWithResponses) GetTrialBalanceWithResponse(ctx context.Context, r
 }
 
 // VerifyAccountWithResponse Fold the account afresh and compare it with every read model
+//
+// One account at a time: while another is verified the answer is `overloaded`. An account of
+// more than 100,000 events, its notifications counted, is refused with `limit-exceeded`;
+// `iocredits diff` has no bound.
 //
 // Returns a wrapper object for the known response body format(s).
 //

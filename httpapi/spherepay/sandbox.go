@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"iocredits/domain"
+	"iocredits/eventstore/disk"
 )
 
 // SandboxOptions of a Sandbox. Key, Secret, BaseURL and WebhookURL are required.
@@ -86,11 +87,7 @@ func (s *Sandbox) keep() error {
 	if err != nil {
 		return err
 	}
-	next := s.opts.File + ".new"
-	if err := os.WriteFile(next, content, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(next, s.opts.File)
+	return disk.WriteFile(s.opts.File, content, 0o600)
 }
 
 // Action is what a customer, or the provider, does about a purchase.

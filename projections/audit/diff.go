@@ -7,7 +7,9 @@ import (
 	"errors"
 	"iter"
 	"math"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -19,11 +21,14 @@ import (
 )
 
 // Diff checks one account: it folds the stream afresh, and compares with every
-// row that the read models have of the account, its notices among them. Error:
-// CodeUnknownAccount.
+// row that the read models have of the account, its notices among them. Errors:
+// CodeUnknownAccount; CodeLimitExceeded where it has more than MaxEvents.
 func Diff(ctx context.Context, source Source, account string, opts Options) (Summary, error) {
 	opts.defaults()
 	v := &verification{Source: source, Options: opts, seen: map[Finding]bool{}}
+	if err := v.limit(ctx, account); err != nil {
+		return v.summary, err
+	}
 	s, err := v.followStream(ctx, eventstore.AccountStream(account))
 	if err != nil {
 		return v.summary, err
@@ -39,6 +44,31 @@ func Diff(ctx context.Context, source Source, account string, opts Options) (Sum
 		return v.summary, err
 	}
 	return v.summary, v.unreadable(v.compareAccount(ctx, account))
+}
+
+// limit refuses an account that is too large, before anything of it is folded.
+func (v *verification) limit(ctx context.Context, account string) error {
+	if v.MaxEvents == 0 {
+		return nil
+	}
+	events := int64(0)
+	for _, name := range []string{eventstore.AccountStream(account), eventstore.NoticesStream(account)} {
+		for r, err := range v.Store.ReadStream(ctx, name, eventstore.End, eventstore.Backwards, 1) {
+			var corrupt *eventstore.CorruptError
+			if errors.As(err, &corrupt) {
+				break // it is found, and then no read models are built
+			}
+			if err != nil {
+				return err
+			}
+			events += r.Revision + 1
+		}
+	}
+	if events <= v.MaxEvents {
+		return nil
+	}
+	return domain.Refuse(domain.CodeLimitExceeded, "the account has %d events, and %d are verified here at most: run `iocredits diff %s`", events, v.MaxEvents, account).
+		With("field", "account").With("value", strconv.FormatInt(events, 10)).With("limit", strconv.FormatInt(v.MaxEvents, 10))
 }
 
 // followStream checks one stream up to its end, or to where it can't be read.
@@ -72,7 +102,11 @@ func (v *verification) compareAccount(ctx context.Context, account string) (err 
 		Store: v.Store, end: v.Views.Position(),
 		streams: [2]string{eventstore.AccountStream(account), eventstore.NoticesStream(account)},
 	}
-	built, err := build(ctx, log, v.Codec, vfs.NewMem(), "views", v.Options, nil)
+	disk, dir := vfs.FS(vfs.NewMem()), "views"
+	if v.Scratch != "" {
+		disk, dir = vfs.Default, filepath.Join(v.Scratch, dir)
+	}
+	built, err := build(ctx, log, v.Codec, disk, dir, v.Options, nil)
 	if err != nil {
 		return err
 	}

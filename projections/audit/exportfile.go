@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"iocredits/eventstore"
+	"iocredits/eventstore/disk"
 )
 
 // counted is a writer that knows what went through it.
@@ -135,14 +136,5 @@ func (e *export) save(path string) error {
 	if err != nil {
 		return err
 	}
-	temporary := ManifestPath(path) + ".new"
-	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(b, '\n'))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temporary, ManifestPath(path))
+	return disk.WriteFile(ManifestPath(path), append(b, '\n'), 0o600)
 }

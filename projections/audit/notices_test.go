@@ -28,7 +28,7 @@ func noticed(t *testing.T) *company {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(page.Items), 2)
 	for _, n := range page.Items[:2] {
-		position, err = w.MarkSeen(bg, "a:0", n.ID, notices.By{Actor: "customer", Role: "customer"})
+		position, err = w.MarkSeen(bg, "a:0", n.ID, eventstore.BeforeFirst, notices.By{Actor: "customer", Role: "customer"})
 		require.NoError(t, err)
 		c.must("a:0", account.GrantIncentive{Amount: credit}) // both streams grow in turns
 	}

@@ -34,13 +34,16 @@ type Source struct {
 	Verifier note.Verifier
 }
 
-// Options of Verify. The zero value is a good default.
+// Options of Verify and Diff. The zero value is a good default.
 type Options struct {
-	// Scratch is an empty folder for the views that are built anew; empty: the
-	// read models are not compared.
+	// Scratch is an empty folder for the views that are built anew. Empty: Verify
+	// doesn't compare the read models, and Diff builds those of its account in memory.
 	Scratch string
-	Logger  *slog.Logger
-	Workers int
+	// MaxEvents is how many events an account may have for Diff, its notices counted;
+	// 0: any number. Without Scratch it is what bounds the memory.
+	MaxEvents int64
+	Logger    *slog.Logger
+	Workers   int
 	// MaxAccounts bounds the accounts in memory. With more, the log is read
 	// several times, each time for another part of them.
 	MaxAccounts int

@@ -260,11 +260,14 @@ func TestAnEditedReadModelIsFound(t *testing.T) {
 			require.Contains(t, found[0].String(), row.want)
 			if name := found[0].Account; name != "" {
 				var lines []string
-				_, err := audit.Diff(bg, audit.Source{Store: c.store, Codec: codec, Views: image}, name, audit.Options{
-					Logger: quiet(), Report: func(f audit.Finding) { lines = append(lines, f.String()) },
-				})
-				require.NoError(t, err)
-				require.Equal(t, []string{found[0].String()}, lines)
+				for _, scratch := range []string{"", t.TempDir()} {
+					lines = nil
+					_, err := audit.Diff(bg, audit.Source{Store: c.store, Codec: codec, Views: image}, name, audit.Options{
+						Scratch: scratch, Logger: quiet(), Report: func(f audit.Finding) { lines = append(lines, f.String()) },
+					})
+					require.NoError(t, err)
+					require.Equal(t, []string{found[0].String()}, lines)
+				}
 			}
 		})
 	}

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"iocredits/eventstore"
+	"iocredits/eventstore/disk"
 	"iocredits/projections"
 )
 
@@ -61,8 +61,7 @@ func (v *verification) unreadable(err error) error {
 	if v.Views != nil {
 		position = v.Views.Position()
 	}
-	found, _, _ := strings.Cut(err.Error(), "\n") // Pebble has a second line, for itself
-	v.report(Finding{Check: CheckView, Revision: -1, Position: position, What: "file", Expected: "whole read models", Found: found})
+	v.report(Finding{Check: CheckView, Revision: -1, Position: position, What: "file", Expected: "whole read models", Found: disk.Reason(err)})
 	return nil
 }
 
