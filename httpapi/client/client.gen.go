@@ -3382,9 +3382,9 @@ type ProveConsistencyParams struct {
 
 // ProveInclusionParams defines parameters for ProveInclusion.
 type ProveInclusionParams struct {
-	Account       ID                  `form:"account" json:"account"`
-	Revision      *int64              `form:"revision,omitempty" json:"revision,omitempty"`
-	TransactionId *openapi_types.UUID `form:"transaction_id,omitempty" json:"transaction_id,omitempty"`
+	Account       ID     `form:"account" json:"account"`
+	Revision      *int64 `form:"revision,omitempty" json:"revision,omitempty"`
+	TransactionId *ID    `form:"transaction_id,omitempty" json:"transaction_id,omitempty"`
 }
 
 // ListCreditRequestsParams defines parameters for ListCreditRequests.
@@ -11973,7 +11973,7 @@ func NewProveInclusionRequest(server string, params *ProveInclusionParams) (*htt
 
 		if params.TransactionId != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "transaction_id", *params.TransactionId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "transaction_id", *params.TransactionId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
