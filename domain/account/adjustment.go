@@ -150,17 +150,21 @@ const maxAdjustments = 1_000
 
 // RequestAdjustment asks for a correction of either sign.
 //
-// Checks, in order: amount-invalid (zero), amount-too-large; duplicate-id;
-// limit-exceeded.
+// Checks, in order: amount-invalid (zero), amount-too-large; unknown-transaction;
+// duplicate-id; limit-exceeded.
 type RequestAdjustment struct {
 	Adjustment string
 	Amount     domain.Amount
 	Reason     domain.Sealed
-	Related    uuid.UUID
+	// Related is any event of the account, or Nil.
+	Related domain.TransactionID
 }
 
 // NameFor asks about the id unless it waits: the state forgets approved ones.
 func (c RequestAdjustment) NameFor(s *State) string { return adjustmentNameIfUnknown(s, c.Adjustment) }
+
+// OriginalID is the event that the write side has to look for.
+func (c RequestAdjustment) OriginalID(*State) domain.TransactionID { return c.Related }
 
 func (c RequestAdjustment) decide(d *decision) error {
 	if c.Amount == 0 {
@@ -168,6 +172,9 @@ func (c RequestAdjustment) decide(d *decision) error {
 	}
 	if err := bounded(c.Amount); err != nil {
 		return err
+	}
+	if c.Related != uuid.Nil && len(d.cmd.Original) == 0 {
+		return unknownTransaction("related_transaction", c.Related)
 	}
 	s := d.now()
 	if _, known := s.Adjustments[c.Adjustment]; known || d.cmd.NameTaken {

@@ -4098,6 +4098,7 @@ type ClientInterface interface {
 	// RequestAdjustmentWithBody Ask for a correction
 	//
 	// Takes effect when somebody else has approved it; from the policy's amount on, two people.
+	// `related_transaction` is of this account: another one is `unknown-transaction`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4107,6 +4108,7 @@ type ClientInterface interface {
 	// RequestAdjustment Ask for a correction
 	//
 	// Takes effect when somebody else has approved it; from the policy's amount on, two people.
+	// `related_transaction` is of this account: another one is `unknown-transaction`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5182,6 +5184,7 @@ func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn
 // RequestAdjustmentWithBody Ask for a correction
 //
 // Takes effect when somebody else has approved it; from the policy's amount on, two people.
+// `related_transaction` is of this account: another one is `unknown-transaction`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5201,6 +5204,7 @@ func (c *Client) RequestAdjustmentWithBody(ctx context.Context, account Account,
 // RequestAdjustment Ask for a correction
 //
 // Takes effect when somebody else has approved it; from the policy's amount on, two people.
+// `related_transaction` is of this account: another one is `unknown-transaction`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -12784,6 +12788,7 @@ type ClientWithResponsesInterface interface {
 	// RequestAdjustmentWithBodyWithResponse Ask for a correction
 	//
 	// Takes effect when somebody else has approved it; from the policy's amount on, two people.
+	// `related_transaction` is of this account: another one is `unknown-transaction`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12793,6 +12798,7 @@ type ClientWithResponsesInterface interface {
 	// RequestAdjustmentWithResponse Ask for a correction
 	//
 	// Takes effect when somebody else has approved it; from the policy's amount on, two people.
+	// `related_transaction` is of this account: another one is `unknown-transaction`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -21606,6 +21612,7 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 // RequestAdjustmentWithBodyWithResponse Ask for a correction
 //
 // Takes effect when somebody else has approved it; from the policy's amount on, two people.
+// `related_transaction` is of this account: another one is `unknown-transaction`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -21621,6 +21628,7 @@ func (c *ClientWithResponses) RequestAdjustmentWithBodyWithResponse(ctx context.
 // RequestAdjustmentWithResponse Ask for a correction
 //
 // Takes effect when somebody else has approved it; from the policy's amount on, two people.
+// `related_transaction` is of this account: another one is `unknown-transaction`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
