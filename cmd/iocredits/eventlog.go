@@ -117,7 +117,7 @@ func openCluster(ctx context.Context, connection, secretFile string, logger *slo
 	if err != nil {
 		return nil, err
 	}
-	store, err := esdbstore.Open(ctx, connection, esdbstore.Options{Logger: logger})
+	store, err := dialCluster(ctx, connection, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +126,15 @@ func openCluster(ctx context.Context, connection, secretFile string, logger *slo
 		return nil, errors.Join(err, store.Close())
 	}
 	return &eventLog{store: store, snapshots: store, keys: keys, shared: true, close: store.Close}, nil
+}
+
+// dialCluster opens the log alone.
+func dialCluster(ctx context.Context, connection string, logger *slog.Logger) (*esdbstore.Store, error) {
+	store, err := esdbstore.Open(ctx, connection, esdbstore.Options{Logger: logger})
+	if errors.Is(err, esdbstore.ErrConnection) {
+		return nil, &usageError{err}
+	}
+	return store, err
 }
 
 // readKeyringSecret reads 32 bytes in hex, the same for all engines of a cluster.

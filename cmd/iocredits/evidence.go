@@ -15,7 +15,6 @@ import (
 	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
-	"iocredits/eventstore/esdbstore"
 	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/pebblestore"
 	"iocredits/projections"
@@ -57,7 +56,7 @@ func (f sourceFlags) open(ctx context.Context, m *Main) (s *evidence, err error)
 	}()
 	var files dataDir
 	if f.EventStore != "" {
-		store, err := esdbstore.Open(ctx, f.EventStore, esdbstore.Options{Logger: logger})
+		store, err := dialCluster(ctx, f.EventStore, logger)
 		if err != nil {
 			return s, err
 		}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,8 +36,8 @@ func TestExitCodes(t *testing.T) {
 	e := serve(t, data)
 	e.trade("demo-1")
 	require.NoError(t, e.stop())
-	none, junk := filepath.Join(dir, "none", "x"), filepath.Join(dir, "junk")
-	require.NoError(t, os.WriteFile(junk, []byte("junk"), 0o600))
+	none, junk, pipe := filepath.Join(dir, "none", "x"), filepath.Join(dir, "junk"), filepath.Join(dir, "pipe")
+	require.NoError(t, errors.Join(os.WriteFile(junk, []byte("junk"), 0o600), syscall.Mkfifo(pipe, 0o600)))
 	pub := filepath.Join(data, "dev-signer.pub")
 	for _, c := range []struct {
 		want int
@@ -53,6 +54,10 @@ func TestExitCodes(t *testing.T) {
 		{exitUsage, []string{"export", "--data", none}},
 		{exitUsage, []string{"export", "--data", data, "--out", none}},
 		{exitUsage, []string{"export", "--data", data, "--out", junk}},
+		{exitUsage, []string{"export", "--data", data, "--out", dir}},
+		{exitUsage, []string{"export", "--data", data, "--out", pipe}},
+		{exitUsage, []string{"export", "--data", data, "--eventstore", "nonsense"}},
+		{exitUsage, []string{"verify", "--data", data, "--eventstore", "nonsense"}},
 		{exitUsage, []string{"receipt", "demo-1", "1", "--data", data, "--out", none}},
 		{exitUsage, []string{"verify-receipt", none, "--key", pub}},
 		{exitUsage, []string{"load", none, "--key", "k"}},

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -52,6 +53,9 @@ func ExportFile(ctx context.Context, source Source, format, path string, progres
 	if err != nil {
 		return m, err
 	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return m, fmt.Errorf("export to %s: %w: an export goes on, and only in a regular file", path, ErrOther)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return m, fmt.Errorf("export: %w", err)
@@ -67,17 +71,30 @@ func ExportFile(ctx context.Context, source Source, format, path string, progres
 		counted.fill(&e.Manifest)
 		return errors.Join(f.Sync(), e.save(path))
 	}
+	e.Complete = false
 	if counted.bytes == 0 {
-		if err := to.begin(e.out); err != nil {
-			return m, err
+		if err := e.begin(); err != nil {
+			return m, fmt.Errorf("export to %s: %w", path, err)
 		}
 	}
-	e.Complete = false
 	if err := e.run(ctx, progress); err != nil {
 		return e.Manifest, fmt.Errorf("export to %s: %w", path, err)
 	}
 	e.Complete = true
 	return e.Manifest, e.keep()
+}
+
+// begin writes the manifest before the first byte, so that a file which is cut short
+// at any moment is known for an export; and with the head of the file again, so that it
+// is soon known for this one.
+func (e *export) begin() error {
+	if err := e.keep(); err != nil {
+		return err
+	}
+	if err := errors.Join(e.writer.begin(e.out), e.out.Flush()); err != nil {
+		return err
+	}
+	return e.keep()
 }
 
 // resume takes the file to where its manifest says that it is whole.
@@ -144,5 +161,16 @@ func (e *export) save(path string) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(temporary, ManifestPath(path))
+	if err := os.Rename(temporary, ManifestPath(path)); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
