@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"iocredits/eventstore/pebblestore"
 )
 
 // dataDir is the directory that one engine works in:
@@ -73,11 +75,30 @@ func syncDir(name string) error {
 // hold holds a directory that is there and has a log, as open does: it is of an
 // engine or an eventstore that is stopped.
 func (d dataDir) hold() (lock io.Closer, err error) {
-	if _, err := os.Stat(d.log()); err != nil {
-		return nil, usagef("%s is no data directory: %w", d, err)
+	if err := d.checkLog(""); err != nil {
+		return nil, err
 	}
 	return d.open()
 }
+
+// checkLog refuses a directory without a log: whoever opened it would make an empty one.
+// hint is what may have been meant instead.
+func (d dataDir) checkLog(hint string) error {
+	_, err := os.Stat(d.log())
+	if err == nil {
+		var exists bool
+		if exists, err = pebblestore.Exists(d.log()); err == nil && !exists {
+			err = fmt.Errorf("there is no event log in %s", d.log())
+		}
+	}
+	if err != nil {
+		return usagef("%s is no data directory%s: %w", d, hint, err)
+	}
+	return nil
+}
+
+// orOnCluster is the hint of tools that have --eventstore.
+const orOnCluster = " (a log on a cluster is named with --eventstore)"
 
 // writeFile replaces a small file as a whole, durably: a crash leaves the old
 // content or the new one.

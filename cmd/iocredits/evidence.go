@@ -104,8 +104,8 @@ func (s *evidence) openRest(files dataDir, logger *slog.Logger) error {
 
 // readable gives a folder whose log nobody writes.
 func (s *evidence) readable(ctx context.Context) (dataDir, error) {
-	if _, err := os.Stat(s.dir.log()); err != nil {
-		return "", usagef("%s is no data directory (a log on a cluster is named with --eventstore): %w", string(s.dir), err)
+	if err := s.dir.checkLog(orOnCluster); err != nil {
+		return "", err
 	}
 	return s.still(ctx, "copy")
 }
