@@ -24,7 +24,7 @@ func (a *Audit) sign(ctx context.Context, store eventstore.Store) (transparency.
 		return transparency.Signed{}, err
 	}
 	signed, err := a.Notary.Sign(ctx, head)
-	for _, refused := range []error{transparency.ErrFork, transparency.ErrRollback, transparency.ErrSignature} {
+	for _, refused := range []error{transparency.ErrFork, transparency.ErrRollback, transparency.ErrTree, transparency.ErrSignature} {
 		if errors.Is(err, refused) {
 			return signed, domain.Refuse(domain.CodeUnavailable, "nothing is signed: %v", err)
 		}
