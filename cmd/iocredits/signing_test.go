@@ -51,6 +51,28 @@ func TestALogThatLostItsMiddleIsNotSigned(t *testing.T) {
 	require.Len(t, checkpointsIn(t, data), signed, "the stop signs neither")
 }
 
+// TestAStopSigns everything: nobody does while the engine is down.
+func TestAStopSigns(t *testing.T) {
+	data := t.TempDir()
+	e := serve(t, data)
+	require.NoError(t, e.stop())
+	require.Empty(t, checkpointsIn(t, data), "there is nothing to sign")
+	for i, account := range []string{"demo-1", "demo-2"} {
+		e = serve(t, data)
+		e.trade(account)
+		require.NoError(t, e.stop())
+		all := checkpointsIn(t, data)
+		require.NotEmpty(t, all)
+		require.EqualValues(t, 7*(i+1), all[len(all)-1].Size)
+	}
+	e = serve(t, data)
+	before := len(checkpointsIn(t, data))
+	require.NoError(t, e.stop())
+	require.Len(t, checkpointsIn(t, data), before, "nothing is new")
+	out, _, err := run(t, "verify", "--data", data, "--key", filepath.Join(data, "dev-signer.pub"))
+	require.NoError(t, err, out)
+}
+
 func checkpointsIn(t *testing.T, data string) (all []transparency.Signed) {
 	t.Helper()
 	require.NoError(t, transparency.ReadFile(filepath.Join(data, "checkpoints"), func(s transparency.Signed) error {
