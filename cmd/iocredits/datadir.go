@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -127,4 +128,43 @@ func writeFileMode(path string, content []byte, mode os.FileMode) (err error) {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// checkNew finds out that a file can't be made, because its folder isn't there or
+// something is in its place. What is there and no file, like a pipe, is written to.
+func checkNew(flag, path string) error {
+	if err := checkFolder(flag, path); err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	switch {
+	case path == "" || err != nil: // whoever makes it finds out more
+		return nil
+	case info.IsDir():
+		return usagef("%s: %s is a folder: name a file in it", flag, path)
+	case info.Mode().IsRegular():
+		return usagef("%s: %w", flag, &fs.PathError{Op: "create", Path: path, Err: syscall.EEXIST})
+	}
+	return nil
+}
+
+// writeNew writes a file that checkNew has nothing against, durably.
+func writeNew(flag, path string, content []byte) (err error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(content)
+		return errors.Join(err, f.Close())
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return usagef("%s: %w", flag, err)
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close(), syncDir(filepath.Dir(path))); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }

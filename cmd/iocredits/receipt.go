@@ -20,7 +20,7 @@ type receiptCmd struct {
 	Account string `arg:"" help:"Account of the event."`
 	Event   string `arg:"" help:"Transaction id or revision."`
 	sourceFlags
-	Out string `help:"File to write; standard output without it." env:"-" placeholder:"FILE"`
+	Out string `help:"File to write, never overwritten; standard output without it." env:"-" placeholder:"FILE"`
 }
 
 // Run writes the receipt of an event that a signed checkpoint covers.
@@ -29,7 +29,7 @@ func (c *receiptCmd) Run(ctx context.Context, m *Main) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := checkFolder("--out", c.Out); err != nil {
+	if err := checkNew("--out", c.Out); err != nil {
 		return err
 	}
 	s, err := c.open(ctx, m)
@@ -54,7 +54,7 @@ func (c *receiptCmd) Run(ctx context.Context, m *Main) (err error) {
 		_, err = m.Stdout.Write(text)
 		return err
 	}
-	return writeFile(c.Out, text)
+	return writeNew("--out", c.Out, text)
 }
 
 // event tells how the event is found that was asked for, by its id or its revision.
