@@ -75,6 +75,9 @@ func KeyAccountOf(stream string) (string, bool) { return strings.CutPrefix(strea
 // ClaimStream is where it is decided in which account a payment is recorded.
 func ClaimStream(payment string) string { return claimPrefix + payment }
 
+// ClaimOf reads the payment back; false if the stream isn't a claim's.
+func ClaimOf(stream string) (string, bool) { return strings.CutPrefix(stream, claimPrefix) }
+
 // Kept says that a stream's history is for ever: nobody may truncate or delete it.
 func Kept(stream string) bool {
 	return strings.HasPrefix(stream, accountPrefix) || strings.HasPrefix(stream, noticesPrefix) || strings.HasPrefix(stream, claimPrefix)

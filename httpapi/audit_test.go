@@ -94,10 +94,25 @@ func TestReceiptFromTheAPI(t *testing.T) {
 	const path = "/v1/audit/proofs/inclusion?account=demo-1"
 	r.refused(404, "unknown-transaction", get("auditor", path+"&revision=77"))
 	r.refused(404, "unknown-transaction", get("auditor", "/v1/audit/proofs/inclusion?account=demo-2&transaction_id="+id))
+	const nobody = "00000000-0000-0000-0000-000000000000"
+	for _, other := range []string{nobody, id[:35] + otherDigit(id[35]), strings.ReplaceAll(id, "-", ""), "urn:uuid:" + id, "x"} {
+		refused := r.refused(404, "unknown-transaction", get("auditor", path+"&transaction_id="+other))
+		require.Equal(t, []any{"transaction_id", other}, []any{refused.Body["field"], refused.Body["value"]})
+	}
+	r.refused(404, "unknown-transaction", get("auditor", "/v1/audit/proofs/inclusion?account=nobody&transaction_id="+nobody))
+	r.refused(422, "id-invalid", call{as: "auditor", method: "GET", path: path + "&transaction_id=%7B" + id + "%7D", wrong: true})
 	below := r.refused(422, "field-invalid", call{as: "auditor", method: "GET", path: path + "&revision=-5", wrong: true})
 	require.Equal(t, "revision", below.Body["field"])
 	r.refused(422, "field-invalid", get("auditor", path))
 	r.refused(422, "field-invalid", get("auditor", path+"&revision=1&transaction_id="+id))
+}
+
+// otherDigit is a hexadecimal digit that isn't this one.
+func otherDigit(digit byte) string {
+	if digit == '0' {
+		return "1"
+	}
+	return "0"
 }
 
 func TestConsistencyProof(t *testing.T) {

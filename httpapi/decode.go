@@ -265,7 +265,7 @@ func parseTransactionID(field, text string) (domain.TransactionID, error) {
 		return uuid.Nil, err
 	}
 	id, err := uuid.Parse(text)
-	if err != nil || id.String() != text {
+	if _, ours := domain.RevisionOf(id); err != nil || !ours || id.String() != text {
 		return uuid.Nil, unknownTransaction(field, text)
 	}
 	return id, nil

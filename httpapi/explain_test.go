@@ -406,20 +406,21 @@ func TestExplainInParts(t *testing.T) {
 	require.Contains(t, text, "deduction of 501 credits for vm")
 }
 
-// TestExplainNamesOnlyItsOwn: a correction may name an id of another account,
-// at a place that this account has too, or hasn't.
+// TestExplainNamesOnlyItsOwn: a correction of an earlier version may name an id of
+// another account, at a place that this account has too, or hasn't.
 func TestExplainNamesOnlyItsOwn(t *testing.T) {
 	r := newRig(t, nil)
-	r.fund("demo-1", "10")
 	var others []string
 	r.fund("demo-2", "10")
 	for i := range 20 {
 		others = append(others, part(r.must(post("service", "/v1/accounts/demo-2/deductions", fmt.Sprint(i), `{"amount":"1","service":"vm"}`)), "deduction")["id"].(string))
 	}
+	r.askedBefore("demo-1", others[0], others[19])
+	r.fund("demo-1", "10")
 	own := part(r.must(post("service", demo+"/deductions", "d", `{"amount":"1","service":"vm"}`)), "deduction")["id"].(string)
-	for i, named := range []string{own, others[0], others[19]} {
-		asked := r.must(post("support", demo+"/adjustments", fmt.Sprint("a", i), fmt.Sprintf(`{"amount":"1","related_transaction":%q}`, named)))
-		approved := r.must(post("finance", demo+"/adjustments/"+part(asked, "adjustment")["id"].(string)+"/approve", fmt.Sprint("b", i), ""))
+	asked := r.must(post("support", demo+"/adjustments", "a", fmt.Sprintf(`{"amount":"1","related_transaction":%q}`, own)))
+	for id, named := range map[string]string{"a0": others[0], "a1": others[19], part(asked, "adjustment")["id"].(string): own} {
+		approved := r.must(post("finance", demo+"/adjustments/"+id+"/approve", id, ""))
 		x, _ := r.explain(approved.Body["transactions"].([]any)[0].(map[string]any)["transaction_id"].(string))
 		if named != own {
 			require.Nil(t, x.Related)
@@ -429,19 +430,19 @@ func TestExplainNamesOnlyItsOwn(t *testing.T) {
 	}
 }
 
-// TestExplainKeepsTheOriginOfALot: a correction names another account's id, at a
-// place that this account comes to later, with a charge that takes the correction's lot.
+// TestExplainKeepsTheOriginOfALot: a correction of an earlier version names another
+// account's id, at a place that this account comes to later, with a charge that takes
+// the correction's lot.
 func TestExplainKeepsTheOriginOfALot(t *testing.T) {
 	r := newRig(t, nil)
-	r.fund("demo-1", "10")
 	r.fund("demo-2", "10")
 	var other answer
 	for i := range 3 {
 		other = r.must(post("service", "/v1/accounts/demo-2/deductions", fmt.Sprint(i), `{"amount":"1","service":"vm"}`))
 	}
-	named := part(other, "deduction")["id"].(string)
-	asked := r.must(post("support", demo+"/adjustments", "a", fmt.Sprintf(`{"amount":"5","related_transaction":%q}`, named)))
-	approved := r.must(post("finance", demo+"/adjustments/"+part(asked, "adjustment")["id"].(string)+"/approve", "b", "")).Body
+	r.askedBefore("demo-1", part(other, "deduction")["id"].(string))
+	r.fund("demo-1", "10")
+	approved := r.must(post("finance", demo+"/adjustments/a0/approve", "b", "")).Body
 	charge := r.must(post("service", demo+"/deductions", "d", `{"amount":"1","service":"vm"}`))
 	require.Equal(t, other.Body["revision"], charge.Body["revision"], "the test is about equal places")
 	x, _ := r.explain(part(charge, "deduction")["id"].(string))

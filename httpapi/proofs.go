@@ -24,7 +24,7 @@ func (a *Audit) sign(ctx context.Context, store eventstore.Store) (transparency.
 		return transparency.Signed{}, err
 	}
 	signed, err := a.Notary.Sign(ctx, head)
-	for _, refused := range []error{transparency.ErrFork, transparency.ErrRollback, transparency.ErrSignature} {
+	for _, refused := range []error{transparency.ErrFork, transparency.ErrRollback, transparency.ErrTree, transparency.ErrSignature} {
 		if errors.Is(err, refused) {
 			return signed, domain.Refuse(domain.CodeUnavailable, "nothing is signed: %v", err)
 		}
@@ -68,16 +68,11 @@ func (s *Server) eventOf(ctx context.Context, params api.ProveInclusionParams) (
 	if params.TransactionId == nil {
 		return audit.EventAt(ctx, s.opts.Store, params.Account, *params.Revision)
 	}
-	id := *params.TransactionId
-	revision, ours := domain.RevisionOf(id)
-	event, err := eventstore.Recorded{}, error(nil)
-	if ours {
-		event, err = audit.EventAt(ctx, s.opts.Store, params.Account, revision)
+	id, err := parseTransactionID("transaction_id", *params.TransactionId)
+	if err != nil {
+		return eventstore.Recorded{}, err
 	}
-	if err == nil && event.ID != id {
-		err = unknownTransaction("transaction_id", id.String())
-	}
-	return event, err
+	return audit.EventOf(ctx, s.opts.Store, params.Account, id)
 }
 
 // receipt proves the event by the oldest checkpoint that covers it: of all who

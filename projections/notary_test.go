@@ -46,6 +46,12 @@ func newOffice(r *rig) *office {
 // open is another start of the notary, perhaps on another log.
 func (o *office) open(r *rig) {
 	o.t.Helper()
+	o.openOn(r, r.store)
+}
+
+// openOn is one with the read models of a rig, and a log.
+func (o *office) openOn(r *rig, log eventstore.Store) {
+	o.t.Helper()
 	if o.file != nil {
 		require.NoError(o.t, o.file.Close())
 	}
@@ -54,7 +60,7 @@ func (o *office) open(r *rig) {
 	o.t.Cleanup(func() { _ = file.Close() })
 	o.rig, o.file = r, file
 	o.notary = transparency.NewNotary(transparency.Options{
-		Store: r.store, Tree: r.views, File: file, Signer: o.signer, Verifier: o.verifier,
+		Store: log, Tree: r.views, File: file, Signer: o.signer, Verifier: o.verifier,
 		Logger: quiet(), Clock: r.clock.Now, Look: time.Second,
 	})
 }

@@ -244,6 +244,15 @@ func (v *Views) HeadAt(ctx context.Context, size uint64) (head transparency.Head
 	return head, err
 }
 
+// Leaves implements transparency.Tree.
+func (v *Views) Leaves(ctx context.Context, first, end uint64) (leaves []transparency.Leaf, err error) {
+	err = v.InTree(ctx, func(t Tree) error {
+		leaves, err = readLeaves(t.db, first, end-first)
+		return err
+	})
+	return leaves, err
+}
+
 func prove(db pebble.Reader, nodes proof.Nodes) ([]transparency.Node, error) {
 	read, err := readNodes(db, nodes.IDs)
 	if err != nil {
@@ -281,7 +290,7 @@ func readNode(db pebble.Reader, id compact.NodeID) (transparency.Node, error) {
 	first, count := id.Index<<below, uint64(1)<<below
 	read := readSubtrees
 	if id.Level < tileLevels {
-		read = readLeaves
+		read = readLeafNodes
 	}
 	nodes, err := read(db, id.Level-below, first, count)
 	if err != nil {
@@ -295,9 +304,18 @@ func readNode(db pebble.Reader, id compact.NodeID) (transparency.Node, error) {
 	return nodes[0], nil
 }
 
+func readLeafNodes(db pebble.Reader, _ uint, first, count uint64) ([]transparency.Node, error) {
+	leaves, err := readLeaves(db, first, count)
+	nodes := make([]transparency.Node, len(leaves))
+	for i := range leaves {
+		nodes[i] = leaves[i].Node
+	}
+	return nodes, err
+}
+
 // readLeaves reads count leaves in a row.
-func readLeaves(db pebble.Reader, _ uint, first, count uint64) ([]transparency.Node, error) {
-	nodes := make([]transparency.Node, 0, count)
+func readLeaves(db pebble.Reader, first, count uint64) ([]transparency.Leaf, error) {
+	leaves := make([]transparency.Leaf, 0, count)
 	for index := first; index < first+count; {
 		row, err := readRow(db, index/leavesInRow)
 		if err != nil {
@@ -308,11 +326,14 @@ func readLeaves(db pebble.Reader, _ uint, first, count uint64) ([]transparency.N
 			return nil, fmt.Errorf("no leaf %d", index)
 		}
 		for ; offset < len(row) && index < first+count; offset += leafBytes {
-			nodes = append(nodes, transparency.Node(row[offset:offset+nodeBytes]))
+			leaves = append(leaves, transparency.Leaf{
+				Node:     transparency.Node(row[offset : offset+nodeBytes]),
+				Position: eventstore.Position(binary.BigEndian.Uint64(row[offset+nodeBytes:])),
+			})
 			index++
 		}
 	}
-	return nodes, nil
+	return leaves, nil
 }
 
 // readSubtrees reads count stored subtrees of a level in a row.

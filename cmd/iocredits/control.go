@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"iocredits/domain"
 	"iocredits/eventstore/keyring"
@@ -197,19 +198,37 @@ func copyFile(from, to string) (err error) {
 // errNoEngine: nobody answers in this data directory.
 var errNoEngine = errors.New("no engine runs in this data directory")
 
+// engineTimeout is far more than a copy of hard links takes, or to forget. Who waits
+// longer waits for an engine that hangs, or that somebody has stopped.
+const engineTimeout = time.Minute
+
 // askEngine sends a request to the engine that runs in dir. The answer holds as
 // long as the connection does. Error: errNoEngine.
 func askEngine(ctx context.Context, dir dataDir, request controlRequest) (controlAnswer, net.Conn, error) {
-	var dialer net.Dialer
+	return askEngineWithin(ctx, engineTimeout, dir, request)
+}
+
+func askEngineWithin(ctx context.Context, limit time.Duration, dir dataDir, request controlRequest) (controlAnswer, net.Conn, error) {
+	dialer := net.Dialer{Timeout: limit}
 	conn, err := dialer.DialContext(ctx, "unix", dir.control())
 	if err != nil {
 		return controlAnswer{}, nil, errNoEngine
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	var answer controlAnswer
-	err = json.NewEncoder(conn).Encode(request)
+	err = conn.SetDeadline(time.Now().Add(limit))
+	if err == nil {
+		err = json.NewEncoder(conn).Encode(request)
+	}
 	if err == nil {
 		err = json.NewDecoder(conn).Decode(&answer)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("the engine that runs in %s didn't answer within %s: see whether it hangs, or end it and try again", dir, limit)
+		return controlAnswer{}, nil, errors.Join(err, conn.Close())
+	}
+	if err == nil {
+		err = conn.SetDeadline(time.Time{}) // what it gave lasts
 	}
 	switch {
 	case err != nil:

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -27,4 +29,16 @@ func TestCopiesGoThroughNoMemory(t *testing.T) {
 	require.True(t, bytes.Equal(content, copied))
 	require.FileExists(t, filepath.Join(to, "empty"))
 	require.NoError(t, copyFiles(filepath.Join(from, "none"), to))
+}
+
+// TestAnEngineThatDoesNotAnswer holds no tool up for ever.
+func TestAnEngineThatDoesNotAnswer(t *testing.T) {
+	dir := dataDir(t.TempDir())
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "unix", dir.control())
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	_, _, err = askEngineWithin(t.Context(), 10*time.Millisecond, dir, controlRequest{Do: "copy"})
+	require.ErrorContains(t, err, "didn't answer within 10ms")
+	require.NotErrorIs(t, err, errNoEngine)
 }

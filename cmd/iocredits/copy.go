@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"os"
 	"strings"
 
 	"github.com/schollz/progressbar/v3"
@@ -35,10 +34,7 @@ const copied = "copied %d events and %d keys, %d events were there before\nverif
 // Run copies the keyring, then the log in its order, then compares them.
 func (c *copyCmd) Run(ctx context.Context, m *Main) (err error) {
 	dir := dataDir(c.From)
-	if _, err := os.Stat(dir.log()); err != nil {
-		return usagef("%s is no data directory: %w", c.From, err)
-	}
-	lock, err := dir.open()
+	lock, err := dir.hold()
 	if err != nil {
 		return err
 	}

@@ -7,10 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"iocredits/eventstore/disk"
+	"iocredits/eventstore/pebblestore"
 )
 
 // dataDir is the directory that one engine works in:
@@ -65,8 +67,8 @@ func (d dataDir) open() (lock io.Closer, err error) {
 // hold holds a directory that is there and has a log, as open does: it is of an
 // engine or an eventstore that is stopped.
 func (d dataDir) hold() (lock io.Closer, err error) {
-	if _, err := os.Stat(d.log()); err != nil {
-		return nil, usagef("%s is no data directory: %w", d, err)
+	if err := d.checkLog(""); err != nil {
+		return nil, err
 	}
 	return d.open()
 }
@@ -76,3 +78,61 @@ const (
 	privateMode = 0o600
 	publicMode  = 0o644
 )
+
+// checkLog refuses a directory without a log: whoever opened it would make an empty one.
+// hint is what may have been meant instead.
+func (d dataDir) checkLog(hint string) error {
+	_, err := os.Stat(d.log())
+	if err == nil {
+		var exists bool
+		if exists, err = pebblestore.Exists(d.log()); err == nil && !exists {
+			err = fmt.Errorf("there is no event log in %s", d.log())
+		}
+	}
+	if err != nil {
+		return usagef("%s is no data directory%s: %w", d, hint, err)
+	}
+	return nil
+}
+
+// orOnCluster is the hint of tools that have --eventstore.
+const orOnCluster = " (a log on a cluster is named with --eventstore)"
+
+// checkNew finds out that a file can't be made, because its folder isn't there or
+// something is in its place. What is there and no file, like a pipe, is written to.
+func checkNew(flag, path string) error {
+	if err := checkFolder(flag, path); err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	switch {
+	case path == "" || err != nil: // whoever makes it finds out more
+		return nil
+	case info.IsDir():
+		return usagef("%s: %s is a folder: name a file in it", flag, path)
+	case info.Mode().IsRegular():
+		return usagef("%s: %w", flag, &fs.PathError{Op: "create", Path: path, Err: syscall.EEXIST})
+	}
+	return nil
+}
+
+// writeNew writes a file that checkNew has nothing against, durably.
+func writeNew(flag, path string, content []byte) (err error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(content)
+		return errors.Join(err, f.Close())
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return usagef("%s: %w", flag, err)
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close(), disk.SyncDir(filepath.Dir(path))); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}

@@ -83,10 +83,24 @@ const keySearch = 10_000
 // older one. With new keys in its place the repeat of a charge would be refused, and
 // no text could be read.
 func (l *eventLog) checkKeys(ctx context.Context, dir dataDir) error {
-	for from, direction := range map[eventstore.Position]eventstore.Direction{eventstore.BeforeFirst: eventstore.Forwards, eventstore.EndOfLog: eventstore.Backwards} {
-		for r, err := range l.store.ReadAll(ctx, from, direction, keySearch) {
+	account, position, err := keyless(ctx, l.store, l.keys)
+	if err == nil && account != "" {
+		err = fmt.Errorf("the keyring %s is not the one of this log: account %s has an event at position %d and no key. Put the right keyring back",
+			dir.keyring(), account, position)
+	}
+	return err
+}
+
+// keyless finds an account that has no key and an event that needs one: the first or
+// the newest of them in the log.
+func keyless(ctx context.Context, store eventstore.Store, keys keyring.Keys) (account string, at eventstore.Position, err error) {
+	for _, end := range []struct {
+		from      eventstore.Position
+		direction eventstore.Direction
+	}{{eventstore.BeforeFirst, eventstore.Forwards}, {eventstore.EndOfLog, eventstore.Backwards}} {
+		for r, err := range store.ReadAll(ctx, end.from, end.direction, keySearch) {
 			if err != nil {
-				return err
+				return "", 0, err
 			}
 			account, ours := eventstore.AccountOf(r.Stream)
 			if !ours {
@@ -96,18 +110,14 @@ func (l *eventLog) checkKeys(ctx context.Context, dir dataDir) error {
 			if err != nil || meta.Command.Fingerprint == "" {
 				continue // damage is for who reads the event
 			}
-			_, status, err := l.keys.Find(ctx, account)
-			if err != nil {
-				return err
-			}
-			if status == keyring.None {
-				return fmt.Errorf("the keyring %s is not the one of this log: account %s has an event at position %d and no key. Put the right keyring back",
-					dir.keyring(), account, r.Position)
+			_, status, err := keys.Find(ctx, account)
+			if err != nil || status == keyring.None {
+				return account, r.Position, err
 			}
 			break
 		}
 	}
-	return nil
+	return "", 0, nil
 }
 
 // openCluster opens the log that a connection string leads to, and the keyring
@@ -117,7 +127,7 @@ func openCluster(ctx context.Context, connection, secretFile string, logger *slo
 	if err != nil {
 		return nil, err
 	}
-	store, err := esdbstore.Open(ctx, connection, esdbstore.Options{Logger: logger})
+	store, err := dialCluster(ctx, connection, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +136,15 @@ func openCluster(ctx context.Context, connection, secretFile string, logger *slo
 		return nil, errors.Join(err, store.Close())
 	}
 	return &eventLog{store: store, snapshots: store, keys: keys, shared: true, close: store.Close}, nil
+}
+
+// dialCluster opens the log alone.
+func dialCluster(ctx context.Context, connection string, logger *slog.Logger) (*esdbstore.Store, error) {
+	store, err := esdbstore.Open(ctx, connection, esdbstore.Options{Logger: logger})
+	if errors.Is(err, esdbstore.ErrConnection) {
+		return nil, &usageError{err}
+	}
+	return store, err
 }
 
 // readKeyringSecret reads 32 bytes in hex, the same for all engines of a cluster.

@@ -15,7 +15,6 @@ import (
 	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
-	"iocredits/eventstore/esdbstore"
 	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/pebblestore"
 	"iocredits/projections"
@@ -57,7 +56,7 @@ func (f sourceFlags) open(ctx context.Context, m *Main) (s *evidence, err error)
 	}()
 	var files dataDir
 	if f.EventStore != "" {
-		store, err := esdbstore.Open(ctx, f.EventStore, esdbstore.Options{Logger: logger})
+		store, err := dialCluster(ctx, f.EventStore, logger)
 		if err != nil {
 			return s, err
 		}
@@ -108,8 +107,8 @@ func (s *evidence) openRest(files dataDir, logger *slog.Logger) error {
 
 // readable gives a folder whose log nobody writes.
 func (s *evidence) readable(ctx context.Context) (dataDir, error) {
-	if _, err := os.Stat(s.dir.log()); err != nil {
-		return "", usagef("%s is no data directory (a log on a cluster is named with --eventstore): %w", string(s.dir), err)
+	if err := s.dir.checkLog(orOnCluster); err != nil {
+		return "", err
 	}
 	return s.still(ctx, "copy")
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,9 +36,10 @@ func TestExitCodes(t *testing.T) {
 	e := serve(t, data)
 	e.trade("demo-1")
 	require.NoError(t, e.stop())
-	none, junk := filepath.Join(dir, "none", "x"), filepath.Join(dir, "junk")
-	require.NoError(t, os.WriteFile(junk, []byte("junk"), 0o600))
-	pub := filepath.Join(data, "dev-signer.pub")
+	none, junk, pipe := filepath.Join(dir, "none", "x"), filepath.Join(dir, "junk"), filepath.Join(dir, "pipe")
+	require.NoError(t, errors.Join(os.WriteFile(junk, []byte("junk"), 0o600), syscall.Mkfifo(pipe, 0o600)))
+	pub, empty := filepath.Join(data, "dev-signer.pub"), t.TempDir()
+	require.NoError(t, os.Mkdir(dataDir(empty).log(), 0o700))
 	for _, c := range []struct {
 		want int
 		args []string
@@ -53,12 +55,20 @@ func TestExitCodes(t *testing.T) {
 		{exitUsage, []string{"export", "--data", none}},
 		{exitUsage, []string{"export", "--data", data, "--out", none}},
 		{exitUsage, []string{"export", "--data", data, "--out", junk}},
+		{exitUsage, []string{"export", "--data", data, "--out", dir}},
+		{exitUsage, []string{"export", "--data", data, "--out", pipe}},
+		{exitUsage, []string{"export", "--data", data, "--eventstore", "nonsense"}},
+		{exitUsage, []string{"verify", "--data", data, "--eventstore", "nonsense"}},
 		{exitUsage, []string{"receipt", "demo-1", "1", "--data", data, "--out", none}},
 		{exitUsage, []string{"verify-receipt", none, "--key", pub}},
 		{exitUsage, []string{"load", none, "--key", "k"}},
 		{exitUsage, []string{"load", junk, "--key", "k"}},
 		{exitUsage, []string{"explain", "demo-1", "7", "--key", "k"}},
 		{exitUsage, []string{"rebuild", "--data", none}},
+		{exitUsage, []string{"rebuild", "--data", empty}},
+		{exitUsage, []string{"verify", "--data", empty}},
+		{exitUsage, []string{"scavenge", "--data", empty}},
+		{exitUsage, []string{"forget", "demo-1", "--reason", "x", "--data", empty}},
 		{exitUsage, []string{"keys", "create", "--role", "admin", "--actor", "a", "--append", none}},
 		{exitUsage, []string{"keys", "create-signer", "--name", "example.org/x", "--out", none}},
 		{exitUsage, []string{"serve", "--dev", "--data", data, "--samples", none}},
@@ -70,6 +80,7 @@ func TestExitCodes(t *testing.T) {
 	}
 	_, err := os.Stat(filepath.Dir(none))
 	require.ErrorIs(t, err, fs.ErrNotExist, "a command has made a folder that was misspelt")
+	require.Empty(t, listing(t, empty), "a command has made an event log")
 
 	editRow(t, filepath.Join(data, "views"))
 	for _, args := range [][]string{{"verify"}, {"diff", "demo-1"}} {

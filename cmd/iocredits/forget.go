@@ -47,8 +47,8 @@ func (c *forgetCmd) Run(ctx context.Context, m *Main) (err error) {
 		}
 	} else if c.KeyringSecret != "" {
 		return usagef("--keyring-secret needs --eventstore")
-	} else if _, err := os.Stat(dataDir(c.Data).log()); err != nil {
-		return usagef("%s is no data directory (a log on a cluster is named with --eventstore): %w", c.Data, err)
+	} else if err := dataDir(c.Data).checkLog(orOnCluster); err != nil {
+		return err
 	}
 	for _, backup := range c.Backup {
 		was, err := destroyIn(ctx, backup, c.Account)

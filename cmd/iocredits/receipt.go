@@ -11,9 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/google/uuid"
 
-	"iocredits/domain"
 	"iocredits/eventstore"
-	"iocredits/eventstore/disk"
 	"iocredits/eventstore/transparency"
 	"iocredits/projections/audit"
 )
@@ -22,16 +20,16 @@ type receiptCmd struct {
 	Account string `arg:"" help:"Account of the event."`
 	Event   string `arg:"" help:"Transaction id or revision."`
 	sourceFlags
-	Out string `help:"File to write; standard output without it." env:"-" placeholder:"FILE"`
+	Out string `help:"File to write, never overwritten; standard output without it." env:"-" placeholder:"FILE"`
 }
 
 // Run writes the receipt of an event that a signed checkpoint covers.
 func (c *receiptCmd) Run(ctx context.Context, m *Main) (err error) {
-	revision, err := c.revision()
+	find, err := c.event()
 	if err != nil {
 		return err
 	}
-	if err := checkFolder("--out", c.Out); err != nil {
+	if err := checkNew("--out", c.Out); err != nil {
 		return err
 	}
 	s, err := c.open(ctx, m)
@@ -39,7 +37,11 @@ func (c *receiptCmd) Run(ctx context.Context, m *Main) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	receipt, err := audit.Receipt(ctx, s.Source, c.Account, revision)
+	event, err := find(ctx, s.Store)
+	if err != nil {
+		return err
+	}
+	receipt, err := audit.Receipt(s.Source, event)
 	if err != nil {
 		return err
 	}
@@ -52,20 +54,23 @@ func (c *receiptCmd) Run(ctx context.Context, m *Main) (err error) {
 		_, err = m.Stdout.Write(text)
 		return err
 	}
-	return disk.WriteFile(c.Out, text, privateMode)
+	return writeNew("--out", c.Out, text)
 }
 
-func (c *receiptCmd) revision() (int64, error) {
-	if id, err := uuid.Parse(c.Event); err == nil {
-		if revision, ours := domain.RevisionOf(id); ours {
-			return revision, nil
-		}
+// event tells how the event is found that was asked for, by its id or its revision.
+func (c *receiptCmd) event() (find func(context.Context, eventstore.Store) (eventstore.Recorded, error), err error) {
+	if id, err := uuid.Parse(c.Event); err == nil && id.String() == c.Event {
+		return func(ctx context.Context, store eventstore.Store) (eventstore.Recorded, error) {
+			return audit.EventOf(ctx, store, c.Account, id)
+		}, nil
 	}
 	revision, err := strconv.ParseInt(c.Event, 10, 64)
 	if err != nil || revision < 0 {
-		return 0, usagef("%q is neither a transaction id nor a revision", c.Event)
+		return nil, usagef("%q is neither a transaction id nor a revision", c.Event)
 	}
-	return revision, nil
+	return func(ctx context.Context, store eventstore.Store) (eventstore.Recorded, error) {
+		return audit.EventAt(ctx, store, c.Account, revision)
+	}, nil
 }
 
 type verifyReceiptCmd struct {

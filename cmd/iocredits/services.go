@@ -139,6 +139,7 @@ func (s *services) run(ctx context.Context, patience time.Duration, serve func(c
 	if closeErr := s.ledger.Close(closing); closeErr != nil {
 		err = errors.Join(err, fmt.Errorf("finish commands under way: %w", closeErr))
 	}
+	s.signLast(closing)
 	stopViews()
 	return err
 }
@@ -157,6 +158,27 @@ func (s *services) openNotary(dir dataDir, signer *signerKey, clock func() time.
 func (s *services) notarise(ctx context.Context) {
 	if s.notary != nil {
 		s.notary.Run(ctx)
+	}
+}
+
+// lastSign is how long a stop waits for read models and log to be signed: far more than
+// they are behind, unless they are being built, or out of reach.
+const lastSign = 2 * time.Second
+
+// signLast signs what the engine leaves behind, or nobody would until its next start.
+// The ledger writes no more. That it can't is no failure of the stop.
+func (s *services) signLast(ctx context.Context) {
+	if s.notary == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lastSign)
+	defer cancel()
+	head, err := s.log.store.Head(ctx)
+	if err == nil && head != eventstore.BeforeFirst {
+		_, err = s.notary.Sign(ctx, head)
+	}
+	if err != nil {
+		s.logger.Warn("the newest events are not signed", "error", err)
 	}
 }
 

@@ -80,30 +80,54 @@ func (s *services) tellUnsaid(ctx context.Context) {
 	}
 }
 
-// keyWatch compares the keys that ended with a log that is verified.
-type keyWatch struct{ ended map[string]keyring.Ended }
+// keyWatch compares the keys that ended with a log that is verified, and the log with
+// the keyring that stands beside it.
+type keyWatch struct {
+	dir   dataDir
+	ended map[string]keyring.Ended
+	// forgotten has the newest event that says so of an account.
+	forgotten map[string]int64
+	// absent is why the log isn't held to a keyring; empty: it is.
+	absent string
+}
 
 // watchKeys reads the keyring in dir, if there is one. It MUST be called before a copy
 // of the log is made: what is forgotten later would look unsaid.
 func watchKeys(dir dataDir) (*keyWatch, error) {
+	w := &keyWatch{dir: dir, ended: map[string]keyring.Ended{}, forgotten: map[string]int64{}}
 	keys, err := keyring.OpenReadOnly(dir.keyring())
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return &keyWatch{map[string]keyring.Ended{}}, nil
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		w.absent = "there is none in " + string(dir) + ", and no engine starts without it"
+		return w, nil
+	case errors.Is(err, fs.ErrPermission):
+		w.absent = err.Error()
+		return w, nil
+	case err != nil:
 		return nil, err
 	}
-	return &keyWatch{keys.Ended()}, keys.Close()
+	w.ended = keys.Ended()
+	return w, keys.Close()
 }
 
-// see takes the keys in a log that engines share.
+// watchShared is for a log that engines share, which has the keys in it.
+func watchShared() *keyWatch {
+	return &keyWatch{ended: map[string]keyring.Ended{}, forgotten: map[string]int64{}}
+}
+
+// see takes the keys in a log that engines share, and who was forgotten.
 func (w *keyWatch) see(r *eventstore.Recorded) {
 	if name, ended, ok := keyring.EndedIn(r); ok {
 		w.ended[name] = ended
 	}
+	if r.Type == (&account.Forgotten{}).EventName() {
+		if name, ours := eventstore.AccountOf(r.Stream); ours {
+			w.forgotten[name] = r.Revision
+		}
+	}
 }
 
-// finish reports what is unsaid.
+// finish reports what is unsaid, and what was said and isn't so.
 func (w *keyWatch) finish(ctx context.Context, store eventstore.Store, report func(audit.Finding)) (findings int, err error) {
 	maps.DeleteFunc(w.ended, func(_ string, e keyring.Ended) bool { return e.Keys == 0 })
 	accounts, err := unsaid(ctx, store, w.ended)
@@ -113,5 +137,66 @@ func (w *keyWatch) finish(ctx context.Context, store eventstore.Store, report fu
 			Expected: "an event that says that the key was destroyed", Found: "none: forget was cut short, do it again",
 		})
 	}
-	return len(accounts), err
+	if err != nil || w.dir == "" || w.absent != "" {
+		return len(accounts), err
+	}
+	more, err := w.beside(ctx, store, report)
+	return len(accounts) + more, err
+}
+
+// beside holds the log to the keyring as it is now, which is never behind the log: a
+// key is made before its first event, and ends before the event that says so.
+func (w *keyWatch) beside(ctx context.Context, store eventstore.Store, report func(audit.Finding)) (findings int, err error) {
+	keys, err := keyring.OpenReadOnly(w.dir.keyring())
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, keys.Close()) }()
+	find := func(f audit.Finding) {
+		f.Check = audit.CheckKey
+		findings++
+		report(f)
+	}
+	var corrupt *eventstore.CorruptError
+	name, at, err := keyless(ctx, store, keys)
+	switch {
+	case err != nil && !errors.As(err, &corrupt): // damage is a finding of its own
+		return findings, err
+	case err == nil && name != "":
+		find(audit.Finding{
+			Account: name, Revision: -1, Position: at,
+			Expected: "a key of the account", Found: "none: the keyring is not the one of this log, and no engine starts with it",
+		})
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.forgotten)) {
+		need, err := generationBefore(ctx, store, name, w.forgotten[name])
+		if err != nil {
+			return findings, err
+		}
+		if ended := keys.EndedOf(name); ended.Live && ended.Keys < need {
+			find(audit.Finding{
+				Account: name, Revision: w.forgotten[name], What: "account-forgotten",
+				Expected: "no key of what was sealed before this event", Found: "one: the keyring is an older one; forget the account again",
+			})
+		}
+	}
+	return findings, nil
+}
+
+// generationBefore is the newest key that an account used before a revision; 0: none.
+func generationBefore(ctx context.Context, store eventstore.Store, name string, before int64) (newest uint32, err error) {
+	for r, err := range store.ReadStream(ctx, eventstore.AccountStream(name), 0, eventstore.Forwards, int(before)) {
+		var corrupt *eventstore.CorruptError
+		if errors.As(err, &corrupt) {
+			return newest, nil // a finding of its own, and hides what is behind it
+		}
+		if err != nil {
+			return newest, err
+		}
+		newest = max(newest, keyring.GenerationIn(&r))
+		if rests, _ := keyring.RestsOnKey(&r); rests {
+			newest = max(newest, 1)
+		}
+	}
+	return newest, nil
 }

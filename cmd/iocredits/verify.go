@@ -11,7 +11,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"iocredits/eventstore"
-	"iocredits/eventstore/keyring"
 	"iocredits/projections/audit"
 )
 
@@ -24,7 +23,7 @@ type verifyCmd struct {
 
 // Run checks the whole log.
 func (c *verifyCmd) Run(ctx context.Context, parsed *kong.Context, m *Main) (err error) {
-	keys := &keyWatch{map[string]keyring.Ended{}}
+	keys := watchShared()
 	if c.EventStore == "" {
 		if keys, err = watchKeys(dataDir(c.Data)); err != nil {
 			return err
@@ -70,7 +69,7 @@ func (c *verifyCmd) Run(ctx context.Context, parsed *kong.Context, m *Main) (err
 	if err != nil {
 		return err
 	}
-	c.print(m, s, summary, time.Since(began))
+	c.print(m, s, summary, keys.absent, time.Since(began))
 	if summary.Findings > 0 {
 		return fmt.Errorf("%w: %d findings", errFindings, summary.Findings)
 	}
@@ -90,7 +89,7 @@ func (c *verifyCmd) verifier(s *evidence, from string) (err error) {
 	return err
 }
 
-func (c *verifyCmd) print(m *Main, s *evidence, sum audit.Summary, took time.Duration) {
+func (c *verifyCmd) print(m *Main, s *evidence, sum audit.Summary, noKeys string, took time.Duration) {
 	fmt.Fprintf(m.Stdout, "%d events of %d accounts up to position %d in %s, %.0f a second\n",
 		sum.Events, sum.Accounts, sum.Position, took.Round(time.Millisecond), float64(sum.Events)/took.Seconds())
 	fmt.Fprintf(m.Stdout, "tree         size %d root %s\n", sum.Head.Size, sum.Head.Root)
@@ -101,6 +100,9 @@ func (c *verifyCmd) print(m *Main, s *evidence, sum audit.Summary, took time.Dur
 		fmt.Fprintf(m.Stdout, "read models  NOT COMPARED: %s\n", s.whyNotCompared(c.NoViews))
 	}
 	fmt.Fprintf(m.Stdout, "books        open by %s; customers have %s\n", sum.Totals.Open(), sum.Totals.Balance())
+	if noKeys != "" {
+		fmt.Fprintf(m.Stdout, "keyring      NOT COMPARED: %s\n", noKeys)
+	}
 	if sum.Findings == 0 {
 		fmt.Fprintln(m.Stdout, "no findings")
 	}

@@ -150,13 +150,14 @@ const maxAdjustments = 1_000
 
 // RequestAdjustment asks for a correction of either sign.
 //
-// Checks, in order: amount-invalid (zero), amount-too-large; duplicate-id;
-// limit-exceeded.
+// Checks, in order: amount-invalid (zero), amount-too-large; unknown-transaction;
+// duplicate-id; limit-exceeded.
 type RequestAdjustment struct {
 	Adjustment string
 	Amount     domain.Amount
 	Reason     domain.Sealed
-	Related    uuid.UUID
+	// Related is any event of the account, or Nil.
+	Related domain.TransactionID
 }
 
 // NameFor asks about the id unless it waits: the state forgets approved ones.
@@ -164,12 +165,18 @@ func (c RequestAdjustment) NameFor(s *State) string {
 	return nameIfNotIn(s.Adjustments, c.Adjustment, adjustmentName)
 }
 
+// OriginalID is the event that the write side has to look for.
+func (c RequestAdjustment) OriginalID(*State) domain.TransactionID { return c.Related }
+
 func (c RequestAdjustment) decide(d *decision) error {
 	if c.Amount == 0 {
 		return domain.Refuse(domain.CodeAmountInvalid, "amount 0 adjusts nothing").With("field", "amount").With("value", "0")
 	}
 	if err := bounded(c.Amount); err != nil {
 		return err
+	}
+	if c.Related != uuid.Nil && len(d.cmd.Original) == 0 {
+		return unknownTransaction("related_transaction", c.Related)
 	}
 	s := d.now()
 	if _, known := s.Adjustments[c.Adjustment]; known || d.cmd.NameTaken {

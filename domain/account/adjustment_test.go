@@ -18,12 +18,11 @@ func asked(amount domain.Amount) step {
 func approvedBy(actor string) step { return doBy(actor, account.ApproveAdjustment{Adjustment: "a"}) }
 
 func TestRequestAdjustment(t *testing.T) {
-	related := uuid.MustParse("0192f3a0-0000-8000-8000-000000000001")
 	check(t, []row{
 		{
 			name:    "moves nothing yet",
-			when:    do(account.RequestAdjustment{Adjustment: "a", Amount: -5 * credit, Reason: "sealed", Related: related}),
-			then:    events(&account.AdjustmentRequested{Adjustment: "a", Amount: -5 * credit, Reason: "sealed", Related: related, RequestedBy: "ann"}),
+			when:    do(account.RequestAdjustment{Adjustment: "a", Amount: -5 * credit, Reason: "sealed"}),
+			then:    events(&account.AdjustmentRequested{Adjustment: "a", Amount: -5 * credit, Reason: "sealed", RequestedBy: "ann"}),
 			balance: "nothing",
 		},
 		{
@@ -46,6 +45,39 @@ func TestRequestAdjustment(t *testing.T) {
 	})
 }
 
+// about asks for a correction of what the event of an id did.
+func about(related domain.TransactionID) account.RequestAdjustment {
+	return account.RequestAdjustment{Adjustment: "a", Amount: -credit, Related: related}
+}
+
+func TestRequestAdjustmentOfATransaction(t *testing.T) {
+	past := given(bought("p", 5*credit), spent(credit))
+	then := func(related domain.TransactionID) []domain.Event {
+		return events(&account.AdjustmentRequested{Adjustment: "a", Amount: -credit, Related: related, RequestedBy: "ann"})
+	}
+	revisionOnly := uuid.MustParse("00000000-0001-8000-8000-000000000000")
+	refused := func(id domain.TransactionID) string {
+		return "unknown-transaction field=related_transaction value=" + id.String()
+	}
+	check(t, []row{
+		{name: "a deduction", given: past, when: do(about(tx(1))), then: then(tx(1))},
+		{name: "any other event", given: past, when: do(about(tx(0))), then: then(tx(0))},
+		{name: "one that isn't there yet", given: past, when: do(about(tx(2))), refused: refused(tx(2))},
+		{name: "of an account without events", when: do(about(tx(0))), refused: refused(tx(0))},
+		{name: "of another account at this revision", given: past, when: do(about(revisionOnly)), refused: refused(revisionOnly)},
+		{name: "an id that no event can have", given: past, when: do(about(uuid.UUID{15: 1})), refused: refused(uuid.UUID{15: 1})},
+		{
+			name: "unknown, and a name that is taken", given: append(past, asked(credit)),
+			when: do(about(tx(7))), refused: refused(tx(7)),
+		},
+		{
+			name: "unknown, and an amount that is too large", given: past,
+			when:    do(account.RequestAdjustment{Adjustment: "a", Amount: domain.MaxAmount + 1, Related: tx(7)}),
+			refused: "amount-too-large field=amount value=1000000000.000001 limit=1000000000",
+		},
+	})
+}
+
 // manyAdjustments asks for n corrections named by number.
 func manyAdjustments(n int) step {
 	var all []domain.Event
@@ -60,11 +92,12 @@ func up(amount domain.Amount, by string) *account.Adjusted {
 }
 
 func TestApproveAdjustment(t *testing.T) {
-	related := uuid.MustParse("0192f3a0-0000-8000-8000-000000000001")
+	related := tx(0)
 	check(t, []row{
 		{
-			name:    "upwards is a promotional lot",
-			given:   given(do(account.RequestAdjustment{Adjustment: "a", Amount: 5 * credit, Reason: "sealed", Related: related})),
+			name: "upwards is a promotional lot",
+			given: given(facts(&account.Frozen{}, &account.Unfrozen{}),
+				do(account.RequestAdjustment{Adjustment: "a", Amount: 5 * credit, Reason: "sealed", Related: related})),
 			when:    approvedBy("bob"),
 			then:    events(&account.Adjusted{Adjustment: "a", Amount: 5 * credit, Reason: "sealed", Related: related, ApprovedBy: "bob"}),
 			balance: "balance 5, available 5, promotional 5, spendable 5",

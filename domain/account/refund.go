@@ -141,11 +141,15 @@ func tooMuchBack(deducted, done, asked domain.Amount) error {
 	return refusal
 }
 
+func unknownTransaction(field string, id domain.TransactionID) error {
+	return domain.Refuse(domain.CodeUnknownTransaction, "the account has no transaction %s", id).
+		With("field", field).With("value", id.String())
+}
+
 // original puts the parts of the deduction together.
 func (c Refund) original(events []Recorded) (charge, error) {
 	if len(events) == 0 {
-		return charge{}, domain.Refuse(domain.CodeUnknownTransaction, "the account has no transaction %s", c.Transaction).
-			With("field", "transaction_id").With("value", c.Transaction.String())
+		return charge{}, unknownTransaction("transaction_id", c.Transaction)
 	}
 	var whole charge
 	for i, recorded := range events {

@@ -18,13 +18,16 @@ var settings = []string{
 	"tls", "tlscafile", "tlsverifycert", "usercertfile", "userkeyfile", "defaultdeadline",
 }
 
+// ErrConnection: the connection string is none. Nothing was tried.
+var ErrConnection = errors.New("connection string")
+
 // parseConfig reads a connection string, more strictly than the client does: it
 // passes over what it doesn't know, takes the port modulo 65536, and drops
 // credentials silently without TLS.
 func parseConfig(connection string) (*esdb.Configuration, error) {
 	config, err := readConfig(connection)
 	if err != nil {
-		return nil, fmt.Errorf("connection string: %w", redact(err, connection))
+		return nil, fmt.Errorf("%w: %w", ErrConnection, redact(err, connection))
 	}
 	return config, nil
 }

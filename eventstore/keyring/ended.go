@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"bytes"
+	"strconv"
 
 	"github.com/go-json-experiment/json"
 
@@ -12,6 +13,17 @@ import (
 type Ended struct {
 	Keys uint32
 	Live bool
+}
+
+// EndedOf tells of one account; the zero value: it never had a key.
+func (k *FileKeys) EndedOf(account string) Ended {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	at, known := k.accounts[account]
+	if !known {
+		return Ended{}
+	}
+	return endedOf(at.generation, at.live)
 }
 
 // Ended tells of every account that had a key destroyed.
@@ -53,4 +65,20 @@ func EndedIn(r *eventstore.Recorded) (account string, ended Ended, ok bool) {
 func RestsOnKey(r *eventstore.Recorded) (bool, error) {
 	meta, err := eventstore.DecodeMetadata(r.Metadata)
 	return err == nil && (meta.Command.Fingerprint != "" || bytes.Contains(r.Data, []byte(`"`+sealedPrefix))), err
+}
+
+// GenerationIn is the newest key that text in an event is sealed under: 1 is the
+// account's first, 0: nothing is sealed.
+func GenerationIn(r *eventstore.Recorded) (newest uint32) {
+	for rest := r.Data; ; {
+		_, sealed, found := bytes.Cut(rest, []byte(`"`+sealedPrefix))
+		if !found {
+			return newest
+		}
+		number, _, _ := bytes.Cut(sealed, []byte("."))
+		if n, err := strconv.ParseUint(string(number), 10, 32); err == nil {
+			newest = max(newest, uint32(n))
+		}
+		rest = sealed
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"iocredits/eventstore"
 	"iocredits/eventstore/disk"
@@ -75,6 +76,15 @@ var (
 	_ eventstore.Store     = (*Store)(nil)
 	_ eventstore.Snapshots = (*Store)(nil)
 )
+
+// Exists tells whether a store is in dir, and opens and makes nothing.
+func Exists(dir string) (bool, error) {
+	found, err := pebble.Peek(dir, vfs.Default)
+	if err != nil {
+		return false, fmt.Errorf("event log %s: %w", dir, err)
+	}
+	return found.Exists, nil
+}
 
 // Open opens the store in dir, which it makes if need be. Errors: ErrLocked;
 // a *eventstore.CorruptError if the newest record is damaged or, unless ReadOnly, if a

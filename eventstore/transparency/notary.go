@@ -19,6 +19,9 @@ type Tree interface {
 	TreeHead(ctx context.Context) (Head, eventstore.Position, error)
 	// HeadAt is the tree as it was at a size. MUST: size <= the present one.
 	HeadAt(ctx context.Context, size uint64) (Head, error)
+	// Leaves are those from first to before end, in their order. MUST: end <= the
+	// present size.
+	Leaves(ctx context.Context, first, end uint64) ([]Leaf, error)
 	// WaitThrough returns once the tree has every event up to position.
 	WaitThrough(ctx context.Context, position eventstore.Position) error
 }
@@ -65,6 +68,8 @@ var (
 	ErrRollback = errors.New("the log was rolled back behind a signed checkpoint")
 	// ErrFork: the log has another history than the one that was signed.
 	ErrFork = errors.New("the log differs from a signed checkpoint")
+	// ErrTree: the log isn't the one that the tree was made of.
+	ErrTree = errors.New("the log differs from the tree in the read models")
 )
 
 // Notary signs the tree. Invariant: every checkpoint that it signs is of a tree
@@ -85,9 +90,10 @@ func NewNotary(opts Options) *Notary {
 	return &Notary{opts: opts}
 }
 
-// Check compares the newest checkpoint with the log. Errors: ErrRollback,
-// ErrFork, ErrSignature, after which this notary never signs; or ctx's, the
-// store's and the tree's, after which it may be asked again.
+// Check compares the newest checkpoint with the tree, and the tree with the log as far
+// as a start has time for (compareTail). Errors: ErrRollback, ErrFork, ErrTree,
+// ErrSignature, after which this notary never signs; or ctx's, the store's and the
+// tree's, after which it may be asked again.
 func (n *Notary) Check(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -98,46 +104,60 @@ func (n *Notary) check(ctx context.Context) error {
 	if n.checked || n.refused != nil {
 		return n.refused
 	}
-	last, exists := n.opts.File.Last()
-	if !exists {
-		n.checked = true
-		return nil
+	err := n.compareAll(ctx)
+	for _, final := range []error{ErrRollback, ErrFork, ErrTree, ErrSignature} {
+		if errors.Is(err, final) {
+			n.refused = err
+			n.opts.Logger.Error("no checkpoint will be signed", "error", n.refused)
+			return err
+		}
 	}
-	head, err := n.opts.Store.Head(ctx)
 	if err != nil {
 		return fmt.Errorf("check the newest checkpoint: %w", err)
+	}
+	n.checked = true
+	return nil
+}
+
+func (n *Notary) compareAll(ctx context.Context) error {
+	last, exists := n.opts.File.Last()
+	head, err := n.opts.Store.Head(ctx)
+	if err != nil {
+		return err
 	}
 	// A tree that is being rebuilt is short for a while; only the whole log tells.
 	if err := n.opts.Tree.WaitThrough(ctx, min(head, last.Position)); err != nil {
-		return fmt.Errorf("check the newest checkpoint: %w", err)
+		return err
 	}
 	now, _, err := n.opts.Tree.TreeHead(ctx)
 	if err != nil {
-		return fmt.Errorf("check the newest checkpoint: %w", err)
+		return err
 	}
+	if exists {
+		if err := n.compareSigned(ctx, &last, head, now); err != nil {
+			return err
+		}
+	}
+	return n.compare(ctx, now, last.Size)
+}
+
+// compareSigned holds the tree, and where the log ends, to the newest checkpoint.
+func (n *Notary) compareSigned(ctx context.Context, last *Signed, head eventstore.Position, now Head) error {
 	signed, err := OpenCheckpoint(last.Checkpoint, n.opts.Verifier)
 	switch {
 	case err != nil:
-		n.refused = fmt.Errorf("newest checkpoint: %w", err)
+		return fmt.Errorf("newest checkpoint: %w", err)
 	case signed != last.Head:
-		n.refused = fmt.Errorf("newest checkpoint: %w: it says size %d, its record %d", ErrSignature, signed.Size, last.Size)
+		return fmt.Errorf("newest checkpoint: %w: it says size %d, its record %d", ErrSignature, signed.Size, last.Size)
 	case head < last.Position || now.Size < signed.Size:
-		n.refused = fmt.Errorf("%w: signed at size %d, position %d; the log has size %d, position %d",
+		return fmt.Errorf("%w: signed at size %d, position %d; the log has size %d, position %d",
 			ErrRollback, signed.Size, last.Position, now.Size, head)
-	default:
-		was, err := n.opts.Tree.HeadAt(ctx, signed.Size)
-		if err != nil {
-			return fmt.Errorf("check the newest checkpoint: %w", err)
-		}
-		if was.Root != signed.Root {
-			n.refused = fmt.Errorf("%w: at size %d the signed root is %s, the log's %s", ErrFork, signed.Size, signed.Root, was.Root)
-		}
 	}
-	n.checked = n.refused == nil
-	if n.refused != nil {
-		n.opts.Logger.Error("no checkpoint will be signed", "error", n.refused)
+	was, err := n.opts.Tree.HeadAt(ctx, signed.Size)
+	if err == nil && was.Root != signed.Root {
+		err = fmt.Errorf("%w: at size %d the signed root is %s, the log's %s", ErrFork, signed.Size, signed.Root, was.Root)
 	}
-	return n.refused
+	return err
 }
 
 // Sign gives a checkpoint that covers every event up to position, signing one if

@@ -3385,9 +3385,9 @@ type ProveConsistencyParams struct {
 
 // ProveInclusionParams defines parameters for ProveInclusion.
 type ProveInclusionParams struct {
-	Account       ID                  `form:"account" json:"account"`
-	Revision      *int64              `form:"revision,omitempty" json:"revision,omitempty"`
-	TransactionId *openapi_types.UUID `form:"transaction_id,omitempty" json:"transaction_id,omitempty"`
+	Account       ID     `form:"account" json:"account"`
+	Revision      *int64 `form:"revision,omitempty" json:"revision,omitempty"`
+	TransactionId *ID    `form:"transaction_id,omitempty" json:"transaction_id,omitempty"`
 }
 
 // ListCreditRequestsParams defines parameters for ListCreditRequests.
@@ -7206,7 +7206,7 @@ func (w *ServerInterfaceWrapper) ProveInclusion(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "transaction_id" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "transaction_id", ctx.QueryParams(), &params.TransactionId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "transaction_id", ctx.QueryParams(), &params.TransactionId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter transaction_id: %s", err))
 	}

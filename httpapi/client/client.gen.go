@@ -3389,9 +3389,9 @@ type ProveConsistencyParams struct {
 
 // ProveInclusionParams defines parameters for ProveInclusion.
 type ProveInclusionParams struct {
-	Account       ID                  `form:"account" json:"account"`
-	Revision      *int64              `form:"revision,omitempty" json:"revision,omitempty"`
-	TransactionId *openapi_types.UUID `form:"transaction_id,omitempty" json:"transaction_id,omitempty"`
+	Account       ID     `form:"account" json:"account"`
+	Revision      *int64 `form:"revision,omitempty" json:"revision,omitempty"`
+	TransactionId *ID    `form:"transaction_id,omitempty" json:"transaction_id,omitempty"`
 }
 
 // ListCreditRequestsParams defines parameters for ListCreditRequests.
@@ -4105,6 +4105,7 @@ type ClientInterface interface {
 	// RequestAdjustmentWithBody Ask for a correction
 	//
 	// Takes effect when somebody else has approved it; from the policy's amount on, two people.
+	// `related_transaction` is of this account: another one is `unknown-transaction`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4114,6 +4115,7 @@ type ClientInterface interface {
 	// RequestAdjustment Ask for a correction
 	//
 	// Takes effect when somebody else has approved it; from the policy's amount on, two people.
+	// `related_transaction` is of this account: another one is `unknown-transaction`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5193,6 +5195,7 @@ func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn
 // RequestAdjustmentWithBody Ask for a correction
 //
 // Takes effect when somebody else has approved it; from the policy's amount on, two people.
+// `related_transaction` is of this account: another one is `unknown-transaction`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5212,6 +5215,7 @@ func (c *Client) RequestAdjustmentWithBody(ctx context.Context, account Account,
 // RequestAdjustment Ask for a correction
 //
 // Takes effect when somebody else has approved it; from the policy's amount on, two people.
+// `related_transaction` is of this account: another one is `unknown-transaction`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -11988,7 +11992,7 @@ func NewProveInclusionRequest(server string, params *ProveInclusionParams) (*htt
 
 		if params.TransactionId != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "transaction_id", *params.TransactionId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "transaction_id", *params.TransactionId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -12799,6 +12803,7 @@ type ClientWithResponsesInterface interface {
 	// RequestAdjustmentWithBodyWithResponse Ask for a correction
 	//
 	// Takes effect when somebody else has approved it; from the policy's amount on, two people.
+	// `related_transaction` is of this account: another one is `unknown-transaction`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12808,6 +12813,7 @@ type ClientWithResponsesInterface interface {
 	// RequestAdjustmentWithResponse Ask for a correction
 	//
 	// Takes effect when somebody else has approved it; from the policy's amount on, two people.
+	// `related_transaction` is of this account: another one is `unknown-transaction`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -21625,6 +21631,7 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 // RequestAdjustmentWithBodyWithResponse Ask for a correction
 //
 // Takes effect when somebody else has approved it; from the policy's amount on, two people.
+// `related_transaction` is of this account: another one is `unknown-transaction`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -21640,6 +21647,7 @@ func (c *ClientWithResponses) RequestAdjustmentWithBodyWithResponse(ctx context.
 // RequestAdjustmentWithResponse Ask for a correction
 //
 // Takes effect when somebody else has approved it; from the policy's amount on, two people.
+// `related_transaction` is of this account: another one is `unknown-transaction`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -9,11 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -221,6 +223,65 @@ func appendTo(t *testing.T, path, text string) {
 	require.NoError(t, err)
 	_, err = io.WriteString(f, text)
 	require.NoError(t, errors.Join(err, f.Close()))
+}
+
+// cutStore ends a read after some events, as a crash would.
+type cutStore struct {
+	eventstore.Store
+	after int
+}
+
+var errCut = errors.New("cut short")
+
+func (s *cutStore) ReadAll(ctx context.Context, from eventstore.Position, d eventstore.Direction, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		n := 0
+		for r, err := range s.Store.ReadAll(ctx, from, d, limit) {
+			if n++; n > s.after {
+				yield(eventstore.Recorded{}, errCut)
+				return
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestExportCutShortBeforeItsFirstManifest goes on too, whatever of it is in the file.
+func TestExportCutShortBeforeItsFirstManifest(t *testing.T) {
+	c := played(t, 20)
+	for _, format := range audit.Formats() {
+		whole, _ := c.export(format)
+		path := filepath.Join(t.TempDir(), "x")
+		cut := c.source()
+		cut.Store = &cutStore{c.store, 10}
+		_, err := audit.ExportFile(bg, cut, format, path, nil)
+		require.ErrorIs(t, err, errCut)
+		appendTo(t, path, whole[:len(whole)/2]) // what a larger buffer had written
+		m, err := audit.ExportFile(bg, c.source(), format, path, nil)
+		require.NoError(t, err)
+		require.True(t, m.Complete)
+		require.GreaterOrEqual(t, m.Removed, int64(len(whole)/2), format)
+		require.False(t, m.Foreign)
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, whole, string(content))
+	}
+}
+
+// TestExportToNoFile: a manifest beside a pipe would be of nothing.
+func TestExportToNoFile(t *testing.T) {
+	c := played(t, 20)
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	for _, path := range []string{pipe, dir} {
+		_, err := audit.ExportFile(bg, c.source(), audit.FormatCSV, path, nil)
+		require.ErrorIs(t, err, audit.ErrOther)
+		_, err = os.Stat(audit.ManifestPath(path))
+		require.ErrorIs(t, err, os.ErrNotExist)
+	}
 }
 
 func TestExportRefusesAnotherFile(t *testing.T) {

@@ -53,6 +53,9 @@ func ExportFile(ctx context.Context, source Source, format, path string, progres
 	if err != nil {
 		return m, err
 	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return m, fmt.Errorf("export to %s: %w: an export goes on, and only in a regular file", path, ErrOther)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return m, fmt.Errorf("export: %w", err)
@@ -68,17 +71,30 @@ func ExportFile(ctx context.Context, source Source, format, path string, progres
 		counted.fill(&e.Manifest)
 		return errors.Join(f.Sync(), e.save(path))
 	}
+	e.Complete = false
 	if counted.bytes == 0 {
-		if err := to.begin(e.out); err != nil {
-			return m, err
+		if err := e.begin(); err != nil {
+			return m, fmt.Errorf("export to %s: %w", path, err)
 		}
 	}
-	e.Complete = false
 	if err := e.run(ctx, progress); err != nil {
 		return e.Manifest, fmt.Errorf("export to %s: %w", path, err)
 	}
 	e.Complete = true
 	return e.Manifest, e.keep()
+}
+
+// begin writes the manifest before the first byte, so that a file which is cut short
+// at any moment is known for an export; and with the head of the file again, so that it
+// is soon known for this one.
+func (e *export) begin() error {
+	if err := e.keep(); err != nil {
+		return err
+	}
+	if err := errors.Join(e.writer.begin(e.out), e.out.Flush()); err != nil {
+		return err
+	}
+	return e.keep()
 }
 
 // resume takes the file to where its manifest says that it is whole.

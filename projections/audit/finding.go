@@ -22,6 +22,7 @@ const (
 	CheckCommand    Check = "command"
 	CheckRule       Check = "invariant"
 	CheckJournal    Check = "journal"
+	CheckClaim      Check = "claim"
 	CheckTrial      Check = "trial-balance"
 	CheckCheckpoint Check = "checkpoint"
 	CheckView       Check = "read-model"

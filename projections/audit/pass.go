@@ -124,6 +124,7 @@ func (p *pass) read(ctx context.Context, ordered chan<- *batch, queues []chan *b
 		b = nil
 		return true
 	}
+	paid := newClaims(p.v.Codec, p.v.report)
 	err := p.v.readAll(ctx, func(r eventstore.Recorded) bool {
 		if b == nil {
 			b = &batch{events: make([]eventstore.Recorded, 0, batchSize), owner: make([]uint64, 0, batchSize)}
@@ -131,6 +132,7 @@ func (p *pass) read(ctx context.Context, ordered chan<- *batch, queues []chan *b
 		}
 		b.events, b.owner = append(b.events, r), append(b.owner, p.ownerOf(r.Stream))
 		if p.part == 0 {
+			paid.see(&b.events[len(b.events)-1])
 			p.v.Seen(&b.events[len(b.events)-1])
 		}
 		return len(b.events) < batchSize || send()

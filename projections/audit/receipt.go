@@ -8,13 +8,10 @@ import (
 	"iocredits/eventstore/transparency"
 )
 
-// Receipt makes the receipt of an event from what a source has. Errors:
-// CodeUnknownTransaction; CodeUnavailable if no signed checkpoint covers it yet.
-func Receipt(ctx context.Context, source Source, name string, revision int64) (transparency.Receipt, error) {
-	event, err := EventAt(ctx, source.Store, name, revision)
-	if err != nil {
-		return transparency.Receipt{}, err
-	}
+// Receipt makes the receipt of an event of an account from what a source has. Error:
+// CodeUnavailable if no signed checkpoint covers it yet.
+func Receipt(source Source, event eventstore.Recorded) (transparency.Receipt, error) {
+	name, _ := eventstore.AccountOf(event.Stream)
 	if source.Views == nil || source.Checkpoints == nil {
 		return transparency.Receipt{}, domain.Refuse(domain.CodeUnavailable,
 			"a receipt is made from the tree of the log and its signed checkpoints: name the data directory of an engine that has both")
@@ -28,7 +25,7 @@ func Receipt(ctx context.Context, source Source, name string, revision int64) (t
 		return transparency.Receipt{}, err
 	}
 	uncovered := domain.Refuse(domain.CodeUnavailable, "no signed checkpoint covers revision %d of account %s yet: "+
-		"an engine that runs with a signer signs one at most a minute after the event, and at once when GET /v1/audit/checkpoint asks", revision, name)
+		"an engine that runs with a signer signs one at most a minute after the event, and at once when GET /v1/audit/checkpoint asks", event.Revision, name)
 	for signed, err := range source.Checkpoints {
 		if err != nil {
 			return transparency.Receipt{}, err
@@ -56,4 +53,19 @@ func EventAt(ctx context.Context, store eventstore.Store, name string, revision 
 		}
 	}
 	return eventstore.Recorded{}, domain.Refuse(domain.CodeUnknownTransaction, "account %s has no event at revision %d", name, revision)
+}
+
+// EventOf reads the event of an account that has this id. Error: CodeUnknownTransaction,
+// as for the id of an event that another account has at the same revision.
+func EventOf(ctx context.Context, store eventstore.Store, name string, id domain.TransactionID) (eventstore.Recorded, error) {
+	event, err := eventstore.Recorded{}, error(nil)
+	revision, ours := domain.RevisionOf(id)
+	if ours {
+		event, err = EventAt(ctx, store, name, revision)
+	}
+	if _, none := domain.AsError(err); none || err == nil && (!ours || event.ID != id) {
+		err = domain.Refuse(domain.CodeUnknownTransaction, "account %s has no event %s", name, id).
+			With("field", "transaction_id").With("value", id.String())
+	}
+	return event, err
 }
