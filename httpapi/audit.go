@@ -54,10 +54,6 @@ func (h handlers) GetTrialBalance(c echo.Context) error {
 // ListJournal is GET /v1/audit/journal: derived from the log as it is read.
 func (h handlers) ListJournal(c echo.Context, params api.ListJournalParams) error {
 	k := callOf(c)
-	limit, err := limitOf(params.Limit)
-	if err != nil {
-		return err
-	}
 	from, err := journalStart(params)
 	if err != nil {
 		return err
@@ -66,7 +62,7 @@ func (h handlers) ListJournal(c echo.Context, params api.ListJournalParams) erro
 	if err != nil {
 		return err
 	}
-	d := newDocument()
+	limit, d := limitOf(params.Limit), newDocument()
 	d.open()
 	d.array("items")
 	count := 0
@@ -127,15 +123,12 @@ func journalStart(params api.ListJournalParams) (eventstore.Position, error) {
 	if params.Cursor != nil {
 		b, err := base64.RawURLEncoding.Strict().DecodeString(*params.Cursor)
 		if err != nil || len(b) != 9 || b[0] != 'j' {
-			return 0, domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").With("field", "cursor")
+			return 0, domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").
+				With("field", "cursor").With("value", clip(*params.Cursor))
 		}
 		return eventstore.Position(binary.BigEndian.Uint64(b[1:])), nil
 	}
-	from := valueOf(params.From)
-	if from < 0 {
-		return 0, domain.Refuse(domain.CodeFieldInvalid, "from is below zero").With("field", "from")
-	}
-	return eventstore.Position(from), nil
+	return eventstore.Position(valueOf(params.From)), nil
 }
 
 func (s *Server) source() audit.Source { return audit.Source{Store: s.opts.Store, Codec: s.opts.Codec} }

@@ -114,7 +114,7 @@ func bodyRefusal(err error, body []byte) error {
 		case errors.Is(err, json.ErrUnknownName):
 			return domain.Refuse(domain.CodeFieldUnknown, "field %q is unknown", field).With("field", field)
 		case semantic.GoType == reflect.TypeFor[time.Time]():
-			return withValue(domain.Refuse(domain.CodeTimeInvalid, "%s is not a time like 2026-01-31T12:00:00Z", field), field, semantic.JSONPointer, body)
+			return withValue(notATime(field), field, semantic.JSONPointer, body)
 		}
 		return withValue(domain.Refuse(domain.CodeFieldInvalid, "%s has to be %s", field, wantedOf(semantic.GoType)), field, semantic.JSONPointer, body)
 	}
@@ -256,9 +256,11 @@ func timeOf(field string, t *time.Time) (time.Time, error) {
 	if t == nil {
 		return time.Time{}, nil
 	}
+	given := *t
 	*t = t.UTC()
 	if t.Year() < 1970 || t.Year() > 9999 {
-		return time.Time{}, domain.Refuse(domain.CodeTimeInvalid, "%s is outside of the years 1970 to 9999", field).With("field", field)
+		return time.Time{}, domain.Refuse(domain.CodeTimeInvalid, "%s is outside of the years 1970 to 9999", field).
+			With("field", field).With("value", given.Format(time.RFC3339Nano))
 	}
 	return *t, nil
 }

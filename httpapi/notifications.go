@@ -16,14 +16,10 @@ import (
 // notification of the page before.
 func (h handlers) ListNotifications(c echo.Context, name api.Account, params api.ListNotificationsParams) error {
 	k := callOf(c)
-	limit, err := limitOf(params.Limit)
-	if err != nil {
-		return err
-	}
 	if err := k.await(name, params.MinPosition); err != nil {
 		return err
 	}
-	page, err := h.opts.Views.Notices(k.ctx, name, valueOf(params.Cursor), limit)
+	page, err := h.opts.Views.Notices(k.ctx, name, valueOf(params.Cursor), limitOf(params.Limit))
 	if err != nil {
 		return err
 	}

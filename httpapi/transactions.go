@@ -14,17 +14,14 @@ import (
 	"iocredits/projections"
 )
 
-const defaultLimit, maxLimit = 50, 1000
+const defaultLimit = 50
 
-// limitOf reads the size of a page.
-func limitOf(limit *int) (int, error) {
+// limitOf is the size of a page. The frame has refused one that is out of bounds.
+func limitOf(limit *int) int {
 	if limit == nil {
-		return defaultLimit, nil
+		return defaultLimit
 	}
-	if *limit < 1 || *limit > maxLimit {
-		return 0, domain.Refuse(domain.CodeFieldInvalid, "limit %d is not from 1 to %d", *limit, maxLimit).With("field", "limit")
-	}
-	return *limit, nil
+	return *limit
 }
 
 // ListTransactions is GET …/transactions, as a page or as a file.
@@ -69,13 +66,7 @@ func (h handlers) ListTransactions(c echo.Context, name api.Account, params api.
 func queryOf(name string, params api.ListTransactionsParams) (projections.Query, error) {
 	q := projections.Query{
 		Account: name, Type: account.EntryType(valueOf(params.Type)), Service: domain.Service(valueOf(params.Service)),
-		Reference: valueOf(params.Reference), Cursor: valueOf(params.Cursor),
-	}
-	if params.Type != nil && !params.Type.Valid() {
-		return q, domain.Refuse(domain.CodeFieldInvalid, "type %q is no type of a transaction", clip(string(*params.Type))).With("field", "type")
-	}
-	if params.Service != nil && !params.Service.Valid() {
-		return q, domain.Refuse(domain.CodeFieldInvalid, "service %q is none", clip(string(*params.Service))).With("field", "service")
+		Reference: valueOf(params.Reference), Cursor: valueOf(params.Cursor), Limit: limitOf(params.Limit),
 	}
 	if params.Reference != nil && *params.Reference == "" { // it would filter nothing
 		return q, domain.Refuse(domain.CodeFieldInvalid, "reference is empty; leave it out to list all").With("field", "reference")
@@ -90,10 +81,7 @@ func queryOf(name string, params api.ListTransactionsParams) (projections.Query,
 	if q.AsOf, err = timeOf("as_of", params.AsOf); err != nil {
 		return q, err
 	}
-	if q.KnownAt, err = timeOf("known_at", params.KnownAt); err != nil {
-		return q, err
-	}
-	q.Limit, err = limitOf(params.Limit)
+	q.KnownAt, err = timeOf("known_at", params.KnownAt)
 	return q, err
 }
 

@@ -4181,7 +4181,7 @@ func (w *ServerInterfaceWrapper) CheckCredits(ctx echo.Context) error {
 	var params CheckCreditsParams
 	// ------------- Required query parameter "amount" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, true, "amount", ctx.QueryParams(), &params.Amount, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "amount", ctx.QueryParams(), &params.Amount, runtime.BindQueryParameterOptions{Type: "string", Format: "decimal"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter amount: %s", err))
 	}
@@ -4613,7 +4613,7 @@ func (w *ServerInterfaceWrapper) GetCheckout(ctx echo.Context) error {
 	var params GetCheckoutParams
 	// ------------- Required query parameter "amount" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, true, "amount", ctx.QueryParams(), &params.Amount, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "amount", ctx.QueryParams(), &params.Amount, runtime.BindQueryParameterOptions{Type: "string", Format: "decimal"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter amount: %s", err))
 	}
