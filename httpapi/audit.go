@@ -123,8 +123,7 @@ func journalStart(params api.ListJournalParams) (eventstore.Position, error) {
 	if params.Cursor != nil {
 		b, err := base64.RawURLEncoding.Strict().DecodeString(*params.Cursor)
 		if err != nil || len(b) != 9 || b[0] != 'j' {
-			return 0, domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").
-				With("field", "cursor").With("value", clip(*params.Cursor))
+			return 0, notACursor(*params.Cursor)
 		}
 		return eventstore.Position(binary.BigEndian.Uint64(b[1:])), nil
 	}

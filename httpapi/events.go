@@ -191,8 +191,7 @@ func newCursorKey() (key [sha256.Size]byte) {
 
 // resume goes on where a cursor says. Refusal: field-invalid.
 func (w *streamWalk) resume(ctx context.Context, text string) error {
-	refusal := domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").
-		With("field", "cursor").With("value", clip(text))
+	refusal := notACursor(text)
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(b) != eventCursorBytes || [8]byte(b[16:]) != w.filter() {
 		return refusal

@@ -20,6 +20,10 @@ func (h handlers) ListNotifications(c echo.Context, name api.Account, params api
 		return err
 	}
 	page, err := h.opts.Views.Notices(k.ctx, name, valueOf(params.Cursor), limitOf(params.Limit))
+	// What isn't found where the read models are behind is for orBehind.
+	if params.Cursor != nil && k.behind == nil && (domain.IsCode(err, domain.CodeUnknownNotice) || domain.IsCode(err, domain.CodeIDInvalid)) {
+		return notACursor(*params.Cursor)
+	}
 	if err != nil {
 		return err
 	}
@@ -79,6 +83,8 @@ const (
 	streamPage = 100
 	// streamBeat keeps a quiet stream open through proxies.
 	streamBeat = 15 * time.Second
+	// lastEventHeader has the id of the last notification that the client got.
+	lastEventHeader = "Last-Event-ID"
 )
 
 var streamType = []string{"text/event-stream"}
@@ -168,7 +174,14 @@ func (s *Server) streamStart(k *call, name, given string) (string, error) {
 		return "", err
 	}
 	if given != "" {
+		if err := domain.CheckID(lastEventHeader, given); err != nil {
+			return "", err
+		}
 		_, err := s.opts.Views.Notice(k.ctx, name, given)
+		if domain.IsCode(err, domain.CodeUnknownNotice) {
+			err = domain.Refuse(domain.CodeUnknownNotice, "the account has no notification %q behind which the stream could begin", clip(given)).
+				With("field", lastEventHeader).With("value", clip(given))
+		}
 		return given, err
 	}
 	newest, err := s.opts.Views.Notices(k.ctx, name, "", 1)

@@ -20,12 +20,12 @@ import (
 // contract allows and can't say what it wants. So what gets to a handler has the
 // form, the bounds and one of the values that openapi.yaml names.
 
-// form is what the text of a query parameter has to be.
+// form is what the text of a query parameter has to be; 0: whatever the handler
+// makes of it.
 type form int
 
 const (
-	// plainText is whatever the handler makes of it.
-	plainText form = iota
+	_ form = iota
 	// figure is an amount; the handler reads it, with domain's parser.
 	figure
 	moment

@@ -24,6 +24,11 @@ func limitOf(limit *int) int {
 	return *limit
 }
 
+// notACursor is the refusal of a cursor that belongs to no page of this list.
+func notACursor(text string) *domain.Error {
+	return domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").With("field", "cursor").With("value", clip(text))
+}
+
 // ListTransactions is GET …/transactions, as a page or as a file.
 func (h handlers) ListTransactions(c echo.Context, name api.Account, params api.ListTransactionsParams) error {
 	k := callOf(c)
