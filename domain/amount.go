@@ -284,10 +284,15 @@ func tooLarge(field, text string) *Error {
 		With("field", field).With("value", clip(text)).With("limit", MaxAmount.String())
 }
 
-// restate gives a refusal about part of an input the whole input's text.
+// restate gives a refusal about an amount behind a minus the whole input's text.
 func restate(err error, field, text string) error {
-	if refusal, ok := AsError(err); ok && refusal.Code == CodeAmountInvalid {
+	refusal, ok := AsError(err)
+	switch {
+	case ok && refusal.Code == CodeAmountInvalid:
 		return invalidAmount(field, text)
+	case ok && refusal.Code == CodeAmountTooLarge:
+		return Refuse(CodeAmountTooLarge, "%s %s is below the limit of -%s", field, clip(text), MaxAmount).
+			With("field", field).With("value", clip(text)).With("limit", (-MaxAmount).String())
 	}
 	return err
 }

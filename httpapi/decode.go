@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -116,7 +117,11 @@ func bodyRefusal(err error, body []byte) error {
 		case semantic.GoType == reflect.TypeFor[time.Time]():
 			return withValue(notATime(field), field, semantic.JSONPointer, body)
 		}
-		return withValue(domain.Refuse(domain.CodeFieldInvalid, "%s has to be %s", field, wantedOf(semantic.GoType)), field, semantic.JSONPointer, body)
+		refusal := domain.Refuse(domain.CodeFieldInvalid, "%s has to be %s", field, wantedOf(semantic.GoType))
+		if errors.Is(err, strconv.ErrRange) {
+			refusal = domain.Refuse(domain.CodeFieldInvalid, "%s has more digits than any number here", field)
+		}
+		return withValue(refusal, field, semantic.JSONPointer, body)
 	}
 	var syntactic *jsontext.SyntacticError
 	if !errors.As(err, &syntactic) {
@@ -172,7 +177,7 @@ func wantedOf(t reflect.Type) string {
 	case t.Kind() == reflect.Bool:
 		return "true or false"
 	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64:
-		return "a whole number"
+		return "a whole number, without a point or an exponent"
 	}
 	return "an object"
 }

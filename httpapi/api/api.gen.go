@@ -1084,6 +1084,9 @@ type BatchAnswer struct {
 	// Status The status that the single route would have had.
 	Status        int     `json:"status"`
 	TransactionId *string `json:"transaction_id,omitempty"`
+
+	// Value Of a refusal: what stands there, cut short.
+	Value *string `json:"value,omitempty"`
 }
 
 // BatchLine A deduction (with `amount`) or a reading (with `meter`, `quantity`, `unit_price`).
