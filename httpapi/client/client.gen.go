@@ -13712,6 +13712,11 @@ type ClientWithResponsesInterface interface {
 	TakeWebhookWithResponse(ctx context.Context, params *TakeWebhookParams, body TakeWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*TakeWebhookResponse, error)
 }
 
+// CheckCreditsResponse401Headers the declared response headers of an HTTP 401 response for CheckCredits
+type CheckCreditsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // CheckCreditsResponse503Headers the declared response headers of an HTTP 503 response for CheckCredits
 type CheckCreditsResponse503Headers struct {
 	RetryAfter *string
@@ -13732,6 +13737,8 @@ type CheckCreditsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CheckCreditsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CheckCreditsResponse503Headers
 }
@@ -13800,6 +13807,11 @@ type RecordDevPurchaseResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RecordDevPurchaseResponse401Headers the declared response headers of an HTTP 401 response for RecordDevPurchase
+type RecordDevPurchaseResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // RecordDevPurchaseResponse503Headers the declared response headers of an HTTP 503 response for RecordDevPurchase
 type RecordDevPurchaseResponse503Headers struct {
 	RetryAfter *string
@@ -13826,6 +13838,8 @@ type RecordDevPurchaseResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RecordDevPurchaseResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RecordDevPurchaseResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RecordDevPurchaseResponse503Headers
 }
@@ -13899,6 +13913,11 @@ func (r RecordDevPurchaseResponse) ContentType() string {
 	return ""
 }
 
+// AdvanceClockResponse401Headers the declared response headers of an HTTP 401 response for AdvanceClock
+type AdvanceClockResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // AdvanceClockResponse503Headers the declared response headers of an HTTP 503 response for AdvanceClock
 type AdvanceClockResponse503Headers struct {
 	RetryAfter *string
@@ -13921,6 +13940,8 @@ type AdvanceClockResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *AdvanceClockResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *AdvanceClockResponse503Headers
 }
@@ -13989,6 +14010,11 @@ func (r AdvanceClockResponse) ContentType() string {
 	return ""
 }
 
+// PlayPaymentResponse401Headers the declared response headers of an HTTP 401 response for PlayPayment
+type PlayPaymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // PlayPaymentResponse503Headers the declared response headers of an HTTP 503 response for PlayPayment
 type PlayPaymentResponse503Headers struct {
 	RetryAfter *string
@@ -14015,6 +14041,8 @@ type PlayPaymentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PlayPaymentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PlayPaymentResponse503Headers
 }
@@ -14093,9 +14121,23 @@ func (r PlayPaymentResponse) ContentType() string {
 	return ""
 }
 
+// GetDocsResponse200Headers the declared response headers of an HTTP 200 response for GetDocs
+type GetDocsResponse200Headers struct {
+	ContentSecurityPolicy *string
+}
+
 type GetDocsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetDocsResponse200Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetDocsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetBody returns the raw response body bytes
@@ -14127,11 +14169,25 @@ func (r GetDocsResponse) ContentType() string {
 	return ""
 }
 
+// GetDocsPageResponse200Headers the declared response headers of an HTTP 200 response for GetDocsPage
+type GetDocsPageResponse200Headers struct {
+	ContentSecurityPolicy *string
+}
+
 type GetDocsPageResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetDocsPageResponse200Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetDocsPageResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
@@ -14173,11 +14229,18 @@ type GetHealthResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Health
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetHealthResponse) GetJSON200() *Health {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetHealthResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetBody returns the raw response body bytes
@@ -14212,6 +14275,13 @@ func (r GetHealthResponse) ContentType() string {
 type GetMetricsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetBody returns the raw response body bytes
@@ -14248,11 +14318,18 @@ type GetOpenAPIResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *map[string]interface{}
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetOpenAPIResponse) GetJSON200() *map[string]interface{} {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetOpenAPIResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetBody returns the raw response body bytes
@@ -14289,6 +14366,8 @@ type GetReadinessResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Readiness
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *Readiness
 }
@@ -14296,6 +14375,11 @@ type GetReadinessResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetReadinessResponse) GetJSON200() *Readiness {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReadinessResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -14337,6 +14421,11 @@ type RequestAdjustmentResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RequestAdjustmentResponse401Headers the declared response headers of an HTTP 401 response for RequestAdjustment
+type RequestAdjustmentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // RequestAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for RequestAdjustment
 type RequestAdjustmentResponse503Headers struct {
 	RetryAfter *string
@@ -14367,6 +14456,8 @@ type RequestAdjustmentResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RequestAdjustmentResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RequestAdjustmentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RequestAdjustmentResponse503Headers
 }
@@ -14450,6 +14541,11 @@ func (r RequestAdjustmentResponse) ContentType() string {
 	return ""
 }
 
+// GetAdjustmentResponse401Headers the declared response headers of an HTTP 401 response for GetAdjustment
+type GetAdjustmentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for GetAdjustment
 type GetAdjustmentResponse503Headers struct {
 	RetryAfter *string
@@ -14472,6 +14568,8 @@ type GetAdjustmentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetAdjustmentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetAdjustmentResponse503Headers
 }
@@ -14545,6 +14643,11 @@ type ApproveAdjustmentResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ApproveAdjustmentResponse401Headers the declared response headers of an HTTP 401 response for ApproveAdjustment
+type ApproveAdjustmentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ApproveAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for ApproveAdjustment
 type ApproveAdjustmentResponse503Headers struct {
 	RetryAfter *string
@@ -14577,6 +14680,8 @@ type ApproveAdjustmentResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ApproveAdjustmentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApproveAdjustmentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ApproveAdjustmentResponse503Headers
 }
@@ -14670,6 +14775,11 @@ type RejectAdjustmentResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RejectAdjustmentResponse401Headers the declared response headers of an HTTP 401 response for RejectAdjustment
+type RejectAdjustmentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // RejectAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for RejectAdjustment
 type RejectAdjustmentResponse503Headers struct {
 	RetryAfter *string
@@ -14700,6 +14810,8 @@ type RejectAdjustmentResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RejectAdjustmentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RejectAdjustmentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RejectAdjustmentResponse503Headers
 }
@@ -14788,6 +14900,16 @@ type GetBalanceResponse200Headers struct {
 	ETag *string
 }
 
+// GetBalanceResponse304Headers the declared response headers of an HTTP 304 response for GetBalance
+type GetBalanceResponse304Headers struct {
+	ETag *string
+}
+
+// GetBalanceResponse401Headers the declared response headers of an HTTP 401 response for GetBalance
+type GetBalanceResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetBalanceResponse503Headers the declared response headers of an HTTP 503 response for GetBalance
 type GetBalanceResponse503Headers struct {
 	RetryAfter *string
@@ -14810,6 +14932,10 @@ type GetBalanceResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetBalanceResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetBalanceResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetBalanceResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetBalanceResponse503Headers
 }
@@ -14873,6 +14999,11 @@ func (r GetBalanceResponse) ContentType() string {
 	return ""
 }
 
+// GetCheckoutResponse401Headers the declared response headers of an HTTP 401 response for GetCheckout
+type GetCheckoutResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetCheckoutResponse503Headers the declared response headers of an HTTP 503 response for GetCheckout
 type GetCheckoutResponse503Headers struct {
 	RetryAfter *string
@@ -14895,6 +15026,8 @@ type GetCheckoutResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetCheckoutResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetCheckoutResponse503Headers
 }
@@ -14968,6 +15101,11 @@ type RequestCreditResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RequestCreditResponse401Headers the declared response headers of an HTTP 401 response for RequestCredit
+type RequestCreditResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // RequestCreditResponse503Headers the declared response headers of an HTTP 503 response for RequestCredit
 type RequestCreditResponse503Headers struct {
 	RetryAfter *string
@@ -14998,6 +15136,8 @@ type RequestCreditResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RequestCreditResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RequestCreditResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RequestCreditResponse503Headers
 }
@@ -15081,6 +15221,11 @@ func (r RequestCreditResponse) ContentType() string {
 	return ""
 }
 
+// GetCreditRequestResponse401Headers the declared response headers of an HTTP 401 response for GetCreditRequest
+type GetCreditRequestResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetCreditRequestResponse503Headers the declared response headers of an HTTP 503 response for GetCreditRequest
 type GetCreditRequestResponse503Headers struct {
 	RetryAfter *string
@@ -15103,6 +15248,8 @@ type GetCreditRequestResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetCreditRequestResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetCreditRequestResponse503Headers
 }
@@ -15176,6 +15323,11 @@ type ApproveCreditRequestResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ApproveCreditRequestResponse401Headers the declared response headers of an HTTP 401 response for ApproveCreditRequest
+type ApproveCreditRequestResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ApproveCreditRequestResponse503Headers the declared response headers of an HTTP 503 response for ApproveCreditRequest
 type ApproveCreditRequestResponse503Headers struct {
 	RetryAfter *string
@@ -15206,6 +15358,8 @@ type ApproveCreditRequestResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ApproveCreditRequestResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApproveCreditRequestResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ApproveCreditRequestResponse503Headers
 }
@@ -15294,6 +15448,11 @@ type CancelCreditRequestResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// CancelCreditRequestResponse401Headers the declared response headers of an HTTP 401 response for CancelCreditRequest
+type CancelCreditRequestResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // CancelCreditRequestResponse503Headers the declared response headers of an HTTP 503 response for CancelCreditRequest
 type CancelCreditRequestResponse503Headers struct {
 	RetryAfter *string
@@ -15324,6 +15483,8 @@ type CancelCreditRequestResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CancelCreditRequestResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CancelCreditRequestResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CancelCreditRequestResponse503Headers
 }
@@ -15412,6 +15573,11 @@ type RejectCreditRequestResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RejectCreditRequestResponse401Headers the declared response headers of an HTTP 401 response for RejectCreditRequest
+type RejectCreditRequestResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // RejectCreditRequestResponse503Headers the declared response headers of an HTTP 503 response for RejectCreditRequest
 type RejectCreditRequestResponse503Headers struct {
 	RetryAfter *string
@@ -15442,6 +15608,8 @@ type RejectCreditRequestResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RejectCreditRequestResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RejectCreditRequestResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RejectCreditRequestResponse503Headers
 }
@@ -15530,6 +15698,11 @@ type DeductResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// DeductResponse401Headers the declared response headers of an HTTP 401 response for Deduct
+type DeductResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // DeductResponse503Headers the declared response headers of an HTTP 503 response for Deduct
 type DeductResponse503Headers struct {
 	RetryAfter *string
@@ -15560,6 +15733,8 @@ type DeductResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *DeductResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeductResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeductResponse503Headers
 }
@@ -15643,6 +15818,11 @@ func (r DeductResponse) ContentType() string {
 	return ""
 }
 
+// ListDeploymentsResponse401Headers the declared response headers of an HTTP 401 response for ListDeployments
+type ListDeploymentsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListDeploymentsResponse503Headers the declared response headers of an HTTP 503 response for ListDeployments
 type ListDeploymentsResponse503Headers struct {
 	RetryAfter *string
@@ -15665,6 +15845,8 @@ type ListDeploymentsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListDeploymentsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListDeploymentsResponse503Headers
 }
@@ -15743,6 +15925,11 @@ type StartDeploymentResponse202Headers struct {
 	IdempotencyReplayed *string
 }
 
+// StartDeploymentResponse401Headers the declared response headers of an HTTP 401 response for StartDeployment
+type StartDeploymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // StartDeploymentResponse503Headers the declared response headers of an HTTP 503 response for StartDeployment
 type StartDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -15777,6 +15964,8 @@ type StartDeploymentResponse struct {
 	Headers201 *StartDeploymentResponse201Headers
 	// Headers202 the parsed response headers for an HTTP 202 response
 	Headers202 *StartDeploymentResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *StartDeploymentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StartDeploymentResponse503Headers
 }
@@ -15865,6 +16054,11 @@ func (r StartDeploymentResponse) ContentType() string {
 	return ""
 }
 
+// GetDeploymentResponse401Headers the declared response headers of an HTTP 401 response for GetDeployment
+type GetDeploymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetDeploymentResponse503Headers the declared response headers of an HTTP 503 response for GetDeployment
 type GetDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -15887,6 +16081,8 @@ type GetDeploymentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetDeploymentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetDeploymentResponse503Headers
 }
@@ -15960,6 +16156,11 @@ type CancelDeploymentResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// CancelDeploymentResponse401Headers the declared response headers of an HTTP 401 response for CancelDeployment
+type CancelDeploymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // CancelDeploymentResponse503Headers the declared response headers of an HTTP 503 response for CancelDeployment
 type CancelDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -15990,6 +16191,8 @@ type CancelDeploymentResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CancelDeploymentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CancelDeploymentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CancelDeploymentResponse503Headers
 }
@@ -16078,6 +16281,11 @@ type ExtendDeploymentResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ExtendDeploymentResponse401Headers the declared response headers of an HTTP 401 response for ExtendDeployment
+type ExtendDeploymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ExtendDeploymentResponse503Headers the declared response headers of an HTTP 503 response for ExtendDeployment
 type ExtendDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -16110,6 +16318,8 @@ type ExtendDeploymentResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ExtendDeploymentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ExtendDeploymentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ExtendDeploymentResponse503Headers
 }
@@ -16203,6 +16413,11 @@ type FailDeploymentResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// FailDeploymentResponse401Headers the declared response headers of an HTTP 401 response for FailDeployment
+type FailDeploymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // FailDeploymentResponse503Headers the declared response headers of an HTTP 503 response for FailDeployment
 type FailDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -16233,6 +16448,8 @@ type FailDeploymentResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *FailDeploymentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *FailDeploymentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *FailDeploymentResponse503Headers
 }
@@ -16321,6 +16538,11 @@ type StopDeploymentResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// StopDeploymentResponse401Headers the declared response headers of an HTTP 401 response for StopDeployment
+type StopDeploymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // StopDeploymentResponse503Headers the declared response headers of an HTTP 503 response for StopDeployment
 type StopDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -16351,6 +16573,8 @@ type StopDeploymentResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *StopDeploymentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *StopDeploymentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StopDeploymentResponse503Headers
 }
@@ -16444,6 +16668,11 @@ type RecordDeploymentUsageResponse202Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RecordDeploymentUsageResponse401Headers the declared response headers of an HTTP 401 response for RecordDeploymentUsage
+type RecordDeploymentUsageResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // RecordDeploymentUsageResponse503Headers the declared response headers of an HTTP 503 response for RecordDeploymentUsage
 type RecordDeploymentUsageResponse503Headers struct {
 	RetryAfter *string
@@ -16478,6 +16707,8 @@ type RecordDeploymentUsageResponse struct {
 	Headers200 *RecordDeploymentUsageResponse200Headers
 	// Headers202 the parsed response headers for an HTTP 202 response
 	Headers202 *RecordDeploymentUsageResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RecordDeploymentUsageResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RecordDeploymentUsageResponse503Headers
 }
@@ -16566,6 +16797,11 @@ func (r RecordDeploymentUsageResponse) ContentType() string {
 	return ""
 }
 
+// ListDisputesResponse401Headers the declared response headers of an HTTP 401 response for ListDisputes
+type ListDisputesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListDisputesResponse503Headers the declared response headers of an HTTP 503 response for ListDisputes
 type ListDisputesResponse503Headers struct {
 	RetryAfter *string
@@ -16588,6 +16824,8 @@ type ListDisputesResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListDisputesResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListDisputesResponse503Headers
 }
@@ -16661,6 +16899,11 @@ type OpenDisputeResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// OpenDisputeResponse401Headers the declared response headers of an HTTP 401 response for OpenDispute
+type OpenDisputeResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // OpenDisputeResponse503Headers the declared response headers of an HTTP 503 response for OpenDispute
 type OpenDisputeResponse503Headers struct {
 	RetryAfter *string
@@ -16691,6 +16934,8 @@ type OpenDisputeResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *OpenDisputeResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *OpenDisputeResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *OpenDisputeResponse503Headers
 }
@@ -16774,6 +17019,11 @@ func (r OpenDisputeResponse) ContentType() string {
 	return ""
 }
 
+// GetDisputeResponse401Headers the declared response headers of an HTTP 401 response for GetDispute
+type GetDisputeResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetDisputeResponse503Headers the declared response headers of an HTTP 503 response for GetDispute
 type GetDisputeResponse503Headers struct {
 	RetryAfter *string
@@ -16796,6 +17046,8 @@ type GetDisputeResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetDisputeResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetDisputeResponse503Headers
 }
@@ -16869,6 +17121,11 @@ type ResolveDisputeResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ResolveDisputeResponse401Headers the declared response headers of an HTTP 401 response for ResolveDispute
+type ResolveDisputeResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ResolveDisputeResponse503Headers the declared response headers of an HTTP 503 response for ResolveDispute
 type ResolveDisputeResponse503Headers struct {
 	RetryAfter *string
@@ -16899,6 +17156,8 @@ type ResolveDisputeResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ResolveDisputeResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ResolveDisputeResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ResolveDisputeResponse503Headers
 }
@@ -16982,6 +17241,11 @@ func (r ResolveDisputeResponse) ContentType() string {
 	return ""
 }
 
+// ListEventsResponse401Headers the declared response headers of an HTTP 401 response for ListEvents
+type ListEventsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListEventsResponse503Headers the declared response headers of an HTTP 503 response for ListEvents
 type ListEventsResponse503Headers struct {
 	RetryAfter *string
@@ -17004,6 +17268,8 @@ type ListEventsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListEventsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListEventsResponse503Headers
 }
@@ -17072,6 +17338,16 @@ func (r ListEventsResponse) ContentType() string {
 	return ""
 }
 
+// ForgetAccountResponse200Headers the declared response headers of an HTTP 200 response for ForgetAccount
+type ForgetAccountResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+// ForgetAccountResponse401Headers the declared response headers of an HTTP 401 response for ForgetAccount
+type ForgetAccountResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ForgetAccountResponse503Headers the declared response headers of an HTTP 503 response for ForgetAccount
 type ForgetAccountResponse503Headers struct {
 	RetryAfter *string
@@ -17092,10 +17368,16 @@ type ForgetAccountResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ForgetAccountResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ForgetAccountResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ForgetAccountResponse503Headers
 }
@@ -17128,6 +17410,11 @@ func (r ForgetAccountResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r ForgetAccountResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ForgetAccountResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -17174,6 +17461,11 @@ type FreezeAccountResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// FreezeAccountResponse401Headers the declared response headers of an HTTP 401 response for FreezeAccount
+type FreezeAccountResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // FreezeAccountResponse503Headers the declared response headers of an HTTP 503 response for FreezeAccount
 type FreezeAccountResponse503Headers struct {
 	RetryAfter *string
@@ -17202,6 +17494,8 @@ type FreezeAccountResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *FreezeAccountResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *FreezeAccountResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *FreezeAccountResponse503Headers
 }
@@ -17285,6 +17579,11 @@ type GrantIncentiveResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// GrantIncentiveResponse401Headers the declared response headers of an HTTP 401 response for GrantIncentive
+type GrantIncentiveResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GrantIncentiveResponse503Headers the declared response headers of an HTTP 503 response for GrantIncentive
 type GrantIncentiveResponse503Headers struct {
 	RetryAfter *string
@@ -17313,6 +17612,8 @@ type GrantIncentiveResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *GrantIncentiveResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GrantIncentiveResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GrantIncentiveResponse503Headers
 }
@@ -17396,6 +17697,11 @@ type RecordReadingResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RecordReadingResponse401Headers the declared response headers of an HTTP 401 response for RecordReading
+type RecordReadingResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // RecordReadingResponse503Headers the declared response headers of an HTTP 503 response for RecordReading
 type RecordReadingResponse503Headers struct {
 	RetryAfter *string
@@ -17426,6 +17732,8 @@ type RecordReadingResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RecordReadingResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RecordReadingResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RecordReadingResponse503Headers
 }
@@ -17509,6 +17817,11 @@ func (r RecordReadingResponse) ContentType() string {
 	return ""
 }
 
+// ListNotificationsResponse401Headers the declared response headers of an HTTP 401 response for ListNotifications
+type ListNotificationsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListNotificationsResponse503Headers the declared response headers of an HTTP 503 response for ListNotifications
 type ListNotificationsResponse503Headers struct {
 	RetryAfter *string
@@ -17531,6 +17844,8 @@ type ListNotificationsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListNotificationsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListNotificationsResponse503Headers
 }
@@ -17599,6 +17914,11 @@ func (r ListNotificationsResponse) ContentType() string {
 	return ""
 }
 
+// StreamNotificationsResponse401Headers the declared response headers of an HTTP 401 response for StreamNotifications
+type StreamNotificationsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // StreamNotificationsResponse503Headers the declared response headers of an HTTP 503 response for StreamNotifications
 type StreamNotificationsResponse503Headers struct {
 	RetryAfter *string
@@ -17619,6 +17939,8 @@ type StreamNotificationsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *StreamNotificationsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StreamNotificationsResponse503Headers
 }
@@ -17682,6 +18004,11 @@ func (r StreamNotificationsResponse) ContentType() string {
 	return ""
 }
 
+// SeeNotificationResponse401Headers the declared response headers of an HTTP 401 response for SeeNotification
+type SeeNotificationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // SeeNotificationResponse503Headers the declared response headers of an HTTP 503 response for SeeNotification
 type SeeNotificationResponse503Headers struct {
 	RetryAfter *string
@@ -17692,6 +18019,8 @@ type SeeNotificationResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *NotificationAnswer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -17700,10 +18029,14 @@ type SeeNotificationResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SeeNotificationResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *SeeNotificationResponse503Headers
 }
@@ -17711,6 +18044,11 @@ type SeeNotificationResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r SeeNotificationResponse) GetJSON200() *NotificationAnswer {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SeeNotificationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -17731,6 +18069,11 @@ func (r SeeNotificationResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r SeeNotificationResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r SeeNotificationResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -17777,6 +18120,11 @@ type GetPolicyResponse200Headers struct {
 	ETag *string
 }
 
+// GetPolicyResponse401Headers the declared response headers of an HTTP 401 response for GetPolicy
+type GetPolicyResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetPolicyResponse503Headers the declared response headers of an HTTP 503 response for GetPolicy
 type GetPolicyResponse503Headers struct {
 	RetryAfter *string
@@ -17799,6 +18147,8 @@ type GetPolicyResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetPolicyResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetPolicyResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetPolicyResponse503Headers
 }
@@ -17867,6 +18217,11 @@ type SetPolicyResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// SetPolicyResponse401Headers the declared response headers of an HTTP 401 response for SetPolicy
+type SetPolicyResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // SetPolicyResponse503Headers the declared response headers of an HTTP 503 response for SetPolicy
 type SetPolicyResponse503Headers struct {
 	RetryAfter *string
@@ -17895,6 +18250,8 @@ type SetPolicyResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *SetPolicyResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SetPolicyResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *SetPolicyResponse503Headers
 }
@@ -17978,6 +18335,11 @@ type StartPurchaseResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// StartPurchaseResponse401Headers the declared response headers of an HTTP 401 response for StartPurchase
+type StartPurchaseResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // StartPurchaseResponse503Headers the declared response headers of an HTTP 503 response for StartPurchase
 type StartPurchaseResponse503Headers struct {
 	RetryAfter *string
@@ -18008,6 +18370,8 @@ type StartPurchaseResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *StartPurchaseResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *StartPurchaseResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StartPurchaseResponse503Headers
 }
@@ -18091,6 +18455,11 @@ func (r StartPurchaseResponse) ContentType() string {
 	return ""
 }
 
+// GetPurchaseResponse401Headers the declared response headers of an HTTP 401 response for GetPurchase
+type GetPurchaseResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetPurchaseResponse503Headers the declared response headers of an HTTP 503 response for GetPurchase
 type GetPurchaseResponse503Headers struct {
 	RetryAfter *string
@@ -18113,6 +18482,8 @@ type GetPurchaseResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetPurchaseResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetPurchaseResponse503Headers
 }
@@ -18186,6 +18557,11 @@ type ReversePurchaseResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ReversePurchaseResponse401Headers the declared response headers of an HTTP 401 response for ReversePurchase
+type ReversePurchaseResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ReversePurchaseResponse503Headers the declared response headers of an HTTP 503 response for ReversePurchase
 type ReversePurchaseResponse503Headers struct {
 	RetryAfter *string
@@ -18216,6 +18592,8 @@ type ReversePurchaseResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ReversePurchaseResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReversePurchaseResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ReversePurchaseResponse503Headers
 }
@@ -18304,6 +18682,11 @@ type RefundResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RefundResponse401Headers the declared response headers of an HTTP 401 response for Refund
+type RefundResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // RefundResponse503Headers the declared response headers of an HTTP 503 response for Refund
 type RefundResponse503Headers struct {
 	RetryAfter *string
@@ -18334,6 +18717,8 @@ type RefundResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RefundResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RefundResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RefundResponse503Headers
 }
@@ -18422,6 +18807,11 @@ type ReserveResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ReserveResponse401Headers the declared response headers of an HTTP 401 response for Reserve
+type ReserveResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ReserveResponse503Headers the declared response headers of an HTTP 503 response for Reserve
 type ReserveResponse503Headers struct {
 	RetryAfter *string
@@ -18452,6 +18842,8 @@ type ReserveResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *ReserveResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReserveResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ReserveResponse503Headers
 }
@@ -18535,6 +18927,11 @@ func (r ReserveResponse) ContentType() string {
 	return ""
 }
 
+// GetReservationResponse401Headers the declared response headers of an HTTP 401 response for GetReservation
+type GetReservationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetReservationResponse503Headers the declared response headers of an HTTP 503 response for GetReservation
 type GetReservationResponse503Headers struct {
 	RetryAfter *string
@@ -18557,6 +18954,8 @@ type GetReservationResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetReservationResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetReservationResponse503Headers
 }
@@ -18630,6 +19029,11 @@ type CaptureReservationResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// CaptureReservationResponse401Headers the declared response headers of an HTTP 401 response for CaptureReservation
+type CaptureReservationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // CaptureReservationResponse503Headers the declared response headers of an HTTP 503 response for CaptureReservation
 type CaptureReservationResponse503Headers struct {
 	RetryAfter *string
@@ -18660,6 +19064,8 @@ type CaptureReservationResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CaptureReservationResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CaptureReservationResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CaptureReservationResponse503Headers
 }
@@ -18748,6 +19154,11 @@ type ReleaseReservationResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ReleaseReservationResponse401Headers the declared response headers of an HTTP 401 response for ReleaseReservation
+type ReleaseReservationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ReleaseReservationResponse503Headers the declared response headers of an HTTP 503 response for ReleaseReservation
 type ReleaseReservationResponse503Headers struct {
 	RetryAfter *string
@@ -18778,6 +19189,8 @@ type ReleaseReservationResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ReleaseReservationResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReleaseReservationResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ReleaseReservationResponse503Headers
 }
@@ -18861,6 +19274,11 @@ func (r ReleaseReservationResponse) ContentType() string {
 	return ""
 }
 
+// GetStatementResponse401Headers the declared response headers of an HTTP 401 response for GetStatement
+type GetStatementResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetStatementResponse503Headers the declared response headers of an HTTP 503 response for GetStatement
 type GetStatementResponse503Headers struct {
 	RetryAfter *string
@@ -18881,6 +19299,8 @@ type GetStatementResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetStatementResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetStatementResponse503Headers
 }
@@ -18944,6 +19364,16 @@ func (r GetStatementResponse) ContentType() string {
 	return ""
 }
 
+// ListTransactionsResponse200Headers the declared response headers of an HTTP 200 response for ListTransactions
+type ListTransactionsResponse200Headers struct {
+	ContentDisposition *string
+}
+
+// ListTransactionsResponse401Headers the declared response headers of an HTTP 401 response for ListTransactions
+type ListTransactionsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListTransactionsResponse503Headers the declared response headers of an HTTP 503 response for ListTransactions
 type ListTransactionsResponse503Headers struct {
 	RetryAfter *string
@@ -18964,6 +19394,10 @@ type ListTransactionsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListTransactionsResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListTransactionsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListTransactionsResponse503Headers
 }
@@ -19027,6 +19461,11 @@ func (r ListTransactionsResponse) ContentType() string {
 	return ""
 }
 
+// GetTransactionResponse401Headers the declared response headers of an HTTP 401 response for GetTransaction
+type GetTransactionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetTransactionResponse503Headers the declared response headers of an HTTP 503 response for GetTransaction
 type GetTransactionResponse503Headers struct {
 	RetryAfter *string
@@ -19049,6 +19488,8 @@ type GetTransactionResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetTransactionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetTransactionResponse503Headers
 }
@@ -19117,6 +19558,11 @@ func (r GetTransactionResponse) ContentType() string {
 	return ""
 }
 
+// ExplainTransactionResponse401Headers the declared response headers of an HTTP 401 response for ExplainTransaction
+type ExplainTransactionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ExplainTransactionResponse503Headers the declared response headers of an HTTP 503 response for ExplainTransaction
 type ExplainTransactionResponse503Headers struct {
 	RetryAfter *string
@@ -19139,6 +19585,8 @@ type ExplainTransactionResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ExplainTransactionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ExplainTransactionResponse503Headers
 }
@@ -19212,6 +19660,11 @@ type UnfreezeAccountResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// UnfreezeAccountResponse401Headers the declared response headers of an HTTP 401 response for UnfreezeAccount
+type UnfreezeAccountResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // UnfreezeAccountResponse503Headers the declared response headers of an HTTP 503 response for UnfreezeAccount
 type UnfreezeAccountResponse503Headers struct {
 	RetryAfter *string
@@ -19240,6 +19693,8 @@ type UnfreezeAccountResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UnfreezeAccountResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UnfreezeAccountResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *UnfreezeAccountResponse503Headers
 }
@@ -19318,6 +19773,11 @@ func (r UnfreezeAccountResponse) ContentType() string {
 	return ""
 }
 
+// ListWithdrawalsResponse401Headers the declared response headers of an HTTP 401 response for ListWithdrawals
+type ListWithdrawalsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListWithdrawalsResponse503Headers the declared response headers of an HTTP 503 response for ListWithdrawals
 type ListWithdrawalsResponse503Headers struct {
 	RetryAfter *string
@@ -19340,6 +19800,8 @@ type ListWithdrawalsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListWithdrawalsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListWithdrawalsResponse503Headers
 }
@@ -19413,6 +19875,11 @@ type RequestWithdrawalResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RequestWithdrawalResponse401Headers the declared response headers of an HTTP 401 response for RequestWithdrawal
+type RequestWithdrawalResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // RequestWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for RequestWithdrawal
 type RequestWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -19443,6 +19910,8 @@ type RequestWithdrawalResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RequestWithdrawalResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RequestWithdrawalResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RequestWithdrawalResponse503Headers
 }
@@ -19526,6 +19995,11 @@ func (r RequestWithdrawalResponse) ContentType() string {
 	return ""
 }
 
+// GetWithdrawalResponse401Headers the declared response headers of an HTTP 401 response for GetWithdrawal
+type GetWithdrawalResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for GetWithdrawal
 type GetWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -19548,6 +20022,8 @@ type GetWithdrawalResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetWithdrawalResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetWithdrawalResponse503Headers
 }
@@ -19621,6 +20097,11 @@ type ApproveWithdrawalResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ApproveWithdrawalResponse401Headers the declared response headers of an HTTP 401 response for ApproveWithdrawal
+type ApproveWithdrawalResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ApproveWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for ApproveWithdrawal
 type ApproveWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -19651,6 +20132,8 @@ type ApproveWithdrawalResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ApproveWithdrawalResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApproveWithdrawalResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ApproveWithdrawalResponse503Headers
 }
@@ -19739,6 +20222,11 @@ type CancelWithdrawalResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// CancelWithdrawalResponse401Headers the declared response headers of an HTTP 401 response for CancelWithdrawal
+type CancelWithdrawalResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // CancelWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for CancelWithdrawal
 type CancelWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -19769,6 +20257,8 @@ type CancelWithdrawalResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CancelWithdrawalResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CancelWithdrawalResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CancelWithdrawalResponse503Headers
 }
@@ -19857,6 +20347,11 @@ type FailWithdrawalResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// FailWithdrawalResponse401Headers the declared response headers of an HTTP 401 response for FailWithdrawal
+type FailWithdrawalResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // FailWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for FailWithdrawal
 type FailWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -19887,6 +20382,8 @@ type FailWithdrawalResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *FailWithdrawalResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *FailWithdrawalResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *FailWithdrawalResponse503Headers
 }
@@ -19975,6 +20472,11 @@ type RecordPayoutResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RecordPayoutResponse401Headers the declared response headers of an HTTP 401 response for RecordPayout
+type RecordPayoutResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // RecordPayoutResponse503Headers the declared response headers of an HTTP 503 response for RecordPayout
 type RecordPayoutResponse503Headers struct {
 	RetryAfter *string
@@ -20005,6 +20507,8 @@ type RecordPayoutResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RecordPayoutResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RecordPayoutResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RecordPayoutResponse503Headers
 }
@@ -20093,6 +20597,11 @@ type RejectWithdrawalResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RejectWithdrawalResponse401Headers the declared response headers of an HTTP 401 response for RejectWithdrawal
+type RejectWithdrawalResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // RejectWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for RejectWithdrawal
 type RejectWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -20123,6 +20632,8 @@ type RejectWithdrawalResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RejectWithdrawalResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RejectWithdrawalResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RejectWithdrawalResponse503Headers
 }
@@ -20206,6 +20717,11 @@ func (r RejectWithdrawalResponse) ContentType() string {
 	return ""
 }
 
+// ListAdjustmentQueueResponse401Headers the declared response headers of an HTTP 401 response for ListAdjustmentQueue
+type ListAdjustmentQueueResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListAdjustmentQueueResponse503Headers the declared response headers of an HTTP 503 response for ListAdjustmentQueue
 type ListAdjustmentQueueResponse503Headers struct {
 	RetryAfter *string
@@ -20226,6 +20742,8 @@ type ListAdjustmentQueueResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListAdjustmentQueueResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListAdjustmentQueueResponse503Headers
 }
@@ -20289,6 +20807,11 @@ func (r ListAdjustmentQueueResponse) ContentType() string {
 	return ""
 }
 
+// GetCheckpointResponse401Headers the declared response headers of an HTTP 401 response for GetCheckpoint
+type GetCheckpointResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetCheckpointResponse503Headers the declared response headers of an HTTP 503 response for GetCheckpoint
 type GetCheckpointResponse503Headers struct {
 	RetryAfter *string
@@ -20311,6 +20834,8 @@ type GetCheckpointResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetCheckpointResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetCheckpointResponse503Headers
 }
@@ -20379,6 +20904,11 @@ func (r GetCheckpointResponse) ContentType() string {
 	return ""
 }
 
+// ListJournalResponse401Headers the declared response headers of an HTTP 401 response for ListJournal
+type ListJournalResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListJournalResponse503Headers the declared response headers of an HTTP 503 response for ListJournal
 type ListJournalResponse503Headers struct {
 	RetryAfter *string
@@ -20401,6 +20931,8 @@ type ListJournalResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListJournalResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListJournalResponse503Headers
 }
@@ -20469,6 +21001,11 @@ func (r ListJournalResponse) ContentType() string {
 	return ""
 }
 
+// ProveConsistencyResponse401Headers the declared response headers of an HTTP 401 response for ProveConsistency
+type ProveConsistencyResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ProveConsistencyResponse503Headers the declared response headers of an HTTP 503 response for ProveConsistency
 type ProveConsistencyResponse503Headers struct {
 	RetryAfter *string
@@ -20491,6 +21028,8 @@ type ProveConsistencyResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ProveConsistencyResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ProveConsistencyResponse503Headers
 }
@@ -20559,6 +21098,11 @@ func (r ProveConsistencyResponse) ContentType() string {
 	return ""
 }
 
+// ProveInclusionResponse401Headers the declared response headers of an HTTP 401 response for ProveInclusion
+type ProveInclusionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ProveInclusionResponse503Headers the declared response headers of an HTTP 503 response for ProveInclusion
 type ProveInclusionResponse503Headers struct {
 	RetryAfter *string
@@ -20581,6 +21125,8 @@ type ProveInclusionResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ProveInclusionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ProveInclusionResponse503Headers
 }
@@ -20649,6 +21195,11 @@ func (r ProveInclusionResponse) ContentType() string {
 	return ""
 }
 
+// GetTrialBalanceResponse401Headers the declared response headers of an HTTP 401 response for GetTrialBalance
+type GetTrialBalanceResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetTrialBalanceResponse503Headers the declared response headers of an HTTP 503 response for GetTrialBalance
 type GetTrialBalanceResponse503Headers struct {
 	RetryAfter *string
@@ -20671,6 +21222,8 @@ type GetTrialBalanceResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetTrialBalanceResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetTrialBalanceResponse503Headers
 }
@@ -20739,6 +21292,11 @@ func (r GetTrialBalanceResponse) ContentType() string {
 	return ""
 }
 
+// VerifyAccountResponse401Headers the declared response headers of an HTTP 401 response for VerifyAccount
+type VerifyAccountResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // VerifyAccountResponse503Headers the declared response headers of an HTTP 503 response for VerifyAccount
 type VerifyAccountResponse503Headers struct {
 	RetryAfter *string
@@ -20761,6 +21319,8 @@ type VerifyAccountResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *VerifyAccountResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *VerifyAccountResponse503Headers
 }
@@ -20829,6 +21389,11 @@ func (r VerifyAccountResponse) ContentType() string {
 	return ""
 }
 
+// ListCreditRequestsResponse401Headers the declared response headers of an HTTP 401 response for ListCreditRequests
+type ListCreditRequestsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListCreditRequestsResponse503Headers the declared response headers of an HTTP 503 response for ListCreditRequests
 type ListCreditRequestsResponse503Headers struct {
 	RetryAfter *string
@@ -20849,6 +21414,8 @@ type ListCreditRequestsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListCreditRequestsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListCreditRequestsResponse503Headers
 }
@@ -20912,6 +21479,11 @@ func (r ListCreditRequestsResponse) ContentType() string {
 	return ""
 }
 
+// DeductBatchResponse401Headers the declared response headers of an HTTP 401 response for DeductBatch
+type DeductBatchResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // DeductBatchResponse503Headers the declared response headers of an HTTP 503 response for DeductBatch
 type DeductBatchResponse503Headers struct {
 	RetryAfter *string
@@ -20930,6 +21502,8 @@ type DeductBatchResponse struct {
 	ApplicationproblemJSON413 *TooLarge
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeductBatchResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeductBatchResponse503Headers
 }
@@ -20988,6 +21562,11 @@ func (r DeductBatchResponse) ContentType() string {
 	return ""
 }
 
+// ListDisputeQueueResponse401Headers the declared response headers of an HTTP 401 response for ListDisputeQueue
+type ListDisputeQueueResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListDisputeQueueResponse503Headers the declared response headers of an HTTP 503 response for ListDisputeQueue
 type ListDisputeQueueResponse503Headers struct {
 	RetryAfter *string
@@ -21008,6 +21587,8 @@ type ListDisputeQueueResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListDisputeQueueResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListDisputeQueueResponse503Headers
 }
@@ -21071,6 +21652,11 @@ func (r ListDisputeQueueResponse) ContentType() string {
 	return ""
 }
 
+// ListUnmatchedPaymentsResponse401Headers the declared response headers of an HTTP 401 response for ListUnmatchedPayments
+type ListUnmatchedPaymentsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListUnmatchedPaymentsResponse503Headers the declared response headers of an HTTP 503 response for ListUnmatchedPayments
 type ListUnmatchedPaymentsResponse503Headers struct {
 	RetryAfter *string
@@ -21091,6 +21677,8 @@ type ListUnmatchedPaymentsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListUnmatchedPaymentsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListUnmatchedPaymentsResponse503Headers
 }
@@ -21159,6 +21747,11 @@ type ResolvePaymentResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ResolvePaymentResponse401Headers the declared response headers of an HTTP 401 response for ResolvePayment
+type ResolvePaymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ResolvePaymentResponse503Headers the declared response headers of an HTTP 503 response for ResolvePayment
 type ResolvePaymentResponse503Headers struct {
 	RetryAfter *string
@@ -21189,6 +21782,8 @@ type ResolvePaymentResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ResolvePaymentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ResolvePaymentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ResolvePaymentResponse503Headers
 }
@@ -21272,6 +21867,11 @@ func (r ResolvePaymentResponse) ContentType() string {
 	return ""
 }
 
+// ListWithdrawalQueueResponse401Headers the declared response headers of an HTTP 401 response for ListWithdrawalQueue
+type ListWithdrawalQueueResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListWithdrawalQueueResponse503Headers the declared response headers of an HTTP 503 response for ListWithdrawalQueue
 type ListWithdrawalQueueResponse503Headers struct {
 	RetryAfter *string
@@ -21292,6 +21892,8 @@ type ListWithdrawalQueueResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListWithdrawalQueueResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListWithdrawalQueueResponse503Headers
 }
@@ -21355,6 +21957,11 @@ func (r ListWithdrawalQueueResponse) ContentType() string {
 	return ""
 }
 
+// TakeWebhookResponse401Headers the declared response headers of an HTTP 401 response for TakeWebhook
+type TakeWebhookResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // TakeWebhookResponse503Headers the declared response headers of an HTTP 503 response for TakeWebhook
 type TakeWebhookResponse503Headers struct {
 	RetryAfter *string
@@ -21373,6 +21980,8 @@ type TakeWebhookResponse struct {
 	ApplicationproblemJSON413 *TooLarge
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *TakeWebhookResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *TakeWebhookResponse503Headers
 }
@@ -23229,6 +23838,16 @@ func ParseCheckCreditsResponse(rsp *http.Response) (*CheckCreditsResponse, error
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers CheckCreditsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers CheckCreditsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -23327,6 +23946,16 @@ func ParseRecordDevPurchaseResponse(rsp *http.Response) (*RecordDevPurchaseRespo
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers RecordDevPurchaseResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers RecordDevPurchaseResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -23408,6 +24037,16 @@ func ParseAdvanceClockResponse(rsp *http.Response) (*AdvanceClockResponse, error
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers AdvanceClockResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers AdvanceClockResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -23503,6 +24142,16 @@ func ParsePlayPaymentResponse(rsp *http.Response) (*PlayPaymentResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers PlayPaymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers PlayPaymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -23531,6 +24180,29 @@ func ParseGetDocsResponse(rsp *http.Response) (*GetDocsResponse, error) {
 		HTTPResponse: rsp,
 	}
 
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetDocsResponse200Headers
+		if values := rsp.Header.Values("Content-Security-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Security-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentSecurityPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
 	return response, nil
 }
 
@@ -23548,6 +24220,13 @@ func ParseGetDocsPageResponse(rsp *http.Response) (*GetDocsPageResponse, error) 
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23555,6 +24234,19 @@ func ParseGetDocsPageResponse(rsp *http.Response) (*GetDocsPageResponse, error) 
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetDocsPageResponse200Headers
+		if values := rsp.Header.Values("Content-Security-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Security-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentSecurityPolicy = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -23581,6 +24273,13 @@ func ParseGetHealthResponse(rsp *http.Response) (*GetHealthResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	}
 
 	return response, nil
@@ -23597,6 +24296,16 @@ func ParseGetMetricsResponse(rsp *http.Response) (*GetMetricsResponse, error) {
 	response := &GetMetricsResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	}
 
 	return response, nil
@@ -23623,6 +24332,13 @@ func ParseGetOpenAPIResponse(rsp *http.Response) (*GetOpenAPIResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	}
 
 	return response, nil
@@ -23648,6 +24364,13 @@ func ParseGetReadinessResponse(rsp *http.Response) (*GetReadinessResponse, error
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Readiness
@@ -23758,6 +24481,16 @@ func ParseRequestAdjustmentResponse(rsp *http.Response) (*RequestAdjustmentRespo
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers RequestAdjustmentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers RequestAdjustmentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -23839,6 +24572,16 @@ func ParseGetAdjustmentResponse(rsp *http.Response) (*GetAdjustmentResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetAdjustmentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetAdjustmentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -23958,6 +24701,16 @@ func ParseApproveAdjustmentResponse(rsp *http.Response) (*ApproveAdjustmentRespo
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApproveAdjustmentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ApproveAdjustmentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24070,6 +24823,16 @@ func ParseRejectAdjustmentResponse(rsp *http.Response) (*RejectAdjustmentRespons
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers RejectAdjustmentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers RejectAdjustmentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24157,6 +24920,26 @@ func ParseGetBalanceResponse(rsp *http.Response) (*GetBalanceResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetBalanceResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetBalanceResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetBalanceResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24238,6 +25021,16 @@ func ParseGetCheckoutResponse(rsp *http.Response) (*GetCheckoutResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetCheckoutResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetCheckoutResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24350,6 +25143,16 @@ func ParseRequestCreditResponse(rsp *http.Response) (*RequestCreditResponse, err
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers RequestCreditResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers RequestCreditResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24431,6 +25234,16 @@ func ParseGetCreditRequestResponse(rsp *http.Response) (*GetCreditRequestRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetCreditRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetCreditRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24543,6 +25356,16 @@ func ParseApproveCreditRequestResponse(rsp *http.Response) (*ApproveCreditReques
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApproveCreditRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ApproveCreditRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24655,6 +25478,16 @@ func ParseCancelCreditRequestResponse(rsp *http.Response) (*CancelCreditRequestR
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CancelCreditRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers CancelCreditRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24767,6 +25600,16 @@ func ParseRejectCreditRequestResponse(rsp *http.Response) (*RejectCreditRequestR
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers RejectCreditRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers RejectCreditRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24879,6 +25722,16 @@ func ParseDeductResponse(rsp *http.Response) (*DeductResponse, error) {
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeductResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeductResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24960,6 +25813,16 @@ func ParseListDeploymentsResponse(rsp *http.Response) (*ListDeploymentsResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListDeploymentsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListDeploymentsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25089,6 +25952,16 @@ func ParseStartDeploymentResponse(rsp *http.Response) (*StartDeploymentResponse,
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers StartDeploymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers StartDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25170,6 +26043,16 @@ func ParseGetDeploymentResponse(rsp *http.Response) (*GetDeploymentResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetDeploymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25282,6 +26165,16 @@ func ParseCancelDeploymentResponse(rsp *http.Response) (*CancelDeploymentRespons
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CancelDeploymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers CancelDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25401,6 +26294,16 @@ func ParseExtendDeploymentResponse(rsp *http.Response) (*ExtendDeploymentRespons
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ExtendDeploymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ExtendDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25513,6 +26416,16 @@ func ParseFailDeploymentResponse(rsp *http.Response) (*FailDeploymentResponse, e
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers FailDeploymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers FailDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25625,6 +26538,16 @@ func ParseStopDeploymentResponse(rsp *http.Response) (*StopDeploymentResponse, e
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers StopDeploymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers StopDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25754,6 +26677,16 @@ func ParseRecordDeploymentUsageResponse(rsp *http.Response) (*RecordDeploymentUs
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers RecordDeploymentUsageResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers RecordDeploymentUsageResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25835,6 +26768,16 @@ func ParseListDisputesResponse(rsp *http.Response) (*ListDisputesResponse, error
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListDisputesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListDisputesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25947,6 +26890,16 @@ func ParseOpenDisputeResponse(rsp *http.Response) (*OpenDisputeResponse, error) 
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers OpenDisputeResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers OpenDisputeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26028,6 +26981,16 @@ func ParseGetDisputeResponse(rsp *http.Response) (*GetDisputeResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetDisputeResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetDisputeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26140,6 +27103,16 @@ func ParseResolveDisputeResponse(rsp *http.Response) (*ResolveDisputeResponse, e
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ResolveDisputeResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ResolveDisputeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26221,6 +27194,16 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListEventsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListEventsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26292,6 +27275,13 @@ func ParseForgetAccountResponse(rsp *http.Response) (*ForgetAccountResponse, err
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26309,6 +27299,26 @@ func ParseForgetAccountResponse(rsp *http.Response) (*ForgetAccountResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers ForgetAccountResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ForgetAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ForgetAccountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26414,6 +27424,16 @@ func ParseFreezeAccountResponse(rsp *http.Response) (*FreezeAccountResponse, err
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers FreezeAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers FreezeAccountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26519,6 +27539,16 @@ func ParseGrantIncentiveResponse(rsp *http.Response) (*GrantIncentiveResponse, e
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers GrantIncentiveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GrantIncentiveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26631,6 +27661,16 @@ func ParseRecordReadingResponse(rsp *http.Response) (*RecordReadingResponse, err
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers RecordReadingResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers RecordReadingResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26712,6 +27752,16 @@ func ParseListNotificationsResponse(rsp *http.Response) (*ListNotificationsRespo
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListNotificationsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListNotificationsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26786,6 +27836,16 @@ func ParseStreamNotificationsResponse(rsp *http.Response) (*StreamNotificationsR
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers StreamNotificationsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers StreamNotificationsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26822,6 +27882,13 @@ func ParseSeeNotificationResponse(rsp *http.Response) (*SeeNotificationResponse,
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthenticated
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26850,6 +27917,13 @@ func ParseSeeNotificationResponse(rsp *http.Response) (*SeeNotificationResponse,
 		}
 		response.ApplicationproblemJSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26867,6 +27941,16 @@ func ParseSeeNotificationResponse(rsp *http.Response) (*SeeNotificationResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers SeeNotificationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers SeeNotificationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26951,6 +28035,16 @@ func ParseGetPolicyResponse(rsp *http.Response) (*GetPolicyResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetPolicyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetPolicyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27056,6 +28150,16 @@ func ParseSetPolicyResponse(rsp *http.Response) (*SetPolicyResponse, error) {
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers SetPolicyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers SetPolicyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27168,6 +28272,16 @@ func ParseStartPurchaseResponse(rsp *http.Response) (*StartPurchaseResponse, err
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers StartPurchaseResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers StartPurchaseResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27249,6 +28363,16 @@ func ParseGetPurchaseResponse(rsp *http.Response) (*GetPurchaseResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetPurchaseResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetPurchaseResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27361,6 +28485,16 @@ func ParseReversePurchaseResponse(rsp *http.Response) (*ReversePurchaseResponse,
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ReversePurchaseResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ReversePurchaseResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27473,6 +28607,16 @@ func ParseRefundResponse(rsp *http.Response) (*RefundResponse, error) {
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers RefundResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers RefundResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27585,6 +28729,16 @@ func ParseReserveResponse(rsp *http.Response) (*ReserveResponse, error) {
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers ReserveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ReserveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27666,6 +28820,16 @@ func ParseGetReservationResponse(rsp *http.Response) (*GetReservationResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetReservationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetReservationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27778,6 +28942,16 @@ func ParseCaptureReservationResponse(rsp *http.Response) (*CaptureReservationRes
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CaptureReservationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers CaptureReservationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27890,6 +29064,16 @@ func ParseReleaseReservationResponse(rsp *http.Response) (*ReleaseReservationRes
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ReleaseReservationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ReleaseReservationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27967,6 +29151,16 @@ func ParseGetStatementResponse(rsp *http.Response) (*GetStatementResponse, error
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetStatementResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetStatementResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28044,6 +29238,26 @@ func ParseListTransactionsResponse(rsp *http.Response) (*ListTransactionsRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers ListTransactionsResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListTransactionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListTransactionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28125,6 +29339,16 @@ func ParseGetTransactionResponse(rsp *http.Response) (*GetTransactionResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetTransactionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetTransactionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28209,6 +29433,16 @@ func ParseExplainTransactionResponse(rsp *http.Response) (*ExplainTransactionRes
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ExplainTransactionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ExplainTransactionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28314,6 +29548,16 @@ func ParseUnfreezeAccountResponse(rsp *http.Response) (*UnfreezeAccountResponse,
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers UnfreezeAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers UnfreezeAccountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28395,6 +29639,16 @@ func ParseListWithdrawalsResponse(rsp *http.Response) (*ListWithdrawalsResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListWithdrawalsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListWithdrawalsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28507,6 +29761,16 @@ func ParseRequestWithdrawalResponse(rsp *http.Response) (*RequestWithdrawalRespo
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers RequestWithdrawalResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers RequestWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28588,6 +29852,16 @@ func ParseGetWithdrawalResponse(rsp *http.Response) (*GetWithdrawalResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetWithdrawalResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28700,6 +29974,16 @@ func ParseApproveWithdrawalResponse(rsp *http.Response) (*ApproveWithdrawalRespo
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApproveWithdrawalResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ApproveWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28812,6 +30096,16 @@ func ParseCancelWithdrawalResponse(rsp *http.Response) (*CancelWithdrawalRespons
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CancelWithdrawalResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers CancelWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28924,6 +30218,16 @@ func ParseFailWithdrawalResponse(rsp *http.Response) (*FailWithdrawalResponse, e
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers FailWithdrawalResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers FailWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29036,6 +30340,16 @@ func ParseRecordPayoutResponse(rsp *http.Response) (*RecordPayoutResponse, error
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers RecordPayoutResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers RecordPayoutResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29148,6 +30462,16 @@ func ParseRejectWithdrawalResponse(rsp *http.Response) (*RejectWithdrawalRespons
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers RejectWithdrawalResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers RejectWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29222,6 +30546,16 @@ func ParseListAdjustmentQueueResponse(rsp *http.Response) (*ListAdjustmentQueueR
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListAdjustmentQueueResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListAdjustmentQueueResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29306,6 +30640,16 @@ func ParseGetCheckpointResponse(rsp *http.Response) (*GetCheckpointResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetCheckpointResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetCheckpointResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29387,6 +30731,16 @@ func ParseListJournalResponse(rsp *http.Response) (*ListJournalResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListJournalResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListJournalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29468,6 +30822,16 @@ func ParseProveConsistencyResponse(rsp *http.Response) (*ProveConsistencyRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ProveConsistencyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ProveConsistencyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29549,6 +30913,16 @@ func ParseProveInclusionResponse(rsp *http.Response) (*ProveInclusionResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ProveInclusionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ProveInclusionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29630,6 +31004,16 @@ func ParseGetTrialBalanceResponse(rsp *http.Response) (*GetTrialBalanceResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetTrialBalanceResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetTrialBalanceResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29711,6 +31095,16 @@ func ParseVerifyAccountResponse(rsp *http.Response) (*VerifyAccountResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers VerifyAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers VerifyAccountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29785,6 +31179,16 @@ func ParseListCreditRequestsResponse(rsp *http.Response) (*ListCreditRequestsRes
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListCreditRequestsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListCreditRequestsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29852,6 +31256,16 @@ func ParseDeductBatchResponse(rsp *http.Response) (*DeductBatchResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers DeductBatchResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeductBatchResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29926,6 +31340,16 @@ func ParseListDisputeQueueResponse(rsp *http.Response) (*ListDisputeQueueRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListDisputeQueueResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListDisputeQueueResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -30000,6 +31424,16 @@ func ParseListUnmatchedPaymentsResponse(rsp *http.Response) (*ListUnmatchedPayme
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListUnmatchedPaymentsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListUnmatchedPaymentsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -30112,6 +31546,16 @@ func ParseResolvePaymentResponse(rsp *http.Response) (*ResolvePaymentResponse, e
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ResolvePaymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ResolvePaymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -30186,6 +31630,16 @@ func ParseListWithdrawalQueueResponse(rsp *http.Response) (*ListWithdrawalQueueR
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListWithdrawalQueueResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListWithdrawalQueueResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -30253,6 +31707,16 @@ func ParseTakeWebhookResponse(rsp *http.Response) (*TakeWebhookResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers TakeWebhookResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers TakeWebhookResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
