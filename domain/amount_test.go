@@ -151,6 +151,9 @@ func TestParseSignedAmount(t *testing.T) {
 	}
 	for text, detail := range map[string]string{
 		"-1x":         `amount "-1x" is not an amount: digits, optionally a point and up to 6 decimals`,
+		"1e-05":       `amount "1e-05" is not an amount: digits, optionally a point and up to 6 decimals, no exponent; send a string, in which nothing puts one`,
+		"-1E5":        `amount "-1E5" is not an amount: digits, optionally a point and up to 6 decimals, no exponent; send a string, in which nothing puts one`,
+		"1e":          `amount "1e" is not an amount: digits, optionally a point and up to 6 decimals`,
 		"-1000000001": "amount -1000000001 is below the limit of -1000000000",
 		"1000000001":  "amount 1000000001 is above the limit of 1000000000",
 	} {

@@ -86,6 +86,10 @@ func TestBadReadings(t *testing.T) {
 	} {
 		require.Equal(t, want[1], r.refused(422, want[0], reading(body)).Body["field"], body)
 	}
+	// What Python's json.dumps makes of 0.00001.
+	float := r.refused(422, "rate-invalid", reading(`{"service":"vm","quantity":"1","unit_price":1e-05}`)).Body
+	require.Equal(t, "1e-05", float["value"])
+	require.Contains(t, float["detail"], "up to 12 decimals, no exponent; send a string")
 }
 
 func TestBadBodies(t *testing.T) {
