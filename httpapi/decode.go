@@ -64,6 +64,9 @@ func (k *call) readBody(into *bytes.Buffer, limit int64) error {
 	if length == 0 {
 		return nil
 	}
+	if err := k.checkEncoding(); err != nil {
+		return err
+	}
 	if length > limit {
 		return tooLargeBody(limit)
 	}
@@ -82,6 +85,21 @@ func (k *call) readBody(into *bytes.Buffer, limit int64) error {
 		return domain.Refuse(domain.CodeBodyInvalid, "the body broke off")
 	}
 	k.bodyDone = true
+	return nil
+}
+
+// checkEncoding refuses a body that is encoded, or says so: its bytes would be told
+// to be no JSON, which helps nobody.
+func (k *call) checkEncoding() error {
+	for _, list := range k.Request().Header["Content-Encoding"] {
+		for coding := range strings.SplitSeq(list, ",") {
+			coding = strings.TrimSpace(coding)
+			if coding != "" && !strings.EqualFold(coding, "identity") {
+				return domain.Refuse(domain.CodeEncodingUnsupported, "the body has the Content-Encoding %s; send it as it is", clip(coding)).
+					With("field", "Content-Encoding").With("value", clip(coding))
+			}
+		}
+	}
 	return nil
 }
 

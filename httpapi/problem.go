@@ -64,6 +64,7 @@ var problems = map[domain.Code]problemRow{
 	domain.CodeWrongStatus:           {http.StatusConflict, "The status doesn't allow this"},
 	domain.CodePreconditionFailed:    {http.StatusPreconditionFailed, "The account has moved on"},
 	domain.CodeBodyTooLarge:          {http.StatusRequestEntityTooLarge, "The body is too large"},
+	domain.CodeEncodingUnsupported:   {http.StatusUnsupportedMediaType, "The body's encoding is not supported"},
 	domain.CodeAmountInvalid:         {http.StatusUnprocessableEntity, "The amount is invalid"},
 	domain.CodeAmountTooLarge:        {http.StatusUnprocessableEntity, "The amount is too large"},
 	domain.CodeCaptureExceeds:        {http.StatusUnprocessableEntity, "The reservation holds less"},
@@ -153,6 +154,8 @@ func (s *Server) writeProblem(k *call, err error) {
 	switch row.Status {
 	case http.StatusServiceUnavailable:
 		header["Retry-After"] = []string{retryAfterSeconds}
+	case http.StatusUnsupportedMediaType:
+		header["Accept-Encoding"] = []string{"identity"}
 	case http.StatusUnauthorized:
 		header["Www-Authenticate"] = []string{`Bearer realm="iocredits"`}
 	}

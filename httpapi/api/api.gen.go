@@ -2803,6 +2803,9 @@ type BadRequest = Problem
 // Conflict RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Conflict = Problem
 
+// Encoded RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
+type Encoded = Problem
+
 // Forbidden RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Forbidden = Problem
 

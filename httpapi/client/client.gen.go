@@ -2807,6 +2807,9 @@ type BadRequest = Problem
 // Conflict RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Conflict = Problem
 
+// Encoded RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
+type Encoded = Problem
+
 // Forbidden RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Forbidden = Problem
 
@@ -13812,6 +13815,11 @@ type RecordDevPurchaseResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// RecordDevPurchaseResponse415Headers the declared response headers of an HTTP 415 response for RecordDevPurchase
+type RecordDevPurchaseResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RecordDevPurchaseResponse503Headers the declared response headers of an HTTP 503 response for RecordDevPurchase
 type RecordDevPurchaseResponse503Headers struct {
 	RetryAfter *string
@@ -13832,6 +13840,8 @@ type RecordDevPurchaseResponse struct {
 	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -13840,6 +13850,8 @@ type RecordDevPurchaseResponse struct {
 	Headers201 *RecordDevPurchaseResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RecordDevPurchaseResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RecordDevPurchaseResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RecordDevPurchaseResponse503Headers
 }
@@ -13872,6 +13884,11 @@ func (r RecordDevPurchaseResponse) GetApplicationproblemJSON409() *Conflict {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RecordDevPurchaseResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RecordDevPurchaseResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -13918,6 +13935,11 @@ type AdvanceClockResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// AdvanceClockResponse415Headers the declared response headers of an HTTP 415 response for AdvanceClock
+type AdvanceClockResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // AdvanceClockResponse503Headers the declared response headers of an HTTP 503 response for AdvanceClock
 type AdvanceClockResponse503Headers struct {
 	RetryAfter *string
@@ -13936,12 +13958,16 @@ type AdvanceClockResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *AdvanceClockResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *AdvanceClockResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *AdvanceClockResponse503Headers
 }
@@ -13969,6 +13995,11 @@ func (r AdvanceClockResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r AdvanceClockResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r AdvanceClockResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -14015,6 +14046,11 @@ type PlayPaymentResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// PlayPaymentResponse415Headers the declared response headers of an HTTP 415 response for PlayPayment
+type PlayPaymentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // PlayPaymentResponse503Headers the declared response headers of an HTTP 503 response for PlayPayment
 type PlayPaymentResponse503Headers struct {
 	RetryAfter *string
@@ -14037,12 +14073,16 @@ type PlayPaymentResponse struct {
 	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PlayPaymentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *PlayPaymentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PlayPaymentResponse503Headers
 }
@@ -14080,6 +14120,11 @@ func (r PlayPaymentResponse) GetApplicationproblemJSON409() *Conflict {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r PlayPaymentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PlayPaymentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -14426,6 +14471,11 @@ type RequestAdjustmentResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// RequestAdjustmentResponse415Headers the declared response headers of an HTTP 415 response for RequestAdjustment
+type RequestAdjustmentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RequestAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for RequestAdjustment
 type RequestAdjustmentResponse503Headers struct {
 	RetryAfter *string
@@ -14450,6 +14500,8 @@ type RequestAdjustmentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -14458,6 +14510,8 @@ type RequestAdjustmentResponse struct {
 	Headers201 *RequestAdjustmentResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RequestAdjustmentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RequestAdjustmentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RequestAdjustmentResponse503Headers
 }
@@ -14500,6 +14554,11 @@ func (r RequestAdjustmentResponse) GetApplicationproblemJSON412() *PreconditionF
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RequestAdjustmentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RequestAdjustmentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -14648,6 +14707,11 @@ type ApproveAdjustmentResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// ApproveAdjustmentResponse415Headers the declared response headers of an HTTP 415 response for ApproveAdjustment
+type ApproveAdjustmentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ApproveAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for ApproveAdjustment
 type ApproveAdjustmentResponse503Headers struct {
 	RetryAfter *string
@@ -14674,6 +14738,8 @@ type ApproveAdjustmentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -14682,6 +14748,8 @@ type ApproveAdjustmentResponse struct {
 	Headers200 *ApproveAdjustmentResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ApproveAdjustmentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ApproveAdjustmentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ApproveAdjustmentResponse503Headers
 }
@@ -14729,6 +14797,11 @@ func (r ApproveAdjustmentResponse) GetApplicationproblemJSON412() *PreconditionF
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ApproveAdjustmentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApproveAdjustmentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -14780,6 +14853,11 @@ type RejectAdjustmentResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// RejectAdjustmentResponse415Headers the declared response headers of an HTTP 415 response for RejectAdjustment
+type RejectAdjustmentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RejectAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for RejectAdjustment
 type RejectAdjustmentResponse503Headers struct {
 	RetryAfter *string
@@ -14804,6 +14882,8 @@ type RejectAdjustmentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -14812,6 +14892,8 @@ type RejectAdjustmentResponse struct {
 	Headers200 *RejectAdjustmentResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RejectAdjustmentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RejectAdjustmentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RejectAdjustmentResponse503Headers
 }
@@ -14854,6 +14936,11 @@ func (r RejectAdjustmentResponse) GetApplicationproblemJSON412() *PreconditionFa
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RejectAdjustmentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RejectAdjustmentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -15106,6 +15193,11 @@ type RequestCreditResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// RequestCreditResponse415Headers the declared response headers of an HTTP 415 response for RequestCredit
+type RequestCreditResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RequestCreditResponse503Headers the declared response headers of an HTTP 503 response for RequestCredit
 type RequestCreditResponse503Headers struct {
 	RetryAfter *string
@@ -15130,6 +15222,8 @@ type RequestCreditResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -15138,6 +15232,8 @@ type RequestCreditResponse struct {
 	Headers201 *RequestCreditResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RequestCreditResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RequestCreditResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RequestCreditResponse503Headers
 }
@@ -15180,6 +15276,11 @@ func (r RequestCreditResponse) GetApplicationproblemJSON412() *PreconditionFaile
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RequestCreditResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RequestCreditResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -15328,6 +15429,11 @@ type ApproveCreditRequestResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// ApproveCreditRequestResponse415Headers the declared response headers of an HTTP 415 response for ApproveCreditRequest
+type ApproveCreditRequestResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ApproveCreditRequestResponse503Headers the declared response headers of an HTTP 503 response for ApproveCreditRequest
 type ApproveCreditRequestResponse503Headers struct {
 	RetryAfter *string
@@ -15352,6 +15458,8 @@ type ApproveCreditRequestResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -15360,6 +15468,8 @@ type ApproveCreditRequestResponse struct {
 	Headers200 *ApproveCreditRequestResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ApproveCreditRequestResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ApproveCreditRequestResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ApproveCreditRequestResponse503Headers
 }
@@ -15402,6 +15512,11 @@ func (r ApproveCreditRequestResponse) GetApplicationproblemJSON412() *Preconditi
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ApproveCreditRequestResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApproveCreditRequestResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -15453,6 +15568,11 @@ type CancelCreditRequestResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// CancelCreditRequestResponse415Headers the declared response headers of an HTTP 415 response for CancelCreditRequest
+type CancelCreditRequestResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // CancelCreditRequestResponse503Headers the declared response headers of an HTTP 503 response for CancelCreditRequest
 type CancelCreditRequestResponse503Headers struct {
 	RetryAfter *string
@@ -15477,6 +15597,8 @@ type CancelCreditRequestResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -15485,6 +15607,8 @@ type CancelCreditRequestResponse struct {
 	Headers200 *CancelCreditRequestResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CancelCreditRequestResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CancelCreditRequestResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CancelCreditRequestResponse503Headers
 }
@@ -15527,6 +15651,11 @@ func (r CancelCreditRequestResponse) GetApplicationproblemJSON412() *Preconditio
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r CancelCreditRequestResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CancelCreditRequestResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -15578,6 +15707,11 @@ type RejectCreditRequestResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// RejectCreditRequestResponse415Headers the declared response headers of an HTTP 415 response for RejectCreditRequest
+type RejectCreditRequestResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RejectCreditRequestResponse503Headers the declared response headers of an HTTP 503 response for RejectCreditRequest
 type RejectCreditRequestResponse503Headers struct {
 	RetryAfter *string
@@ -15602,6 +15736,8 @@ type RejectCreditRequestResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -15610,6 +15746,8 @@ type RejectCreditRequestResponse struct {
 	Headers200 *RejectCreditRequestResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RejectCreditRequestResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RejectCreditRequestResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RejectCreditRequestResponse503Headers
 }
@@ -15652,6 +15790,11 @@ func (r RejectCreditRequestResponse) GetApplicationproblemJSON412() *Preconditio
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RejectCreditRequestResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RejectCreditRequestResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -15703,6 +15846,11 @@ type DeductResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// DeductResponse415Headers the declared response headers of an HTTP 415 response for Deduct
+type DeductResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // DeductResponse503Headers the declared response headers of an HTTP 503 response for Deduct
 type DeductResponse503Headers struct {
 	RetryAfter *string
@@ -15727,6 +15875,8 @@ type DeductResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -15735,6 +15885,8 @@ type DeductResponse struct {
 	Headers201 *DeductResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeductResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *DeductResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeductResponse503Headers
 }
@@ -15777,6 +15929,11 @@ func (r DeductResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r DeductResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r DeductResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -15930,6 +16087,11 @@ type StartDeploymentResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// StartDeploymentResponse415Headers the declared response headers of an HTTP 415 response for StartDeployment
+type StartDeploymentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // StartDeploymentResponse503Headers the declared response headers of an HTTP 503 response for StartDeployment
 type StartDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -15956,6 +16118,8 @@ type StartDeploymentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -15966,6 +16130,8 @@ type StartDeploymentResponse struct {
 	Headers202 *StartDeploymentResponse202Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *StartDeploymentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *StartDeploymentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StartDeploymentResponse503Headers
 }
@@ -16013,6 +16179,11 @@ func (r StartDeploymentResponse) GetApplicationproblemJSON412() *PreconditionFai
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r StartDeploymentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r StartDeploymentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -16161,6 +16332,11 @@ type CancelDeploymentResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// CancelDeploymentResponse415Headers the declared response headers of an HTTP 415 response for CancelDeployment
+type CancelDeploymentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // CancelDeploymentResponse503Headers the declared response headers of an HTTP 503 response for CancelDeployment
 type CancelDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -16185,6 +16361,8 @@ type CancelDeploymentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -16193,6 +16371,8 @@ type CancelDeploymentResponse struct {
 	Headers200 *CancelDeploymentResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CancelDeploymentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CancelDeploymentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CancelDeploymentResponse503Headers
 }
@@ -16235,6 +16415,11 @@ func (r CancelDeploymentResponse) GetApplicationproblemJSON412() *PreconditionFa
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r CancelDeploymentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CancelDeploymentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -16286,6 +16471,11 @@ type ExtendDeploymentResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// ExtendDeploymentResponse415Headers the declared response headers of an HTTP 415 response for ExtendDeployment
+type ExtendDeploymentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ExtendDeploymentResponse503Headers the declared response headers of an HTTP 503 response for ExtendDeployment
 type ExtendDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -16312,6 +16502,8 @@ type ExtendDeploymentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -16320,6 +16512,8 @@ type ExtendDeploymentResponse struct {
 	Headers200 *ExtendDeploymentResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ExtendDeploymentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ExtendDeploymentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ExtendDeploymentResponse503Headers
 }
@@ -16367,6 +16561,11 @@ func (r ExtendDeploymentResponse) GetApplicationproblemJSON412() *PreconditionFa
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ExtendDeploymentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ExtendDeploymentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -16418,6 +16617,11 @@ type FailDeploymentResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// FailDeploymentResponse415Headers the declared response headers of an HTTP 415 response for FailDeployment
+type FailDeploymentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // FailDeploymentResponse503Headers the declared response headers of an HTTP 503 response for FailDeployment
 type FailDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -16442,6 +16646,8 @@ type FailDeploymentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -16450,6 +16656,8 @@ type FailDeploymentResponse struct {
 	Headers200 *FailDeploymentResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *FailDeploymentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *FailDeploymentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *FailDeploymentResponse503Headers
 }
@@ -16492,6 +16700,11 @@ func (r FailDeploymentResponse) GetApplicationproblemJSON412() *PreconditionFail
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r FailDeploymentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r FailDeploymentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -16543,6 +16756,11 @@ type StopDeploymentResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// StopDeploymentResponse415Headers the declared response headers of an HTTP 415 response for StopDeployment
+type StopDeploymentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // StopDeploymentResponse503Headers the declared response headers of an HTTP 503 response for StopDeployment
 type StopDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -16567,6 +16785,8 @@ type StopDeploymentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -16575,6 +16795,8 @@ type StopDeploymentResponse struct {
 	Headers200 *StopDeploymentResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *StopDeploymentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *StopDeploymentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StopDeploymentResponse503Headers
 }
@@ -16617,6 +16839,11 @@ func (r StopDeploymentResponse) GetApplicationproblemJSON412() *PreconditionFail
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r StopDeploymentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r StopDeploymentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -16673,6 +16900,11 @@ type RecordDeploymentUsageResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// RecordDeploymentUsageResponse415Headers the declared response headers of an HTTP 415 response for RecordDeploymentUsage
+type RecordDeploymentUsageResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RecordDeploymentUsageResponse503Headers the declared response headers of an HTTP 503 response for RecordDeploymentUsage
 type RecordDeploymentUsageResponse503Headers struct {
 	RetryAfter *string
@@ -16699,6 +16931,8 @@ type RecordDeploymentUsageResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -16709,6 +16943,8 @@ type RecordDeploymentUsageResponse struct {
 	Headers202 *RecordDeploymentUsageResponse202Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RecordDeploymentUsageResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RecordDeploymentUsageResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RecordDeploymentUsageResponse503Headers
 }
@@ -16756,6 +16992,11 @@ func (r RecordDeploymentUsageResponse) GetApplicationproblemJSON412() *Precondit
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RecordDeploymentUsageResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RecordDeploymentUsageResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -16904,6 +17145,11 @@ type OpenDisputeResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// OpenDisputeResponse415Headers the declared response headers of an HTTP 415 response for OpenDispute
+type OpenDisputeResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // OpenDisputeResponse503Headers the declared response headers of an HTTP 503 response for OpenDispute
 type OpenDisputeResponse503Headers struct {
 	RetryAfter *string
@@ -16928,6 +17174,8 @@ type OpenDisputeResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -16936,6 +17184,8 @@ type OpenDisputeResponse struct {
 	Headers201 *OpenDisputeResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *OpenDisputeResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *OpenDisputeResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *OpenDisputeResponse503Headers
 }
@@ -16978,6 +17228,11 @@ func (r OpenDisputeResponse) GetApplicationproblemJSON412() *PreconditionFailed 
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r OpenDisputeResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r OpenDisputeResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -17126,6 +17381,11 @@ type ResolveDisputeResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// ResolveDisputeResponse415Headers the declared response headers of an HTTP 415 response for ResolveDispute
+type ResolveDisputeResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ResolveDisputeResponse503Headers the declared response headers of an HTTP 503 response for ResolveDispute
 type ResolveDisputeResponse503Headers struct {
 	RetryAfter *string
@@ -17150,6 +17410,8 @@ type ResolveDisputeResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -17158,6 +17420,8 @@ type ResolveDisputeResponse struct {
 	Headers200 *ResolveDisputeResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ResolveDisputeResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ResolveDisputeResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ResolveDisputeResponse503Headers
 }
@@ -17200,6 +17464,11 @@ func (r ResolveDisputeResponse) GetApplicationproblemJSON412() *PreconditionFail
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ResolveDisputeResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ResolveDisputeResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -17348,6 +17617,11 @@ type ForgetAccountResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// ForgetAccountResponse415Headers the declared response headers of an HTTP 415 response for ForgetAccount
+type ForgetAccountResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ForgetAccountResponse503Headers the declared response headers of an HTTP 503 response for ForgetAccount
 type ForgetAccountResponse503Headers struct {
 	RetryAfter *string
@@ -17370,6 +17644,8 @@ type ForgetAccountResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -17378,6 +17654,8 @@ type ForgetAccountResponse struct {
 	Headers200 *ForgetAccountResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ForgetAccountResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ForgetAccountResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ForgetAccountResponse503Headers
 }
@@ -17415,6 +17693,11 @@ func (r ForgetAccountResponse) GetApplicationproblemJSON412() *PreconditionFaile
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ForgetAccountResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ForgetAccountResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -17466,6 +17749,11 @@ type FreezeAccountResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// FreezeAccountResponse415Headers the declared response headers of an HTTP 415 response for FreezeAccount
+type FreezeAccountResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // FreezeAccountResponse503Headers the declared response headers of an HTTP 503 response for FreezeAccount
 type FreezeAccountResponse503Headers struct {
 	RetryAfter *string
@@ -17488,6 +17776,8 @@ type FreezeAccountResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -17496,6 +17786,8 @@ type FreezeAccountResponse struct {
 	Headers200 *FreezeAccountResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *FreezeAccountResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *FreezeAccountResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *FreezeAccountResponse503Headers
 }
@@ -17533,6 +17825,11 @@ func (r FreezeAccountResponse) GetApplicationproblemJSON412() *PreconditionFaile
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r FreezeAccountResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r FreezeAccountResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -17584,6 +17881,11 @@ type GrantIncentiveResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// GrantIncentiveResponse415Headers the declared response headers of an HTTP 415 response for GrantIncentive
+type GrantIncentiveResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // GrantIncentiveResponse503Headers the declared response headers of an HTTP 503 response for GrantIncentive
 type GrantIncentiveResponse503Headers struct {
 	RetryAfter *string
@@ -17606,6 +17908,8 @@ type GrantIncentiveResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -17614,6 +17918,8 @@ type GrantIncentiveResponse struct {
 	Headers201 *GrantIncentiveResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GrantIncentiveResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *GrantIncentiveResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GrantIncentiveResponse503Headers
 }
@@ -17651,6 +17957,11 @@ func (r GrantIncentiveResponse) GetApplicationproblemJSON412() *PreconditionFail
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r GrantIncentiveResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r GrantIncentiveResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -17702,6 +18013,11 @@ type RecordReadingResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// RecordReadingResponse415Headers the declared response headers of an HTTP 415 response for RecordReading
+type RecordReadingResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RecordReadingResponse503Headers the declared response headers of an HTTP 503 response for RecordReading
 type RecordReadingResponse503Headers struct {
 	RetryAfter *string
@@ -17726,6 +18042,8 @@ type RecordReadingResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -17734,6 +18052,8 @@ type RecordReadingResponse struct {
 	Headers201 *RecordReadingResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RecordReadingResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RecordReadingResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RecordReadingResponse503Headers
 }
@@ -17776,6 +18096,11 @@ func (r RecordReadingResponse) GetApplicationproblemJSON412() *PreconditionFaile
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RecordReadingResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RecordReadingResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -18009,6 +18334,11 @@ type SeeNotificationResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// SeeNotificationResponse415Headers the declared response headers of an HTTP 415 response for SeeNotification
+type SeeNotificationResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // SeeNotificationResponse503Headers the declared response headers of an HTTP 503 response for SeeNotification
 type SeeNotificationResponse503Headers struct {
 	RetryAfter *string
@@ -18031,12 +18361,16 @@ type SeeNotificationResponse struct {
 	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *SeeNotificationResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *SeeNotificationResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *SeeNotificationResponse503Headers
 }
@@ -18074,6 +18408,11 @@ func (r SeeNotificationResponse) GetApplicationproblemJSON409() *Conflict {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r SeeNotificationResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r SeeNotificationResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -18222,6 +18561,11 @@ type SetPolicyResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// SetPolicyResponse415Headers the declared response headers of an HTTP 415 response for SetPolicy
+type SetPolicyResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // SetPolicyResponse503Headers the declared response headers of an HTTP 503 response for SetPolicy
 type SetPolicyResponse503Headers struct {
 	RetryAfter *string
@@ -18244,6 +18588,8 @@ type SetPolicyResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -18252,6 +18598,8 @@ type SetPolicyResponse struct {
 	Headers200 *SetPolicyResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *SetPolicyResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *SetPolicyResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *SetPolicyResponse503Headers
 }
@@ -18289,6 +18637,11 @@ func (r SetPolicyResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r SetPolicyResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r SetPolicyResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -18340,6 +18693,11 @@ type StartPurchaseResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// StartPurchaseResponse415Headers the declared response headers of an HTTP 415 response for StartPurchase
+type StartPurchaseResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // StartPurchaseResponse503Headers the declared response headers of an HTTP 503 response for StartPurchase
 type StartPurchaseResponse503Headers struct {
 	RetryAfter *string
@@ -18364,6 +18722,8 @@ type StartPurchaseResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -18372,6 +18732,8 @@ type StartPurchaseResponse struct {
 	Headers201 *StartPurchaseResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *StartPurchaseResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *StartPurchaseResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StartPurchaseResponse503Headers
 }
@@ -18414,6 +18776,11 @@ func (r StartPurchaseResponse) GetApplicationproblemJSON412() *PreconditionFaile
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r StartPurchaseResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r StartPurchaseResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -18562,6 +18929,11 @@ type ReversePurchaseResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// ReversePurchaseResponse415Headers the declared response headers of an HTTP 415 response for ReversePurchase
+type ReversePurchaseResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ReversePurchaseResponse503Headers the declared response headers of an HTTP 503 response for ReversePurchase
 type ReversePurchaseResponse503Headers struct {
 	RetryAfter *string
@@ -18586,6 +18958,8 @@ type ReversePurchaseResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -18594,6 +18968,8 @@ type ReversePurchaseResponse struct {
 	Headers200 *ReversePurchaseResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ReversePurchaseResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ReversePurchaseResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ReversePurchaseResponse503Headers
 }
@@ -18636,6 +19012,11 @@ func (r ReversePurchaseResponse) GetApplicationproblemJSON412() *PreconditionFai
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ReversePurchaseResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ReversePurchaseResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -18687,6 +19068,11 @@ type RefundResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// RefundResponse415Headers the declared response headers of an HTTP 415 response for Refund
+type RefundResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RefundResponse503Headers the declared response headers of an HTTP 503 response for Refund
 type RefundResponse503Headers struct {
 	RetryAfter *string
@@ -18711,6 +19097,8 @@ type RefundResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -18719,6 +19107,8 @@ type RefundResponse struct {
 	Headers201 *RefundResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RefundResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RefundResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RefundResponse503Headers
 }
@@ -18761,6 +19151,11 @@ func (r RefundResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RefundResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RefundResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -18812,6 +19207,11 @@ type ReserveResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// ReserveResponse415Headers the declared response headers of an HTTP 415 response for Reserve
+type ReserveResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ReserveResponse503Headers the declared response headers of an HTTP 503 response for Reserve
 type ReserveResponse503Headers struct {
 	RetryAfter *string
@@ -18836,6 +19236,8 @@ type ReserveResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -18844,6 +19246,8 @@ type ReserveResponse struct {
 	Headers201 *ReserveResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ReserveResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ReserveResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ReserveResponse503Headers
 }
@@ -18886,6 +19290,11 @@ func (r ReserveResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ReserveResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ReserveResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -19034,6 +19443,11 @@ type CaptureReservationResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// CaptureReservationResponse415Headers the declared response headers of an HTTP 415 response for CaptureReservation
+type CaptureReservationResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // CaptureReservationResponse503Headers the declared response headers of an HTTP 503 response for CaptureReservation
 type CaptureReservationResponse503Headers struct {
 	RetryAfter *string
@@ -19058,6 +19472,8 @@ type CaptureReservationResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -19066,6 +19482,8 @@ type CaptureReservationResponse struct {
 	Headers200 *CaptureReservationResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CaptureReservationResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CaptureReservationResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CaptureReservationResponse503Headers
 }
@@ -19108,6 +19526,11 @@ func (r CaptureReservationResponse) GetApplicationproblemJSON412() *Precondition
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r CaptureReservationResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CaptureReservationResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -19159,6 +19582,11 @@ type ReleaseReservationResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// ReleaseReservationResponse415Headers the declared response headers of an HTTP 415 response for ReleaseReservation
+type ReleaseReservationResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ReleaseReservationResponse503Headers the declared response headers of an HTTP 503 response for ReleaseReservation
 type ReleaseReservationResponse503Headers struct {
 	RetryAfter *string
@@ -19183,6 +19611,8 @@ type ReleaseReservationResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -19191,6 +19621,8 @@ type ReleaseReservationResponse struct {
 	Headers200 *ReleaseReservationResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ReleaseReservationResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ReleaseReservationResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ReleaseReservationResponse503Headers
 }
@@ -19233,6 +19665,11 @@ func (r ReleaseReservationResponse) GetApplicationproblemJSON412() *Precondition
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ReleaseReservationResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ReleaseReservationResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -19665,6 +20102,11 @@ type UnfreezeAccountResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// UnfreezeAccountResponse415Headers the declared response headers of an HTTP 415 response for UnfreezeAccount
+type UnfreezeAccountResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // UnfreezeAccountResponse503Headers the declared response headers of an HTTP 503 response for UnfreezeAccount
 type UnfreezeAccountResponse503Headers struct {
 	RetryAfter *string
@@ -19687,6 +20129,8 @@ type UnfreezeAccountResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -19695,6 +20139,8 @@ type UnfreezeAccountResponse struct {
 	Headers200 *UnfreezeAccountResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UnfreezeAccountResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UnfreezeAccountResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *UnfreezeAccountResponse503Headers
 }
@@ -19732,6 +20178,11 @@ func (r UnfreezeAccountResponse) GetApplicationproblemJSON412() *PreconditionFai
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r UnfreezeAccountResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r UnfreezeAccountResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -19880,6 +20331,11 @@ type RequestWithdrawalResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// RequestWithdrawalResponse415Headers the declared response headers of an HTTP 415 response for RequestWithdrawal
+type RequestWithdrawalResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RequestWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for RequestWithdrawal
 type RequestWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -19904,6 +20360,8 @@ type RequestWithdrawalResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -19912,6 +20370,8 @@ type RequestWithdrawalResponse struct {
 	Headers201 *RequestWithdrawalResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RequestWithdrawalResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RequestWithdrawalResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RequestWithdrawalResponse503Headers
 }
@@ -19954,6 +20414,11 @@ func (r RequestWithdrawalResponse) GetApplicationproblemJSON412() *PreconditionF
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RequestWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RequestWithdrawalResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -20102,6 +20567,11 @@ type ApproveWithdrawalResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// ApproveWithdrawalResponse415Headers the declared response headers of an HTTP 415 response for ApproveWithdrawal
+type ApproveWithdrawalResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ApproveWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for ApproveWithdrawal
 type ApproveWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -20126,6 +20596,8 @@ type ApproveWithdrawalResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -20134,6 +20606,8 @@ type ApproveWithdrawalResponse struct {
 	Headers200 *ApproveWithdrawalResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ApproveWithdrawalResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ApproveWithdrawalResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ApproveWithdrawalResponse503Headers
 }
@@ -20176,6 +20650,11 @@ func (r ApproveWithdrawalResponse) GetApplicationproblemJSON412() *PreconditionF
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ApproveWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApproveWithdrawalResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -20227,6 +20706,11 @@ type CancelWithdrawalResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// CancelWithdrawalResponse415Headers the declared response headers of an HTTP 415 response for CancelWithdrawal
+type CancelWithdrawalResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // CancelWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for CancelWithdrawal
 type CancelWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -20251,6 +20735,8 @@ type CancelWithdrawalResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -20259,6 +20745,8 @@ type CancelWithdrawalResponse struct {
 	Headers200 *CancelWithdrawalResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CancelWithdrawalResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CancelWithdrawalResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CancelWithdrawalResponse503Headers
 }
@@ -20301,6 +20789,11 @@ func (r CancelWithdrawalResponse) GetApplicationproblemJSON412() *PreconditionFa
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r CancelWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CancelWithdrawalResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -20352,6 +20845,11 @@ type FailWithdrawalResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// FailWithdrawalResponse415Headers the declared response headers of an HTTP 415 response for FailWithdrawal
+type FailWithdrawalResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // FailWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for FailWithdrawal
 type FailWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -20376,6 +20874,8 @@ type FailWithdrawalResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -20384,6 +20884,8 @@ type FailWithdrawalResponse struct {
 	Headers200 *FailWithdrawalResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *FailWithdrawalResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *FailWithdrawalResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *FailWithdrawalResponse503Headers
 }
@@ -20426,6 +20928,11 @@ func (r FailWithdrawalResponse) GetApplicationproblemJSON412() *PreconditionFail
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r FailWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r FailWithdrawalResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -20477,6 +20984,11 @@ type RecordPayoutResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// RecordPayoutResponse415Headers the declared response headers of an HTTP 415 response for RecordPayout
+type RecordPayoutResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RecordPayoutResponse503Headers the declared response headers of an HTTP 503 response for RecordPayout
 type RecordPayoutResponse503Headers struct {
 	RetryAfter *string
@@ -20501,6 +21013,8 @@ type RecordPayoutResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -20509,6 +21023,8 @@ type RecordPayoutResponse struct {
 	Headers200 *RecordPayoutResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RecordPayoutResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RecordPayoutResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RecordPayoutResponse503Headers
 }
@@ -20551,6 +21067,11 @@ func (r RecordPayoutResponse) GetApplicationproblemJSON412() *PreconditionFailed
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RecordPayoutResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RecordPayoutResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -20602,6 +21123,11 @@ type RejectWithdrawalResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// RejectWithdrawalResponse415Headers the declared response headers of an HTTP 415 response for RejectWithdrawal
+type RejectWithdrawalResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RejectWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for RejectWithdrawal
 type RejectWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -20626,6 +21152,8 @@ type RejectWithdrawalResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -20634,6 +21162,8 @@ type RejectWithdrawalResponse struct {
 	Headers200 *RejectWithdrawalResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RejectWithdrawalResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RejectWithdrawalResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RejectWithdrawalResponse503Headers
 }
@@ -20676,6 +21206,11 @@ func (r RejectWithdrawalResponse) GetApplicationproblemJSON412() *PreconditionFa
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RejectWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RejectWithdrawalResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -21484,6 +22019,11 @@ type DeductBatchResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// DeductBatchResponse415Headers the declared response headers of an HTTP 415 response for DeductBatch
+type DeductBatchResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // DeductBatchResponse503Headers the declared response headers of an HTTP 503 response for DeductBatch
 type DeductBatchResponse503Headers struct {
 	RetryAfter *string
@@ -21500,10 +22040,14 @@ type DeductBatchResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeductBatchResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *DeductBatchResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeductBatchResponse503Headers
 }
@@ -21526,6 +22070,11 @@ func (r DeductBatchResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r DeductBatchResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r DeductBatchResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -21752,6 +22301,11 @@ type ResolvePaymentResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// ResolvePaymentResponse415Headers the declared response headers of an HTTP 415 response for ResolvePayment
+type ResolvePaymentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ResolvePaymentResponse503Headers the declared response headers of an HTTP 503 response for ResolvePayment
 type ResolvePaymentResponse503Headers struct {
 	RetryAfter *string
@@ -21776,6 +22330,8 @@ type ResolvePaymentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -21784,6 +22340,8 @@ type ResolvePaymentResponse struct {
 	Headers200 *ResolvePaymentResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ResolvePaymentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ResolvePaymentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ResolvePaymentResponse503Headers
 }
@@ -21826,6 +22384,11 @@ func (r ResolvePaymentResponse) GetApplicationproblemJSON412() *PreconditionFail
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ResolvePaymentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ResolvePaymentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -21962,6 +22525,11 @@ type TakeWebhookResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// TakeWebhookResponse415Headers the declared response headers of an HTTP 415 response for TakeWebhook
+type TakeWebhookResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // TakeWebhookResponse503Headers the declared response headers of an HTTP 503 response for TakeWebhook
 type TakeWebhookResponse503Headers struct {
 	RetryAfter *string
@@ -21978,10 +22546,14 @@ type TakeWebhookResponse struct {
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *TakeWebhookResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *TakeWebhookResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *TakeWebhookResponse503Headers
 }
@@ -22004,6 +22576,11 @@ func (r TakeWebhookResponse) GetApplicationproblemJSON401() *Unauthenticated {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r TakeWebhookResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r TakeWebhookResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -23919,6 +24496,13 @@ func ParseRecordDevPurchaseResponse(rsp *http.Response) (*RecordDevPurchaseRespo
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23956,6 +24540,16 @@ func ParseRecordDevPurchaseResponse(rsp *http.Response) (*RecordDevPurchaseRespo
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RecordDevPurchaseResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RecordDevPurchaseResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24020,6 +24614,13 @@ func ParseAdvanceClockResponse(rsp *http.Response) (*AdvanceClockResponse, error
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24047,6 +24648,16 @@ func ParseAdvanceClockResponse(rsp *http.Response) (*AdvanceClockResponse, error
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers AdvanceClockResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers AdvanceClockResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24125,6 +24736,13 @@ func ParsePlayPaymentResponse(rsp *http.Response) (*PlayPaymentResponse, error) 
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24152,6 +24770,16 @@ func ParsePlayPaymentResponse(rsp *http.Response) (*PlayPaymentResponse, error) 
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers PlayPaymentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers PlayPaymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24454,6 +25082,13 @@ func ParseRequestAdjustmentResponse(rsp *http.Response) (*RequestAdjustmentRespo
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24491,6 +25126,16 @@ func ParseRequestAdjustmentResponse(rsp *http.Response) (*RequestAdjustmentRespo
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RequestAdjustmentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RequestAdjustmentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24674,6 +25319,13 @@ func ParseApproveAdjustmentResponse(rsp *http.Response) (*ApproveAdjustmentRespo
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24711,6 +25363,16 @@ func ParseApproveAdjustmentResponse(rsp *http.Response) (*ApproveAdjustmentRespo
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ApproveAdjustmentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ApproveAdjustmentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24796,6 +25458,13 @@ func ParseRejectAdjustmentResponse(rsp *http.Response) (*RejectAdjustmentRespons
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24833,6 +25502,16 @@ func ParseRejectAdjustmentResponse(rsp *http.Response) (*RejectAdjustmentRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RejectAdjustmentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RejectAdjustmentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25116,6 +25795,13 @@ func ParseRequestCreditResponse(rsp *http.Response) (*RequestCreditResponse, err
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25153,6 +25839,16 @@ func ParseRequestCreditResponse(rsp *http.Response) (*RequestCreditResponse, err
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RequestCreditResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RequestCreditResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25329,6 +26025,13 @@ func ParseApproveCreditRequestResponse(rsp *http.Response) (*ApproveCreditReques
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25366,6 +26069,16 @@ func ParseApproveCreditRequestResponse(rsp *http.Response) (*ApproveCreditReques
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ApproveCreditRequestResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ApproveCreditRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25451,6 +26164,13 @@ func ParseCancelCreditRequestResponse(rsp *http.Response) (*CancelCreditRequestR
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25488,6 +26208,16 @@ func ParseCancelCreditRequestResponse(rsp *http.Response) (*CancelCreditRequestR
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers CancelCreditRequestResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers CancelCreditRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25573,6 +26303,13 @@ func ParseRejectCreditRequestResponse(rsp *http.Response) (*RejectCreditRequestR
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25610,6 +26347,16 @@ func ParseRejectCreditRequestResponse(rsp *http.Response) (*RejectCreditRequestR
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RejectCreditRequestResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RejectCreditRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25695,6 +26442,13 @@ func ParseDeductResponse(rsp *http.Response) (*DeductResponse, error) {
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25732,6 +26486,16 @@ func ParseDeductResponse(rsp *http.Response) (*DeductResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers DeductResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeductResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25915,6 +26679,13 @@ func ParseStartDeploymentResponse(rsp *http.Response) (*StartDeploymentResponse,
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25962,6 +26733,16 @@ func ParseStartDeploymentResponse(rsp *http.Response) (*StartDeploymentResponse,
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers StartDeploymentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers StartDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26138,6 +26919,13 @@ func ParseCancelDeploymentResponse(rsp *http.Response) (*CancelDeploymentRespons
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26175,6 +26963,16 @@ func ParseCancelDeploymentResponse(rsp *http.Response) (*CancelDeploymentRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers CancelDeploymentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers CancelDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26267,6 +27065,13 @@ func ParseExtendDeploymentResponse(rsp *http.Response) (*ExtendDeploymentRespons
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26304,6 +27109,16 @@ func ParseExtendDeploymentResponse(rsp *http.Response) (*ExtendDeploymentRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ExtendDeploymentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ExtendDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26389,6 +27204,13 @@ func ParseFailDeploymentResponse(rsp *http.Response) (*FailDeploymentResponse, e
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26426,6 +27248,16 @@ func ParseFailDeploymentResponse(rsp *http.Response) (*FailDeploymentResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers FailDeploymentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers FailDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26511,6 +27343,13 @@ func ParseStopDeploymentResponse(rsp *http.Response) (*StopDeploymentResponse, e
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26548,6 +27387,16 @@ func ParseStopDeploymentResponse(rsp *http.Response) (*StopDeploymentResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers StopDeploymentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers StopDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26640,6 +27489,13 @@ func ParseRecordDeploymentUsageResponse(rsp *http.Response) (*RecordDeploymentUs
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26687,6 +27543,16 @@ func ParseRecordDeploymentUsageResponse(rsp *http.Response) (*RecordDeploymentUs
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RecordDeploymentUsageResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RecordDeploymentUsageResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26863,6 +27729,13 @@ func ParseOpenDisputeResponse(rsp *http.Response) (*OpenDisputeResponse, error) 
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26900,6 +27773,16 @@ func ParseOpenDisputeResponse(rsp *http.Response) (*OpenDisputeResponse, error) 
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers OpenDisputeResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers OpenDisputeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27076,6 +27959,13 @@ func ParseResolveDisputeResponse(rsp *http.Response) (*ResolveDisputeResponse, e
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27113,6 +28003,16 @@ func ParseResolveDisputeResponse(rsp *http.Response) (*ResolveDisputeResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ResolveDisputeResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ResolveDisputeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27282,6 +28182,13 @@ func ParseForgetAccountResponse(rsp *http.Response) (*ForgetAccountResponse, err
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27319,6 +28226,16 @@ func ParseForgetAccountResponse(rsp *http.Response) (*ForgetAccountResponse, err
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ForgetAccountResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ForgetAccountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27397,6 +28314,13 @@ func ParseFreezeAccountResponse(rsp *http.Response) (*FreezeAccountResponse, err
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27434,6 +28358,16 @@ func ParseFreezeAccountResponse(rsp *http.Response) (*FreezeAccountResponse, err
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers FreezeAccountResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers FreezeAccountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27512,6 +28446,13 @@ func ParseGrantIncentiveResponse(rsp *http.Response) (*GrantIncentiveResponse, e
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27549,6 +28490,16 @@ func ParseGrantIncentiveResponse(rsp *http.Response) (*GrantIncentiveResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers GrantIncentiveResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers GrantIncentiveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27634,6 +28585,13 @@ func ParseRecordReadingResponse(rsp *http.Response) (*RecordReadingResponse, err
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27671,6 +28629,16 @@ func ParseRecordReadingResponse(rsp *http.Response) (*RecordReadingResponse, err
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RecordReadingResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RecordReadingResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27924,6 +28892,13 @@ func ParseSeeNotificationResponse(rsp *http.Response) (*SeeNotificationResponse,
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27951,6 +28926,16 @@ func ParseSeeNotificationResponse(rsp *http.Response) (*SeeNotificationResponse,
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers SeeNotificationResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers SeeNotificationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28123,6 +29108,13 @@ func ParseSetPolicyResponse(rsp *http.Response) (*SetPolicyResponse, error) {
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28160,6 +29152,16 @@ func ParseSetPolicyResponse(rsp *http.Response) (*SetPolicyResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers SetPolicyResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers SetPolicyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28245,6 +29247,13 @@ func ParseStartPurchaseResponse(rsp *http.Response) (*StartPurchaseResponse, err
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28282,6 +29291,16 @@ func ParseStartPurchaseResponse(rsp *http.Response) (*StartPurchaseResponse, err
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers StartPurchaseResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers StartPurchaseResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28458,6 +29477,13 @@ func ParseReversePurchaseResponse(rsp *http.Response) (*ReversePurchaseResponse,
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28495,6 +29521,16 @@ func ParseReversePurchaseResponse(rsp *http.Response) (*ReversePurchaseResponse,
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ReversePurchaseResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ReversePurchaseResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28580,6 +29616,13 @@ func ParseRefundResponse(rsp *http.Response) (*RefundResponse, error) {
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28617,6 +29660,16 @@ func ParseRefundResponse(rsp *http.Response) (*RefundResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RefundResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RefundResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28702,6 +29755,13 @@ func ParseReserveResponse(rsp *http.Response) (*ReserveResponse, error) {
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28739,6 +29799,16 @@ func ParseReserveResponse(rsp *http.Response) (*ReserveResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ReserveResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ReserveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28915,6 +29985,13 @@ func ParseCaptureReservationResponse(rsp *http.Response) (*CaptureReservationRes
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28952,6 +30029,16 @@ func ParseCaptureReservationResponse(rsp *http.Response) (*CaptureReservationRes
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers CaptureReservationResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers CaptureReservationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29037,6 +30124,13 @@ func ParseReleaseReservationResponse(rsp *http.Response) (*ReleaseReservationRes
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29074,6 +30168,16 @@ func ParseReleaseReservationResponse(rsp *http.Response) (*ReleaseReservationRes
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ReleaseReservationResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ReleaseReservationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29521,6 +30625,13 @@ func ParseUnfreezeAccountResponse(rsp *http.Response) (*UnfreezeAccountResponse,
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29558,6 +30669,16 @@ func ParseUnfreezeAccountResponse(rsp *http.Response) (*UnfreezeAccountResponse,
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers UnfreezeAccountResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers UnfreezeAccountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29734,6 +30855,13 @@ func ParseRequestWithdrawalResponse(rsp *http.Response) (*RequestWithdrawalRespo
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29771,6 +30899,16 @@ func ParseRequestWithdrawalResponse(rsp *http.Response) (*RequestWithdrawalRespo
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RequestWithdrawalResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RequestWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29947,6 +31085,13 @@ func ParseApproveWithdrawalResponse(rsp *http.Response) (*ApproveWithdrawalRespo
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29984,6 +31129,16 @@ func ParseApproveWithdrawalResponse(rsp *http.Response) (*ApproveWithdrawalRespo
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ApproveWithdrawalResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ApproveWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -30069,6 +31224,13 @@ func ParseCancelWithdrawalResponse(rsp *http.Response) (*CancelWithdrawalRespons
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -30106,6 +31268,16 @@ func ParseCancelWithdrawalResponse(rsp *http.Response) (*CancelWithdrawalRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers CancelWithdrawalResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers CancelWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -30191,6 +31363,13 @@ func ParseFailWithdrawalResponse(rsp *http.Response) (*FailWithdrawalResponse, e
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -30228,6 +31407,16 @@ func ParseFailWithdrawalResponse(rsp *http.Response) (*FailWithdrawalResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers FailWithdrawalResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers FailWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -30313,6 +31502,13 @@ func ParseRecordPayoutResponse(rsp *http.Response) (*RecordPayoutResponse, error
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -30350,6 +31546,16 @@ func ParseRecordPayoutResponse(rsp *http.Response) (*RecordPayoutResponse, error
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RecordPayoutResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RecordPayoutResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -30435,6 +31641,13 @@ func ParseRejectWithdrawalResponse(rsp *http.Response) (*RejectWithdrawalRespons
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -30472,6 +31685,16 @@ func ParseRejectWithdrawalResponse(rsp *http.Response) (*RejectWithdrawalRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RejectWithdrawalResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RejectWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -31246,6 +32469,13 @@ func ParseDeductBatchResponse(rsp *http.Response) (*DeductBatchResponse, error) 
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -31266,6 +32496,16 @@ func ParseDeductBatchResponse(rsp *http.Response) (*DeductBatchResponse, error) 
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers DeductBatchResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeductBatchResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -31519,6 +32759,13 @@ func ParseResolvePaymentResponse(rsp *http.Response) (*ResolvePaymentResponse, e
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -31556,6 +32803,16 @@ func ParseResolvePaymentResponse(rsp *http.Response) (*ResolvePaymentResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ResolvePaymentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ResolvePaymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -31697,6 +32954,13 @@ func ParseTakeWebhookResponse(rsp *http.Response) (*TakeWebhookResponse, error) 
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -31717,6 +32981,16 @@ func ParseTakeWebhookResponse(rsp *http.Response) (*TakeWebhookResponse, error) 
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers TakeWebhookResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers TakeWebhookResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
