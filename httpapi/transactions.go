@@ -12,6 +12,7 @@ import (
 	"iocredits/domain/account"
 	"iocredits/httpapi/api"
 	"iocredits/projections"
+	"iocredits/projections/audit"
 )
 
 const defaultLimit = 50
@@ -156,9 +157,9 @@ func (k *call) sendCSV(q projections.Query) error {
 			return err
 		}
 		if err := w.Write([]string{
-			t.ID.String(), plainCell(t.Account), string(t.Service), string(t.Type),
+			t.ID.String(), audit.PlainCell(t.Account), string(t.Service), string(t.Type),
 			t.Amount.String(), t.Held.String(), t.BalanceAfter.String(), timeText(t.RecordedAt), timeText(t.EffectiveAt),
-			plainCell(t.Reference), plainCell(description), plainCell(t.Actor), lotsText(t.Lots),
+			audit.PlainCell(t.Reference), audit.PlainCell(description), audit.PlainCell(t.Actor), lotsText(t.Lots),
 			idText(t.Related), strconv.FormatInt(t.Revision, 10), strconv.FormatUint(uint64(t.Position), 10),
 		}); err != nil {
 			return err
@@ -166,16 +167,6 @@ func (k *call) sendCSV(q projections.Query) error {
 	}
 	w.Flush()
 	return w.Error()
-}
-
-// plainCell keeps a spreadsheet from running a text that somebody else chose:
-// what would begin a formula gets an apostrophe before it. Figures are ours and
-// stay figures, minus sign and all.
-func plainCell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
-		return "'" + text
-	}
-	return text
 }
 
 func lotsText(lots []account.LotUse) string {
