@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -275,8 +276,18 @@ func toMicro(big *decimal.Big) (Amount, bool) {
 }
 
 func invalidAmount(field, text string) *Error {
-	return Refuse(CodeAmountInvalid, "%s %q is not an amount: digits, optionally a point and up to %d decimals", field, clip(text), amountDecimals).
+	return Refuse(CodeAmountInvalid, "%s %q is not an amount: %s", field, clip(text), wantedFigure(text, amountDecimals)).
 		With("field", field).With("value", clip(text))
+}
+
+// wantedFigure says how a figure that isn't one has to be written. Who sends a float
+// may not know that it has an exponent: JSON libraries put it there.
+func wantedFigure(text string, decimals int) string {
+	wanted := fmt.Sprintf("digits, optionally a point and up to %d decimals", decimals)
+	if strings.ContainsAny(text, "eE") && isFigure(strings.TrimPrefix(text, "-")) {
+		wanted += ", no exponent; send a string, in which nothing puts one"
+	}
+	return wanted
 }
 
 func tooLarge(field, text string) *Error {
@@ -284,10 +295,15 @@ func tooLarge(field, text string) *Error {
 		With("field", field).With("value", clip(text)).With("limit", MaxAmount.String())
 }
 
-// restate gives a refusal about part of an input the whole input's text.
+// restate gives a refusal about an amount behind a minus the whole input's text.
 func restate(err error, field, text string) error {
-	if refusal, ok := AsError(err); ok && refusal.Code == CodeAmountInvalid {
+	refusal, ok := AsError(err)
+	switch {
+	case ok && refusal.Code == CodeAmountInvalid:
 		return invalidAmount(field, text)
+	case ok && refusal.Code == CodeAmountTooLarge:
+		return Refuse(CodeAmountTooLarge, "%s %s is below the limit of -%s", field, clip(text), MaxAmount).
+			With("field", field).With("value", clip(text)).With("limit", (-MaxAmount).String())
 	}
 	return err
 }

@@ -149,10 +149,19 @@ func TestParseSignedAmount(t *testing.T) {
 			}
 		})
 	}
-	_, err := domain.ParseSignedAmount("amount", "-1x")
-	refusal, _ := domain.AsError(err)
-	if refusal.Fields[1].Value != "-1x" {
-		t.Errorf("refusal names %q instead of the input", refusal.Fields[1].Value)
+	for text, detail := range map[string]string{
+		"-1x":         `amount "-1x" is not an amount: digits, optionally a point and up to 6 decimals`,
+		"1e-05":       `amount "1e-05" is not an amount: digits, optionally a point and up to 6 decimals, no exponent; send a string, in which nothing puts one`,
+		"-1E5":        `amount "-1E5" is not an amount: digits, optionally a point and up to 6 decimals, no exponent; send a string, in which nothing puts one`,
+		"1e":          `amount "1e" is not an amount: digits, optionally a point and up to 6 decimals`,
+		"-1000000001": "amount -1000000001 is below the limit of -1000000000",
+		"1000000001":  "amount 1000000001 is above the limit of 1000000000",
+	} {
+		_, err := domain.ParseSignedAmount("amount", text)
+		refusal, _ := domain.AsError(err)
+		if refusal.Fields[1].Value != text || refusal.Detail != detail {
+			t.Errorf("the refusal of %s has value %q: %s", text, refusal.Fields[1].Value, refusal.Detail)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	CodeFieldUnknown          Code = "field-unknown"
 	CodeBodyInvalid           Code = "body-invalid"
 	CodeBodyTooLarge          Code = "body-too-large"
+	CodeEncodingUnsupported   Code = "encoding-unsupported"
 	CodeTimeInvalid           Code = "time-invalid"
 	CodeInsufficientCredits   Code = "insufficient-credits"
 	CodeAccountFrozen         Code = "account-frozen"
@@ -65,7 +66,7 @@ const (
 func Codes() []Code {
 	return []Code{
 		CodeAmountInvalid, CodeAmountTooLarge, CodeRateInvalid, CodeQuantityInvalid, CodeIDInvalid,
-		CodeFieldInvalid, CodeFieldUnknown, CodeBodyInvalid, CodeBodyTooLarge, CodeTimeInvalid,
+		CodeFieldInvalid, CodeFieldUnknown, CodeBodyInvalid, CodeBodyTooLarge, CodeEncodingUnsupported, CodeTimeInvalid,
 		CodeInsufficientCredits, CodeAccountFrozen, CodeSelfApproval, CodeRoleNotAllowed,
 		CodeAccountNotAllowed, CodeUnauthenticated, CodeUnknownAccount, CodeUnknownReservation,
 		CodeUnknownTransaction, CodeUnknownAdjustment, CodeUnknownPurchase, CodeUnknownPayment,

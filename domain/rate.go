@@ -148,7 +148,7 @@ func quotient(dividend *decimal.Big, divisor int64) (Amount, error) {
 // parseFigure checks a figure's grammar and bound, and strips trailing zeros.
 func parseFigure(field, text string, decimals int, code Code) (string, error) {
 	if !plainDecimal(text, decimals) {
-		return "", Refuse(code, "%s %q is not a figure: digits, optionally a point and up to %d decimals", field, clip(text), decimals).
+		return "", Refuse(code, "%s %q is not a figure: %s", field, clip(text), wantedFigure(text, decimals)).
 			With("field", field).With("value", clip(text))
 	}
 	// Nine digits before the point are below MaxAmount whatever follows.

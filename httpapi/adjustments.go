@@ -67,12 +67,9 @@ func (h handlers) GetAdjustment(c echo.Context, _ api.Account, id api.Adjustment
 
 // ListAdjustmentQueue is GET /v1/adjustments: what waits for finance.
 func (h handlers) ListAdjustmentQueue(c echo.Context, params api.ListAdjustmentQueueParams) error {
-	statuses, err := statusesOf(params.Status, string(account.AdjustmentIsRequested))
-	if err != nil {
-		return err
-	}
 	return callOf(c).sendQueue(adjustments, queueQuery{
-		statuses: statuses, account: params.Account, paging: paging{params.Limit, params.Cursor, params.MinPosition},
+		statuses: statusesOf(params.Status, string(account.AdjustmentIsRequested)), account: params.Account,
+		paging: paging{params.Limit, params.Cursor, params.MinPosition},
 	})
 }
 

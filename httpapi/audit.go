@@ -54,10 +54,6 @@ func (h handlers) GetTrialBalance(c echo.Context) error {
 // ListJournal is GET /v1/audit/journal: derived from the log as it is read.
 func (h handlers) ListJournal(c echo.Context, params api.ListJournalParams) error {
 	k := callOf(c)
-	limit, err := limitOf(params.Limit)
-	if err != nil {
-		return err
-	}
 	from, err := journalStart(params)
 	if err != nil {
 		return err
@@ -66,7 +62,7 @@ func (h handlers) ListJournal(c echo.Context, params api.ListJournalParams) erro
 	if err != nil {
 		return err
 	}
-	d := newDocument()
+	limit, d := limitOf(params.Limit), newDocument()
 	d.open()
 	d.array("items")
 	count := 0
@@ -85,7 +81,7 @@ func (h handlers) ListJournal(c echo.Context, params api.ListJournalParams) erro
 	}
 	d.end()
 	if more {
-		d.text("next_cursor", journalCursor(from))
+		d.text("next_cursor", journalCursor(from, params))
 	} else {
 		d.null("next_cursor")
 	}
@@ -118,24 +114,26 @@ func (d *document) journalEntry(l audit.Line) {
 	d.close()
 }
 
-// A cursor of the journal is a position of the log.
-func journalCursor(next eventstore.Position) string {
-	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64([]byte("j"), uint64(next)))
+// A cursor of the journal is a position of the log, and where the list that it goes
+// on with began.
+//
+//	base64url( "j" next:8 from:8 )
+const journalCursorBytes = 1 + 8 + 8
+
+func journalCursor(next eventstore.Position, params api.ListJournalParams) string {
+	b := binary.BigEndian.AppendUint64([]byte("j"), uint64(next))
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(b, uint64(valueOf(params.From))))
 }
 
 func journalStart(params api.ListJournalParams) (eventstore.Position, error) {
 	if params.Cursor != nil {
 		b, err := base64.RawURLEncoding.Strict().DecodeString(*params.Cursor)
-		if err != nil || len(b) != 9 || b[0] != 'j' {
-			return 0, domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").With("field", "cursor")
+		if err != nil || len(b) != journalCursorBytes || b[0] != 'j' || int64(binary.BigEndian.Uint64(b[9:])) != valueOf(params.From) {
+			return 0, notACursor(*params.Cursor)
 		}
 		return eventstore.Position(binary.BigEndian.Uint64(b[1:])), nil
 	}
-	from := valueOf(params.From)
-	if from < 0 {
-		return 0, domain.Refuse(domain.CodeFieldInvalid, "from is below zero").With("field", "from")
-	}
-	return eventstore.Position(from), nil
+	return eventstore.Position(valueOf(params.From)), nil
 }
 
 func (s *Server) source() audit.Source { return audit.Source{Store: s.opts.Store, Codec: s.opts.Codec} }

@@ -2,6 +2,8 @@ package httpapi_test
 
 import (
 	"net/http"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -167,6 +169,28 @@ func TestKeyForms(t *testing.T) {
 	}
 	r.refused(403, "account-not-allowed", get("customer:demo-1", "/credits/check?amount=1&account=demo-2"))
 	r.must(get("customer:demo-1", "/credits/check?amount=1&account=demo-1"))
+}
+
+// TestAKeyLeavesNothingBehind: what the first use of every key costs doesn't grow with
+// how many were used before.
+func TestAKeyLeavesNothingBehind(t *testing.T) {
+	var specs []httpapi.KeySpec
+	for i := range 2_000 {
+		id := "key-" + strconv.Itoa(i)
+		specs = append(specs, httpapi.KeySpec{ID: id, Role: httpapi.RoleService, Actor: "actor", SHA256: httpapi.HashKey(id)})
+	}
+	keys, err := httpapi.NewKeys(specs)
+	require.NoError(t, err)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, spec := range specs {
+		id, role, known := keys.RoleOf(spec.ID)
+		require.True(t, known && id == spec.ID && role == httpapi.RoleService)
+	}
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4<<20))
+	_, _, known := keys.RoleOf("key-2000")
+	require.False(t, known)
 }
 
 func TestKeysFile(t *testing.T) {

@@ -73,9 +73,6 @@ func (k *call) pastBalance(name string, params api.GetBalanceParams) error {
 // strongBalance asks the write side: everything acknowledged, by any engine, is
 // in it.
 func (k *call) strongBalance(name string, params api.GetBalanceParams) error {
-	if !params.Consistency.Valid() {
-		return domain.Refuse(domain.CodeFieldInvalid, "consistency is strong, or left out").With("field", "consistency")
-	}
 	if params.AsOf != nil || params.KnownAt != nil {
 		return domain.Refuse(domain.CodeFieldInvalid, "the write side knows no past: leave consistency out, or as_of and known_at").With("field", "consistency")
 	}

@@ -306,7 +306,11 @@ func (b *batch) orderOf(line *api.BatchLine) (o order, path string, err error) {
 		return o, path + "/deductions", err
 	}
 	if line.Amount != nil || line.Description != nil {
-		return o, "", domain.Refuse(domain.CodeFieldInvalid, "a line with a meter has no amount and no description").With("field", "meter")
+		surplus := "amount"
+		if line.Amount == nil {
+			surplus = "description"
+		}
+		return o, "", domain.Refuse(domain.CodeFieldInvalid, "a line with a meter has no amount and no description").With("field", surplus)
 	}
 	o, err = readingOrder(*line.Meter, &api.ReadingRequest{
 		Service: line.Service, Quantity: valueOf(line.Quantity), UnitPrice: valueOf(line.UnitPrice),
@@ -378,7 +382,7 @@ func accepted(d *document, key string, result *ledger.Result) {
 
 // refusedMembers are the figures of a refusal that a line's answer has; others
 // could be taken for members of an accepted line.
-var refusedMembers = []string{"field", "available", "allowance", "spendable", "required", "shortfall"}
+var refusedMembers = []string{"field", "value", "available", "allowance", "spendable", "required", "shortfall"}
 
 func (b *batch) refuse(d *document, line *batchLine, err error) {
 	refusal, fault := refusalOf(err)

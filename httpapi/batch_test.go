@@ -94,6 +94,43 @@ func TestBatchLinesStandAlone(t *testing.T) {
 	require.Equal(t, "6.999998", r.balance("demo-1")["balance"])
 }
 
+// TestRefusedLinesSayWhatTheSingleRouteDoes: with the same figures.
+func TestRefusedLinesSayWhatTheSingleRouteDoes(t *testing.T) {
+	r := newRig(t, nil)
+	for _, c := range []struct{ path, line, body string }{
+		{"/deductions", ``, `"amount":"1.0000001","service":"vm"`},
+		{"/deductions", ``, `"amount":"1000000001","service":"vm"`},
+		{"/deductions", ``, `"amount":"1","service":"mainframe"`},
+		{"/deductions", ``, `"amount":"1","service":"vm","effective_at":"yesterday"`},
+		{"/deductions", ``, `"amount":"1","service":"vm","effective_at":"1969-12-31T23:59:59.5Z"`},
+		{"/deductions", ``, `"amount":"5","service":"vm"`},
+		{"/deductions", ``, `"service":"vm"`},
+		{"/meters/m/readings", `"meter":"m",`, `"service":"vm","quantity":"x","unit_price":"1"`},
+		{"/meters/m/readings", `"meter":"m",`, `"service":"vm","quantity":"1","unit_price":"-1"`},
+		{"/meters/m/readings", `"meter":"m",`, `"service":"vm","quantity":"1","unit_price":"1","final":7`},
+	} {
+		single := r.do(call{as: "service", method: "POST", path: demo + c.path, key: "k", body: "{" + c.body + "}", wrong: true}).Body
+		var line map[string]any
+		answer := r.do(call{as: "service", method: "POST", path: "/v1/deductions/batch", wrong: true, body: `{"account":"demo-1","key":"k",` + c.line + c.body + "}",
+			header: http.Header{"Content-Type": {"application/x-ndjson"}}})
+		require.NoError(t, json.Unmarshal([]byte(answer.Text), &line))
+		for _, member := range []string{"status", "code", "detail", "field", "value", "shortfall"} {
+			require.Equal(t, single[member], line[member], "%s of %s", member, c.body)
+		}
+		require.NotEmpty(t, line["code"])
+	}
+}
+
+// TestALineWithAMeterHasNoAmount: the field to take out is named.
+func TestALineWithAMeterHasNoAmount(t *testing.T) {
+	r := newRig(t, nil)
+	const metered = `{"account":"demo-1","key":"k","meter":"m","service":"vm","quantity":"1","unit_price":"1",`
+	for _, field := range []string{"amount", "description"} {
+		require.Equal(t, field, *r.batch(metered + `"` + field + `":"1"}`)[0].Field)
+	}
+	require.Equal(t, "meter", *r.batch(`{"account":"demo-1","key":"k","service":"vm","quantity":"1"}`)[0].Field, "the one to add")
+}
+
 // TestBatchAnswersInFull: an accepted line's answer has the bytes that it always
 // had, and a refused one says what a program can act on.
 func TestBatchAnswersInFull(t *testing.T) {
@@ -118,7 +155,7 @@ func TestBatchAnswersInFull(t *testing.T) {
 	}
 	require.Equal(t, []map[string]any{
 		{"key": "b", "line": 4.0, "status": 402.0, "code": "insufficient-credits", "available": "6", "allowance": "10", "spendable": "16", "required": "100", "shortfall": "84"},
-		{"key": "c", "line": 5.0, "status": 422.0, "code": "amount-invalid", "field": "amount"},
+		{"key": "c", "line": 5.0, "status": 422.0, "code": "amount-invalid", "field": "amount", "value": "x"},
 		{"key": "", "line": 6.0, "status": 400.0, "code": "body-invalid"},
 	}, refused)
 }

@@ -18,19 +18,11 @@ var contractYAML []byte
 type operation struct {
 	// name is the method and the path as the contract writes it.
 	name string
-	// query has the names of the query parameters.
-	query map[string]bool
+	// query has the query parameters by name; needed are those that have to be there.
+	query  map[string]parameter
+	needed []string
 	// keyed operations take an Idempotency-Key; needsKey ones must have it.
 	keyed, needsKey bool
-}
-
-// parameters makes a set of names.
-func parameters(names ...string) map[string]bool {
-	set := make(map[string]bool, len(names))
-	for _, name := range names {
-		set[name] = true
-	}
-	return set
 }
 
 // readContract gives openapi.yaml, with the roles of each operation: who may call it is

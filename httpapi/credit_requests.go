@@ -78,12 +78,9 @@ func (h handlers) GetCreditRequest(c echo.Context, _ api.Account, id api.CreditR
 
 // ListCreditRequests is GET /credit-requests: the BD team's queue.
 func (h handlers) ListCreditRequests(c echo.Context, params api.ListCreditRequestsParams) error {
-	statuses, err := statusesOf(params.Status, string(account.CreditIsRequested))
-	if err != nil {
-		return err
-	}
 	return callOf(c).sendQueue(creditRequests, queueQuery{
-		statuses: statuses, account: params.Account, paging: paging{params.Limit, params.Cursor, params.MinPosition},
+		statuses: statusesOf(params.Status, string(account.CreditIsRequested)), account: params.Account,
+		paging: paging{params.Limit, params.Cursor, params.MinPosition},
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -63,6 +64,9 @@ func (k *call) readBody(into *bytes.Buffer, limit int64) error {
 	if length == 0 {
 		return nil
 	}
+	if err := k.checkEncoding(); err != nil {
+		return err
+	}
 	if length > limit {
 		return tooLargeBody(limit)
 	}
@@ -81,6 +85,21 @@ func (k *call) readBody(into *bytes.Buffer, limit int64) error {
 		return domain.Refuse(domain.CodeBodyInvalid, "the body broke off")
 	}
 	k.bodyDone = true
+	return nil
+}
+
+// checkEncoding refuses a body that is encoded, or says so: its bytes would be told
+// to be no JSON, which helps nobody.
+func (k *call) checkEncoding() error {
+	for _, list := range k.Request().Header["Content-Encoding"] {
+		for coding := range strings.SplitSeq(list, ",") {
+			coding = strings.TrimSpace(coding)
+			if coding != "" && !strings.EqualFold(coding, "identity") {
+				return domain.Refuse(domain.CodeEncodingUnsupported, "the body has the Content-Encoding %s; send it as it is", clip(coding)).
+					With("field", "Content-Encoding").With("value", clip(coding))
+			}
+		}
+	}
 	return nil
 }
 
@@ -134,9 +153,13 @@ func bodyRefusal(err error, body []byte) error {
 		case errors.Is(err, json.ErrUnknownName):
 			return domain.Refuse(domain.CodeFieldUnknown, "field %q is unknown", field).With("field", field)
 		case semantic.GoType == reflect.TypeFor[time.Time]():
-			return withValue(domain.Refuse(domain.CodeTimeInvalid, "%s is not a time like 2026-01-31T12:00:00Z", field), field, semantic.JSONPointer, body)
+			return withValue(notATime(field), field, semantic.JSONPointer, body)
 		}
-		return withValue(domain.Refuse(domain.CodeFieldInvalid, "%s has to be %s", field, wantedOf(semantic.GoType)), field, semantic.JSONPointer, body)
+		refusal := domain.Refuse(domain.CodeFieldInvalid, "%s has to be %s", field, wantedOf(semantic.GoType))
+		if errors.Is(err, strconv.ErrRange) {
+			refusal = domain.Refuse(domain.CodeFieldInvalid, "%s has more digits than any number here", field)
+		}
+		return withValue(refusal, field, semantic.JSONPointer, body)
 	}
 	var syntactic *jsontext.SyntacticError
 	if !errors.As(err, &syntactic) {
@@ -192,7 +215,7 @@ func wantedOf(t reflect.Type) string {
 	case t.Kind() == reflect.Bool:
 		return "true or false"
 	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64:
-		return "a whole number"
+		return "a whole number, without a point or an exponent"
 	}
 	return "an object"
 }
@@ -276,9 +299,11 @@ func timeOf(field string, t *time.Time) (time.Time, error) {
 	if t == nil {
 		return time.Time{}, nil
 	}
+	given := *t
 	*t = t.UTC()
 	if t.Year() < 1970 || t.Year() > 9999 {
-		return time.Time{}, domain.Refuse(domain.CodeTimeInvalid, "%s is outside of the years 1970 to 9999", field).With("field", field)
+		return time.Time{}, domain.Refuse(domain.CodeTimeInvalid, "%s is outside of the years 1970 to 9999", field).
+			With("field", field).With("value", given.Format(time.RFC3339Nano))
 	}
 	return *t, nil
 }

@@ -61,16 +61,12 @@ func (h handlers) ListDisputes(c echo.Context, _ api.Account, params api.ListDis
 
 // ListDisputeQueue is GET /v1/disputes, support's desk.
 func (h handlers) ListDisputeQueue(c echo.Context, params api.ListDisputeQueueParams) error {
-	statuses, err := statusesOf(params.Status, string(account.DisputeIsOpen))
-	if err != nil {
-		return err
+	q := queueQuery{
+		statuses: statusesOf(params.Status, string(account.DisputeIsOpen)), account: params.Account,
+		paging: paging{params.Limit, params.Cursor, params.MinPosition},
 	}
-	q := queueQuery{statuses: statuses, account: params.Account, paging: paging{params.Limit, params.Cursor, params.MinPosition}}
 	if params.Service != nil {
-		service, err := domain.ParseService(string(*params.Service))
-		if err != nil {
-			return err
-		}
+		service := domain.Service(*params.Service)
 		q.keep = func(r *projections.ObjectRecord) bool {
 			x, ok := r.Object.(*account.Dispute)
 			return ok && x.Service == service

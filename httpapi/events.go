@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -20,24 +21,14 @@ import (
 // is an independent replay: they are added up from the events alone.
 func (h handlers) ListEvents(c echo.Context, name api.Account, params api.ListEventsParams) error {
 	k := callOf(c)
-	w := streamWalk{server: h.Server, account: name, stream: eventstore.AccountStream(name)}
-	if params.With != nil {
-		if !params.With.Valid() {
-			return domain.Refuse(domain.CodeFieldInvalid, "with is balance, or left out").With("field", "with")
-		}
-		w.balances = true
-	}
-	limit, err := limitOf(params.Limit)
-	if err != nil {
-		return err
-	}
+	w := streamWalk{server: h.Server, account: name, stream: eventstore.AccountStream(name), balances: params.With != nil, from: valueOf(params.From)}
 	if err := w.begin(k.ctx, params); err != nil {
 		return err
 	}
 	d := newDocument()
 	d.open()
 	d.array("items")
-	more, err := w.page(k.ctx, d, limit)
+	more, err := w.page(k.ctx, d, limitOf(params.Limit))
 	if err != nil {
 		return err
 	}
@@ -59,6 +50,8 @@ type streamWalk struct {
 	account  string
 	stream   string
 	balances bool
+	// from is where the list begins, which its cursors go on with.
+	from int64
 	// next is the revision that comes next, balance the sum of all before it.
 	next    int64
 	balance domain.Amount
@@ -79,15 +72,11 @@ func (w *streamWalk) begin(ctx context.Context, params api.ListEventsParams) err
 	if params.Cursor != nil {
 		return w.resume(ctx, *params.Cursor)
 	}
-	from := valueOf(params.From)
-	if from < 0 {
-		return domain.Refuse(domain.CodeFieldInvalid, "from is below zero").With("field", "from")
-	}
-	w.next = from
+	w.next = w.from
 	if !w.balances {
 		return nil
 	}
-	return w.foldTo(ctx, from)
+	return w.foldTo(ctx, w.next)
 }
 
 // foldTo adds up all events before a revision.
@@ -175,7 +164,7 @@ const (
 )
 
 func (w *streamWalk) filter() [8]byte {
-	text := "events|" + w.stream
+	text := "events|" + w.stream + "|" + strconv.FormatInt(w.from, 10)
 	if w.balances {
 		text += "|balance"
 	}
@@ -205,7 +194,7 @@ func newCursorKey() (key [sha256.Size]byte) {
 
 // resume goes on where a cursor says. Refusal: field-invalid.
 func (w *streamWalk) resume(ctx context.Context, text string) error {
-	refusal := domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").With("field", "cursor")
+	refusal := notACursor(text)
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(b) != eventCursorBytes || [8]byte(b[16:]) != w.filter() {
 		return refusal

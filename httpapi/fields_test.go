@@ -200,13 +200,16 @@ func TestProblemsNameTheField(t *testing.T) {
 func TestProblemsSayWhatWasThere(t *testing.T) {
 	r := newRig(t, nil)
 	for body, want := range map[string][3]any{
-		`{"used_minutes":1.5}`:  {"used_minutes", "1.5", "used_minutes has to be a whole number"},
-		`{"used_minutes":"1"}`:  {"used_minutes", "1", "used_minutes has to be a whole number"},
-		`{"used_minutes":1e30}`: {"used_minutes", "1e30", "used_minutes has to be a whole number"},
-		`{"used_minutes":[1]}`:  {"used_minutes", nil, "used_minutes has to be a whole number"},
-		`{"reason":{"a":"b"}}`:  {"reason", nil, "reason has to be a string"},
-		`{"reason":5}`:          {"reason", "5", "reason has to be a string"},
-		`{"used_minutes":"` + strings.Repeat("9", 100) + `"}`: {"used_minutes", strings.Repeat("9", 64) + "…", "used_minutes has to be a whole number"},
+		`{"used_minutes":1.5}`:                                {"used_minutes", "1.5", "used_minutes has to be a whole number, without a point or an exponent"},
+		`{"used_minutes":3.0}`:                                {"used_minutes", "3.0", "used_minutes has to be a whole number, without a point or an exponent"},
+		`{"used_minutes":"1"}`:                                {"used_minutes", "1", "used_minutes has to be a whole number, without a point or an exponent"},
+		`{"used_minutes":1e30}`:                               {"used_minutes", "1e30", "used_minutes has to be a whole number, without a point or an exponent"},
+		`{"used_minutes":[1]}`:                                {"used_minutes", nil, "used_minutes has to be a whole number, without a point or an exponent"},
+		`{"used_minutes":100000000000000000000}`:              {"used_minutes", "100000000000000000000", "used_minutes has more digits than any number here"},
+		`{"used_minutes":-100000000000000000000}`:             {"used_minutes", "-100000000000000000000", "used_minutes has more digits than any number here"},
+		`{"reason":{"a":"b"}}`:                                {"reason", nil, "reason has to be a string"},
+		`{"reason":5}`:                                        {"reason", "5", "reason has to be a string"},
+		`{"used_minutes":"` + strings.Repeat("9", 100) + `"}`: {"used_minutes", strings.Repeat("9", 64) + "…", "used_minutes has to be a whole number, without a point or an exponent"},
 	} {
 		got := r.refused(422, "field-invalid", call{as: "service", method: "POST", path: demo + "/deployments/run/fail", key: "k", body: body, wrong: true})
 		require.Equal(t, want, [3]any{got.Body["field"], got.Body["value"], got.Body["detail"]}, body)

@@ -29,6 +29,9 @@ func (k *call) checkIdempotencyKey() error {
 		}
 		return nil
 	}
+	if len(given) == 1 && given[0] == "" { // as a line of a batch has it of an empty key
+		return domain.Refuse(domain.CodeIdempotencyKeyMissing, "the Idempotency-Key is empty; send one, and the same one when you try again")
+	}
 	if len(given) > 1 {
 		return domain.Refuse(domain.CodeFieldInvalid, "there are %d Idempotency-Keys", len(given)).With("field", idempotencyHeader)
 	}

@@ -100,11 +100,15 @@ func TestKeyIsNeeded(t *testing.T) {
 		path = strings.NewReplacer("{account}", "demo-1", "{payment_id}", "demo-1~x").Replace(path)
 		path = regexp.MustCompile(`\{[a-z_]+\}`).ReplaceAllString(path, "x")
 		r.refused(400, "idempotency-key-missing", call{as: as, method: method, path: path, body: "{}", wrong: true})
+		empty := call{as: as, method: method, path: path, body: "{}", wrong: true, header: http.Header{"Idempotency-Key": {""}}}
+		require.Contains(t, r.refused(400, "idempotency-key-missing", empty).Body["detail"], "empty")
 		for _, key := range []string{strings.Repeat("k", 256), "schlüssel"} {
 			c := call{as: as, method: method, path: path, key: key, body: "{}", wrong: true}
 			require.Equal(t, "Idempotency-Key", r.refused(422, "field-invalid", c).Body["field"])
 		}
 	}
+	freeze := call{as: "finance", method: "POST", path: demo + "/freeze", body: "{}", wrong: true, header: http.Header{"Idempotency-Key": {""}}}
+	r.refused(400, "idempotency-key-missing", freeze)
 	two := call{as: "service", method: "POST", path: "/v1/accounts/demo-1/deductions", body: `{"amount":"1","service":"vm"}`, wrong: true,
 		header: http.Header{"Idempotency-Key": {"a", "b"}}}
 	r.refused(422, "field-invalid", two)

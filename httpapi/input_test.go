@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -58,6 +59,10 @@ func TestBadAmounts(t *testing.T) {
 		require.Equal(t, "amount", got.Body["field"])
 	}
 	r.refused(422, "amount-too-large", call{as: "customer:demo-1", method: "GET", path: "/credits/check?amount=1000000000000000", wrong: true})
+	for _, path := range []string{"/credits/check", "/credits/check?account=demo-1", demo + "/checkout"} {
+		got := r.refused(422, "amount-invalid", call{as: "customer:demo-1", method: "GET", path: path, wrong: true})
+		require.Equal(t, []any{"amount", "amount is missing"}, []any{got.Body["field"], got.Body["detail"]})
+	}
 	require.Equal(t, -1.0, r.balance("demo-1")["revision"], "nothing of all that left an event")
 }
 
@@ -81,6 +86,10 @@ func TestBadReadings(t *testing.T) {
 	} {
 		require.Equal(t, want[1], r.refused(422, want[0], reading(body)).Body["field"], body)
 	}
+	// What Python's json.dumps makes of 0.00001.
+	float := r.refused(422, "rate-invalid", reading(`{"service":"vm","quantity":"1","unit_price":1e-05}`)).Body
+	require.Equal(t, "1e-05", float["value"])
+	require.Contains(t, float["detail"], "up to 12 decimals, no exponent; send a string")
 }
 
 func TestBadBodies(t *testing.T) {
@@ -172,19 +181,53 @@ func TestBadIDs(t *testing.T) {
 
 func TestBadQueries(t *testing.T) {
 	r := newRig(t, nil)
-	const path = "/v1/accounts/demo-1/transactions?"
-	for query, field := range map[string]string{
-		"limit=0": "limit", "limit=1001": "limit", "limit=many": "limit", "type=gift": "type", "service=mainframe": "service", "reference=": "reference",
-		"from=yesterday": "from", "to=2026-13-01T00:00:00Z": "to", "cursor=abc": "cursor", "cursor=": "cursor", "limit=2&cursor": "cursor", "min_position=-1": "min_position",
-	} {
-		require.Equal(t, field, r.refused(422, "field-invalid", call{as: "service", method: "GET", path: path + query, wrong: true}).Body["field"], query)
-	}
-	r.refused(400, "field-unknown", call{as: "service", method: "GET", path: path + "typ=refund", wrong: true})
-	r.refused(422, "field-invalid", call{as: "service", method: "GET", path: "/v1/accounts/demo-1/balance?consistency=weak", wrong: true})
 	r.fund("demo-1", "1")
-	for query, field := range map[string]string{"from=-1": "from", "with=hashes": "with", "cursor=abc": "cursor", "limit=0": "limit"} {
-		require.Equal(t, field, r.refused(422, "field-invalid", call{as: "auditor", method: "GET", path: "/v1/accounts/demo-1/events?" + query, wrong: true}).Body["field"], query)
+	for _, c := range []struct{ path, query, field, value, detail string }{
+		{"transactions", "limit=0", "limit", "0", `limit "0" is not a whole number from 1 to 1000`},
+		{"transactions", "limit=1001", "limit", "1001", `limit "1001" is not a whole number from 1 to 1000`},
+		{"transactions", "limit=99999999999999999999", "limit", "99999999999999999999", "from 1 to 1000"},
+		{"transactions", "limit=abc", "limit", "abc", "not a whole number from 1 to 1000"},
+		{"transactions", "limit=", "limit", "", "not a whole number from 1 to 1000"},
+		{"transactions", "limit=1&limit=2", "limit", "2", "limit is given twice"},
+		{"transactions", "limit=1&%6Cimit=2", "limit", "2", "limit is given twice"},
+		{"transactions", "limit=" + strings.Repeat("9", 99), "limit", strings.Repeat("9", 64) + "…", "from 1 to 1000"},
+		{"transactions", "type=gift", "type", "gift", "is none of purchase, grant, incentive, deduction, "},
+		{"transactions", "service=mainframe", "service", "mainframe", `service "mainframe" is none of ray, caas, vm, kubernetes, baremetal, inference, credits`},
+		{"transactions", "reference=", "reference", "", "reference is empty; leave it out to list all"},
+		{"transactions", "cursor=abc", "cursor", "abc", "cursor is none that a list gave out"},
+		{"transactions", "cursor=", "cursor", "", "cursor is empty; the first page has none"},
+		{"transactions", "limit=2&cursor", "cursor", "", "cursor is empty; the first page has none"},
+		{"transactions", "min_position=-1", "min_position", "-1", "not a whole number from 0 to 9223372036854775807"},
+		{"balance", "min_position=abc", "min_position", "abc", "not a whole number from 0 to 9223372036854775807"},
+		{"balance", "consistency=weak", "consistency", "weak", `consistency "weak" is none of strong`},
+		{"events", "from=-1", "from", "-1", "not a whole number from 0 to 9223372036854775807"},
+		{"events", "with=hashes", "with", "hashes", `with "hashes" is none of balance`},
+		{"events", "cursor=abc", "cursor", "abc", "cursor is none that this list gave out"},
+		{"events", "limit=0", "limit", "0", "not a whole number from 1 to 1000"},
+		{"withdrawals", "cursor=abc", "cursor", "abc", "cursor is none that this list gave out"},
+		{"/v1/withdrawals", "late=maybe", "late", "maybe", `late "maybe" is not true or false`},
+		{"/v1/withdrawals", "status=foo", "status", "foo", "is none of open, requested, approved, paid, rejected, cancelled, failed"},
+		{"/v1/withdrawals", "network=foo", "network", "foo", "is none of solana, ethereum, stripe"},
+		{"/v1/withdrawals", "cursor=abc", "cursor", "abc", "cursor is none that this list gave out"},
+		{"/v1/disputes", "service=credits", "service", "credits", "is none of ray, caas, vm, kubernetes, baremetal, inference"},
+		{"/v1/audit/journal", "cursor=abc", "cursor", "abc", "cursor is none that this list gave out"},
+		{"/v1/audit/journal", "from=-1", "from", "-1", "not a whole number from 0 to"},
+		{"/v1/audit/proofs/consistency", "from=0", "from", "0", "not a whole number from 1 to"},
+		{"/v1/audit/proofs/consistency", "to=1", "from", "", "from is missing"},
+		{"/v1/audit/proofs/inclusion", "account=demo-1&transaction_id=x", "transaction_id", "x", `transaction_id "x" is not a UUID`},
+	} {
+		path := c.path
+		if path[0] != '/' {
+			path = demo + "/" + path
+		}
+		got := r.refused(422, "field-invalid", call{as: "auditor", method: "GET", path: path + "?" + c.query, wrong: true})
+		require.Equal(t, c.field, got.Body["field"], c.query)
+		require.Contains(t, got.Body["detail"], c.detail, c.query)
+		if c.value != "" {
+			require.Equal(t, c.value, got.Body["value"], c.query)
+		}
 	}
+	r.refused(400, "field-unknown", call{as: "service", method: "GET", path: demo + "/transactions?typ=refund", wrong: true})
 	r.refused(422, "field-invalid", call{as: "admin", method: "POST", path: "/dev/clock", body: `{"advance":"-5m"}`})
 }
 
@@ -205,4 +248,30 @@ func TestNull(t *testing.T) {
 	r.must(post("bd", demo+"/incentives", "i", `{"amount":"1","expires_at":null}`))
 	named := r.must(post("service", demo+"/deductions", "e", `{"amount":"1","service":"vm","reference":"null-and-void"}`))
 	require.Equal(t, "null-and-void", made(named)["reference"])
+}
+
+// TestTimesOfAQueryAreThoseOfABody: what a body refuses as a time, a query refuses, in
+// the same words, and takes what that takes.
+func TestTimesOfAQueryAreThoseOfABody(t *testing.T) {
+	r := newRig(t, nil)
+	for _, wrong := range []string{
+		"x", "", "2026-01-01", "2026-01-01T12:00:00,5Z", "2026-01-01T12:00:00+24:00", "2026-01-01T12:00:00", "2026-01-01T1:00:00Z",
+		"2026-13-01T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-10:00",
+	} {
+		body := r.refused(422, "time-invalid", call{as: "service", method: "POST", path: demo + "/deductions", key: "k", wrong: true,
+			body: fmt.Sprintf(`{"amount":"1","service":"vm","effective_at":%q}`, wrong)}).Body
+		require.Equal(t, wrong, body["value"])
+		for path, fields := range map[string][]string{demo + "/balance": {"as_of", "known_at"}, demo + "/transactions": {"as_of", "known_at", "from", "to"}} {
+			for _, field := range fields {
+				c := call{as: "service", method: "GET", path: path + "?" + field + "=" + url.QueryEscape(wrong), wrong: true}
+				got := r.refused(422, "time-invalid", c).Body
+				require.Equal(t, []any{field, wrong}, []any{got["field"], got["value"]})
+				require.Equal(t, strings.Replace(body["detail"].(string), "effective_at", field, 1), got["detail"])
+			}
+		}
+	}
+	space := r.refused(422, "time-invalid", call{as: "service", method: "GET", path: demo + "/balance?as_of=2026-01-01T12:00:00+01:00", wrong: true})
+	require.Equal(t, "2026-01-01T12:00:00 01:00", space.Body["value"])
+	require.Contains(t, space.Body["detail"], "a + has to be written %2B")
+	r.must(get("service", demo+"/balance?as_of=2026-01-01T12:00:00.5%2B01:00"))
 }

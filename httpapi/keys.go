@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
-	"strings"
-	"sync/atomic"
 
 	"go.yaml.in/yaml/v3"
 
@@ -52,9 +49,6 @@ type KeySpec struct {
 // Keys are the API keys that are accepted. Immutable to its users.
 type Keys struct {
 	byHash map[[sha256.Size]byte]*identity
-	// known has the keys that were found, by their own text. Only those get in, so
-	// it is no larger than byHash. It is replaced as a whole, never changed.
-	known atomic.Pointer[map[string]*identity]
 }
 
 // identity is who a key stands for.
@@ -135,31 +129,11 @@ func (k *KeySpec) check() (hash [sha256.Size]byte, err error) {
 	return hash, nil
 }
 
-// find looks a key up by a hash, of a map with a secret seed or SHA-256: how long
-// that takes says nothing about any key, because nobody can choose how a hash
-// begins.
+// find looks a key up by its SHA-256: how long that takes says nothing about any key,
+// because nobody can choose how a hash begins. No key is kept: memory has no more of
+// them than the file has.
 func (k *Keys) find(key string) *identity {
-	known := k.known.Load()
-	if known != nil {
-		if who := (*known)[key]; who != nil {
-			return who
-		}
-	}
-	who := k.byHash[sha256.Sum256([]byte(key))]
-	if who != nil {
-		k.remember(known, key, who)
-	}
-	return who
-}
-
-// remember spares a key its SHA-256. Losing a race only means trying again.
-func (k *Keys) remember(known *map[string]*identity, key string, who *identity) {
-	more := make(map[string]*identity)
-	if known != nil {
-		maps.Copy(more, *known)
-	}
-	more[strings.Clone(key)] = who // a header's text may hold on to the whole header
-	k.known.CompareAndSwap(known, &more)
+	return k.byHash[sha256.Sum256([]byte(key))]
 }
 
 // RoleOf gives the id and the role of a key, for other protocols that take the

@@ -74,9 +74,14 @@ func sayMissing(refusal *domain.Error, missing []string) *domain.Error {
 	}
 	for _, f := range refusal.Fields {
 		if f.Name == "field" && slices.Contains(missing, f.Value) {
-			reworded := *refusal
-			reworded.Detail = f.Value + " is missing"
-			return &reworded
+			// The value is one that nobody sent.
+			reworded := domain.Refuse(refusal.Code, "%s is missing", f.Value)
+			for _, figure := range refusal.Fields {
+				if figure.Name != "value" {
+					reworded = reworded.With(figure.Name, figure.Value)
+				}
+			}
+			return reworded
 		}
 	}
 	return refusal

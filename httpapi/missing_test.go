@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,11 +30,12 @@ func TestMissingFields(t *testing.T) {
 		{post("customer:demo-1", acct+"/withdrawals", "k", `{"amount":"1","network":"solana"}`), "field-invalid", "wallet_address", "wallet_address is missing"},
 		{post("support", acct+"/disputes", "k", `{}`), "id-invalid", "transaction_id", "transaction_id is missing"},
 		{deploy(`,"payment_method":"credits"`), "field-invalid", "duration_hours", "duration_hours is missing"},
+		{post("service", acct+"/deployments/d/extend", "k", `{}`), "field-invalid", "duration_hours", "duration_hours is missing"},
 		{deploy(`,"duration_hours":1`), "payment-method-unsupported", "payment_method", "payment_method is missing"},
-		{get("service", "/credits/check?account=demo-1"), "field-invalid", "amount", "parameter amount is missing"},
+		{get("service", "/credits/check?account=demo-1"), "amount-invalid", "amount", "amount is missing"},
 		{get("service", "/credits/check?amount=1"), "id-invalid", "account", "account is missing, and the key is for none"},
-		{get("service", acct+"/statement"), "field-invalid", "month", "parameter month is missing"},
-		{get("service", acct+"/transactions?limit=x"), "field-invalid", "limit", "parameter limit is of another form than it has to be"},
+		{get("service", acct+"/statement"), "field-invalid", "month", "month is missing"},
+		{get("service", acct+"/transactions?limit=x"), "field-invalid", "limit", `limit "x" is not a whole number from 1 to 1000`},
 
 		{post("service", acct+"/deductions", "k", `{"service":"vm","amount":""}`), "amount-invalid", "amount", `amount "" is not an amount: digits, optionally a point and up to 6 decimals`},
 		{deploy(`,"payment_method":"credits","duration_hours":0`), "field-invalid", "duration_hours", "duration_hours 0 is not between 1 and 8760"},
@@ -42,6 +44,9 @@ func TestMissingFields(t *testing.T) {
 		got := r.refused(422, c.code, c.call)
 		require.Equal(t, c.field, got.Body["field"], c.call.body)
 		require.Equal(t, c.detail, got.Body["detail"], c.call.body)
+		if strings.HasSuffix(c.detail, "is missing") {
+			require.NotContains(t, got.Body, "value", "nobody sent one")
+		}
 	}
 }
 

@@ -16,14 +16,14 @@ import (
 // notification of the page before.
 func (h handlers) ListNotifications(c echo.Context, name api.Account, params api.ListNotificationsParams) error {
 	k := callOf(c)
-	limit, err := limitOf(params.Limit)
-	if err != nil {
-		return err
-	}
 	if err := k.await(name, params.MinPosition); err != nil {
 		return err
 	}
-	page, err := h.opts.Views.Notices(k.ctx, name, valueOf(params.Cursor), limit)
+	page, err := h.opts.Views.Notices(k.ctx, name, valueOf(params.Cursor), limitOf(params.Limit))
+	// What isn't found where the read models are behind is for orBehind.
+	if params.Cursor != nil && k.behind == nil && (domain.IsCode(err, domain.CodeUnknownNotice) || domain.IsCode(err, domain.CodeIDInvalid)) {
+		return notACursor(*params.Cursor)
+	}
 	if err != nil {
 		return err
 	}
@@ -84,6 +84,8 @@ const (
 	streamPage = 100
 	// streamBeat keeps a quiet stream open through proxies.
 	streamBeat = 15 * time.Second
+	// lastEventHeader has the id of the last notification that the client got.
+	lastEventHeader = "Last-Event-ID"
 )
 
 var streamType = []string{"text/event-stream"}
@@ -173,7 +175,14 @@ func (s *Server) streamStart(k *call, name, given string) (string, error) {
 		return "", err
 	}
 	if given != "" {
+		if err := domain.CheckID(lastEventHeader, given); err != nil {
+			return "", err
+		}
 		_, err := s.opts.Views.Notice(k.ctx, name, given)
+		if domain.IsCode(err, domain.CodeUnknownNotice) {
+			err = domain.Refuse(domain.CodeUnknownNotice, "the account has no notification %q behind which the stream could begin", clip(given)).
+				With("field", lastEventHeader).With("value", clip(given))
+		}
 		return given, err
 	}
 	newest, err := s.opts.Views.Notices(k.ctx, name, "", 1)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -83,15 +84,13 @@ func TestNotifications(t *testing.T) {
 	require.Equal(t, at, r.notices("")[1].(map[string]any)["seen_at"], "a rebuild keeps what was seen")
 
 	r.refused(404, "unknown-notification", call{as: "customer:demo-1", method: "POST", path: notifications + "/a99.0/seen"})
-	r.refused(404, "unknown-notification", call{as: "customer:demo-1", method: "GET", path: notifications + "?cursor=n1.0"})
 	long := strings.Repeat("x", 9_000) // what no id can be is not told back
-	for _, wrong := range []call{
-		{method: "POST", path: notifications + "/" + long + "/seen"}, {method: "GET", path: notifications + "?cursor=" + long},
-	} {
-		wrong.as = "customer:demo-1"
-		refused := r.refused(422, "id-invalid", wrong).Body
-		require.NotContains(t, refused["detail"], "xx")
-		require.Nil(t, refused["value"])
+	refused := r.refused(422, "id-invalid", call{as: "customer:demo-1", method: "POST", path: notifications + "/" + long + "/seen"}).Body
+	require.NotContains(t, refused["detail"], "xx")
+	require.Nil(t, refused["value"])
+	for given, value := range map[string]string{"n1.0": "n1.0", "a%20b": "a b", long: long[:64] + "…"} {
+		refused := r.refused(422, "field-invalid", call{as: "customer:demo-1", method: "GET", path: notifications + "?cursor=" + given}).Body
+		require.Equal(t, []any{"cursor", value}, []any{refused["field"], refused["value"]})
 	}
 	r.refused(403, "account-not-allowed", call{as: "customer:demo-2", method: "GET", path: notifications})
 }
@@ -132,9 +131,12 @@ func TestNotificationStream(t *testing.T) {
 	resumed := r.stream(oldest)
 	require.Equal(t, "2 credits arrived from your purchase.", resumed()["message"])
 	require.Equal(t, "3 credits arrived from your purchase.", resumed()["message"])
-	r.refused(404, "unknown-notification", call{
-		as: "customer:demo-1", method: "GET", path: notifications + "/stream", header: http.Header{"Last-Event-Id": {"a99.0"}},
-	})
+	for given, code := range map[string]string{"a99.0": "unknown-notification", "a b": "id-invalid"} {
+		c := call{as: "customer:demo-1", method: "GET", path: notifications + "/stream", header: http.Header{"Last-Event-Id": {given}}}
+		refused := r.do(c).Body
+		require.Equal(t, []any{code, "Last-Event-ID"}, []any{refused["code"], refused["field"]})
+		require.Contains(t, refused["detail"], strconv.Quote(given))
+	}
 }
 
 // TestStreamsOfAKeyAreBounded: one that ends makes room; other keys have their own.

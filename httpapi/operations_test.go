@@ -55,12 +55,15 @@ func operationsSource(t *testing.T, document *openapi3.T) []byte {
 
 func operationSource(name string, lists ...openapi3.Parameters) string {
 	row := fmt.Sprintf("name: %q", name)
-	var query []string
+	var query, needed []string
 	for _, list := range lists {
 		for _, p := range list {
 			switch {
 			case p.Value.In == openapi3.ParameterInQuery:
-				query = append(query, fmt.Sprintf("%q", p.Value.Name))
+				query = append(query, fmt.Sprintf("%q: {%s}", p.Value.Name, parameterSource(p.Value.Schema.Value)))
+				if p.Value.Required {
+					needed = append(needed, p.Value.Name)
+				}
 			case p.Value.In == openapi3.ParameterInHeader && http.CanonicalHeaderKey(p.Value.Name) == idempotencyHeader:
 				row += fmt.Sprintf(", keyed: true, needsKey: %t", p.Value.Required)
 			}
@@ -68,7 +71,35 @@ func operationSource(name string, lists ...openapi3.Parameters) string {
 	}
 	if len(query) > 0 {
 		slices.Sort(query)
-		row += ", query: parameters(" + strings.Join(query, ", ") + ")"
+		row += ", query: map[string]parameter{" + strings.Join(query, ", ") + "}"
+	}
+	if len(needed) > 0 {
+		row += fmt.Sprintf(", needed: %#v", needed)
 	}
 	return row
+}
+
+// parameterSource is what a query parameter has to be.
+func parameterSource(s *openapi3.Schema) string {
+	switch {
+	case s.Type.Is("integer"):
+		most := "anyNumber"
+		if s.Max != nil {
+			most = fmt.Sprintf("%.0f", *s.Max)
+		}
+		return fmt.Sprintf("form: wholeNumber, least: %.0f, most: %s", *s.Min, most)
+	case s.Type.Is("boolean"):
+		return "form: yesOrNo"
+	case len(s.Enum) > 0:
+		return fmt.Sprintf("oneOf: []string{%s}", strings.Trim(strings.ReplaceAll(fmt.Sprintf("%q", s.Enum), " ", ", "), "[]"))
+	}
+	switch s.Format {
+	case "date-time":
+		return "form: moment"
+	case "decimal":
+		return "form: figure"
+	case "uuid":
+		return "form: uuidText"
+	}
+	return ""
 }

@@ -64,6 +64,7 @@ var problems = map[domain.Code]problemRow{
 	domain.CodeWrongStatus:           {http.StatusConflict, "The status doesn't allow this"},
 	domain.CodePreconditionFailed:    {http.StatusPreconditionFailed, "The account has moved on"},
 	domain.CodeBodyTooLarge:          {http.StatusRequestEntityTooLarge, "The body is too large"},
+	domain.CodeEncodingUnsupported:   {http.StatusUnsupportedMediaType, "The body's encoding is not supported"},
 	domain.CodeAmountInvalid:         {http.StatusUnprocessableEntity, "The amount is invalid"},
 	domain.CodeAmountTooLarge:        {http.StatusUnprocessableEntity, "The amount is too large"},
 	domain.CodeCaptureExceeds:        {http.StatusUnprocessableEntity, "The reservation holds less"},
@@ -108,18 +109,13 @@ func refusalOf(err error) (refusal *domain.Error, fault bool) {
 	return domain.Refuse(domain.CodeInternal, "the engine failed to do this; the log has more under the request's id"), true
 }
 
-// bindingRefusal restates what echo and the generated parameter code refuse.
+// bindingRefusal restates what echo and the generated parameter code refuse: of a
+// query nothing, because the frame has read that before.
 func bindingRefusal(e *echo.HTTPError) *domain.Error {
 	text, _ := e.Message.(string)
-	for _, form := range []string{"Invalid format for parameter ", "Query argument "} {
-		if rest, ok := strings.CutPrefix(text, form); ok {
-			field, _, _ := strings.Cut(strings.TrimSuffix(strings.Fields(rest)[0], ":"), " ")
-			why := "is of another form than it has to be"
-			if strings.HasSuffix(rest, "is required") {
-				why = "is missing"
-			}
-			return domain.Refuse(domain.CodeFieldInvalid, "parameter %s %s", field, why).With("field", field)
-		}
+	if rest, ok := strings.CutPrefix(text, "Invalid format for parameter "); ok {
+		field := strings.TrimSuffix(strings.Fields(rest)[0], ":")
+		return domain.Refuse(domain.CodeFieldInvalid, "parameter %s is of another form than it has to be", field).With("field", field)
 	}
 	return domain.Refuse(domain.CodeFieldInvalid, "a parameter is missing or of another form")
 }
@@ -158,6 +154,8 @@ func (s *Server) writeProblem(k *call, err error) {
 	switch row.Status {
 	case http.StatusServiceUnavailable:
 		header["Retry-After"] = []string{retryAfterSeconds}
+	case http.StatusUnsupportedMediaType:
+		header["Accept-Encoding"] = []string{"identity"}
 	case http.StatusUnauthorized:
 		header["Www-Authenticate"] = []string{`Bearer realm="iocredits"`}
 	}

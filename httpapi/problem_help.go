@@ -50,6 +50,7 @@ var help = map[domain.Code]problemHelp{
 	domain.CodeWrongStatus:           {"The object is in a status in which this can't be done: field says which kind it is, value which one, current_status how it stands.", "Read the object. What you wanted may have happened already.", []string{"field", "value", "current_status", "account"}},
 	domain.CodePreconditionFailed:    {"Something has happened to the account since the revision in If-Match.", "Read the balance, look at what is new, and decide again.", []string{"revision"}},
 	domain.CodeBodyTooLarge:          {"A body may have 1 MiB, that of a batch 32 MiB.", "Send less at once.", nil},
+	domain.CodeEncodingUnsupported:   {"The body came with a Content-Encoding, such as gzip.", "Send it as it is.", inputMembers},
 	domain.CodeAmountInvalid:         {"An amount is missing, not written as digits with at most 6 decimals, or not above zero.", giveIt, []string{"field", "value", "minimum"}},
 	domain.CodeAmountTooLarge:        {"An amount or a price is above 10^9 credits, or an account would hold more than 10^12.", giveIt, []string{"field", "value", "limit"}},
 	domain.CodeCaptureExceeds:        {"The reservation holds less than was to be captured.", "Capture what reserved says at most, and deduct the rest.", []string{"reserved", "required"}},

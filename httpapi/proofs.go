@@ -62,9 +62,6 @@ func (s *Server) eventOf(ctx context.Context, params api.ProveInclusionParams) (
 	if (params.Revision == nil) == (params.TransactionId == nil) {
 		return eventstore.Recorded{}, domain.Refuse(domain.CodeFieldInvalid, "give revision or transaction_id").With("field", "revision")
 	}
-	if params.TransactionId == nil && *params.Revision < 0 {
-		return eventstore.Recorded{}, domain.Refuse(domain.CodeFieldInvalid, "revision %d is below zero", *params.Revision).With("field", "revision")
-	}
 	if params.TransactionId == nil {
 		return audit.EventAt(ctx, s.opts.Store, params.Account, *params.Revision)
 	}
@@ -113,13 +110,8 @@ func (s *Server) receipt(ctx context.Context, event eventstore.Recorded) (receip
 // ProveConsistency is GET /v1/audit/proofs/consistency.
 func (h handlers) ProveConsistency(c echo.Context, params api.ProveConsistencyParams) error {
 	k := callOf(c)
-	if params.From < 1 {
-		return domain.Refuse(domain.CodeFieldInvalid, "from %d is below 1", params.From).With("field", "from")
-	}
 	from, to := uint64(params.From), uint64(0)
 	switch {
-	case params.To != nil && *params.To < 1:
-		return domain.Refuse(domain.CodeFieldInvalid, "to %d is below 1", *params.To).With("field", "to")
 	case params.To != nil:
 		to = uint64(*params.To)
 	default:

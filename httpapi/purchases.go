@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -53,17 +54,33 @@ func (k *call) purchaseWithLink(id string, position eventstore.Position) (*proje
 	}
 	patience, cancel := context.WithTimeout(k.ctx, k.server.opts.LinkPatience)
 	defer cancel()
-	for {
-		through := k.server.opts.Views.Through()
+	again := time.NewTicker(linkInterval)
+	defer again.Stop()
+	err = lookAgain(patience, again.C, func() (done bool, err error) {
 		if record, err = k.mustObject(account.ObjectPurchase, id); err != nil {
-			return nil, err
+			return false, err
 		}
 		p, ok := record.Object.(*account.Purchase)
-		if !ok || p.URL() != "" || p.State != account.PurchaseIsAwaiting {
-			return record, nil
+		return !ok || p.URL() != "" || p.State != account.PurchaseIsAwaiting, nil
+	})
+	return record, err
+}
+
+// linkInterval is how often a purchase is looked at that waits for its link. To look at
+// each move of the read models would read it at every batch of the whole log, and
+// hurry them.
+const linkInterval = 50 * time.Millisecond
+
+// lookAgain looks at once and at every tick, until it is done or ctx is.
+func lookAgain(ctx context.Context, ticks <-chan time.Time, look func() (done bool, err error)) error {
+	for {
+		if done, err := look(); done || err != nil {
+			return err
 		}
-		if k.server.opts.Views.WaitThrough(patience, through+1) != nil {
-			return record, nil
+		select {
+		case <-ticks:
+		case <-ctx.Done():
+			return nil
 		}
 	}
 }

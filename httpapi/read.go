@@ -32,9 +32,6 @@ func (k *call) awaitAll(minPosition *int64) error {
 }
 
 func (k *call) awaitBoth(acked eventstore.Position, minPosition *int64) error {
-	if minPosition != nil && *minPosition < 0 {
-		return domain.Refuse(domain.CodeFieldInvalid, "min_position is below zero").With("field", "min_position")
-	}
 	least := eventstore.Position(valueOf(minPosition))
 	err := k.server.waitFor(k.ctx, max(acked, least))
 	if err != nil && domain.IsCode(err, domain.CodeReadBehind) && k.server.opts.Views.Through() >= least {

@@ -329,12 +329,22 @@ func (c *contractCheck) check(t testing.TB, request *http.Request, sent call, go
 		RequestValidationInput: in, Status: got.Status, Header: got.Header,
 		Body: io.NopCloser(bytes.NewReader([]byte(got.Text))), Options: in.Options,
 	}), "%s %s: %s", request.Method, sent.path, got.Text)
+	for _, name := range contractHeaders {
+		if got.Header.Get(name) != "" {
+			require.Contains(t, route.Operation.Responses.Status(got.Status).Value.Headers, name, "%s %s %d", request.Method, sent.path, got.Status)
+		}
+	}
 	if got.Body == nil {
 		return
 	}
 	if media := route.Operation.Responses.Status(got.Status).Value.Content.Get(got.Header.Get("Content-Type")); media != nil {
 		c.note(media.Schema, route.Operation.OperationID, got.Body)
 	}
+}
+
+// contractHeaders are those that the contract has to name wherever they come.
+var contractHeaders = []string{
+	"ETag", "WWW-Authenticate", "Content-Disposition", "Content-Security-Policy", "Retry-After", "Idempotency-Replayed", "Accept-Encoding",
 }
 
 // operations lists the contract as "METHOD path".

@@ -207,7 +207,7 @@ func (k *call) admit() error {
 			return err
 		}
 	}
-	if query := k.Request().URL.RawQuery; query != "" {
+	if query := k.Request().URL.RawQuery; query != "" || len(k.route.needed) > 0 {
 		if err := k.checkQuery(query); err != nil {
 			return err
 		}
@@ -233,39 +233,6 @@ func (k *call) enter(account string) error {
 	}
 	k.account = account
 	return k.mayEnter(account)
-}
-
-// maxParameters is more than any route has; net/url reads none of far too many.
-const maxParameters = 100
-
-// checkQuery refuses parameters that the route doesn't know: one that is
-// misspelt would be a filter that doesn't filter. So would one that net/url can't
-// read, because who asks it for the parameters isn't told of those that it left out.
-// An empty cursor would be the first page once more, for a client that follows
-// cursors without looking: for ever.
-func (k *call) checkQuery(query string) error {
-	if strings.Count(query, "&") >= maxParameters {
-		return domain.Refuse(domain.CodeFieldInvalid, "the query has more than %d parameters", maxParameters)
-	}
-	for part := range strings.SplitSeq(query, "&") {
-		name, value, _ := strings.Cut(part, "=")
-		if strings.ContainsAny(part, "%;") {
-			if _, err := url.ParseQuery(part); err != nil {
-				return domain.Refuse(domain.CodeFieldInvalid, "parameter %s is not well escaped", clip(name)).With("field", clip(name))
-			}
-		}
-		if name == "cursor" && value == "" && k.route.query[name] {
-			return domain.Refuse(domain.CodeFieldInvalid, "cursor is empty; the first page has none").With("field", name)
-		}
-		if name == "" || k.route.query[name] {
-			continue
-		}
-		if plain, err := url.QueryUnescape(name); err == nil && k.route.query[plain] {
-			continue
-		}
-		return domain.Refuse(domain.CodeFieldUnknown, "the route has no parameter of this name").With("field", clip(name))
-	}
-	return nil
 }
 
 func (s *Server) logAccess(k *call, took time.Duration) {

@@ -110,18 +110,43 @@ func (k *call) finish(d *document) error {
 	return k.write(d.b)
 }
 
-// wants tells whether the client asks for a media type before JSON.
+// wants tells whether the client asks for a media type before JSON (RFC 9110, section
+// 12.5.1). Of two that it likes as well it gets the one that it names first, and JSON
+// where it likes neither: that is better than no answer.
 func (k *call) wants(media string) bool {
-	for part := range strings.SplitSeq(k.Request().Header.Get("Accept"), ",") {
-		kind, _, _ := strings.Cut(part, ";")
-		switch strings.ToLower(strings.TrimSpace(kind)) {
-		case media:
-			return true
-		case "application/json", "*/*":
-			return false
+	ranges := strings.Split(strings.Join(k.Request().Header["Accept"], ","), ",")
+	quality, at := preference(ranges, media)
+	ofJSON, atJSON := preference(ranges, "application/json")
+	return quality > ofJSON || quality == ofJSON && quality > 0 && at < atJSON
+}
+
+// preference is how much the most specific of the ranges that has a media type likes
+// it, and which of them that is; 0 if none has.
+func preference(ranges []string, media string) (quality float64, at int) {
+	general := media[:strings.IndexByte(media, '/')+1] + "*"
+	for _, of := range []string{media, general, "*/*"} {
+		for i, part := range ranges {
+			name, parameters, _ := strings.Cut(part, ";")
+			if strings.EqualFold(strings.TrimSpace(name), of) {
+				return qualityOf(parameters), i
+			}
 		}
 	}
-	return false
+	return 0, 0
+}
+
+// qualityOf reads the weight of a range; 1 if it has none that can be read.
+func qualityOf(parameters string) float64 {
+	for parameter := range strings.SplitSeq(parameters, ";") {
+		name, value, _ := strings.Cut(parameter, "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "q") {
+			continue
+		}
+		if quality, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil && quality >= 0 && quality < 1 {
+			return quality
+		}
+	}
+	return 1
 }
 
 // Content types, made once.

@@ -12,19 +12,22 @@ import (
 	"iocredits/domain/account"
 	"iocredits/httpapi/api"
 	"iocredits/projections"
+	"iocredits/projections/audit"
 )
 
-const defaultLimit, maxLimit = 50, 1000
+const defaultLimit = 50
 
-// limitOf reads the size of a page.
-func limitOf(limit *int) (int, error) {
+// limitOf is the size of a page. The frame has refused one that is out of bounds.
+func limitOf(limit *int) int {
 	if limit == nil {
-		return defaultLimit, nil
+		return defaultLimit
 	}
-	if *limit < 1 || *limit > maxLimit {
-		return 0, domain.Refuse(domain.CodeFieldInvalid, "limit %d is not from 1 to %d", *limit, maxLimit).With("field", "limit")
-	}
-	return *limit, nil
+	return *limit
+}
+
+// notACursor is the refusal of a cursor that belongs to no page of this list.
+func notACursor(text string) *domain.Error {
+	return domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").With("field", "cursor").With("value", clip(text))
 }
 
 // ListTransactions is GET …/transactions, as a page or as a file.
@@ -69,13 +72,7 @@ func (h handlers) ListTransactions(c echo.Context, name api.Account, params api.
 func queryOf(name string, params api.ListTransactionsParams) (projections.Query, error) {
 	q := projections.Query{
 		Account: name, Type: account.EntryType(valueOf(params.Type)), Service: domain.Service(valueOf(params.Service)),
-		Reference: valueOf(params.Reference), Cursor: valueOf(params.Cursor),
-	}
-	if params.Type != nil && !params.Type.Valid() {
-		return q, domain.Refuse(domain.CodeFieldInvalid, "type %q is no type of a transaction", clip(string(*params.Type))).With("field", "type")
-	}
-	if params.Service != nil && !params.Service.Valid() {
-		return q, domain.Refuse(domain.CodeFieldInvalid, "service %q is none", clip(string(*params.Service))).With("field", "service")
+		Reference: valueOf(params.Reference), Cursor: valueOf(params.Cursor), Limit: limitOf(params.Limit),
 	}
 	if params.Reference != nil && *params.Reference == "" { // it would filter nothing
 		return q, domain.Refuse(domain.CodeFieldInvalid, "reference is empty; leave it out to list all").With("field", "reference")
@@ -90,10 +87,7 @@ func queryOf(name string, params api.ListTransactionsParams) (projections.Query,
 	if q.AsOf, err = timeOf("as_of", params.AsOf); err != nil {
 		return q, err
 	}
-	if q.KnownAt, err = timeOf("known_at", params.KnownAt); err != nil {
-		return q, err
-	}
-	q.Limit, err = limitOf(params.Limit)
+	q.KnownAt, err = timeOf("known_at", params.KnownAt)
 	return q, err
 }
 
@@ -163,9 +157,9 @@ func (k *call) sendCSV(q projections.Query) error {
 			return err
 		}
 		if err := w.Write([]string{
-			t.ID.String(), plainCell(t.Account), string(t.Service), string(t.Type),
+			t.ID.String(), audit.PlainCell(t.Account), string(t.Service), string(t.Type),
 			t.Amount.String(), t.Held.String(), t.BalanceAfter.String(), timeText(t.RecordedAt), timeText(t.EffectiveAt),
-			plainCell(t.Reference), plainCell(description), plainCell(t.Actor), lotsText(t.Lots),
+			audit.PlainCell(t.Reference), audit.PlainCell(description), audit.PlainCell(t.Actor), lotsText(t.Lots),
 			idText(t.Related), strconv.FormatInt(t.Revision, 10), strconv.FormatUint(uint64(t.Position), 10),
 		}); err != nil {
 			return err
@@ -173,16 +167,6 @@ func (k *call) sendCSV(q projections.Query) error {
 	}
 	w.Flush()
 	return w.Error()
-}
-
-// plainCell keeps a spreadsheet from running a text that somebody else chose:
-// what would begin a formula gets an apostrophe before it. Figures are ours and
-// stay figures, minus sign and all.
-func plainCell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
-		return "'" + text
-	}
-	return text
 }
 
 func lotsText(lots []account.LotUse) string {

@@ -176,17 +176,11 @@ func (h handlers) ListWithdrawalQueue(c echo.Context, params api.ListWithdrawalQ
 	if given != nil && *given == api.ListWithdrawalQueueParamsStatusOpen {
 		given = nil
 	}
-	statuses, err := statusesOf(given, openWithdrawals...)
-	if err != nil {
-		return err
+	network := account.Network(valueOf(params.Network))
+	q := queueQuery{
+		statuses: statusesOf(given, openWithdrawals...), account: params.Account,
+		paging: paging{params.Limit, params.Cursor, params.MinPosition},
 	}
-	var network account.Network
-	if params.Network != nil {
-		if network, err = account.ParseNetwork(string(*params.Network)); err != nil {
-			return err
-		}
-	}
-	q := queueQuery{statuses: statuses, account: params.Account, paging: paging{params.Limit, params.Cursor, params.MinPosition}}
 	q.keep = func(r *projections.ObjectRecord) bool {
 		w, ok := r.Object.(*account.Withdrawal)
 		return ok && (network == "" || w.Network == network) && (params.Late == nil || *params.Late == h.late(w))

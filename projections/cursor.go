@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 
 	"iocredits/domain"
@@ -34,13 +35,18 @@ func (c cursor) String() string {
 func parseCursor(text string, filter [8]byte) (cursor, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(b) != cursorBytes || binary.BigEndian.Uint16(b[8:]) != 0 {
-		return cursor{}, domain.Refuse(domain.CodeFieldInvalid, "cursor is none that a list gave out").With("field", "cursor")
+		return cursor{}, refuseCursor(text, "is none that a list gave out")
 	}
 	c := cursor{revision: int64(binary.BigEndian.Uint64(b)), filter: [8]byte(b[10:])}
 	if c.filter != filter || c.revision < 0 {
-		return cursor{}, domain.Refuse(domain.CodeFieldInvalid, "cursor belongs to a list with other filters").With("field", "cursor")
+		return cursor{}, refuseCursor(text, "belongs to a list with other filters")
 	}
 	return c, nil
+}
+
+// refuseCursor says what is wrong with a cursor. What the caller sent is cut short.
+func refuseCursor(text, why string) error {
+	return domain.Refuse(domain.CodeFieldInvalid, "cursor %s", why).With("field", "cursor").With("value", strings.ToValidUTF8(text[:min(len(text), 64)], ""))
 }
 
 // hash covers what selects entries, not how many are shown.

@@ -278,7 +278,7 @@ func afterKey(start, from []byte, cursor string) ([]byte, error) {
 	}
 	k, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || !bytes.HasPrefix(k, start) {
-		return nil, domain.Refuse(domain.CodeFieldInvalid, "cursor is none that this list gave out").With("field", "cursor")
+		return nil, refuseCursor(cursor, "is none that this list gave out")
 	}
 	return append(k, 0), nil
 }

@@ -168,7 +168,7 @@ func TestCursorsOfOtherListsAreRefused(t *testing.T) {
 		_, err := r.views.Transactions(bg, q)
 		require.True(t, domain.IsCode(err, domain.CodeFieldInvalid), "%+v: %v", q, err)
 		refusal, _ := domain.AsError(err)
-		require.Equal(t, []domain.Field{{Name: "field", Value: "cursor"}}, refusal.Fields)
+		require.Equal(t, []domain.Field{{Name: "field", Value: "cursor"}, {Name: "value", Value: q.Cursor}}, refusal.Fields)
 	}
 	q.Cursor = page.Next
 	for _, change := range []func(*projections.Query){

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// moment is a time as the API's as_of and known_at take it: RFC 3339, or a date
-// alone, which is the day's first instant in UTC.
+// moment is a time as the API's as_of and known_at take it, RFC 3339, or a date
+// alone, which is the day's first instant in UTC: what a person types is shorter.
 type moment struct{ at time.Time }
 
 // UnmarshalText implements encoding.TextUnmarshaler.

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestReplayTakesTimesAsTheAPIDoes: a date alone is its first instant in UTC.
+// TestReplayTakesTimesAsTheAPIDoes, and a date alone, which is its first instant in UTC.
 func TestReplayTakesTimesAsTheAPIDoes(t *testing.T) {
 	data := t.TempDir()
 	e := serve(t, data)
@@ -30,7 +30,11 @@ func TestReplayTakesTimesAsTheAPIDoes(t *testing.T) {
 		day.AddDate(0, 0, -1).Format(time.DateOnly), day.Format(time.DateOnly), day.AddDate(0, 0, 1).Format(time.DateOnly),
 		day.Format(time.RFC3339), day.In(time.FixedZone("", 3600)).Format(time.RFC3339), "9999-12-31",
 	} {
-		want := e.must("auditor", http.MethodGet, "/v1/accounts/demo-1/balance?as_of="+url.QueryEscape(at), "", "")["balance"]
+		asOf := at
+		if len(at) == len(time.DateOnly) {
+			asOf += "T00:00:00Z"
+		}
+		want := e.must("auditor", http.MethodGet, "/v1/accounts/demo-1/balance?as_of="+url.QueryEscape(asOf), "", "")["balance"]
 		out, _, err := run(t, "replay", "demo-1", "--data", data, "--at", at)
 		require.NoError(t, err)
 		got := 0

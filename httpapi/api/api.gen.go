@@ -946,12 +946,12 @@ type AdjustmentRequest struct {
 	RelatedTransaction *ID   `json:"related_transaction,omitempty"`
 }
 
-// AmountInput Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+// AmountInput Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 type AmountInput = Figure
 
 // ApprovalRequest defines model for ApprovalRequest.
 type ApprovalRequest struct {
-	// ApprovedAmount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// ApprovedAmount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	ApprovedAmount AmountInput `json:"approved_amount"`
 
 	// ExpiresAt Of the credits; null or none: never.
@@ -1084,13 +1084,16 @@ type BatchAnswer struct {
 	// Status The status that the single route would have had.
 	Status        int     `json:"status"`
 	TransactionId *string `json:"transaction_id,omitempty"`
+
+	// Value Of a refusal: what stands there, cut short.
+	Value *string `json:"value,omitempty"`
 }
 
 // BatchLine A deduction (with `amount`) or a reading (with `meter`, `quantity`, `unit_price`).
 type BatchLine struct {
 	Account ID `json:"account"`
 
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount *AmountInput `json:"amount,omitempty"`
 
 	// Description Free text; it is kept encrypted.
@@ -1102,20 +1105,20 @@ type BatchLine struct {
 	Key   string `json:"key"`
 	Meter *ID    `json:"meter,omitempty"`
 
-	// Quantity How much was used, at most 6 decimals.
+	// Quantity How much was used, at most 6 decimals; written as AmountInput.
 	Quantity *QuantityInput `json:"quantity,omitempty"`
 
 	// Reference The caller's own name for what this is about. It is kept in the clear and must not be personal.
 	Reference *Reference `json:"reference,omitempty"`
 	Service   Service    `json:"service"`
 
-	// UnitPrice A unit price in credits, at most 12 decimals.
+	// UnitPrice A unit price in credits, at most 12 decimals; written as AmountInput.
 	UnitPrice *RateInput `json:"unit_price,omitempty"`
 }
 
 // CaptureRequest defines model for CaptureRequest.
 type CaptureRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount AmountInput `json:"amount"`
 
 	// Final Releases the rest.
@@ -1308,7 +1311,7 @@ type CreditRequestList struct {
 
 // CreditRequestRequest defines model for CreditRequestRequest.
 type CreditRequestRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount AmountInput `json:"amount"`
 
 	// Name Free text; it is kept encrypted.
@@ -1353,7 +1356,7 @@ type DeductionAnswer struct {
 
 // DeductionRequest defines model for DeductionRequest.
 type DeductionRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount AmountInput `json:"amount"`
 
 	// Description Free text; it is kept encrypted.
@@ -1460,7 +1463,7 @@ type DeploymentRequest struct {
 	// DurationHours Of this booking; `extend` books more.
 	DurationHours int `json:"duration_hours"`
 
-	// HourlyPrice A unit price in credits, at most 12 decimals.
+	// HourlyPrice A unit price in credits, at most 12 decimals; written as AmountInput.
 	HourlyPrice RateInput `json:"hourly_price"`
 
 	// PaymentMethod `credits`.
@@ -1498,7 +1501,7 @@ type DevPurchaseAnswer struct {
 
 // DevPurchaseRequest defines model for DevPurchaseRequest.
 type DevPurchaseRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount    AmountInput `json:"amount"`
 	ExpiresAt *time.Time  `json:"expires_at,omitempty"`
 }
@@ -1802,7 +1805,7 @@ type IncentiveAnswer struct {
 
 // IncentiveRequest defines model for IncentiveRequest.
 type IncentiveRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount AmountInput `json:"amount"`
 
 	// Campaign The caller's own name for what this is about. It is kept in the clear and must not be personal.
@@ -2067,11 +2070,11 @@ type PolicyAnswer struct {
 
 // PolicyRequest defines model for PolicyRequest.
 type PolicyRequest struct {
-	// Allowance Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Allowance Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Allowance    *AmountInput `json:"allowance,omitempty"`
 	GraceMinutes *int         `json:"grace_minutes,omitempty"`
 
-	// LowBalanceAt Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// LowBalanceAt Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	LowBalanceAt *AmountInput `json:"low_balance_at,omitempty"`
 
 	// MinimumMinutes What a deployment is charged at least, by service.
@@ -2083,7 +2086,7 @@ type PolicyRequest struct {
 	// PurchasedLifeMonths How long purchased credits live; 0: for ever.
 	PurchasedLifeMonths *int `json:"purchased_life_months,omitempty"`
 
-	// TwoApproversFrom Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// TwoApproversFrom Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	TwoApproversFrom *AmountInput `json:"two_approvers_from,omitempty"`
 }
 
@@ -2213,14 +2216,14 @@ type PurchaseAnswer struct {
 
 // PurchaseRequest defines model for PurchaseRequest.
 type PurchaseRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount AmountInput `json:"amount"`
 }
 
-// QuantityInput How much was used, at most 6 decimals.
+// QuantityInput How much was used, at most 6 decimals; written as AmountInput.
 type QuantityInput = Figure
 
-// RateInput A unit price in credits, at most 12 decimals.
+// RateInput A unit price in credits, at most 12 decimals; written as AmountInput.
 type RateInput = Figure
 
 // Readiness defines model for Readiness.
@@ -2264,14 +2267,14 @@ type ReadingRequest struct {
 	// Final Closes the meter; the same name starts anew.
 	Final *bool `json:"final,omitempty"`
 
-	// Quantity How much was used, at most 6 decimals.
+	// Quantity How much was used, at most 6 decimals; written as AmountInput.
 	Quantity QuantityInput `json:"quantity"`
 
 	// Reference The caller's own name for what this is about. It is kept in the clear and must not be personal.
 	Reference *Reference `json:"reference,omitempty"`
 	Service   Service    `json:"service"`
 
-	// UnitPrice A unit price in credits, at most 12 decimals.
+	// UnitPrice A unit price in credits, at most 12 decimals; written as AmountInput.
 	UnitPrice RateInput `json:"unit_price"`
 }
 
@@ -2334,7 +2337,7 @@ type RefundAnswer struct {
 
 // RefundRequest defines model for RefundRequest.
 type RefundRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount *AmountInput `json:"amount,omitempty"`
 
 	// Reason Free text; it is kept encrypted.
@@ -2377,7 +2380,7 @@ type ReservationAnswer struct {
 
 // ReservationRequest defines model for ReservationRequest.
 type ReservationRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount AmountInput `json:"amount"`
 
 	// ExpiresAt When what is left is released; null or none: never.
@@ -2633,13 +2636,13 @@ type TrialBalance struct {
 
 // UsageRequest defines model for UsageRequest.
 type UsageRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount *AmountInput `json:"amount,omitempty"`
 
-	// Quantity How much was used, at most 6 decimals.
+	// Quantity How much was used, at most 6 decimals; written as AmountInput.
 	Quantity *QuantityInput `json:"quantity,omitempty"`
 
-	// UnitPrice A unit price in credits, at most 12 decimals.
+	// UnitPrice A unit price in credits, at most 12 decimals; written as AmountInput.
 	UnitPrice *RateInput `json:"unit_price,omitempty"`
 }
 
@@ -2736,7 +2739,7 @@ type WithdrawalList struct {
 
 // WithdrawalRequest defines model for WithdrawalRequest.
 type WithdrawalRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount  AmountInput `json:"amount"`
 	Network Network     `json:"network"`
 
@@ -2806,6 +2809,9 @@ type BadRequest = Problem
 
 // Conflict RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Conflict = Problem
+
+// Encoded RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
+type Encoded = Problem
 
 // Forbidden RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Forbidden = Problem
@@ -4188,7 +4194,7 @@ func (w *ServerInterfaceWrapper) CheckCredits(ctx echo.Context) error {
 	var params CheckCreditsParams
 	// ------------- Required query parameter "amount" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, true, "amount", ctx.QueryParams(), &params.Amount, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "amount", ctx.QueryParams(), &params.Amount, runtime.BindQueryParameterOptions{Type: "string", Format: "decimal"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter amount: %s", err))
 	}
@@ -4620,7 +4626,7 @@ func (w *ServerInterfaceWrapper) GetCheckout(ctx echo.Context) error {
 	var params GetCheckoutParams
 	// ------------- Required query parameter "amount" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, true, "amount", ctx.QueryParams(), &params.Amount, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "amount", ctx.QueryParams(), &params.Amount, runtime.BindQueryParameterOptions{Type: "string", Format: "decimal"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter amount: %s", err))
 	}

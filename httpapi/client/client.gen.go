@@ -950,12 +950,12 @@ type AdjustmentRequest struct {
 	RelatedTransaction *ID   `json:"related_transaction,omitempty"`
 }
 
-// AmountInput Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+// AmountInput Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 type AmountInput = Figure
 
 // ApprovalRequest defines model for ApprovalRequest.
 type ApprovalRequest struct {
-	// ApprovedAmount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// ApprovedAmount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	ApprovedAmount AmountInput `json:"approved_amount"`
 
 	// ExpiresAt Of the credits; null or none: never.
@@ -1088,13 +1088,16 @@ type BatchAnswer struct {
 	// Status The status that the single route would have had.
 	Status        int     `json:"status"`
 	TransactionId *string `json:"transaction_id,omitempty"`
+
+	// Value Of a refusal: what stands there, cut short.
+	Value *string `json:"value,omitempty"`
 }
 
 // BatchLine A deduction (with `amount`) or a reading (with `meter`, `quantity`, `unit_price`).
 type BatchLine struct {
 	Account ID `json:"account"`
 
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount *AmountInput `json:"amount,omitempty"`
 
 	// Description Free text; it is kept encrypted.
@@ -1106,20 +1109,20 @@ type BatchLine struct {
 	Key   string `json:"key"`
 	Meter *ID    `json:"meter,omitempty"`
 
-	// Quantity How much was used, at most 6 decimals.
+	// Quantity How much was used, at most 6 decimals; written as AmountInput.
 	Quantity *QuantityInput `json:"quantity,omitempty"`
 
 	// Reference The caller's own name for what this is about. It is kept in the clear and must not be personal.
 	Reference *Reference `json:"reference,omitempty"`
 	Service   Service    `json:"service"`
 
-	// UnitPrice A unit price in credits, at most 12 decimals.
+	// UnitPrice A unit price in credits, at most 12 decimals; written as AmountInput.
 	UnitPrice *RateInput `json:"unit_price,omitempty"`
 }
 
 // CaptureRequest defines model for CaptureRequest.
 type CaptureRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount AmountInput `json:"amount"`
 
 	// Final Releases the rest.
@@ -1312,7 +1315,7 @@ type CreditRequestList struct {
 
 // CreditRequestRequest defines model for CreditRequestRequest.
 type CreditRequestRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount AmountInput `json:"amount"`
 
 	// Name Free text; it is kept encrypted.
@@ -1357,7 +1360,7 @@ type DeductionAnswer struct {
 
 // DeductionRequest defines model for DeductionRequest.
 type DeductionRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount AmountInput `json:"amount"`
 
 	// Description Free text; it is kept encrypted.
@@ -1464,7 +1467,7 @@ type DeploymentRequest struct {
 	// DurationHours Of this booking; `extend` books more.
 	DurationHours int `json:"duration_hours"`
 
-	// HourlyPrice A unit price in credits, at most 12 decimals.
+	// HourlyPrice A unit price in credits, at most 12 decimals; written as AmountInput.
 	HourlyPrice RateInput `json:"hourly_price"`
 
 	// PaymentMethod `credits`.
@@ -1502,7 +1505,7 @@ type DevPurchaseAnswer struct {
 
 // DevPurchaseRequest defines model for DevPurchaseRequest.
 type DevPurchaseRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount    AmountInput `json:"amount"`
 	ExpiresAt *time.Time  `json:"expires_at,omitempty"`
 }
@@ -1806,7 +1809,7 @@ type IncentiveAnswer struct {
 
 // IncentiveRequest defines model for IncentiveRequest.
 type IncentiveRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount AmountInput `json:"amount"`
 
 	// Campaign The caller's own name for what this is about. It is kept in the clear and must not be personal.
@@ -2071,11 +2074,11 @@ type PolicyAnswer struct {
 
 // PolicyRequest defines model for PolicyRequest.
 type PolicyRequest struct {
-	// Allowance Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Allowance Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Allowance    *AmountInput `json:"allowance,omitempty"`
 	GraceMinutes *int         `json:"grace_minutes,omitempty"`
 
-	// LowBalanceAt Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// LowBalanceAt Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	LowBalanceAt *AmountInput `json:"low_balance_at,omitempty"`
 
 	// MinimumMinutes What a deployment is charged at least, by service.
@@ -2087,7 +2090,7 @@ type PolicyRequest struct {
 	// PurchasedLifeMonths How long purchased credits live; 0: for ever.
 	PurchasedLifeMonths *int `json:"purchased_life_months,omitempty"`
 
-	// TwoApproversFrom Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// TwoApproversFrom Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	TwoApproversFrom *AmountInput `json:"two_approvers_from,omitempty"`
 }
 
@@ -2217,14 +2220,14 @@ type PurchaseAnswer struct {
 
 // PurchaseRequest defines model for PurchaseRequest.
 type PurchaseRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount AmountInput `json:"amount"`
 }
 
-// QuantityInput How much was used, at most 6 decimals.
+// QuantityInput How much was used, at most 6 decimals; written as AmountInput.
 type QuantityInput = Figure
 
-// RateInput A unit price in credits, at most 12 decimals.
+// RateInput A unit price in credits, at most 12 decimals; written as AmountInput.
 type RateInput = Figure
 
 // Readiness defines model for Readiness.
@@ -2268,14 +2271,14 @@ type ReadingRequest struct {
 	// Final Closes the meter; the same name starts anew.
 	Final *bool `json:"final,omitempty"`
 
-	// Quantity How much was used, at most 6 decimals.
+	// Quantity How much was used, at most 6 decimals; written as AmountInput.
 	Quantity QuantityInput `json:"quantity"`
 
 	// Reference The caller's own name for what this is about. It is kept in the clear and must not be personal.
 	Reference *Reference `json:"reference,omitempty"`
 	Service   Service    `json:"service"`
 
-	// UnitPrice A unit price in credits, at most 12 decimals.
+	// UnitPrice A unit price in credits, at most 12 decimals; written as AmountInput.
 	UnitPrice RateInput `json:"unit_price"`
 }
 
@@ -2338,7 +2341,7 @@ type RefundAnswer struct {
 
 // RefundRequest defines model for RefundRequest.
 type RefundRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount *AmountInput `json:"amount,omitempty"`
 
 	// Reason Free text; it is kept encrypted.
@@ -2381,7 +2384,7 @@ type ReservationAnswer struct {
 
 // ReservationRequest defines model for ReservationRequest.
 type ReservationRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount AmountInput `json:"amount"`
 
 	// ExpiresAt When what is left is released; null or none: never.
@@ -2637,13 +2640,13 @@ type TrialBalance struct {
 
 // UsageRequest defines model for UsageRequest.
 type UsageRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount *AmountInput `json:"amount,omitempty"`
 
-	// Quantity How much was used, at most 6 decimals.
+	// Quantity How much was used, at most 6 decimals; written as AmountInput.
 	Quantity *QuantityInput `json:"quantity,omitempty"`
 
-	// UnitPrice A unit price in credits, at most 12 decimals.
+	// UnitPrice A unit price in credits, at most 12 decimals; written as AmountInput.
 	UnitPrice *RateInput `json:"unit_price,omitempty"`
 }
 
@@ -2740,7 +2743,7 @@ type WithdrawalList struct {
 
 // WithdrawalRequest defines model for WithdrawalRequest.
 type WithdrawalRequest struct {
-	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number that is read exactly.
+	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount  AmountInput `json:"amount"`
 	Network Network     `json:"network"`
 
@@ -2810,6 +2813,9 @@ type BadRequest = Problem
 
 // Conflict RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Conflict = Problem
+
+// Encoded RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
+type Encoded = Problem
 
 // Forbidden RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Forbidden = Problem
@@ -7139,7 +7145,7 @@ func NewCheckCreditsRequest(server string, params *CheckCreditsParams) (*http.Re
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "amount", params.Amount, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "amount", params.Amount, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "decimal"}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -7945,7 +7951,7 @@ func NewGetCheckoutRequest(server string, account Account, params *GetCheckoutPa
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "amount", params.Amount, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "amount", params.Amount, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "decimal"}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -13734,6 +13740,11 @@ type ClientWithResponsesInterface interface {
 	TakeWebhookWithResponse(ctx context.Context, params *TakeWebhookParams, body TakeWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*TakeWebhookResponse, error)
 }
 
+// CheckCreditsResponse401Headers the declared response headers of an HTTP 401 response for CheckCredits
+type CheckCreditsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // CheckCreditsResponse503Headers the declared response headers of an HTTP 503 response for CheckCredits
 type CheckCreditsResponse503Headers struct {
 	RetryAfter *string
@@ -13754,6 +13765,8 @@ type CheckCreditsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CheckCreditsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CheckCreditsResponse503Headers
 }
@@ -13822,6 +13835,16 @@ type RecordDevPurchaseResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RecordDevPurchaseResponse401Headers the declared response headers of an HTTP 401 response for RecordDevPurchase
+type RecordDevPurchaseResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RecordDevPurchaseResponse415Headers the declared response headers of an HTTP 415 response for RecordDevPurchase
+type RecordDevPurchaseResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RecordDevPurchaseResponse503Headers the declared response headers of an HTTP 503 response for RecordDevPurchase
 type RecordDevPurchaseResponse503Headers struct {
 	RetryAfter *string
@@ -13842,12 +13865,18 @@ type RecordDevPurchaseResponse struct {
 	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RecordDevPurchaseResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RecordDevPurchaseResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RecordDevPurchaseResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RecordDevPurchaseResponse503Headers
 }
@@ -13880,6 +13909,11 @@ func (r RecordDevPurchaseResponse) GetApplicationproblemJSON409() *Conflict {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RecordDevPurchaseResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RecordDevPurchaseResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -13921,6 +13955,16 @@ func (r RecordDevPurchaseResponse) ContentType() string {
 	return ""
 }
 
+// AdvanceClockResponse401Headers the declared response headers of an HTTP 401 response for AdvanceClock
+type AdvanceClockResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// AdvanceClockResponse415Headers the declared response headers of an HTTP 415 response for AdvanceClock
+type AdvanceClockResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // AdvanceClockResponse503Headers the declared response headers of an HTTP 503 response for AdvanceClock
 type AdvanceClockResponse503Headers struct {
 	RetryAfter *string
@@ -13939,10 +13983,16 @@ type AdvanceClockResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *AdvanceClockResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *AdvanceClockResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *AdvanceClockResponse503Headers
 }
@@ -13970,6 +14020,11 @@ func (r AdvanceClockResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r AdvanceClockResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r AdvanceClockResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -14011,6 +14066,16 @@ func (r AdvanceClockResponse) ContentType() string {
 	return ""
 }
 
+// PlayPaymentResponse401Headers the declared response headers of an HTTP 401 response for PlayPayment
+type PlayPaymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// PlayPaymentResponse415Headers the declared response headers of an HTTP 415 response for PlayPayment
+type PlayPaymentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // PlayPaymentResponse503Headers the declared response headers of an HTTP 503 response for PlayPayment
 type PlayPaymentResponse503Headers struct {
 	RetryAfter *string
@@ -14033,10 +14098,16 @@ type PlayPaymentResponse struct {
 	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PlayPaymentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *PlayPaymentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PlayPaymentResponse503Headers
 }
@@ -14074,6 +14145,11 @@ func (r PlayPaymentResponse) GetApplicationproblemJSON409() *Conflict {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r PlayPaymentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PlayPaymentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -14115,9 +14191,23 @@ func (r PlayPaymentResponse) ContentType() string {
 	return ""
 }
 
+// GetDocsResponse200Headers the declared response headers of an HTTP 200 response for GetDocs
+type GetDocsResponse200Headers struct {
+	ContentSecurityPolicy *string
+}
+
 type GetDocsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetDocsResponse200Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetDocsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetBody returns the raw response body bytes
@@ -14149,11 +14239,25 @@ func (r GetDocsResponse) ContentType() string {
 	return ""
 }
 
+// GetDocsPageResponse200Headers the declared response headers of an HTTP 200 response for GetDocsPage
+type GetDocsPageResponse200Headers struct {
+	ContentSecurityPolicy *string
+}
+
 type GetDocsPageResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetDocsPageResponse200Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetDocsPageResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
@@ -14195,11 +14299,18 @@ type GetHealthResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Health
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetHealthResponse) GetJSON200() *Health {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetHealthResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetBody returns the raw response body bytes
@@ -14234,6 +14345,13 @@ func (r GetHealthResponse) ContentType() string {
 type GetMetricsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetBody returns the raw response body bytes
@@ -14270,11 +14388,18 @@ type GetOpenAPIResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *map[string]interface{}
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetOpenAPIResponse) GetJSON200() *map[string]interface{} {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetOpenAPIResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetBody returns the raw response body bytes
@@ -14311,6 +14436,8 @@ type GetReadinessResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Readiness
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *Readiness
 }
@@ -14318,6 +14445,11 @@ type GetReadinessResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetReadinessResponse) GetJSON200() *Readiness {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReadinessResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -14359,6 +14491,16 @@ type RequestAdjustmentResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RequestAdjustmentResponse401Headers the declared response headers of an HTTP 401 response for RequestAdjustment
+type RequestAdjustmentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RequestAdjustmentResponse415Headers the declared response headers of an HTTP 415 response for RequestAdjustment
+type RequestAdjustmentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RequestAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for RequestAdjustment
 type RequestAdjustmentResponse503Headers struct {
 	RetryAfter *string
@@ -14383,12 +14525,18 @@ type RequestAdjustmentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RequestAdjustmentResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RequestAdjustmentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RequestAdjustmentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RequestAdjustmentResponse503Headers
 }
@@ -14433,6 +14581,11 @@ func (r RequestAdjustmentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RequestAdjustmentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r RequestAdjustmentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -14472,6 +14625,11 @@ func (r RequestAdjustmentResponse) ContentType() string {
 	return ""
 }
 
+// GetAdjustmentResponse401Headers the declared response headers of an HTTP 401 response for GetAdjustment
+type GetAdjustmentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for GetAdjustment
 type GetAdjustmentResponse503Headers struct {
 	RetryAfter *string
@@ -14494,6 +14652,8 @@ type GetAdjustmentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetAdjustmentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetAdjustmentResponse503Headers
 }
@@ -14567,6 +14727,16 @@ type ApproveAdjustmentResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ApproveAdjustmentResponse401Headers the declared response headers of an HTTP 401 response for ApproveAdjustment
+type ApproveAdjustmentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ApproveAdjustmentResponse415Headers the declared response headers of an HTTP 415 response for ApproveAdjustment
+type ApproveAdjustmentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ApproveAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for ApproveAdjustment
 type ApproveAdjustmentResponse503Headers struct {
 	RetryAfter *string
@@ -14593,12 +14763,18 @@ type ApproveAdjustmentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ApproveAdjustmentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApproveAdjustmentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ApproveAdjustmentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ApproveAdjustmentResponse503Headers
 }
@@ -14648,6 +14824,11 @@ func (r ApproveAdjustmentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApproveAdjustmentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ApproveAdjustmentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -14692,6 +14873,16 @@ type RejectAdjustmentResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RejectAdjustmentResponse401Headers the declared response headers of an HTTP 401 response for RejectAdjustment
+type RejectAdjustmentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RejectAdjustmentResponse415Headers the declared response headers of an HTTP 415 response for RejectAdjustment
+type RejectAdjustmentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RejectAdjustmentResponse503Headers the declared response headers of an HTTP 503 response for RejectAdjustment
 type RejectAdjustmentResponse503Headers struct {
 	RetryAfter *string
@@ -14716,12 +14907,18 @@ type RejectAdjustmentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RejectAdjustmentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RejectAdjustmentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RejectAdjustmentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RejectAdjustmentResponse503Headers
 }
@@ -14764,6 +14961,11 @@ func (r RejectAdjustmentResponse) GetApplicationproblemJSON412() *PreconditionFa
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RejectAdjustmentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RejectAdjustmentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -14810,6 +15012,16 @@ type GetBalanceResponse200Headers struct {
 	ETag *string
 }
 
+// GetBalanceResponse304Headers the declared response headers of an HTTP 304 response for GetBalance
+type GetBalanceResponse304Headers struct {
+	ETag *string
+}
+
+// GetBalanceResponse401Headers the declared response headers of an HTTP 401 response for GetBalance
+type GetBalanceResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetBalanceResponse503Headers the declared response headers of an HTTP 503 response for GetBalance
 type GetBalanceResponse503Headers struct {
 	RetryAfter *string
@@ -14832,6 +15044,10 @@ type GetBalanceResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetBalanceResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetBalanceResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetBalanceResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetBalanceResponse503Headers
 }
@@ -14895,6 +15111,11 @@ func (r GetBalanceResponse) ContentType() string {
 	return ""
 }
 
+// GetCheckoutResponse401Headers the declared response headers of an HTTP 401 response for GetCheckout
+type GetCheckoutResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetCheckoutResponse503Headers the declared response headers of an HTTP 503 response for GetCheckout
 type GetCheckoutResponse503Headers struct {
 	RetryAfter *string
@@ -14917,6 +15138,8 @@ type GetCheckoutResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetCheckoutResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetCheckoutResponse503Headers
 }
@@ -14990,6 +15213,16 @@ type RequestCreditResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RequestCreditResponse401Headers the declared response headers of an HTTP 401 response for RequestCredit
+type RequestCreditResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RequestCreditResponse415Headers the declared response headers of an HTTP 415 response for RequestCredit
+type RequestCreditResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RequestCreditResponse503Headers the declared response headers of an HTTP 503 response for RequestCredit
 type RequestCreditResponse503Headers struct {
 	RetryAfter *string
@@ -15014,12 +15247,18 @@ type RequestCreditResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RequestCreditResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RequestCreditResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RequestCreditResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RequestCreditResponse503Headers
 }
@@ -15064,6 +15303,11 @@ func (r RequestCreditResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RequestCreditResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r RequestCreditResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -15103,6 +15347,11 @@ func (r RequestCreditResponse) ContentType() string {
 	return ""
 }
 
+// GetCreditRequestResponse401Headers the declared response headers of an HTTP 401 response for GetCreditRequest
+type GetCreditRequestResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetCreditRequestResponse503Headers the declared response headers of an HTTP 503 response for GetCreditRequest
 type GetCreditRequestResponse503Headers struct {
 	RetryAfter *string
@@ -15125,6 +15374,8 @@ type GetCreditRequestResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetCreditRequestResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetCreditRequestResponse503Headers
 }
@@ -15198,6 +15449,16 @@ type ApproveCreditRequestResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ApproveCreditRequestResponse401Headers the declared response headers of an HTTP 401 response for ApproveCreditRequest
+type ApproveCreditRequestResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ApproveCreditRequestResponse415Headers the declared response headers of an HTTP 415 response for ApproveCreditRequest
+type ApproveCreditRequestResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ApproveCreditRequestResponse503Headers the declared response headers of an HTTP 503 response for ApproveCreditRequest
 type ApproveCreditRequestResponse503Headers struct {
 	RetryAfter *string
@@ -15222,12 +15483,18 @@ type ApproveCreditRequestResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ApproveCreditRequestResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApproveCreditRequestResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ApproveCreditRequestResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ApproveCreditRequestResponse503Headers
 }
@@ -15270,6 +15537,11 @@ func (r ApproveCreditRequestResponse) GetApplicationproblemJSON412() *Preconditi
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ApproveCreditRequestResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApproveCreditRequestResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -15316,6 +15588,16 @@ type CancelCreditRequestResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// CancelCreditRequestResponse401Headers the declared response headers of an HTTP 401 response for CancelCreditRequest
+type CancelCreditRequestResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// CancelCreditRequestResponse415Headers the declared response headers of an HTTP 415 response for CancelCreditRequest
+type CancelCreditRequestResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // CancelCreditRequestResponse503Headers the declared response headers of an HTTP 503 response for CancelCreditRequest
 type CancelCreditRequestResponse503Headers struct {
 	RetryAfter *string
@@ -15340,12 +15622,18 @@ type CancelCreditRequestResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CancelCreditRequestResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CancelCreditRequestResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CancelCreditRequestResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CancelCreditRequestResponse503Headers
 }
@@ -15388,6 +15676,11 @@ func (r CancelCreditRequestResponse) GetApplicationproblemJSON412() *Preconditio
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r CancelCreditRequestResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CancelCreditRequestResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -15434,6 +15727,16 @@ type RejectCreditRequestResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RejectCreditRequestResponse401Headers the declared response headers of an HTTP 401 response for RejectCreditRequest
+type RejectCreditRequestResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RejectCreditRequestResponse415Headers the declared response headers of an HTTP 415 response for RejectCreditRequest
+type RejectCreditRequestResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RejectCreditRequestResponse503Headers the declared response headers of an HTTP 503 response for RejectCreditRequest
 type RejectCreditRequestResponse503Headers struct {
 	RetryAfter *string
@@ -15458,12 +15761,18 @@ type RejectCreditRequestResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RejectCreditRequestResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RejectCreditRequestResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RejectCreditRequestResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RejectCreditRequestResponse503Headers
 }
@@ -15506,6 +15815,11 @@ func (r RejectCreditRequestResponse) GetApplicationproblemJSON412() *Preconditio
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RejectCreditRequestResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RejectCreditRequestResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -15552,6 +15866,16 @@ type DeductResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// DeductResponse401Headers the declared response headers of an HTTP 401 response for Deduct
+type DeductResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// DeductResponse415Headers the declared response headers of an HTTP 415 response for Deduct
+type DeductResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // DeductResponse503Headers the declared response headers of an HTTP 503 response for Deduct
 type DeductResponse503Headers struct {
 	RetryAfter *string
@@ -15576,12 +15900,18 @@ type DeductResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *DeductResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeductResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *DeductResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeductResponse503Headers
 }
@@ -15626,6 +15956,11 @@ func (r DeductResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r DeductResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r DeductResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -15665,6 +16000,11 @@ func (r DeductResponse) ContentType() string {
 	return ""
 }
 
+// ListDeploymentsResponse401Headers the declared response headers of an HTTP 401 response for ListDeployments
+type ListDeploymentsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListDeploymentsResponse503Headers the declared response headers of an HTTP 503 response for ListDeployments
 type ListDeploymentsResponse503Headers struct {
 	RetryAfter *string
@@ -15687,6 +16027,8 @@ type ListDeploymentsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListDeploymentsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListDeploymentsResponse503Headers
 }
@@ -15765,6 +16107,16 @@ type StartDeploymentResponse202Headers struct {
 	IdempotencyReplayed *string
 }
 
+// StartDeploymentResponse401Headers the declared response headers of an HTTP 401 response for StartDeployment
+type StartDeploymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// StartDeploymentResponse415Headers the declared response headers of an HTTP 415 response for StartDeployment
+type StartDeploymentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // StartDeploymentResponse503Headers the declared response headers of an HTTP 503 response for StartDeployment
 type StartDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -15791,6 +16143,8 @@ type StartDeploymentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -15799,6 +16153,10 @@ type StartDeploymentResponse struct {
 	Headers201 *StartDeploymentResponse201Headers
 	// Headers202 the parsed response headers for an HTTP 202 response
 	Headers202 *StartDeploymentResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *StartDeploymentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *StartDeploymentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StartDeploymentResponse503Headers
 }
@@ -15848,6 +16206,11 @@ func (r StartDeploymentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r StartDeploymentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r StartDeploymentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -15887,6 +16250,11 @@ func (r StartDeploymentResponse) ContentType() string {
 	return ""
 }
 
+// GetDeploymentResponse401Headers the declared response headers of an HTTP 401 response for GetDeployment
+type GetDeploymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetDeploymentResponse503Headers the declared response headers of an HTTP 503 response for GetDeployment
 type GetDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -15909,6 +16277,8 @@ type GetDeploymentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetDeploymentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetDeploymentResponse503Headers
 }
@@ -15982,6 +16352,16 @@ type CancelDeploymentResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// CancelDeploymentResponse401Headers the declared response headers of an HTTP 401 response for CancelDeployment
+type CancelDeploymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// CancelDeploymentResponse415Headers the declared response headers of an HTTP 415 response for CancelDeployment
+type CancelDeploymentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // CancelDeploymentResponse503Headers the declared response headers of an HTTP 503 response for CancelDeployment
 type CancelDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -16006,12 +16386,18 @@ type CancelDeploymentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CancelDeploymentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CancelDeploymentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CancelDeploymentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CancelDeploymentResponse503Headers
 }
@@ -16054,6 +16440,11 @@ func (r CancelDeploymentResponse) GetApplicationproblemJSON412() *PreconditionFa
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r CancelDeploymentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CancelDeploymentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -16100,6 +16491,16 @@ type ExtendDeploymentResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ExtendDeploymentResponse401Headers the declared response headers of an HTTP 401 response for ExtendDeployment
+type ExtendDeploymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ExtendDeploymentResponse415Headers the declared response headers of an HTTP 415 response for ExtendDeployment
+type ExtendDeploymentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ExtendDeploymentResponse503Headers the declared response headers of an HTTP 503 response for ExtendDeployment
 type ExtendDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -16126,12 +16527,18 @@ type ExtendDeploymentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ExtendDeploymentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ExtendDeploymentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ExtendDeploymentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ExtendDeploymentResponse503Headers
 }
@@ -16181,6 +16588,11 @@ func (r ExtendDeploymentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ExtendDeploymentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ExtendDeploymentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -16225,6 +16637,16 @@ type FailDeploymentResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// FailDeploymentResponse401Headers the declared response headers of an HTTP 401 response for FailDeployment
+type FailDeploymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// FailDeploymentResponse415Headers the declared response headers of an HTTP 415 response for FailDeployment
+type FailDeploymentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // FailDeploymentResponse503Headers the declared response headers of an HTTP 503 response for FailDeployment
 type FailDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -16249,12 +16671,18 @@ type FailDeploymentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *FailDeploymentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *FailDeploymentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *FailDeploymentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *FailDeploymentResponse503Headers
 }
@@ -16297,6 +16725,11 @@ func (r FailDeploymentResponse) GetApplicationproblemJSON412() *PreconditionFail
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r FailDeploymentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r FailDeploymentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -16343,6 +16776,16 @@ type StopDeploymentResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// StopDeploymentResponse401Headers the declared response headers of an HTTP 401 response for StopDeployment
+type StopDeploymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// StopDeploymentResponse415Headers the declared response headers of an HTTP 415 response for StopDeployment
+type StopDeploymentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // StopDeploymentResponse503Headers the declared response headers of an HTTP 503 response for StopDeployment
 type StopDeploymentResponse503Headers struct {
 	RetryAfter *string
@@ -16367,12 +16810,18 @@ type StopDeploymentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *StopDeploymentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *StopDeploymentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *StopDeploymentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StopDeploymentResponse503Headers
 }
@@ -16415,6 +16864,11 @@ func (r StopDeploymentResponse) GetApplicationproblemJSON412() *PreconditionFail
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r StopDeploymentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r StopDeploymentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -16466,6 +16920,16 @@ type RecordDeploymentUsageResponse202Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RecordDeploymentUsageResponse401Headers the declared response headers of an HTTP 401 response for RecordDeploymentUsage
+type RecordDeploymentUsageResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RecordDeploymentUsageResponse415Headers the declared response headers of an HTTP 415 response for RecordDeploymentUsage
+type RecordDeploymentUsageResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RecordDeploymentUsageResponse503Headers the declared response headers of an HTTP 503 response for RecordDeploymentUsage
 type RecordDeploymentUsageResponse503Headers struct {
 	RetryAfter *string
@@ -16492,6 +16956,8 @@ type RecordDeploymentUsageResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -16500,6 +16966,10 @@ type RecordDeploymentUsageResponse struct {
 	Headers200 *RecordDeploymentUsageResponse200Headers
 	// Headers202 the parsed response headers for an HTTP 202 response
 	Headers202 *RecordDeploymentUsageResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RecordDeploymentUsageResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RecordDeploymentUsageResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RecordDeploymentUsageResponse503Headers
 }
@@ -16549,6 +17019,11 @@ func (r RecordDeploymentUsageResponse) GetApplicationproblemJSON413() *TooLarge 
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RecordDeploymentUsageResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r RecordDeploymentUsageResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -16588,6 +17063,11 @@ func (r RecordDeploymentUsageResponse) ContentType() string {
 	return ""
 }
 
+// ListDisputesResponse401Headers the declared response headers of an HTTP 401 response for ListDisputes
+type ListDisputesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListDisputesResponse503Headers the declared response headers of an HTTP 503 response for ListDisputes
 type ListDisputesResponse503Headers struct {
 	RetryAfter *string
@@ -16610,6 +17090,8 @@ type ListDisputesResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListDisputesResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListDisputesResponse503Headers
 }
@@ -16683,6 +17165,16 @@ type OpenDisputeResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// OpenDisputeResponse401Headers the declared response headers of an HTTP 401 response for OpenDispute
+type OpenDisputeResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// OpenDisputeResponse415Headers the declared response headers of an HTTP 415 response for OpenDispute
+type OpenDisputeResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // OpenDisputeResponse503Headers the declared response headers of an HTTP 503 response for OpenDispute
 type OpenDisputeResponse503Headers struct {
 	RetryAfter *string
@@ -16707,12 +17199,18 @@ type OpenDisputeResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *OpenDisputeResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *OpenDisputeResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *OpenDisputeResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *OpenDisputeResponse503Headers
 }
@@ -16757,6 +17255,11 @@ func (r OpenDisputeResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r OpenDisputeResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r OpenDisputeResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -16796,6 +17299,11 @@ func (r OpenDisputeResponse) ContentType() string {
 	return ""
 }
 
+// GetDisputeResponse401Headers the declared response headers of an HTTP 401 response for GetDispute
+type GetDisputeResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetDisputeResponse503Headers the declared response headers of an HTTP 503 response for GetDispute
 type GetDisputeResponse503Headers struct {
 	RetryAfter *string
@@ -16818,6 +17326,8 @@ type GetDisputeResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetDisputeResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetDisputeResponse503Headers
 }
@@ -16891,6 +17401,16 @@ type ResolveDisputeResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ResolveDisputeResponse401Headers the declared response headers of an HTTP 401 response for ResolveDispute
+type ResolveDisputeResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ResolveDisputeResponse415Headers the declared response headers of an HTTP 415 response for ResolveDispute
+type ResolveDisputeResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ResolveDisputeResponse503Headers the declared response headers of an HTTP 503 response for ResolveDispute
 type ResolveDisputeResponse503Headers struct {
 	RetryAfter *string
@@ -16915,12 +17435,18 @@ type ResolveDisputeResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ResolveDisputeResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ResolveDisputeResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ResolveDisputeResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ResolveDisputeResponse503Headers
 }
@@ -16965,6 +17491,11 @@ func (r ResolveDisputeResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ResolveDisputeResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ResolveDisputeResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -17004,6 +17535,11 @@ func (r ResolveDisputeResponse) ContentType() string {
 	return ""
 }
 
+// ListEventsResponse401Headers the declared response headers of an HTTP 401 response for ListEvents
+type ListEventsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListEventsResponse503Headers the declared response headers of an HTTP 503 response for ListEvents
 type ListEventsResponse503Headers struct {
 	RetryAfter *string
@@ -17026,6 +17562,8 @@ type ListEventsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListEventsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListEventsResponse503Headers
 }
@@ -17094,6 +17632,21 @@ func (r ListEventsResponse) ContentType() string {
 	return ""
 }
 
+// ForgetAccountResponse200Headers the declared response headers of an HTTP 200 response for ForgetAccount
+type ForgetAccountResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+// ForgetAccountResponse401Headers the declared response headers of an HTTP 401 response for ForgetAccount
+type ForgetAccountResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ForgetAccountResponse415Headers the declared response headers of an HTTP 415 response for ForgetAccount
+type ForgetAccountResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ForgetAccountResponse503Headers the declared response headers of an HTTP 503 response for ForgetAccount
 type ForgetAccountResponse503Headers struct {
 	RetryAfter *string
@@ -17114,10 +17667,20 @@ type ForgetAccountResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ForgetAccountResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ForgetAccountResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ForgetAccountResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ForgetAccountResponse503Headers
 }
@@ -17150,6 +17713,16 @@ func (r ForgetAccountResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r ForgetAccountResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ForgetAccountResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ForgetAccountResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -17196,6 +17769,16 @@ type FreezeAccountResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// FreezeAccountResponse401Headers the declared response headers of an HTTP 401 response for FreezeAccount
+type FreezeAccountResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// FreezeAccountResponse415Headers the declared response headers of an HTTP 415 response for FreezeAccount
+type FreezeAccountResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // FreezeAccountResponse503Headers the declared response headers of an HTTP 503 response for FreezeAccount
 type FreezeAccountResponse503Headers struct {
 	RetryAfter *string
@@ -17218,12 +17801,18 @@ type FreezeAccountResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *FreezeAccountResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *FreezeAccountResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *FreezeAccountResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *FreezeAccountResponse503Headers
 }
@@ -17261,6 +17850,11 @@ func (r FreezeAccountResponse) GetApplicationproblemJSON412() *PreconditionFaile
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r FreezeAccountResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r FreezeAccountResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -17307,6 +17901,16 @@ type GrantIncentiveResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// GrantIncentiveResponse401Headers the declared response headers of an HTTP 401 response for GrantIncentive
+type GrantIncentiveResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GrantIncentiveResponse415Headers the declared response headers of an HTTP 415 response for GrantIncentive
+type GrantIncentiveResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // GrantIncentiveResponse503Headers the declared response headers of an HTTP 503 response for GrantIncentive
 type GrantIncentiveResponse503Headers struct {
 	RetryAfter *string
@@ -17329,12 +17933,18 @@ type GrantIncentiveResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *GrantIncentiveResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GrantIncentiveResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *GrantIncentiveResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GrantIncentiveResponse503Headers
 }
@@ -17372,6 +17982,11 @@ func (r GrantIncentiveResponse) GetApplicationproblemJSON412() *PreconditionFail
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r GrantIncentiveResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r GrantIncentiveResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -17418,6 +18033,16 @@ type RecordReadingResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RecordReadingResponse401Headers the declared response headers of an HTTP 401 response for RecordReading
+type RecordReadingResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RecordReadingResponse415Headers the declared response headers of an HTTP 415 response for RecordReading
+type RecordReadingResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RecordReadingResponse503Headers the declared response headers of an HTTP 503 response for RecordReading
 type RecordReadingResponse503Headers struct {
 	RetryAfter *string
@@ -17442,12 +18067,18 @@ type RecordReadingResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RecordReadingResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RecordReadingResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RecordReadingResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RecordReadingResponse503Headers
 }
@@ -17492,6 +18123,11 @@ func (r RecordReadingResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RecordReadingResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r RecordReadingResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -17531,6 +18167,11 @@ func (r RecordReadingResponse) ContentType() string {
 	return ""
 }
 
+// ListNotificationsResponse401Headers the declared response headers of an HTTP 401 response for ListNotifications
+type ListNotificationsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListNotificationsResponse503Headers the declared response headers of an HTTP 503 response for ListNotifications
 type ListNotificationsResponse503Headers struct {
 	RetryAfter *string
@@ -17553,6 +18194,8 @@ type ListNotificationsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListNotificationsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListNotificationsResponse503Headers
 }
@@ -17621,6 +18264,11 @@ func (r ListNotificationsResponse) ContentType() string {
 	return ""
 }
 
+// StreamNotificationsResponse401Headers the declared response headers of an HTTP 401 response for StreamNotifications
+type StreamNotificationsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // StreamNotificationsResponse503Headers the declared response headers of an HTTP 503 response for StreamNotifications
 type StreamNotificationsResponse503Headers struct {
 	RetryAfter *string
@@ -17637,8 +18285,12 @@ type StreamNotificationsResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *StreamNotificationsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StreamNotificationsResponse503Headers
 }
@@ -17661,6 +18313,11 @@ func (r StreamNotificationsResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r StreamNotificationsResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r StreamNotificationsResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -17697,6 +18354,16 @@ func (r StreamNotificationsResponse) ContentType() string {
 	return ""
 }
 
+// SeeNotificationResponse401Headers the declared response headers of an HTTP 401 response for SeeNotification
+type SeeNotificationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// SeeNotificationResponse415Headers the declared response headers of an HTTP 415 response for SeeNotification
+type SeeNotificationResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // SeeNotificationResponse503Headers the declared response headers of an HTTP 503 response for SeeNotification
 type SeeNotificationResponse503Headers struct {
 	RetryAfter *string
@@ -17707,6 +18374,8 @@ type SeeNotificationResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *NotificationAnswer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -17715,10 +18384,18 @@ type SeeNotificationResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SeeNotificationResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *SeeNotificationResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *SeeNotificationResponse503Headers
 }
@@ -17726,6 +18403,11 @@ type SeeNotificationResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r SeeNotificationResponse) GetJSON200() *NotificationAnswer {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SeeNotificationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -17746,6 +18428,16 @@ func (r SeeNotificationResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r SeeNotificationResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r SeeNotificationResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r SeeNotificationResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -17792,6 +18484,11 @@ type GetPolicyResponse200Headers struct {
 	ETag *string
 }
 
+// GetPolicyResponse401Headers the declared response headers of an HTTP 401 response for GetPolicy
+type GetPolicyResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetPolicyResponse503Headers the declared response headers of an HTTP 503 response for GetPolicy
 type GetPolicyResponse503Headers struct {
 	RetryAfter *string
@@ -17814,6 +18511,8 @@ type GetPolicyResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetPolicyResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetPolicyResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetPolicyResponse503Headers
 }
@@ -17882,6 +18581,16 @@ type SetPolicyResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// SetPolicyResponse401Headers the declared response headers of an HTTP 401 response for SetPolicy
+type SetPolicyResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// SetPolicyResponse415Headers the declared response headers of an HTTP 415 response for SetPolicy
+type SetPolicyResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // SetPolicyResponse503Headers the declared response headers of an HTTP 503 response for SetPolicy
 type SetPolicyResponse503Headers struct {
 	RetryAfter *string
@@ -17904,12 +18613,18 @@ type SetPolicyResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *SetPolicyResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SetPolicyResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *SetPolicyResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *SetPolicyResponse503Headers
 }
@@ -17947,6 +18662,11 @@ func (r SetPolicyResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r SetPolicyResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r SetPolicyResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -17993,6 +18713,16 @@ type StartPurchaseResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// StartPurchaseResponse401Headers the declared response headers of an HTTP 401 response for StartPurchase
+type StartPurchaseResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// StartPurchaseResponse415Headers the declared response headers of an HTTP 415 response for StartPurchase
+type StartPurchaseResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // StartPurchaseResponse503Headers the declared response headers of an HTTP 503 response for StartPurchase
 type StartPurchaseResponse503Headers struct {
 	RetryAfter *string
@@ -18017,12 +18747,18 @@ type StartPurchaseResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *StartPurchaseResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *StartPurchaseResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *StartPurchaseResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StartPurchaseResponse503Headers
 }
@@ -18067,6 +18803,11 @@ func (r StartPurchaseResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r StartPurchaseResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r StartPurchaseResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -18106,6 +18847,11 @@ func (r StartPurchaseResponse) ContentType() string {
 	return ""
 }
 
+// GetPurchaseResponse401Headers the declared response headers of an HTTP 401 response for GetPurchase
+type GetPurchaseResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetPurchaseResponse503Headers the declared response headers of an HTTP 503 response for GetPurchase
 type GetPurchaseResponse503Headers struct {
 	RetryAfter *string
@@ -18128,6 +18874,8 @@ type GetPurchaseResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetPurchaseResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetPurchaseResponse503Headers
 }
@@ -18201,6 +18949,16 @@ type ReversePurchaseResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ReversePurchaseResponse401Headers the declared response headers of an HTTP 401 response for ReversePurchase
+type ReversePurchaseResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReversePurchaseResponse415Headers the declared response headers of an HTTP 415 response for ReversePurchase
+type ReversePurchaseResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ReversePurchaseResponse503Headers the declared response headers of an HTTP 503 response for ReversePurchase
 type ReversePurchaseResponse503Headers struct {
 	RetryAfter *string
@@ -18225,12 +18983,18 @@ type ReversePurchaseResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ReversePurchaseResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReversePurchaseResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ReversePurchaseResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ReversePurchaseResponse503Headers
 }
@@ -18273,6 +19037,11 @@ func (r ReversePurchaseResponse) GetApplicationproblemJSON412() *PreconditionFai
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ReversePurchaseResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ReversePurchaseResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -18319,6 +19088,16 @@ type RefundResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RefundResponse401Headers the declared response headers of an HTTP 401 response for Refund
+type RefundResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RefundResponse415Headers the declared response headers of an HTTP 415 response for Refund
+type RefundResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RefundResponse503Headers the declared response headers of an HTTP 503 response for Refund
 type RefundResponse503Headers struct {
 	RetryAfter *string
@@ -18343,12 +19122,18 @@ type RefundResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RefundResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RefundResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RefundResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RefundResponse503Headers
 }
@@ -18391,6 +19176,11 @@ func (r RefundResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RefundResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RefundResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -18437,6 +19227,16 @@ type ReserveResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ReserveResponse401Headers the declared response headers of an HTTP 401 response for Reserve
+type ReserveResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReserveResponse415Headers the declared response headers of an HTTP 415 response for Reserve
+type ReserveResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ReserveResponse503Headers the declared response headers of an HTTP 503 response for Reserve
 type ReserveResponse503Headers struct {
 	RetryAfter *string
@@ -18461,12 +19261,18 @@ type ReserveResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *ReserveResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReserveResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ReserveResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ReserveResponse503Headers
 }
@@ -18511,6 +19317,11 @@ func (r ReserveResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ReserveResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ReserveResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -18550,6 +19361,11 @@ func (r ReserveResponse) ContentType() string {
 	return ""
 }
 
+// GetReservationResponse401Headers the declared response headers of an HTTP 401 response for GetReservation
+type GetReservationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetReservationResponse503Headers the declared response headers of an HTTP 503 response for GetReservation
 type GetReservationResponse503Headers struct {
 	RetryAfter *string
@@ -18572,6 +19388,8 @@ type GetReservationResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetReservationResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetReservationResponse503Headers
 }
@@ -18645,6 +19463,16 @@ type CaptureReservationResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// CaptureReservationResponse401Headers the declared response headers of an HTTP 401 response for CaptureReservation
+type CaptureReservationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// CaptureReservationResponse415Headers the declared response headers of an HTTP 415 response for CaptureReservation
+type CaptureReservationResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // CaptureReservationResponse503Headers the declared response headers of an HTTP 503 response for CaptureReservation
 type CaptureReservationResponse503Headers struct {
 	RetryAfter *string
@@ -18669,12 +19497,18 @@ type CaptureReservationResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CaptureReservationResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CaptureReservationResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CaptureReservationResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CaptureReservationResponse503Headers
 }
@@ -18717,6 +19551,11 @@ func (r CaptureReservationResponse) GetApplicationproblemJSON412() *Precondition
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r CaptureReservationResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CaptureReservationResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -18763,6 +19602,16 @@ type ReleaseReservationResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ReleaseReservationResponse401Headers the declared response headers of an HTTP 401 response for ReleaseReservation
+type ReleaseReservationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReleaseReservationResponse415Headers the declared response headers of an HTTP 415 response for ReleaseReservation
+type ReleaseReservationResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ReleaseReservationResponse503Headers the declared response headers of an HTTP 503 response for ReleaseReservation
 type ReleaseReservationResponse503Headers struct {
 	RetryAfter *string
@@ -18787,12 +19636,18 @@ type ReleaseReservationResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ReleaseReservationResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReleaseReservationResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ReleaseReservationResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ReleaseReservationResponse503Headers
 }
@@ -18837,6 +19692,11 @@ func (r ReleaseReservationResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ReleaseReservationResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ReleaseReservationResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -18876,6 +19736,11 @@ func (r ReleaseReservationResponse) ContentType() string {
 	return ""
 }
 
+// GetStatementResponse401Headers the declared response headers of an HTTP 401 response for GetStatement
+type GetStatementResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetStatementResponse503Headers the declared response headers of an HTTP 503 response for GetStatement
 type GetStatementResponse503Headers struct {
 	RetryAfter *string
@@ -18896,6 +19761,8 @@ type GetStatementResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetStatementResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetStatementResponse503Headers
 }
@@ -18959,6 +19826,16 @@ func (r GetStatementResponse) ContentType() string {
 	return ""
 }
 
+// ListTransactionsResponse200Headers the declared response headers of an HTTP 200 response for ListTransactions
+type ListTransactionsResponse200Headers struct {
+	ContentDisposition *string
+}
+
+// ListTransactionsResponse401Headers the declared response headers of an HTTP 401 response for ListTransactions
+type ListTransactionsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListTransactionsResponse503Headers the declared response headers of an HTTP 503 response for ListTransactions
 type ListTransactionsResponse503Headers struct {
 	RetryAfter *string
@@ -18979,6 +19856,10 @@ type ListTransactionsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListTransactionsResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListTransactionsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListTransactionsResponse503Headers
 }
@@ -19042,6 +19923,11 @@ func (r ListTransactionsResponse) ContentType() string {
 	return ""
 }
 
+// GetTransactionResponse401Headers the declared response headers of an HTTP 401 response for GetTransaction
+type GetTransactionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetTransactionResponse503Headers the declared response headers of an HTTP 503 response for GetTransaction
 type GetTransactionResponse503Headers struct {
 	RetryAfter *string
@@ -19064,6 +19950,8 @@ type GetTransactionResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetTransactionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetTransactionResponse503Headers
 }
@@ -19132,6 +20020,11 @@ func (r GetTransactionResponse) ContentType() string {
 	return ""
 }
 
+// ExplainTransactionResponse401Headers the declared response headers of an HTTP 401 response for ExplainTransaction
+type ExplainTransactionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ExplainTransactionResponse503Headers the declared response headers of an HTTP 503 response for ExplainTransaction
 type ExplainTransactionResponse503Headers struct {
 	RetryAfter *string
@@ -19154,6 +20047,8 @@ type ExplainTransactionResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ExplainTransactionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ExplainTransactionResponse503Headers
 }
@@ -19227,6 +20122,16 @@ type UnfreezeAccountResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// UnfreezeAccountResponse401Headers the declared response headers of an HTTP 401 response for UnfreezeAccount
+type UnfreezeAccountResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// UnfreezeAccountResponse415Headers the declared response headers of an HTTP 415 response for UnfreezeAccount
+type UnfreezeAccountResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // UnfreezeAccountResponse503Headers the declared response headers of an HTTP 503 response for UnfreezeAccount
 type UnfreezeAccountResponse503Headers struct {
 	RetryAfter *string
@@ -19249,12 +20154,18 @@ type UnfreezeAccountResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UnfreezeAccountResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UnfreezeAccountResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UnfreezeAccountResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *UnfreezeAccountResponse503Headers
 }
@@ -19292,6 +20203,11 @@ func (r UnfreezeAccountResponse) GetApplicationproblemJSON412() *PreconditionFai
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r UnfreezeAccountResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r UnfreezeAccountResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -19333,6 +20249,11 @@ func (r UnfreezeAccountResponse) ContentType() string {
 	return ""
 }
 
+// ListWithdrawalsResponse401Headers the declared response headers of an HTTP 401 response for ListWithdrawals
+type ListWithdrawalsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListWithdrawalsResponse503Headers the declared response headers of an HTTP 503 response for ListWithdrawals
 type ListWithdrawalsResponse503Headers struct {
 	RetryAfter *string
@@ -19355,6 +20276,8 @@ type ListWithdrawalsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListWithdrawalsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListWithdrawalsResponse503Headers
 }
@@ -19428,6 +20351,16 @@ type RequestWithdrawalResponse201Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RequestWithdrawalResponse401Headers the declared response headers of an HTTP 401 response for RequestWithdrawal
+type RequestWithdrawalResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RequestWithdrawalResponse415Headers the declared response headers of an HTTP 415 response for RequestWithdrawal
+type RequestWithdrawalResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RequestWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for RequestWithdrawal
 type RequestWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -19452,12 +20385,18 @@ type RequestWithdrawalResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RequestWithdrawalResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RequestWithdrawalResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RequestWithdrawalResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RequestWithdrawalResponse503Headers
 }
@@ -19502,6 +20441,11 @@ func (r RequestWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RequestWithdrawalResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r RequestWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -19541,6 +20485,11 @@ func (r RequestWithdrawalResponse) ContentType() string {
 	return ""
 }
 
+// GetWithdrawalResponse401Headers the declared response headers of an HTTP 401 response for GetWithdrawal
+type GetWithdrawalResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for GetWithdrawal
 type GetWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -19563,6 +20512,8 @@ type GetWithdrawalResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetWithdrawalResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetWithdrawalResponse503Headers
 }
@@ -19636,6 +20587,16 @@ type ApproveWithdrawalResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ApproveWithdrawalResponse401Headers the declared response headers of an HTTP 401 response for ApproveWithdrawal
+type ApproveWithdrawalResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ApproveWithdrawalResponse415Headers the declared response headers of an HTTP 415 response for ApproveWithdrawal
+type ApproveWithdrawalResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ApproveWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for ApproveWithdrawal
 type ApproveWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -19660,12 +20621,18 @@ type ApproveWithdrawalResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ApproveWithdrawalResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApproveWithdrawalResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ApproveWithdrawalResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ApproveWithdrawalResponse503Headers
 }
@@ -19708,6 +20675,11 @@ func (r ApproveWithdrawalResponse) GetApplicationproblemJSON412() *PreconditionF
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ApproveWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApproveWithdrawalResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -19754,6 +20726,16 @@ type CancelWithdrawalResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// CancelWithdrawalResponse401Headers the declared response headers of an HTTP 401 response for CancelWithdrawal
+type CancelWithdrawalResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// CancelWithdrawalResponse415Headers the declared response headers of an HTTP 415 response for CancelWithdrawal
+type CancelWithdrawalResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // CancelWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for CancelWithdrawal
 type CancelWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -19778,12 +20760,18 @@ type CancelWithdrawalResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CancelWithdrawalResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CancelWithdrawalResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CancelWithdrawalResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CancelWithdrawalResponse503Headers
 }
@@ -19826,6 +20814,11 @@ func (r CancelWithdrawalResponse) GetApplicationproblemJSON412() *PreconditionFa
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r CancelWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CancelWithdrawalResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -19872,6 +20865,16 @@ type FailWithdrawalResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// FailWithdrawalResponse401Headers the declared response headers of an HTTP 401 response for FailWithdrawal
+type FailWithdrawalResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// FailWithdrawalResponse415Headers the declared response headers of an HTTP 415 response for FailWithdrawal
+type FailWithdrawalResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // FailWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for FailWithdrawal
 type FailWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -19896,12 +20899,18 @@ type FailWithdrawalResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *FailWithdrawalResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *FailWithdrawalResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *FailWithdrawalResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *FailWithdrawalResponse503Headers
 }
@@ -19944,6 +20953,11 @@ func (r FailWithdrawalResponse) GetApplicationproblemJSON412() *PreconditionFail
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r FailWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r FailWithdrawalResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -19990,6 +21004,16 @@ type RecordPayoutResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RecordPayoutResponse401Headers the declared response headers of an HTTP 401 response for RecordPayout
+type RecordPayoutResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RecordPayoutResponse415Headers the declared response headers of an HTTP 415 response for RecordPayout
+type RecordPayoutResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RecordPayoutResponse503Headers the declared response headers of an HTTP 503 response for RecordPayout
 type RecordPayoutResponse503Headers struct {
 	RetryAfter *string
@@ -20014,12 +21038,18 @@ type RecordPayoutResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RecordPayoutResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RecordPayoutResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RecordPayoutResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RecordPayoutResponse503Headers
 }
@@ -20062,6 +21092,11 @@ func (r RecordPayoutResponse) GetApplicationproblemJSON412() *PreconditionFailed
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RecordPayoutResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RecordPayoutResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -20108,6 +21143,16 @@ type RejectWithdrawalResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// RejectWithdrawalResponse401Headers the declared response headers of an HTTP 401 response for RejectWithdrawal
+type RejectWithdrawalResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RejectWithdrawalResponse415Headers the declared response headers of an HTTP 415 response for RejectWithdrawal
+type RejectWithdrawalResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // RejectWithdrawalResponse503Headers the declared response headers of an HTTP 503 response for RejectWithdrawal
 type RejectWithdrawalResponse503Headers struct {
 	RetryAfter *string
@@ -20132,12 +21177,18 @@ type RejectWithdrawalResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RejectWithdrawalResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RejectWithdrawalResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RejectWithdrawalResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RejectWithdrawalResponse503Headers
 }
@@ -20182,6 +21233,11 @@ func (r RejectWithdrawalResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RejectWithdrawalResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r RejectWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -20221,6 +21277,11 @@ func (r RejectWithdrawalResponse) ContentType() string {
 	return ""
 }
 
+// ListAdjustmentQueueResponse401Headers the declared response headers of an HTTP 401 response for ListAdjustmentQueue
+type ListAdjustmentQueueResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListAdjustmentQueueResponse503Headers the declared response headers of an HTTP 503 response for ListAdjustmentQueue
 type ListAdjustmentQueueResponse503Headers struct {
 	RetryAfter *string
@@ -20241,6 +21302,8 @@ type ListAdjustmentQueueResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListAdjustmentQueueResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListAdjustmentQueueResponse503Headers
 }
@@ -20304,6 +21367,11 @@ func (r ListAdjustmentQueueResponse) ContentType() string {
 	return ""
 }
 
+// GetCheckpointResponse401Headers the declared response headers of an HTTP 401 response for GetCheckpoint
+type GetCheckpointResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetCheckpointResponse503Headers the declared response headers of an HTTP 503 response for GetCheckpoint
 type GetCheckpointResponse503Headers struct {
 	RetryAfter *string
@@ -20326,6 +21394,8 @@ type GetCheckpointResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetCheckpointResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetCheckpointResponse503Headers
 }
@@ -20394,6 +21464,11 @@ func (r GetCheckpointResponse) ContentType() string {
 	return ""
 }
 
+// ListJournalResponse401Headers the declared response headers of an HTTP 401 response for ListJournal
+type ListJournalResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListJournalResponse503Headers the declared response headers of an HTTP 503 response for ListJournal
 type ListJournalResponse503Headers struct {
 	RetryAfter *string
@@ -20416,6 +21491,8 @@ type ListJournalResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListJournalResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListJournalResponse503Headers
 }
@@ -20484,6 +21561,11 @@ func (r ListJournalResponse) ContentType() string {
 	return ""
 }
 
+// ProveConsistencyResponse401Headers the declared response headers of an HTTP 401 response for ProveConsistency
+type ProveConsistencyResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ProveConsistencyResponse503Headers the declared response headers of an HTTP 503 response for ProveConsistency
 type ProveConsistencyResponse503Headers struct {
 	RetryAfter *string
@@ -20506,6 +21588,8 @@ type ProveConsistencyResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ProveConsistencyResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ProveConsistencyResponse503Headers
 }
@@ -20574,6 +21658,11 @@ func (r ProveConsistencyResponse) ContentType() string {
 	return ""
 }
 
+// ProveInclusionResponse401Headers the declared response headers of an HTTP 401 response for ProveInclusion
+type ProveInclusionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ProveInclusionResponse503Headers the declared response headers of an HTTP 503 response for ProveInclusion
 type ProveInclusionResponse503Headers struct {
 	RetryAfter *string
@@ -20596,6 +21685,8 @@ type ProveInclusionResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ProveInclusionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ProveInclusionResponse503Headers
 }
@@ -20664,6 +21755,11 @@ func (r ProveInclusionResponse) ContentType() string {
 	return ""
 }
 
+// GetTrialBalanceResponse401Headers the declared response headers of an HTTP 401 response for GetTrialBalance
+type GetTrialBalanceResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetTrialBalanceResponse503Headers the declared response headers of an HTTP 503 response for GetTrialBalance
 type GetTrialBalanceResponse503Headers struct {
 	RetryAfter *string
@@ -20686,6 +21782,8 @@ type GetTrialBalanceResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetTrialBalanceResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetTrialBalanceResponse503Headers
 }
@@ -20754,6 +21852,11 @@ func (r GetTrialBalanceResponse) ContentType() string {
 	return ""
 }
 
+// VerifyAccountResponse401Headers the declared response headers of an HTTP 401 response for VerifyAccount
+type VerifyAccountResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // VerifyAccountResponse503Headers the declared response headers of an HTTP 503 response for VerifyAccount
 type VerifyAccountResponse503Headers struct {
 	RetryAfter *string
@@ -20776,6 +21879,8 @@ type VerifyAccountResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *VerifyAccountResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *VerifyAccountResponse503Headers
 }
@@ -20844,6 +21949,11 @@ func (r VerifyAccountResponse) ContentType() string {
 	return ""
 }
 
+// ListCreditRequestsResponse401Headers the declared response headers of an HTTP 401 response for ListCreditRequests
+type ListCreditRequestsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListCreditRequestsResponse503Headers the declared response headers of an HTTP 503 response for ListCreditRequests
 type ListCreditRequestsResponse503Headers struct {
 	RetryAfter *string
@@ -20864,6 +21974,8 @@ type ListCreditRequestsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListCreditRequestsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListCreditRequestsResponse503Headers
 }
@@ -20927,6 +22039,16 @@ func (r ListCreditRequestsResponse) ContentType() string {
 	return ""
 }
 
+// DeductBatchResponse401Headers the declared response headers of an HTTP 401 response for DeductBatch
+type DeductBatchResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// DeductBatchResponse415Headers the declared response headers of an HTTP 415 response for DeductBatch
+type DeductBatchResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // DeductBatchResponse503Headers the declared response headers of an HTTP 503 response for DeductBatch
 type DeductBatchResponse503Headers struct {
 	RetryAfter *string
@@ -20943,8 +22065,14 @@ type DeductBatchResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeductBatchResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *DeductBatchResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeductBatchResponse503Headers
 }
@@ -20967,6 +22095,11 @@ func (r DeductBatchResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r DeductBatchResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r DeductBatchResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -21003,6 +22136,11 @@ func (r DeductBatchResponse) ContentType() string {
 	return ""
 }
 
+// ListDisputeQueueResponse401Headers the declared response headers of an HTTP 401 response for ListDisputeQueue
+type ListDisputeQueueResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListDisputeQueueResponse503Headers the declared response headers of an HTTP 503 response for ListDisputeQueue
 type ListDisputeQueueResponse503Headers struct {
 	RetryAfter *string
@@ -21023,6 +22161,8 @@ type ListDisputeQueueResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListDisputeQueueResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListDisputeQueueResponse503Headers
 }
@@ -21086,6 +22226,11 @@ func (r ListDisputeQueueResponse) ContentType() string {
 	return ""
 }
 
+// ListUnmatchedPaymentsResponse401Headers the declared response headers of an HTTP 401 response for ListUnmatchedPayments
+type ListUnmatchedPaymentsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListUnmatchedPaymentsResponse503Headers the declared response headers of an HTTP 503 response for ListUnmatchedPayments
 type ListUnmatchedPaymentsResponse503Headers struct {
 	RetryAfter *string
@@ -21106,6 +22251,8 @@ type ListUnmatchedPaymentsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListUnmatchedPaymentsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListUnmatchedPaymentsResponse503Headers
 }
@@ -21174,6 +22321,16 @@ type ResolvePaymentResponse200Headers struct {
 	IdempotencyReplayed *string
 }
 
+// ResolvePaymentResponse401Headers the declared response headers of an HTTP 401 response for ResolvePayment
+type ResolvePaymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ResolvePaymentResponse415Headers the declared response headers of an HTTP 415 response for ResolvePayment
+type ResolvePaymentResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // ResolvePaymentResponse503Headers the declared response headers of an HTTP 503 response for ResolvePayment
 type ResolvePaymentResponse503Headers struct {
 	RetryAfter *string
@@ -21198,12 +22355,18 @@ type ResolvePaymentResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ResolvePaymentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ResolvePaymentResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ResolvePaymentResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ResolvePaymentResponse503Headers
 }
@@ -21248,6 +22411,11 @@ func (r ResolvePaymentResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
 }
 
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ResolvePaymentResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
+}
+
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ResolvePaymentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
@@ -21287,6 +22455,11 @@ func (r ResolvePaymentResponse) ContentType() string {
 	return ""
 }
 
+// ListWithdrawalQueueResponse401Headers the declared response headers of an HTTP 401 response for ListWithdrawalQueue
+type ListWithdrawalQueueResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListWithdrawalQueueResponse503Headers the declared response headers of an HTTP 503 response for ListWithdrawalQueue
 type ListWithdrawalQueueResponse503Headers struct {
 	RetryAfter *string
@@ -21307,6 +22480,8 @@ type ListWithdrawalQueueResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListWithdrawalQueueResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListWithdrawalQueueResponse503Headers
 }
@@ -21370,6 +22545,16 @@ func (r ListWithdrawalQueueResponse) ContentType() string {
 	return ""
 }
 
+// TakeWebhookResponse401Headers the declared response headers of an HTTP 401 response for TakeWebhook
+type TakeWebhookResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// TakeWebhookResponse415Headers the declared response headers of an HTTP 415 response for TakeWebhook
+type TakeWebhookResponse415Headers struct {
+	AcceptEncoding *string
+}
+
 // TakeWebhookResponse503Headers the declared response headers of an HTTP 503 response for TakeWebhook
 type TakeWebhookResponse503Headers struct {
 	RetryAfter *string
@@ -21386,8 +22571,14 @@ type TakeWebhookResponse struct {
 	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *TakeWebhookResponse401Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *TakeWebhookResponse415Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *TakeWebhookResponse503Headers
 }
@@ -21410,6 +22601,11 @@ func (r TakeWebhookResponse) GetApplicationproblemJSON401() *Unauthenticated {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r TakeWebhookResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r TakeWebhookResponse) GetApplicationproblemJSON415() *Encoded {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -23250,6 +24446,16 @@ func ParseCheckCreditsResponse(rsp *http.Response) (*CheckCreditsResponse, error
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers CheckCreditsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers CheckCreditsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -23321,6 +24527,13 @@ func ParseRecordDevPurchaseResponse(rsp *http.Response) (*RecordDevPurchaseRespo
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23348,6 +24561,26 @@ func ParseRecordDevPurchaseResponse(rsp *http.Response) (*RecordDevPurchaseRespo
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers RecordDevPurchaseResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RecordDevPurchaseResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RecordDevPurchaseResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -23412,6 +24645,13 @@ func ParseAdvanceClockResponse(rsp *http.Response) (*AdvanceClockResponse, error
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23429,6 +24669,26 @@ func ParseAdvanceClockResponse(rsp *http.Response) (*AdvanceClockResponse, error
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers AdvanceClockResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers AdvanceClockResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers AdvanceClockResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -23507,6 +24767,13 @@ func ParsePlayPaymentResponse(rsp *http.Response) (*PlayPaymentResponse, error) 
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23524,6 +24791,26 @@ func ParsePlayPaymentResponse(rsp *http.Response) (*PlayPaymentResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers PlayPaymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers PlayPaymentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers PlayPaymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -23552,6 +24839,29 @@ func ParseGetDocsResponse(rsp *http.Response) (*GetDocsResponse, error) {
 		HTTPResponse: rsp,
 	}
 
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetDocsResponse200Headers
+		if values := rsp.Header.Values("Content-Security-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Security-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentSecurityPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
 	return response, nil
 }
 
@@ -23569,6 +24879,13 @@ func ParseGetDocsPageResponse(rsp *http.Response) (*GetDocsPageResponse, error) 
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23576,6 +24893,19 @@ func ParseGetDocsPageResponse(rsp *http.Response) (*GetDocsPageResponse, error) 
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetDocsPageResponse200Headers
+		if values := rsp.Header.Values("Content-Security-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Security-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentSecurityPolicy = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -23602,6 +24932,13 @@ func ParseGetHealthResponse(rsp *http.Response) (*GetHealthResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	}
 
 	return response, nil
@@ -23618,6 +24955,16 @@ func ParseGetMetricsResponse(rsp *http.Response) (*GetMetricsResponse, error) {
 	response := &GetMetricsResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	}
 
 	return response, nil
@@ -23644,6 +24991,13 @@ func ParseGetOpenAPIResponse(rsp *http.Response) (*GetOpenAPIResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	}
 
 	return response, nil
@@ -23669,6 +25023,13 @@ func ParseGetReadinessResponse(rsp *http.Response) (*GetReadinessResponse, error
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Readiness
@@ -23752,6 +25113,13 @@ func ParseRequestAdjustmentResponse(rsp *http.Response) (*RequestAdjustmentRespo
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23779,6 +25147,26 @@ func ParseRequestAdjustmentResponse(rsp *http.Response) (*RequestAdjustmentRespo
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers RequestAdjustmentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RequestAdjustmentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RequestAdjustmentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -23860,6 +25248,16 @@ func ParseGetAdjustmentResponse(rsp *http.Response) (*GetAdjustmentResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetAdjustmentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetAdjustmentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -23952,6 +25350,13 @@ func ParseApproveAdjustmentResponse(rsp *http.Response) (*ApproveAdjustmentRespo
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23979,6 +25384,26 @@ func ParseApproveAdjustmentResponse(rsp *http.Response) (*ApproveAdjustmentRespo
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApproveAdjustmentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ApproveAdjustmentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ApproveAdjustmentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24064,6 +25489,13 @@ func ParseRejectAdjustmentResponse(rsp *http.Response) (*RejectAdjustmentRespons
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24091,6 +25523,26 @@ func ParseRejectAdjustmentResponse(rsp *http.Response) (*RejectAdjustmentRespons
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers RejectAdjustmentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RejectAdjustmentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RejectAdjustmentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24178,6 +25630,26 @@ func ParseGetBalanceResponse(rsp *http.Response) (*GetBalanceResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetBalanceResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetBalanceResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetBalanceResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24259,6 +25731,16 @@ func ParseGetCheckoutResponse(rsp *http.Response) (*GetCheckoutResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetCheckoutResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetCheckoutResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24344,6 +25826,13 @@ func ParseRequestCreditResponse(rsp *http.Response) (*RequestCreditResponse, err
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24371,6 +25860,26 @@ func ParseRequestCreditResponse(rsp *http.Response) (*RequestCreditResponse, err
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers RequestCreditResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RequestCreditResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RequestCreditResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24452,6 +25961,16 @@ func ParseGetCreditRequestResponse(rsp *http.Response) (*GetCreditRequestRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetCreditRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetCreditRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24537,6 +26056,13 @@ func ParseApproveCreditRequestResponse(rsp *http.Response) (*ApproveCreditReques
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24564,6 +26090,26 @@ func ParseApproveCreditRequestResponse(rsp *http.Response) (*ApproveCreditReques
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApproveCreditRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ApproveCreditRequestResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ApproveCreditRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24649,6 +26195,13 @@ func ParseCancelCreditRequestResponse(rsp *http.Response) (*CancelCreditRequestR
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24676,6 +26229,26 @@ func ParseCancelCreditRequestResponse(rsp *http.Response) (*CancelCreditRequestR
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CancelCreditRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers CancelCreditRequestResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers CancelCreditRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24761,6 +26334,13 @@ func ParseRejectCreditRequestResponse(rsp *http.Response) (*RejectCreditRequestR
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24788,6 +26368,26 @@ func ParseRejectCreditRequestResponse(rsp *http.Response) (*RejectCreditRequestR
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers RejectCreditRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RejectCreditRequestResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RejectCreditRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24873,6 +26473,13 @@ func ParseDeductResponse(rsp *http.Response) (*DeductResponse, error) {
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24900,6 +26507,26 @@ func ParseDeductResponse(rsp *http.Response) (*DeductResponse, error) {
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeductResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers DeductResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeductResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -24981,6 +26608,16 @@ func ParseListDeploymentsResponse(rsp *http.Response) (*ListDeploymentsResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListDeploymentsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListDeploymentsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25073,6 +26710,13 @@ func ParseStartDeploymentResponse(rsp *http.Response) (*StartDeploymentResponse,
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25110,6 +26754,26 @@ func ParseStartDeploymentResponse(rsp *http.Response) (*StartDeploymentResponse,
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers StartDeploymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers StartDeploymentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers StartDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25191,6 +26855,16 @@ func ParseGetDeploymentResponse(rsp *http.Response) (*GetDeploymentResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetDeploymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25276,6 +26950,13 @@ func ParseCancelDeploymentResponse(rsp *http.Response) (*CancelDeploymentRespons
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25303,6 +26984,26 @@ func ParseCancelDeploymentResponse(rsp *http.Response) (*CancelDeploymentRespons
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CancelDeploymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers CancelDeploymentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers CancelDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25395,6 +27096,13 @@ func ParseExtendDeploymentResponse(rsp *http.Response) (*ExtendDeploymentRespons
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25422,6 +27130,26 @@ func ParseExtendDeploymentResponse(rsp *http.Response) (*ExtendDeploymentRespons
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ExtendDeploymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ExtendDeploymentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ExtendDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25507,6 +27235,13 @@ func ParseFailDeploymentResponse(rsp *http.Response) (*FailDeploymentResponse, e
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25534,6 +27269,26 @@ func ParseFailDeploymentResponse(rsp *http.Response) (*FailDeploymentResponse, e
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers FailDeploymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers FailDeploymentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers FailDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25619,6 +27374,13 @@ func ParseStopDeploymentResponse(rsp *http.Response) (*StopDeploymentResponse, e
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25646,6 +27408,26 @@ func ParseStopDeploymentResponse(rsp *http.Response) (*StopDeploymentResponse, e
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers StopDeploymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers StopDeploymentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers StopDeploymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25738,6 +27520,13 @@ func ParseRecordDeploymentUsageResponse(rsp *http.Response) (*RecordDeploymentUs
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25775,6 +27564,26 @@ func ParseRecordDeploymentUsageResponse(rsp *http.Response) (*RecordDeploymentUs
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers RecordDeploymentUsageResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RecordDeploymentUsageResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RecordDeploymentUsageResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25856,6 +27665,16 @@ func ParseListDisputesResponse(rsp *http.Response) (*ListDisputesResponse, error
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListDisputesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListDisputesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -25941,6 +27760,13 @@ func ParseOpenDisputeResponse(rsp *http.Response) (*OpenDisputeResponse, error) 
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25968,6 +27794,26 @@ func ParseOpenDisputeResponse(rsp *http.Response) (*OpenDisputeResponse, error) 
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers OpenDisputeResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers OpenDisputeResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers OpenDisputeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26049,6 +27895,16 @@ func ParseGetDisputeResponse(rsp *http.Response) (*GetDisputeResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetDisputeResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetDisputeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26134,6 +27990,13 @@ func ParseResolveDisputeResponse(rsp *http.Response) (*ResolveDisputeResponse, e
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26161,6 +28024,26 @@ func ParseResolveDisputeResponse(rsp *http.Response) (*ResolveDisputeResponse, e
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ResolveDisputeResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ResolveDisputeResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ResolveDisputeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26242,6 +28125,16 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListEventsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListEventsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26313,6 +28206,20 @@ func ParseForgetAccountResponse(rsp *http.Response) (*ForgetAccountResponse, err
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26330,6 +28237,36 @@ func ParseForgetAccountResponse(rsp *http.Response) (*ForgetAccountResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers ForgetAccountResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ForgetAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ForgetAccountResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ForgetAccountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26408,6 +28345,13 @@ func ParseFreezeAccountResponse(rsp *http.Response) (*FreezeAccountResponse, err
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26435,6 +28379,26 @@ func ParseFreezeAccountResponse(rsp *http.Response) (*FreezeAccountResponse, err
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers FreezeAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers FreezeAccountResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers FreezeAccountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26513,6 +28477,13 @@ func ParseGrantIncentiveResponse(rsp *http.Response) (*GrantIncentiveResponse, e
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26540,6 +28511,26 @@ func ParseGrantIncentiveResponse(rsp *http.Response) (*GrantIncentiveResponse, e
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers GrantIncentiveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers GrantIncentiveResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers GrantIncentiveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26625,6 +28616,13 @@ func ParseRecordReadingResponse(rsp *http.Response) (*RecordReadingResponse, err
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26652,6 +28650,26 @@ func ParseRecordReadingResponse(rsp *http.Response) (*RecordReadingResponse, err
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers RecordReadingResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RecordReadingResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RecordReadingResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26733,6 +28751,16 @@ func ParseListNotificationsResponse(rsp *http.Response) (*ListNotificationsRespo
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListNotificationsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListNotificationsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26790,6 +28818,13 @@ func ParseStreamNotificationsResponse(rsp *http.Response) (*StreamNotificationsR
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26800,6 +28835,16 @@ func ParseStreamNotificationsResponse(rsp *http.Response) (*StreamNotificationsR
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers StreamNotificationsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers StreamNotificationsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26836,6 +28881,13 @@ func ParseSeeNotificationResponse(rsp *http.Response) (*SeeNotificationResponse,
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthenticated
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26864,6 +28916,20 @@ func ParseSeeNotificationResponse(rsp *http.Response) (*SeeNotificationResponse,
 		}
 		response.ApplicationproblemJSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26881,6 +28947,26 @@ func ParseSeeNotificationResponse(rsp *http.Response) (*SeeNotificationResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers SeeNotificationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers SeeNotificationResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers SeeNotificationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26965,6 +29051,16 @@ func ParseGetPolicyResponse(rsp *http.Response) (*GetPolicyResponse, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetPolicyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetPolicyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27043,6 +29139,13 @@ func ParseSetPolicyResponse(rsp *http.Response) (*SetPolicyResponse, error) {
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27070,6 +29173,26 @@ func ParseSetPolicyResponse(rsp *http.Response) (*SetPolicyResponse, error) {
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers SetPolicyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers SetPolicyResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers SetPolicyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27155,6 +29278,13 @@ func ParseStartPurchaseResponse(rsp *http.Response) (*StartPurchaseResponse, err
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27182,6 +29312,26 @@ func ParseStartPurchaseResponse(rsp *http.Response) (*StartPurchaseResponse, err
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers StartPurchaseResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers StartPurchaseResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers StartPurchaseResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27263,6 +29413,16 @@ func ParseGetPurchaseResponse(rsp *http.Response) (*GetPurchaseResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetPurchaseResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetPurchaseResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27348,6 +29508,13 @@ func ParseReversePurchaseResponse(rsp *http.Response) (*ReversePurchaseResponse,
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27375,6 +29542,26 @@ func ParseReversePurchaseResponse(rsp *http.Response) (*ReversePurchaseResponse,
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ReversePurchaseResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ReversePurchaseResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ReversePurchaseResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27460,6 +29647,13 @@ func ParseRefundResponse(rsp *http.Response) (*RefundResponse, error) {
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27487,6 +29681,26 @@ func ParseRefundResponse(rsp *http.Response) (*RefundResponse, error) {
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers RefundResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RefundResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RefundResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27572,6 +29786,13 @@ func ParseReserveResponse(rsp *http.Response) (*ReserveResponse, error) {
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27599,6 +29820,26 @@ func ParseReserveResponse(rsp *http.Response) (*ReserveResponse, error) {
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers ReserveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ReserveResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ReserveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27680,6 +29921,16 @@ func ParseGetReservationResponse(rsp *http.Response) (*GetReservationResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetReservationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetReservationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27765,6 +30016,13 @@ func ParseCaptureReservationResponse(rsp *http.Response) (*CaptureReservationRes
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27792,6 +30050,26 @@ func ParseCaptureReservationResponse(rsp *http.Response) (*CaptureReservationRes
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CaptureReservationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers CaptureReservationResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers CaptureReservationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27877,6 +30155,13 @@ func ParseReleaseReservationResponse(rsp *http.Response) (*ReleaseReservationRes
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27904,6 +30189,26 @@ func ParseReleaseReservationResponse(rsp *http.Response) (*ReleaseReservationRes
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ReleaseReservationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ReleaseReservationResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ReleaseReservationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -27981,6 +30286,16 @@ func ParseGetStatementResponse(rsp *http.Response) (*GetStatementResponse, error
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetStatementResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetStatementResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28058,6 +30373,26 @@ func ParseListTransactionsResponse(rsp *http.Response) (*ListTransactionsRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers ListTransactionsResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListTransactionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListTransactionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28139,6 +30474,16 @@ func ParseGetTransactionResponse(rsp *http.Response) (*GetTransactionResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetTransactionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetTransactionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28223,6 +30568,16 @@ func ParseExplainTransactionResponse(rsp *http.Response) (*ExplainTransactionRes
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ExplainTransactionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ExplainTransactionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28301,6 +30656,13 @@ func ParseUnfreezeAccountResponse(rsp *http.Response) (*UnfreezeAccountResponse,
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28328,6 +30690,26 @@ func ParseUnfreezeAccountResponse(rsp *http.Response) (*UnfreezeAccountResponse,
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers UnfreezeAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers UnfreezeAccountResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers UnfreezeAccountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28409,6 +30791,16 @@ func ParseListWithdrawalsResponse(rsp *http.Response) (*ListWithdrawalsResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListWithdrawalsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListWithdrawalsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28494,6 +30886,13 @@ func ParseRequestWithdrawalResponse(rsp *http.Response) (*RequestWithdrawalRespo
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28521,6 +30920,26 @@ func ParseRequestWithdrawalResponse(rsp *http.Response) (*RequestWithdrawalRespo
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers RequestWithdrawalResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RequestWithdrawalResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RequestWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28602,6 +31021,16 @@ func ParseGetWithdrawalResponse(rsp *http.Response) (*GetWithdrawalResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetWithdrawalResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28687,6 +31116,13 @@ func ParseApproveWithdrawalResponse(rsp *http.Response) (*ApproveWithdrawalRespo
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28714,6 +31150,26 @@ func ParseApproveWithdrawalResponse(rsp *http.Response) (*ApproveWithdrawalRespo
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApproveWithdrawalResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ApproveWithdrawalResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ApproveWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28799,6 +31255,13 @@ func ParseCancelWithdrawalResponse(rsp *http.Response) (*CancelWithdrawalRespons
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28826,6 +31289,26 @@ func ParseCancelWithdrawalResponse(rsp *http.Response) (*CancelWithdrawalRespons
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CancelWithdrawalResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers CancelWithdrawalResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers CancelWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -28911,6 +31394,13 @@ func ParseFailWithdrawalResponse(rsp *http.Response) (*FailWithdrawalResponse, e
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28938,6 +31428,26 @@ func ParseFailWithdrawalResponse(rsp *http.Response) (*FailWithdrawalResponse, e
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers FailWithdrawalResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers FailWithdrawalResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers FailWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29023,6 +31533,13 @@ func ParseRecordPayoutResponse(rsp *http.Response) (*RecordPayoutResponse, error
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29050,6 +31567,26 @@ func ParseRecordPayoutResponse(rsp *http.Response) (*RecordPayoutResponse, error
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers RecordPayoutResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RecordPayoutResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RecordPayoutResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29135,6 +31672,13 @@ func ParseRejectWithdrawalResponse(rsp *http.Response) (*RejectWithdrawalRespons
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29162,6 +31706,26 @@ func ParseRejectWithdrawalResponse(rsp *http.Response) (*RejectWithdrawalRespons
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers RejectWithdrawalResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers RejectWithdrawalResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RejectWithdrawalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29236,6 +31800,16 @@ func ParseListAdjustmentQueueResponse(rsp *http.Response) (*ListAdjustmentQueueR
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListAdjustmentQueueResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListAdjustmentQueueResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29320,6 +31894,16 @@ func ParseGetCheckpointResponse(rsp *http.Response) (*GetCheckpointResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetCheckpointResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetCheckpointResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29401,6 +31985,16 @@ func ParseListJournalResponse(rsp *http.Response) (*ListJournalResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListJournalResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListJournalResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29482,6 +32076,16 @@ func ParseProveConsistencyResponse(rsp *http.Response) (*ProveConsistencyRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ProveConsistencyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ProveConsistencyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29563,6 +32167,16 @@ func ParseProveInclusionResponse(rsp *http.Response) (*ProveInclusionResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ProveInclusionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ProveInclusionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29644,6 +32258,16 @@ func ParseGetTrialBalanceResponse(rsp *http.Response) (*GetTrialBalanceResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers GetTrialBalanceResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetTrialBalanceResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29725,6 +32349,16 @@ func ParseVerifyAccountResponse(rsp *http.Response) (*VerifyAccountResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers VerifyAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers VerifyAccountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29799,6 +32433,16 @@ func ParseListCreditRequestsResponse(rsp *http.Response) (*ListCreditRequestsRes
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListCreditRequestsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListCreditRequestsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29856,6 +32500,13 @@ func ParseDeductBatchResponse(rsp *http.Response) (*DeductBatchResponse, error) 
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29866,6 +32517,26 @@ func ParseDeductBatchResponse(rsp *http.Response) (*DeductBatchResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers DeductBatchResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers DeductBatchResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeductBatchResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -29940,6 +32611,16 @@ func ParseListDisputeQueueResponse(rsp *http.Response) (*ListDisputeQueueRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListDisputeQueueResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListDisputeQueueResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -30014,6 +32695,16 @@ func ParseListUnmatchedPaymentsResponse(rsp *http.Response) (*ListUnmatchedPayme
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListUnmatchedPaymentsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListUnmatchedPaymentsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -30099,6 +32790,13 @@ func ParseResolvePaymentResponse(rsp *http.Response) (*ResolvePaymentResponse, e
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -30126,6 +32824,26 @@ func ParseResolvePaymentResponse(rsp *http.Response) (*ResolvePaymentResponse, e
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ResolvePaymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers ResolvePaymentResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers ResolvePaymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -30200,6 +32918,16 @@ func ParseListWithdrawalQueueResponse(rsp *http.Response) (*ListWithdrawalQueueR
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ListWithdrawalQueueResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListWithdrawalQueueResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -30257,6 +32985,13 @@ func ParseTakeWebhookResponse(rsp *http.Response) (*TakeWebhookResponse, error) 
 		}
 		response.ApplicationproblemJSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Encoded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -30267,6 +33002,26 @@ func ParseTakeWebhookResponse(rsp *http.Response) (*TakeWebhookResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers TakeWebhookResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 415:
+		var headers TakeWebhookResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
+		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers TakeWebhookResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

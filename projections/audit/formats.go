@@ -35,7 +35,7 @@ func (csvWriter) line(w io.Writer, l Line) error {
 			debit, credit = "", (-p.Amount).String()
 		}
 		err := writeCSV(w, []string{
-			strconv.FormatUint(uint64(l.Position), 10), plainCell(l.Account), strconv.FormatInt(l.Revision, 10), l.ID.String(), l.Type,
+			strconv.FormatUint(uint64(l.Position), 10), PlainCell(l.Account), strconv.FormatInt(l.Revision, 10), l.ID.String(), l.Type,
 			l.Meta.RecordedAt.Format(time.RFC3339Nano), l.Entry.EffectiveAt.Format(time.RFC3339Nano),
 			p.Account.String(), debit, credit, l.Hash.String(),
 		})
@@ -60,9 +60,11 @@ func writeCSV(w io.Writer, row []string) error {
 	return c.Error()
 }
 
-// plainCell keeps an account's name from being run as a formula.
-func plainCell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@", rune(text[0])) {
+// PlainCell keeps a spreadsheet from running a text that somebody else chose: what
+// would begin a formula, or a row or cell with one in it, gets an apostrophe before
+// it. Figures are ours and stay figures, minus sign and all.
+func PlainCell(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
 		return "'" + text
 	}
 	return text
