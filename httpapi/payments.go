@@ -65,9 +65,6 @@ func (s *Server) recordPayment(ctx context.Context, requestID string, p account.
 	if err != nil {
 		return false, err
 	}
-	if name == account.UnmatchedAccount && domain.CheckAccount("account", p.Account) == nil {
-		p.Named = p.Account
-	}
 	record := func(ctx context.Context, in string, fact account.Action) error {
 		_, err := s.opts.Ledger.Execute(ctx, ledger.Request{
 			Account: in, Do: fact, Actor: providerActor, Role: providerRole, RequestID: requestID,

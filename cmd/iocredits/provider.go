@@ -61,7 +61,7 @@ func (p *provider) webhooks() func(string, []byte) (account.ProviderPayment, err
 func (p *provider) CreateLink(ctx context.Context, r reactor.LinkRequest) (reactor.Link, error) {
 	link, err := p.client.CreateLink(ctx, spherepay.Meta{Account: r.Account, Purchase: r.Purchase, Attempt: r.Attempt}, r.Amount)
 	var refused *spherepay.Error
-	if errors.As(err, &refused) && !refused.Temporary() {
+	if errors.As(err, &refused) && refused.Final() {
 		err = fmt.Errorf("%w: %s", reactor.ErrNoLink, refused.Code)
 	}
 	return linkOf(link), err

@@ -221,6 +221,14 @@ const digestPrefix = "sha256:"
 //
 // It gives the payment as it is to be recorded there.
 func PaymentHome(ctx context.Context, l Ledger, claims Claims, p account.ProviderPayment, named string) (string, account.ProviderPayment, error) {
+	home, p, err := paymentHome(ctx, l, claims, p, named)
+	if err == nil && home == account.UnmatchedAccount && domain.CheckAccount("account", p.Account) == nil {
+		p.Named = p.Account // for finance, who looks for whose it is
+	}
+	return home, p, err
+}
+
+func paymentHome(ctx context.Context, l Ledger, claims Claims, p account.ProviderPayment, named string) (string, account.ProviderPayment, error) {
 	if p.Payment == "" || !p.Recorded() {
 		return named, p, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -19,7 +20,7 @@ import (
 
 // Client calls the provider. Safe for concurrent use.
 type Client struct {
-	base    string
+	base    *url.URL
 	key     string
 	http    *http.Client
 	limiter *rate.Limiter
@@ -47,7 +48,7 @@ func NewClient(base, key string, transport http.RoundTripper) (*Client, error) {
 		return nil, errors.New("the payment provider's key is empty")
 	}
 	return &Client{
-		base: u.JoinPath().String(), key: key,
+		base: u, key: key,
 		http:    &http.Client{Transport: transport, Timeout: callTimeout},
 		limiter: rate.NewLimiter(requestsPerSecond, requestsPerSecond),
 	}, nil
@@ -68,6 +69,23 @@ func (e *Error) Error() string {
 // Temporary tells whether the same call may succeed later.
 func (e *Error) Temporary() bool {
 	return e.StatusCode == http.StatusTooManyRequests || e.StatusCode >= http.StatusInternalServerError
+}
+
+// Codes of refusals that leave it open what became of the call.
+const (
+	codeUnreadable = "answer/unreadable"
+	// codesOfKeys begin those of an Idempotency-Key: the call that used it may be ours.
+	codesOfKeys = "idempotency/"
+)
+
+// Final tells that nothing was done, for certain: a refusal in the provider's words, that
+// isn't about another call.
+func (e *Error) Final() bool {
+	switch e.StatusCode {
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return e.StatusCode/100 == 4 && e.Code != codeUnreadable && !strings.HasPrefix(e.Code, codesOfKeys)
 }
 
 // CreateLink makes a payment link of amount. It is called once and never tried
@@ -133,13 +151,16 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	if err := c.limiter.Wait(ctx); err != nil {
 		return err
 	}
-	target := c.base + path
-	if len(query) > 0 {
-		target += "?" + query.Encode()
-	}
-	request, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	target := c.base.JoinPath(path)
+	target.RawQuery = query.Encode()
+	request, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
 		return err
+	}
+	if method == http.MethodPost {
+		// With it net/http sends the request again when a connection breaks before the
+		// answer, as it takes the Idempotency-Key for safe: here it is an error then.
+		request.GetBody = nil
 	}
 	request.Header.Set("Authorization", "Bearer "+c.key)
 	request.Header.Set("Accept", "application/json")
@@ -164,7 +185,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 func readAnswer(status int, text []byte, into any) error {
 	var answer envelope
 	if err := json.Unmarshal(text, &answer); err != nil {
-		return &Error{StatusCode: status, Code: "answer/unreadable", Message: "the answer is not the provider's JSON"}
+		return &Error{StatusCode: status, Code: codeUnreadable, Message: "the answer is not the provider's JSON"}
 	}
 	if status/100 != 2 || !answer.OK {
 		return &Error{StatusCode: status, Code: answer.Error, Message: answer.Message}

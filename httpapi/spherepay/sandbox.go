@@ -310,7 +310,7 @@ func (s *Sandbox) addLink(idempotency string, n newLink) (link Link, early bool,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if idempotency != "" && s.state.Keys[idempotency] {
-		return Link{}, false, &Error{StatusCode: http.StatusBadRequest, Code: "idempotency/reused", Message: "the Idempotency-Key was used before"}
+		return Link{}, false, &Error{StatusCode: http.StatusBadRequest, Code: codesOfKeys + "reused", Message: "the Idempotency-Key was used before"}
 	}
 	if domain.Amount(n.Amount) <= 0 || n.Currency != currency {
 		return Link{}, false, &Error{StatusCode: http.StatusBadRequest, Code: "paymentLink/invalid", Message: "amount and currency are required"}

@@ -206,6 +206,66 @@ func TestRetries(t *testing.T) {
 	require.EqualValues(t, 1, calls.Load())
 }
 
+// TestALinkIsAskedForOnce: also where net/http would ask again, because a connection that
+// was used before broke before the answer.
+func TestALinkIsAskedForOnce(t *testing.T) {
+	var links atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			_, _ = io.ReadAll(r.Body)
+			links.Add(1)
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_ = conn.Close()
+			}
+			return
+		}
+		_, _ = io.WriteString(w, `{"ok":true,"statusCode":200,"data":{"payments":[]}}`)
+	}))
+	defer server.Close()
+	c, err := NewClient(server.URL, testKey, nil)
+	require.NoError(t, err)
+	_, err = c.Payments(t.Context(), "p1") // which leaves a connection
+	require.NoError(t, err)
+	_, err = c.CreateLink(t.Context(), Meta{Purchase: "p1", Attempt: 1}, domain.Credit)
+	require.Error(t, err)
+	require.NotErrorAs(t, err, new(*Error))
+	require.EqualValues(t, 1, links.Load())
+}
+
+// TestPathsOfCalls: the address may end with a slash or have a path of its own, and no call
+// is redirected.
+func TestPathsOfCalls(t *testing.T) {
+	var path atomic.Value
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path.Store(r.URL.Path)
+		_, _ = io.WriteString(w, `{"ok":true,"statusCode":200,"data":{"payments":[]}}`)
+	}))
+	defer server.Close()
+	for base, want := range map[string]string{"": "/v1/payment", "/": "/v1/payment", "/proxy": "/proxy/v1/payment", "/proxy/": "/proxy/v1/payment"} {
+		c, err := NewClient(server.URL+base, testKey, nil)
+		require.NoError(t, err)
+		_, err = c.Payments(t.Context(), "p1")
+		require.NoError(t, err)
+		require.Equal(t, want, path.Load(), base)
+	}
+}
+
+// TestFinal: what isn't a plain refusal may have made a link.
+func TestFinal(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		code   string
+		want   bool
+	}{
+		{400, "amount/invalid", true}, {401, "key/unknown", true}, {422, "", true},
+		{400, "idempotency/reused", false}, {400, codeUnreadable, false}, {200, codeUnreadable, false}, {200, "amount/invalid", false},
+		{408, "x", false}, {409, "x", false}, {425, "x", false}, {429, "x", false}, {500, "x", false}, {502, codeUnreadable, false},
+	} {
+		require.Equal(t, c.want, (&Error{StatusCode: c.status, Code: c.code}).Final(), "%+v", c)
+	}
+}
+
 func TestNewClientRefusesNonsense(t *testing.T) {
 	for _, base := range []string{"", "api.spherepay.co", "ftp://x", "http://", "://"} {
 		_, err := NewClient(base, testKey, nil)
