@@ -62,7 +62,9 @@ var changes = map[string]func(eventstore.Recorded, yielding) bool{
 	},
 	"it is gone": func(eventstore.Recorded, yielding) bool { return true },
 	"one came in behind it": func(r eventstore.Recorded, yield yielding) bool {
-		return yield(r, nil) && yield(r, nil)
+		another := r
+		another.ID[15]++
+		return yield(r, nil) && yield(another, nil)
 	},
 	"it can't be read": func(r eventstore.Recorded, yield yielding) bool {
 		yield(eventstore.Recorded{}, &eventstore.CorruptError{Stream: r.Stream, Position: r.Position, Reason: "damaged"})
