@@ -214,7 +214,6 @@ func TestBadQueries(t *testing.T) {
 		{"/v1/audit/journal", "from=-1", "from", "-1", "not a whole number from 0 to"},
 		{"/v1/audit/proofs/consistency", "from=0", "from", "0", "not a whole number from 1 to"},
 		{"/v1/audit/proofs/consistency", "to=1", "from", "", "from is missing"},
-		{"/v1/audit/proofs/inclusion", "account=demo-1&transaction_id=x", "transaction_id", "x", `transaction_id "x" is not a UUID`},
 	} {
 		path := c.path
 		if path[0] != '/' {

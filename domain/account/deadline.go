@@ -36,6 +36,30 @@ type Deadline struct {
 
 func (d Deadline) name() string { return string(d.Kind) + "/" + d.ID }
 
+// maxDue is how many lots and deadlines may end in one decision. All events of a decision
+// are one append, and a cluster takes no append above a size: what comes due together
+// while no engine runs would be too much for it, for ever, and with it every command
+// after that.
+const maxDue = 100
+
+// Overdue says that more is due than one decision may end.
+func (s *State) Overdue(now func() time.Time) bool {
+	if len(s.Due)+len(s.Lots) <= maxDue { // of nearly every account
+		return false
+	}
+	at, due := now(), 0
+	for i := 0; i < len(s.Due) && due <= maxDue && !s.Due[i].At.After(at); i++ {
+		due++
+	}
+	for _, class := range []Class{Promotional, Purchased} {
+		of := s.Lots.of(class)
+		for i := 0; i < len(of) && due <= maxDue && !of[i].ExpiresAt.IsZero() && !of[i].ExpiresAt.After(at); i++ {
+			due++
+		}
+	}
+	return due > maxDue
+}
+
 // applyDeadline does what the rules say for a deadline that has come. What it
 // emits MUST end the deadline, or applyDue would never end.
 func (d *decision) applyDeadline(due Deadline) {

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -86,9 +87,15 @@ func PlaceOf(event domain.Event) (index, count int) {
 }
 
 // Decide answers a command: first the deadlines that are due, then the
-// command's own events; or a refusal and nothing at all. It changes nothing.
+// command's own events; or a refusal and nothing at all. It changes nothing. Where
+// State.Overdue, a Tick MUST come before any other command: it alone does a part of what
+// is due, and what it did is written before the rest.
 func Decide(s *State, c Command) ([]domain.Event, error) {
 	d := &decision{initial: s, state: s, cmd: c}
+	d.dueLeft = math.MaxInt
+	if _, tick := c.Do.(Tick); tick {
+		d.dueLeft = maxDue
+	}
 	d.applyDue()
 	d.clock = c.At
 	d.settleBacking()
@@ -99,8 +106,8 @@ func Decide(s *State, c Command) ([]domain.Event, error) {
 	return d.events, nil
 }
 
-// Tick applies what is due and nothing else. Without anything due it has no
-// events. Never refused.
+// Tick applies what is due and nothing else, the first maxDue of it. Without anything
+// due it has no events. Never refused.
 type Tick struct{}
 
 func (Tick) decide(*decision) error { return nil }
@@ -115,6 +122,8 @@ type decision struct {
 	cmd     Command
 	events  []domain.Event
 	folded  int
+	// dueLeft is how many lots and deadlines more may end before the command's own events.
+	dueLeft int
 	// clock is the instant whose events are being decided: a deadline's while
 	// deadlines are applied, the command's after that.
 	clock time.Time
@@ -156,11 +165,14 @@ func (d *decision) applyDue() {
 	for {
 		s := d.now()
 		if len(s.Due) == 0 || s.Due[0].At.After(d.cmd.At) {
-			d.expireLots(d.cmd.At)
+			d.dueLeft = d.expireSome(d.cmd.At, d.dueLeft)
 			return
 		}
 		due := s.Due[0]
-		d.expireLots(due.At)
+		if d.dueLeft = d.expireSome(due.At, d.dueLeft); d.dueLeft == 0 {
+			return
+		}
+		d.dueLeft--
 		d.clock = later(d.clock, due.At)
 		d.applyDeadline(due)
 	}
@@ -168,16 +180,21 @@ func (d *decision) applyDue() {
 
 // expireLots ends what is unreserved in every lot whose date is at or before
 // upTo. A lot that was given back after its date expires when it was given.
-func (d *decision) expireLots(upTo time.Time) {
-	for {
+func (d *decision) expireLots(upTo time.Time) { d.expireSome(upTo, math.MaxInt) }
+
+// expireSome is expireLots for so many lots at the most. It gives how many more it could
+// have been.
+func (d *decision) expireSome(upTo time.Time, most int) (left int) {
+	for left = most; left > 0; left-- {
 		lot, ok := d.now().Lots.soonest()
 		if !ok || lot.ExpiresAt.After(upTo) {
-			return
+			break
 		}
 		d.clock = later(d.clock, lot.ExpiresAt)
 		unbacked := min(lot.Free, d.now().unbackedOf(lot.ID))
 		d.emit(&LotExpired{Lot: lot.use(lot.Free), EffectiveAt: d.clock, Unbacked: unbacked})
 	}
+	return left
 }
 
 func later(a, b time.Time) time.Time {

@@ -90,7 +90,8 @@ func (w *worker) decide(ctx context.Context, tasks []*task) *group {
 	g := newGroup(tasks)
 	g.expected, g.began = w.book.state.Revision, time.Now()
 	for g.tasks = tasks[:0]; len(g.tasks) < len(tasks); {
-		if len(g.events) >= w.ledger.opts.MaxGroupEvents || g.bytes >= w.ledger.opts.MaxGroupBytes {
+		if len(g.events) >= w.ledger.opts.MaxGroupEvents || g.bytes >= w.ledger.opts.MaxGroupBytes ||
+			len(g.tasks) > 0 && w.overdue() {
 			break
 		}
 		t := tasks[len(g.tasks)]
@@ -230,7 +231,7 @@ func (w *worker) reused(revision int64) error {
 // accept decides a command and puts its events into the group; or refuses it
 // and leaves book and group as they were.
 func (w *worker) accept(ctx context.Context, g *group, t *task) error {
-	at := later(w.ledger.opts.Clock().UTC().Truncate(time.Microsecond), w.book.recordedAt)
+	at := w.now()
 	events, err := w.decideEvents(ctx, g, account.Command{At: at, By: t.req.Actor, Do: t.req.Do})
 	if err != nil {
 		return err

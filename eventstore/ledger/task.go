@@ -30,6 +30,9 @@ type task struct {
 	answered atomic.Bool
 }
 
+// writes says that the task may have events: a strong read has none.
+func (t *task) writes() bool { return t.req.Do != nil }
+
 // batch is the tasks of one call, and waits for all of them.
 type batch struct {
 	tasks []task

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"iocredits/domain"
+	"iocredits/domain/account"
 	"iocredits/eventstore"
 )
 
@@ -66,6 +67,9 @@ func (w *worker) turn() {
 			w.tasks = nil
 			continue
 		}
+		if w.overdue() && slices.ContainsFunc(w.tasks, (*task).writes) {
+			w.tasks = slices.Insert(w.tasks, 0, w.tick())
+		}
 		g := w.decide(ctx, w.tasks)
 		w.tasks = g.rest
 		if err := w.behind(ctx, g); err != nil {
@@ -82,6 +86,29 @@ func (w *worker) turn() {
 		// book, and on one that no other engine has left behind.
 		w.settle(g, eventstore.Appended{})
 	}
+}
+
+// overdue says that more is due than one decision may do (account.State.Overdue): a Tick
+// does a part of it, in a group of its own.
+func (w *worker) overdue() (is bool) {
+	defer func() {
+		if recover() != nil {
+			is = false // a clock that panics does so again, for the task that is decided
+		}
+	}()
+	return w.book.state.Overdue(w.now)
+}
+
+// now is when a command is decided: never before the stream's last event.
+func (w *worker) now() time.Time {
+	return later(w.ledger.opts.Clock().UTC().Truncate(time.Microsecond), w.book.recordedAt)
+}
+
+// tick is a task of the ledger's own, whose answer nobody waits for.
+func (w *worker) tick() *task {
+	w.ledger.inFlight.Add(1)
+	w.ledger.work.Add(1) // there is work: that of the tasks before which it comes
+	return newTask(w.ledger.life, Request{Account: w.account, Do: account.Tick{}, Actor: "engine", Role: "engine"})
 }
 
 // behind is why a group can't be written, and its book is of no more use: what broke the
@@ -227,6 +254,9 @@ func (w *worker) appendError(err error) error {
 	switch {
 	case isConflict(err):
 		return domain.Refuse(domain.CodeConflict, "the account was changed by another engine %d times in a row; try again", maxAttempts)
+	case errors.Is(err, eventstore.ErrInvalid):
+		w.ledger.opts.Logger.Error("append refused for what it is", "account", w.account, "error", err)
+		return domain.Refuse(domain.CodeLimitExceeded, "the log doesn't take the events of this command, and nothing was written: %v", err)
 	case errors.Is(err, eventstore.ErrUnavailable), errors.Is(err, eventstore.ErrClosed):
 		w.ledger.opts.Logger.Warn("append refused", "account", w.account, "error", err)
 		return domain.Refuse(domain.CodeUnavailable, "the log can't take writes now; nothing was written, try again later")

@@ -1,0 +1,54 @@
+package account_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+)
+
+// TestOverdueInParts: what is due ends alike, in as many decisions as it takes and in one.
+func TestOverdueInParts(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	decide := func(s *account.State, at time.Time, do account.Action) []domain.Event {
+		t.Helper()
+		events, err := account.Decide(s, account.Command{At: at, By: "a", Do: do})
+		require.NoError(t, err)
+		for _, e := range events {
+			account.Evolve(s, e)
+		}
+		return events
+	}
+	s := account.New()
+	for i := range 600 {
+		amount, until := domain.Amount(1+rng.Int64N(9))*credit, hour(2+rng.IntN(40))
+		if amount <= s.Balance().Available && rng.IntN(2) == 0 {
+			decide(s, hour(1), account.Reserve{Reservation: fmt.Sprint(i), Amount: amount, Service: vm, ExpiresAt: until})
+		} else {
+			decide(s, hour(1), account.GrantIncentive{Amount: 3 * amount, ExpiresAt: until})
+		}
+	}
+	parts, whole := s.Clone(), s
+	end := func() time.Time { return hour(50) }
+	require.True(t, parts.Overdue(end))
+	require.False(t, parts.Overdue(func() time.Time { return hour(1) }))
+	var ticked []domain.Event
+	for n := 0; parts.Overdue(end); n++ {
+		require.Less(t, n, 600)
+		events := decide(parts, end(), account.Tick{})
+		require.NotEmpty(t, events)
+		require.Less(t, len(events), 100*10)
+		ticked = append(ticked, events...)
+	}
+	ticked = append(ticked, decide(parts, end(), account.Freeze{})...)
+	require.Equal(t, decide(whole, end(), account.Freeze{}), ticked)
+	require.Equal(t, whole, parts)
+	require.False(t, parts.Overdue(end))
+}
