@@ -38,7 +38,7 @@ var pageType = []string{"text/html; charset=utf-8"}
 
 // textOrder is the order of the Markdown pages in the menu: who calls the engine,
 // who works with it, who runs it. A page that isn't here comes last.
-var textOrder = []string{"clients", "support", "desks", "auditors", "operators", "cluster", "performance", "changing"}
+var textOrder = []string{"clients", "support", "desks", "auditors", "operators", "cluster", "performance", "performance-steps", "changing"}
 
 // menuOf has every page under the title that it has itself.
 func menuOf(texts []textPage) []menuEntry {
