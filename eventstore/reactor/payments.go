@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"iocredits/domain"
 	"iocredits/domain/account"
 )
@@ -124,28 +126,63 @@ func (c *cashier) findLink(ctx context.Context, p OpenPurchase) (found bool, err
 }
 
 // reconcile asks the provider about every purchase that may still be paid: those
-// that wait, and those that ended lately, because customers pay late. Errors: those
-// of single purchases, joined, after all others were asked about.
+// that wait, and after them those that ended lately, because customers pay late. Errors:
+// those of single purchases, the first of them, after all others were asked about.
 func (c *cashier) reconcile(ctx context.Context) error {
 	since := c.opts.now().Add(-c.opts.ReconcileEnded)
-	var failures []error
-	for status, from := range map[account.PurchaseStatus]time.Time{
-		account.PurchaseIsAwaiting: {}, account.PurchaseIsExpired: since, account.PurchaseIsFailed: since,
-	} {
-		err := c.each(ctx, status, from, func(p OpenPurchase) error {
-			if p.Attempts == 0 {
-				return nil
-			}
-			if err := c.reconcileOne(ctx, p); err != nil {
-				failures = append(failures, fmt.Errorf("purchase %s: %w", p.name(), err))
+	var asking errgroup.Group
+	asking.SetLimit(maxAsking)
+	var failed failures
+	for _, in := range []struct {
+		status account.PurchaseStatus
+		since  time.Time
+	}{{account.PurchaseIsAwaiting, time.Time{}}, {account.PurchaseIsExpired, since}, {account.PurchaseIsFailed, since}} {
+		err := c.each(ctx, in.status, in.since, func(p OpenPurchase) error {
+			if p.Attempts > 0 {
+				asking.Go(func() error {
+					if err := c.reconcileOne(ctx, p); err != nil {
+						failed.add(fmt.Errorf("purchase %s: %w", p.name(), err))
+					}
+					return nil
+				})
 			}
 			return ctx.Err()
 		})
 		if err != nil {
-			failures = append(failures, err)
+			failed.add(err)
 		}
 	}
-	return errors.Join(failures...)
+	_ = asking.Wait() // which has none
+	return failed.joined()
+}
+
+// maxAsking is how many purchases the provider is asked about at once: it takes its time,
+// and who paid waits for all that are asked about first.
+const maxAsking = 8
+
+// maxToldFailures bounds what is said of failures that all have one cause.
+const maxToldFailures = 10
+
+// failures collects those of calls side by side.
+type failures struct {
+	mu    sync.Mutex
+	first []error
+	all   int
+}
+
+func (f *failures) add(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.all++; f.all <= maxToldFailures {
+		f.first = append(f.first, err)
+	}
+}
+
+func (f *failures) joined() error {
+	if more := f.all - len(f.first); more > 0 {
+		return errors.Join(errors.Join(f.first...), fmt.Errorf("and %d more", more))
+	}
+	return errors.Join(f.first...)
 }
 
 func (c *cashier) reconcileOne(ctx context.Context, p OpenPurchase) error {
