@@ -36,6 +36,9 @@ func (k *call) decode(into any) error {
 	return k.withBody(func(body []byte) error {
 		err := decodeObject(body, into)
 		if err == nil {
+			err = refuseNull(body)
+		}
+		if err == nil {
 			k.missing = missingFields(body, into)
 		}
 		return err
@@ -121,27 +124,32 @@ func decodeObject(body []byte, into any) error {
 	if err := json.Unmarshal(body, into, json.RejectUnknownMembers(true)); err != nil {
 		return bodyRefusal(err, body)
 	}
-	return refuseNull(body)
+	return nil
 }
 
-// refuseNull refuses a null, but for "expires_at", where it says never. To leave out a
-// refund's amount asks for all of it, and a client that sends null has a variable that
-// isn't set. MUST: the body was decoded.
+// notNull are the fields that mean more where they are left out, and what the refusal of a
+// null is: all of a charge is refunded, credits are given that can be paid out. A client
+// that sends null has a variable that isn't set. Other fields with a null are as if they
+// weren't there, as they always were.
+var notNull = map[string]domain.Code{
+	"amount": domain.CodeAmountInvalid, "refund": domain.CodeAmountInvalid, "promotional": domain.CodeFieldInvalid,
+}
+
+// refuseNull refuses a null in one of them. MUST: the body was decoded.
 func refuseNull(body []byte) error {
 	if !bytes.Contains(body, []byte("null")) {
 		return nil
 	}
-	tokens := jsontext.NewDecoder(bytes.NewReader(body))
-	for {
-		token, err := tokens.ReadToken()
-		if err != nil {
-			return nil //nolint:nilerr // the end: what isn't JSON was refused before
-		}
-		if field := fieldOf(tokens.StackPointer()); token.Kind() == jsontext.KindNull && field != "expires_at" {
-			return domain.Refuse(domain.CodeFieldInvalid, "%s is null: leave it out, or say what it is", field).
-				With("field", field).With("value", "null")
+	var members map[string]jsontext.Value
+	if json.Unmarshal(body, &members) != nil {
+		return nil // no body
+	}
+	for field, code := range notNull {
+		if value, given := members[field]; given && value.Kind() == jsontext.KindNull {
+			return domain.Refuse(code, "%s is null: leave it out, or say what it is", field).With("field", field).With("value", "null")
 		}
 	}
+	return nil
 }
 
 // bodyRefusal says what is wrong with a body, and where.
@@ -281,14 +289,14 @@ func reorders(r rune) bool {
 	return r >= '\u2028' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }
 
-// parseTransactionID reads an id that a client names; one that isn't ours names
-// nothing.
+// parseTransactionID reads an id that a client names. One that no event of ours can have
+// is for who looks for it: a repeat of what was taken once gets that far.
 func parseTransactionID(field, text string) (domain.TransactionID, error) {
 	if err := domain.CheckID(field, text); err != nil {
 		return uuid.Nil, err
 	}
 	id, err := uuid.Parse(text)
-	if _, ours := domain.RevisionOf(id); err != nil || !ours || id.String() != text {
+	if err != nil || id == uuid.Nil || id.String() != strings.ToLower(text) {
 		return uuid.Nil, unknownTransaction(field, text)
 	}
 	return id, nil

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -21,7 +20,7 @@ import (
 // is an independent replay: they are added up from the events alone.
 func (h handlers) ListEvents(c echo.Context, name api.Account, params api.ListEventsParams) error {
 	k := callOf(c)
-	w := streamWalk{server: h.Server, account: name, stream: eventstore.AccountStream(name), balances: params.With != nil, from: valueOf(params.From)}
+	w := streamWalk{server: h.Server, account: name, stream: eventstore.AccountStream(name), balances: params.With != nil}
 	if err := w.begin(k.ctx, params); err != nil {
 		return err
 	}
@@ -50,8 +49,6 @@ type streamWalk struct {
 	account  string
 	stream   string
 	balances bool
-	// from is where the list begins, which its cursors go on with.
-	from int64
 	// next is the revision that comes next, balance the sum of all before it.
 	next    int64
 	balance domain.Amount
@@ -72,7 +69,7 @@ func (w *streamWalk) begin(ctx context.Context, params api.ListEventsParams) err
 	if params.Cursor != nil {
 		return w.resume(ctx, *params.Cursor)
 	}
-	w.next = w.from
+	w.next = valueOf(params.From)
 	if !w.balances {
 		return nil
 	}
@@ -164,7 +161,7 @@ const (
 )
 
 func (w *streamWalk) filter() [8]byte {
-	text := "events|" + w.stream + "|" + strconv.FormatInt(w.from, 10)
+	text := "events|" + w.stream
 	if w.balances {
 		text += "|balance"
 	}

@@ -3,30 +3,12 @@ package httpapi_test
 import (
 	"encoding/base64"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"iocredits/httpapi"
 )
-
-// TestACursorGoesOnWithWhereItsListBegan: from is a filter as all others are.
-func TestACursorGoesOnWithWhereItsListBegan(t *testing.T) {
-	r := newRig(t, nil)
-	for range 4 {
-		r.fund("demo-1", "1")
-	}
-	for _, list := range []string{demo + "/events?limit=1", demo + "/events?limit=1&with=balance", "/v1/audit/journal?limit=1"} {
-		cursor := r.must(get("auditor", list+"&from=2")).Body["next_cursor"].(string)
-		items := r.must(get("auditor", list+"&from=2&cursor="+cursor)).Body["items"].([]any)
-		require.Len(t, items, 1, list)
-		for _, other := range []string{"", "&from=0", "&from=3"} {
-			got := r.refused(422, "field-invalid", get("auditor", list+other+"&cursor="+cursor)).Body
-			require.Equal(t, []any{"cursor", cursor[:min(len(cursor), 64)]}, []any{got["field"], strings.TrimSuffix(got["value"].(string), "…")}, list+other)
-		}
-	}
-}
 
 // A client can't make up a balance that the engine then shows as its own.
 func TestCursorsOfBalancesCanNotBeMadeUp(t *testing.T) {

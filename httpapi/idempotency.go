@@ -29,7 +29,7 @@ func (k *call) checkIdempotencyKey() error {
 		}
 		return nil
 	}
-	if len(given) == 1 && given[0] == "" { // as a line of a batch has it of an empty key
+	if k.route.needsKey && len(given) == 1 && given[0] == "" { // as a line of a batch has it of an empty key
 		return domain.Refuse(domain.CodeIdempotencyKeyMissing, "the Idempotency-Key is empty; send one, and the same one when you try again")
 	}
 	if len(given) > 1 {

@@ -230,7 +230,7 @@ func TestBadQueries(t *testing.T) {
 	r.refused(422, "field-invalid", call{as: "admin", method: "POST", path: "/dev/clock", body: `{"advance":"-5m"}`})
 }
 
-// A null says nothing but that something never ends.
+// A null is as if the field weren't there, but where that means more.
 func TestNull(t *testing.T) {
 	r := newRig(t, nil)
 	r.fund("demo-1", "100")
@@ -239,10 +239,12 @@ func TestNull(t *testing.T) {
 	refund := func(key, members string) call {
 		return call{as: "support", method: "POST", path: demo + "/refunds", key: key, wrong: true, body: `{"transaction_id":"` + charge + `"` + members + `}`}
 	}
-	got := r.refused(422, "field-invalid", refund("r1", `,"amount":null`))
+	got := r.refused(422, "amount-invalid", refund("r1", `,"amount":null`))
 	require.Equal(t, [3]any{"amount", "null", "amount is null: leave it out, or say what it is"}, [3]any{got.Body["field"], got.Body["value"], got.Body["detail"]})
 	require.Equal(t, "91", r.balance("demo-1")["balance"])
-	r.must(refund("r2", `,"reason":"null"`))
+	long := `{"amount":{"` + strings.Repeat("k", 20_000) + `":[` + strings.Repeat("1,", 100_000) + `"null"]}}`
+	r.refused(422, "amount-invalid", call{as: customer, method: "POST", path: demo + "/purchases", key: "long", wrong: true, body: long})
+	r.must(refund("r2", `,"reason":null`))
 	require.Equal(t, "100", r.balance("demo-1")["balance"])
 	r.must(post("bd", demo+"/incentives", "i", `{"amount":"1","expires_at":null}`))
 	named := r.must(post("service", demo+"/deductions", "e", `{"amount":"1","service":"vm","reference":"null-and-void"}`))

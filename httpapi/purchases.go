@@ -54,9 +54,12 @@ func (k *call) purchaseWithLink(id string, position eventstore.Position) (*proje
 	}
 	patience, cancel := context.WithTimeout(k.ctx, k.server.opts.LinkPatience)
 	defer cancel()
-	again := time.NewTicker(linkInterval)
-	defer again.Stop()
-	err = lookAgain(patience, again.C, func() (done bool, err error) {
+	pause := firstLook
+	soon := func() <-chan time.Time {
+		pause = min(2*pause, linkInterval)
+		return time.After(pause)
+	}
+	err = lookAgain(patience, soon, func() (done bool, err error) {
 		if record, err = k.mustObject(account.ObjectPurchase, id); err != nil {
 			return false, err
 		}
@@ -71,14 +74,17 @@ func (k *call) purchaseWithLink(id string, position eventstore.Position) (*proje
 // hurry them.
 const linkInterval = 50 * time.Millisecond
 
-// lookAgain looks at once and at every tick, until it is done or ctx is.
-func lookAgain(ctx context.Context, ticks <-chan time.Time, look func() (done bool, err error)) error {
+// firstLook is half of the first pause: most links are made in a few milliseconds.
+const firstLook = time.Millisecond
+
+// lookAgain looks at once and whenever soon has come, until it is done or ctx is.
+func lookAgain(ctx context.Context, soon func() <-chan time.Time, look func() (done bool, err error)) error {
 	for {
 		if done, err := look(); done || err != nil {
 			return err
 		}
 		select {
-		case <-ticks:
+		case <-soon():
 		case <-ctx.Done():
 			return nil
 		}

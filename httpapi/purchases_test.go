@@ -25,7 +25,7 @@ func TestLookAgain(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ticks, ended, looks := make(chan time.Time), make(chan error), 0
 		go func() {
-			ended <- lookAgain(ctx, ticks, func() (bool, error) {
+			ended <- lookAgain(ctx, func() <-chan time.Time { return ticks }, func() (bool, error) {
 				looks++
 				if looks == c.failsAt {
 					return false, errDamaged

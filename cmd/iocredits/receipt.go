@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -59,7 +60,7 @@ func (c *receiptCmd) Run(ctx context.Context, m *Main) (err error) {
 
 // event tells how the event is found that was asked for, by its id or its revision.
 func (c *receiptCmd) event() (find func(context.Context, eventstore.Store) (eventstore.Recorded, error), err error) {
-	if id, err := uuid.Parse(c.Event); err == nil && id.String() == c.Event {
+	if id, err := uuid.Parse(c.Event); err == nil && id.String() == strings.ToLower(c.Event) {
 		return func(ctx context.Context, store eventstore.Store) (eventstore.Recorded, error) {
 			return audit.EventOf(ctx, store, c.Account, id)
 		}, nil

@@ -81,6 +81,8 @@ func StepOf(event domain.Event) (is bool, amount domain.Amount) {
 		return true, e.Amount
 	case *PaymentDropped:
 		return true, e.Amount
+	case *PurchaseReversed:
+		return true, e.Amount
 	}
 	return false, 0
 }

@@ -3086,7 +3086,7 @@ type ResolveDisputeParams struct {
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
-	// From The revision to begin with; the first event has revision 0.
+	// From The revision to begin with; the first event has revision 0. A cursor goes on from its own place, whatever is here.
 	From *int64 `form:"from,omitempty" json:"from,omitempty"`
 
 	// With `balance` adds the balance after each event, folded from the events alone.
@@ -3376,7 +3376,7 @@ type ListAdjustmentQueueParamsStatus string
 
 // ListJournalParams defines parameters for ListJournal.
 type ListJournalParams struct {
-	// From Position to begin with.
+	// From Position to begin with. A cursor goes on from its own place, whatever is here.
 	From  *int64 `form:"from,omitempty" json:"from,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
