@@ -36,20 +36,20 @@ type Deadline struct {
 
 func (d Deadline) name() string { return string(d.Kind) + "/" + d.ID }
 
-// maxDue is how many lots and deadlines may end in one decision. All events of a decision
-// are one append, and a cluster takes no append above a size: what comes due together
-// while no engine runs would be too much for it, for ever, and with it every command
-// after that.
+// maxDue is how many lots and deadlines may end in one decision, of a hold each lot that it
+// has. All events of a decision are one append, and a cluster takes no append above a
+// size: what comes due together while no engine runs would be too much for it, for ever,
+// and with it every command after that.
 const maxDue = 100
 
 // Overdue says that more is due than one decision may end.
 func (s *State) Overdue(now func() time.Time) bool {
-	if len(s.Due)+len(s.Lots) <= maxDue { // of nearly every account
+	if len(s.Due) == 0 && len(s.Lots) <= maxDue { // of nearly every account
 		return false
 	}
 	at, due := now(), 0
 	for i := 0; i < len(s.Due) && due <= maxDue && !s.Due[i].At.After(at); i++ {
-		due++
+		due += s.dueOf(s.Due[i])
 	}
 	for _, class := range []Class{Promotional, Purchased} {
 		of := s.Lots.of(class)
@@ -58,6 +58,15 @@ func (s *State) Overdue(now func() time.Time) bool {
 		}
 	}
 	return due > maxDue
+}
+
+// dueOf is how much ends with a deadline: of a hold each lot that it has may expire as it
+// comes back.
+func (s *State) dueOf(deadline Deadline) int {
+	if deadline.Kind == DeadlineReservation {
+		return 1 + len(s.Reservations[deadline.ID].Lots)
+	}
+	return 1
 }
 
 // applyDeadline does what the rules say for a deadline that has come. What it

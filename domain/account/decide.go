@@ -172,9 +172,16 @@ func (d *decision) applyDue() {
 		if d.dueLeft = d.expireSome(due.At, d.dueLeft); d.dueLeft == 0 {
 			return
 		}
-		d.dueLeft--
 		d.clock = later(d.clock, due.At)
-		d.applyDeadline(due)
+		if of := d.now().dueOf(due); of <= d.dueLeft {
+			d.dueLeft -= of
+			d.applyDeadline(due)
+			continue
+		}
+		if d.now().dueOf(due) > maxDue { // a hold, and too much for any Tick
+			d.releaseSome(due.ID, d.dueLeft)
+		}
+		return
 	}
 }
 

@@ -3,6 +3,7 @@ package account_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 )
 
 // TestOverdueInParts: what is due ends alike, in as many decisions as it takes and in one.
+// A hold of more lots than one may end gives them back in parts.
 func TestOverdueInParts(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -26,29 +28,39 @@ func TestOverdueInParts(t *testing.T) {
 		}
 		return events
 	}
-	s := account.New()
-	for i := range 600 {
-		amount, until := domain.Amount(1+rng.Int64N(9))*credit, hour(2+rng.IntN(40))
-		if amount <= s.Balance().Available && rng.IntN(2) == 0 {
-			decide(s, hour(1), account.Reserve{Reservation: fmt.Sprint(i), Amount: amount, Service: vm, ExpiresAt: until})
-		} else {
-			decide(s, hour(1), account.GrantIncentive{Amount: 3 * amount, ExpiresAt: until})
+	for _, large := range []bool{false, true} {
+		s := account.New()
+		for i := range 600 {
+			amount, until := domain.Amount(1+rng.Int64N(9))*credit, hour(2+rng.IntN(40))
+			available := s.Balance().Available
+			switch {
+			case large && i == 300:
+				decide(s, hour(1), account.Reserve{Reservation: "large", Amount: available, Service: vm, ExpiresAt: until})
+			case amount <= available && rng.IntN(2) == 0:
+				decide(s, hour(1), account.Reserve{Reservation: fmt.Sprint(i), Amount: amount, Service: vm, ExpiresAt: until})
+			default:
+				decide(s, hour(1), account.GrantIncentive{Amount: 3 * amount, ExpiresAt: until})
+			}
 		}
+		parts, whole := s.Clone(), s
+		end := func() time.Time { return hour(50) }
+		require.True(t, parts.Overdue(end))
+		require.False(t, parts.Overdue(func() time.Time { return hour(1) }))
+		var ticked []domain.Event
+		for n := 0; parts.Overdue(end); n++ {
+			require.Less(t, n, 600)
+			events := decide(parts, end(), account.Tick{})
+			require.NotEmpty(t, events)
+			require.Less(t, len(events), 100*4)
+			ticked = append(ticked, events...)
+		}
+		ticked = append(ticked, decide(parts, end(), account.Freeze{})...)
+		once := decide(whole, end(), account.Freeze{})
+		if !large {
+			require.True(t, reflect.DeepEqual(once, ticked), "the same events")
+		}
+		parts.Revision = whole.Revision
+		require.Equal(t, whole, parts)
+		require.False(t, parts.Overdue(end))
 	}
-	parts, whole := s.Clone(), s
-	end := func() time.Time { return hour(50) }
-	require.True(t, parts.Overdue(end))
-	require.False(t, parts.Overdue(func() time.Time { return hour(1) }))
-	var ticked []domain.Event
-	for n := 0; parts.Overdue(end); n++ {
-		require.Less(t, n, 600)
-		events := decide(parts, end(), account.Tick{})
-		require.NotEmpty(t, events)
-		require.Less(t, len(events), 100*10)
-		ticked = append(ticked, events...)
-	}
-	ticked = append(ticked, decide(parts, end(), account.Freeze{})...)
-	require.Equal(t, decide(whole, end(), account.Freeze{}), ticked)
-	require.Equal(t, whole, parts)
-	require.False(t, parts.Overdue(end))
 }

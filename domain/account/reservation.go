@@ -306,6 +306,21 @@ func (d *decision) openReservation(id string) (Reservation, error) {
 		With("field", "reservation_id").With("value", id)
 }
 
+// releaseSome gives back so many lots at the most of a hold that has run out, and never the
+// last: it stays due for what is left.
+func (d *decision) releaseSome(id string, most int) {
+	r := d.now().Reservations[id]
+	some := fromEnd(r.Lots, 0, r.Left())
+	if some = some[:min(most, len(some)-1)]; len(some) == 0 {
+		return
+	}
+	d.emit(&Released{
+		Reservation: id, Amount: sum(some), Service: r.Service, Reference: r.Reference,
+		Cause: ReleaseExpired, Lots: some, EffectiveAt: d.clock,
+	})
+	d.arrived()
+}
+
 // releaseAll gives back what a hold still has. An empty hold is closed already.
 func (d *decision) releaseAll(id string, cause ReleaseCause, reason domain.Sealed) {
 	r := d.now().Reservations[id]

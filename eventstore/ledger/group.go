@@ -101,7 +101,11 @@ func (w *worker) decide(ctx context.Context, tasks []*task) *group {
 		if t.err = t.ctx.Err(); t.err != nil {
 			continue
 		}
-		if t.err = w.decideOne(ctx, g, t); isConflict(t.err) {
+		before := w.book.state.Revision
+		if t.err = w.decideOne(ctx, g, t); t.own {
+			w.ticked.extend(before, w.book.state.Revision)
+		}
+		if isConflict(t.err) {
 			g.broken = t.err
 		}
 		if g.broken != nil {
@@ -173,7 +177,7 @@ func (w *worker) inspect(req *Request, facts []eventstore.Fact) (err error) {
 
 // checkRevision is for callers that decided on what they read.
 func (w *worker) checkRevision(onlyAt *int64) error {
-	if at := w.book.state.Revision; onlyAt != nil && *onlyAt != at {
+	if at := w.book.state.Revision; onlyAt != nil && *onlyAt != at && !w.ticked.has(*onlyAt, at) {
 		return domain.Refuse(domain.CodePreconditionFailed, "the account is at revision %d, not at %d", at, *onlyAt).
 			With("revision", strconv.FormatInt(at, 10))
 	}

@@ -401,7 +401,7 @@ func (l *Ledger) overloaded(format string, limit int) error {
 // finish answers a task.
 func (l *Ledger) finish(t *task) {
 	l.inFlight.Add(-1)
-	if t.req.Do != nil {
+	if t.req.Do != nil && !t.own {
 		l.opts.OnCommand(outcomeOf(t))
 	}
 	t.answer()

@@ -3,6 +3,8 @@ package ledger_test
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,11 +20,18 @@ import (
 // takes no more than so many bytes.
 type smallAppends struct {
 	eventstore.Store
-	most, largest int
+	most, largest atomic.Int64
+}
+
+func appends(most int64) *smallAppends {
+	s := new(smallAppends)
+	s.most.Store(most)
+	return s
 }
 
 func (s *smallAppends) Append(ctx context.Context, stream string, expected int64, events []eventstore.Event) (eventstore.Appended, error) {
-	if s.largest = max(s.largest, len(events)); len(events) > s.most {
+	n := int64(len(events))
+	if s.largest.Store(max(s.largest.Load(), n)); n > s.most.Load() {
 		return eventstore.Appended{}, fmt.Errorf("%w: %d events", eventstore.ErrInvalid, len(events))
 	}
 	return s.Store.Append(ctx, stream, expected, events)
@@ -41,7 +50,7 @@ func TestMuchThatIsDueAtOnce(t *testing.T) {
 		"what is due":              {account.Tick{}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			small := &smallAppends{most: 410}
+			small := appends(410)
 			r := newRig(t, func(o *ledger.Options) { small.Store, o.Store = o.Store, small })
 			due := r.clock.Now().Add(time.Hour)
 			r.do("a", "", account.GrantIncentive{Amount: 500 * credit})
@@ -75,7 +84,7 @@ func TestMuchThatIsDueAtOnce(t *testing.T) {
 			}
 			require.GreaterOrEqual(t, ended["lot-expired"], lots, "what was held expires as it comes back")
 			require.Equal(t, holds, ended["reservation-released"])
-			require.LessOrEqual(t, small.largest, small.most)
+			require.LessOrEqual(t, small.largest.Load(), small.most.Load())
 			require.Zero(t, r.QueueDepth())
 			require.NoError(t, r.Close(within(t)))
 		})
@@ -84,12 +93,95 @@ func TestMuchThatIsDueAtOnce(t *testing.T) {
 
 // TestAnAppendThatTheLogDoesNotTake is refused for good: nobody tries it again.
 func TestAnAppendThatTheLogDoesNotTake(t *testing.T) {
-	small := &smallAppends{most: 1}
+	small := appends(1)
 	r := newRig(t, func(o *ledger.Options) { small.Store, o.Store = o.Store, small })
 	r.do("a", "", purchase("p", 1))
-	small.most = 0
+	small.most.Store(0)
 	refusal := r.refused(domain.CodeLimitExceeded, command("a", "1", deduct(1)))
 	require.Contains(t, refusal.Detail, "nothing was written")
-	small.most = 1
+	small.most.Store(1)
 	r.do("a", "1", deduct(1))
+}
+
+// overdue is an account of which more is due than one decision may do.
+func overdue(t *testing.T, small *smallAppends, change func(*ledger.Options)) *rig {
+	t.Helper()
+	r := newRig(t, func(o *ledger.Options) {
+		small.Store, o.Store = o.Store, small
+		if change != nil {
+			change(o)
+		}
+	})
+	until := r.clock.Now().Add(time.Hour)
+	for range 350 {
+		r.do("a", "", account.GrantIncentive{Amount: credit, ExpiresAt: until})
+	}
+	r.do("a", "", account.GrantIncentive{Amount: 500 * credit})
+	r.clock.Move(2 * time.Hour)
+	return r
+}
+
+// TestATickThatFailsEndsWhatWaitsBehindIt: nobody waits for ever for what can't be done.
+func TestATickThatFailsEndsWhatWaitsBehindIt(t *testing.T) {
+	t.Run("its append", func(t *testing.T) {
+		small := appends(300)
+		r := overdue(t, small, nil)
+		small.most.Store(0)
+		before := r.facts("a")
+		for key := range 3 {
+			_ = r.refused(domain.CodeLimitExceeded, command("a", fmt.Sprint(key), deduct(1)))
+		}
+		require.Equal(t, before, r.facts("a"))
+		require.Equal(t, domain.Amount(850)*credit, r.balance("a"), "who only looks is answered")
+		small.most.Store(300)
+		r.do("a", "1", deduct(1))
+		require.Zero(t, r.QueueDepth())
+	})
+	t.Run("its decision", func(t *testing.T) {
+		small := appends(300)
+		r := overdue(t, small, nil)
+		require.NoError(t, r.Close(within(t)))
+		r.opts.Codec = eventstore.NewCodec(slices.DeleteFunc(account.EventTypes(), func(e domain.EventType) bool { return e.Name == (*account.LotExpired)(nil).EventName() })...)
+		r.Ledger = ledger.New(r.opts)
+		_, err := r.Execute(within(t), command("a", "1", deduct(1)))
+		require.ErrorContains(t, err, "lot-expired")
+		require.NoError(t, r.Close(within(t)))
+	})
+}
+
+// TestTicksAreNobodysChange: who says which revision a command is for has read it before
+// what is due was written.
+func TestTicksAreNobodysChange(t *testing.T) {
+	small := appends(300)
+	var answered atomic.Int64
+	r := overdue(t, small, func(o *ledger.Options) { o.OnCommand = func(string) { answered.Add(1) } })
+	answered.Store(0)
+	read, err := r.Read(within(t), "a")
+	require.NoError(t, err)
+	only := command("a", "1", deduct(1))
+	only.OnlyAt = &read.Revision
+	_, err = r.Execute(within(t), only)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, answered.Load(), "of the ledger's own nobody is told")
+	again := command("a", "2", deduct(1))
+	again.OnlyAt = &read.Revision
+	_ = r.refused(domain.CodePreconditionFailed, again)
+}
+
+// TestAHoldOfManyLotsThatRunsOut gives them back in parts.
+func TestAHoldOfManyLotsThatRunsOut(t *testing.T) {
+	const lots = 2_000
+	small := appends(1_000)
+	r := newRig(t, func(o *ledger.Options) { small.Store, o.Store = o.Store, small })
+	until := r.clock.Now().Add(time.Hour)
+	for range lots {
+		r.do("a", "", account.GrantIncentive{Amount: credit, ExpiresAt: until})
+	}
+	r.do("a", "", account.Reserve{Reservation: "h", Amount: lots * credit, Service: domain.ServiceVM, ExpiresAt: until})
+	small.largest.Store(0)
+	r.clock.Move(2 * time.Hour)
+	r.do("a", "", account.GrantIncentive{Amount: 2 * credit})
+	r.do("a", "1", deduct(1))
+	require.Equal(t, credit, r.balance("a"))
+	require.LessOrEqual(t, small.largest.Load(), int64(450))
 }

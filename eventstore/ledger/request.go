@@ -82,7 +82,8 @@ type View struct {
 
 // Name is what an event claims for ever in its account: half of the SHA-256 of
 // "command/" + CommandID, or of what account.ClaimOf gives. The texts are long and
-// many, and kept nowhere: who finds a name compares the event behind it.
+// many, and kept nowhere. Who finds a command's compares the event behind it; for all
+// else 128 bits are taken to be enough.
 type Name [NameLen]byte
 
 // NameLen is the length of a Name in bytes.

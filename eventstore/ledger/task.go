@@ -11,6 +11,8 @@ import (
 type task struct {
 	ctx context.Context
 	req Request
+	// own: the ledger's own, before those of callers.
+	own bool
 	// name is the command id's, once it was looked for.
 	name Name
 

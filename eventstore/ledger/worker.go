@@ -29,8 +29,9 @@ type worker struct {
 	// used is the round of Maintain in which a command came last.
 	used uint32
 
-	// book is nil until it is loaded, and once it was discarded.
-	book *book
+	// book is nil until it is loaded, and once it was discarded. ticked is of its stream.
+	book   *book
+	ticked ticked
 	// tasks are taken from the queue and not decided; attempt counts how often
 	// they were decided and met a conflict.
 	tasks   []*task
@@ -67,7 +68,7 @@ func (w *worker) turn() {
 			w.tasks = nil
 			continue
 		}
-		if w.overdue() && slices.ContainsFunc(w.tasks, (*task).writes) {
+		if w.overdue() && !w.tasks[0].own && slices.ContainsFunc(w.tasks, (*task).writes) {
 			w.tasks = slices.Insert(w.tasks, 0, w.tick())
 		}
 		g := w.decide(ctx, w.tasks)
@@ -84,7 +85,15 @@ func (w *worker) turn() {
 		}
 		// A group without events is durable as it is: it was decided on a durable
 		// book, and on one that no other engine has left behind.
+		var failed error
+		if g.beginsWithTick() {
+			failed = g.tasks[0].err
+		}
 		w.settle(g, eventstore.Appended{})
+		if failed != nil {
+			w.fail(w.tasks, failed)
+			w.tasks = nil
+		}
 	}
 }
 
@@ -108,7 +117,28 @@ func (w *worker) now() time.Time {
 func (w *worker) tick() *task {
 	w.ledger.inFlight.Add(1)
 	w.ledger.work.Add(1) // there is work: that of the tasks before which it comes
-	return newTask(w.ledger.life, Request{Account: w.account, Do: account.Tick{}, Actor: "engine", Role: "engine"})
+	t := newTask(w.ledger.life, Request{Account: w.account, Do: account.Tick{}, Actor: "engine", Role: "engine"})
+	t.own = true
+	return t
+}
+
+// beginsWithTick says that a Tick of the ledger's own comes first. If that fails, what waits
+// behind it fails with it: the next would be the same Tick again, for ever.
+func (g *group) beginsWithTick() bool { return len(g.tasks) > 0 && g.tasks[0].own }
+
+// ticked says which revisions differ only by what the ledger's own Ticks did: who decided
+// on what an account was before them has missed nothing that anybody asked for.
+type ticked struct{ from, to int64 }
+
+func (k *ticked) extend(from, to int64) {
+	if k.to != from {
+		k.from = from
+	}
+	k.to = to
+}
+
+func (k *ticked) has(revision, at int64) bool {
+	return k.to == at && k.from <= revision && revision <= at
 }
 
 // behind is why a group can't be written, and its book is of no more use: what broke the
@@ -183,7 +213,12 @@ func (w *worker) undo() {
 	if again || g.broken == nil {
 		err = w.appendError(err)
 	}
+	withTick := g.beginsWithTick() // before its tasks are answered, and somebody else's
 	w.fail(g.tasks, err)
+	if withTick {
+		w.fail(w.tasks, err)
+		w.tasks = nil
+	}
 	w.attempt = 1
 }
 
@@ -197,7 +232,7 @@ func isConflict(err error) bool {
 func (w *worker) dropBook() {
 	if w.book != nil {
 		w.book.recent.leave()
-		w.book = nil
+		w.book, w.ticked = nil, ticked{}
 	}
 }
 
