@@ -3,12 +3,15 @@ package pebblestore_test
 import (
 	"errors"
 	"io"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
 	"iocredits/eventstore"
@@ -128,4 +131,42 @@ func unreadable(t *testing.T, s *pebblestore.Store, events int) map[eventstore.P
 		require.Equal(t, events, seen, "each once")
 	}
 	return bad
+}
+
+// TestAnErrorThatPassesIsNoDamage: whoever reads the same again reads it.
+func TestAnErrorThatPassesIsNoDamage(t *testing.T) {
+	opts := pebblestore.Options{FS: vfs.NewMem()}
+	s := open(t, "log", opts)
+	const events = 100
+	for i := range events {
+		_, err := s.Append(t.Context(), "s", int64(i)-1, []eventstore.Event{newEvent(20_000)})
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.Close())
+	require.NoError(t, open(t, "log", opts).Close()) // which makes a table of the log
+	var broken atomic.Bool
+	failing := errors.New("input/output error")
+	opts.FS = errorfs.Wrap(opts.FS, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if broken.Load() && op.Kind == errorfs.OpFileReadAt {
+			return failing
+		}
+		return nil
+	}))
+	s = open(t, "log", opts)
+	defer func() { require.NoError(t, s.Close()) }()
+	for name, read := range map[string]iter.Seq2[eventstore.Recorded, error]{
+		"the log":  s.ReadAll(t.Context(), 1, eventstore.Forwards, 1),
+		"a stream": s.ReadStream(t.Context(), "s", 40, eventstore.Forwards, 1),
+	} {
+		broken.Store(true)
+		for _, err := range read {
+			require.ErrorIs(t, err, failing, name)
+			var corrupt *eventstore.CorruptError
+			require.NotErrorAs(t, err, &corrupt, name)
+		}
+		broken.Store(false)
+		for _, err := range read {
+			require.NoError(t, err, name)
+		}
+	}
 }

@@ -112,6 +112,9 @@ func (s *Store) record(position eventstore.Position, stream string, revision int
 	if err == nil && (r.Stream != stream || r.Revision != revision) {
 		err = fmt.Errorf("record is of %q at revision %d", r.Stream, r.Revision)
 	}
+	if errors.Is(err, errPasses) {
+		return eventstore.Recorded{}, 0, fmt.Errorf("%s at revision %d: %w", stream, revision, err)
+	}
 	if err != nil {
 		return eventstore.Recorded{}, 0, &eventstore.CorruptError{Position: position, Stream: stream, Revision: revision, Reason: disk.Reason(err)}
 	}
@@ -130,7 +133,7 @@ func (s *Store) get(position eventstore.Position) (eventstore.Recorded, flags, e
 		return eventstore.Recorded{}, 0, errMissing
 	}
 	if err != nil {
-		return eventstore.Recorded{}, 0, s.harm.found(position, err)
+		return eventstore.Recorded{}, 0, s.harm.found(position, ofPebble(err))
 	}
 	r, f, err := decodeRecord(position, value)
 	return r, f, errors.Join(err, closer.Close())
@@ -154,8 +157,8 @@ func (h *harm) at(position eventstore.Position) error {
 }
 
 func (h *harm) found(position eventstore.Position, err error) error {
-	h.any.Store(true)
-	if pebble.IsCorruptionError(err) { // another error may pass
+	if !errors.Is(err, errPasses) {
+		h.any.Store(true)
 		h.records.Store(position, err)
 	}
 	return err

@@ -204,7 +204,7 @@ func readRecord(it *pebble.Iterator) (eventstore.Recorded, flags, error) {
 	position := positionOf(it.Key())
 	value, err := it.ValueAndErr()
 	if err != nil {
-		return eventstore.Recorded{}, 0, damaged(position, err)
+		return eventstore.Recorded{}, 0, damaged(position, ofPebble(err))
 	}
 	r, f, err := decodeRecord(position, value)
 	if err != nil {
@@ -217,7 +217,23 @@ func positionOf(key []byte) eventstore.Position {
 	return eventstore.Position(binary.BigEndian.Uint64(key[1:]))
 }
 
+// errPasses: the disk or the process didn't let Pebble read, as with too many files open.
+// That says nothing of the record, which may be read later.
+var errPasses = errors.New("can't be read now")
+
+// ofPebble marks an error of a read of Pebble's that passes.
+func ofPebble(err error) error {
+	if pebble.IsCorruptionError(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errPasses, err)
+}
+
+// damaged is the error of a record that can't be read: damage, unless it passes.
 func damaged(position eventstore.Position, err error) error {
+	if errors.Is(err, errPasses) {
+		return fmt.Errorf("event log at position %d: %w", position, err)
+	}
 	return &eventstore.CorruptError{Position: position, Revision: eventstore.NoStream, Reason: disk.Reason(err)}
 }
 
