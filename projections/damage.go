@@ -3,6 +3,8 @@ package projections
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -26,7 +28,12 @@ func (v *Views) damageOf(number int) *pebble.EventListener {
 
 // mend builds the views again when a file of theirs was found to be damaged, until ctx
 // ends. They answer meanwhile, but for what stands in that file.
+//
+// It begins only where the disk has room for as much again, and leaves the log its own:
+// views that can be read in part are better than a log that takes nothing. After a
+// failure it waits, longer each time: a disk that is failing fails the log's reads too.
 func (v *Views) mend(ctx context.Context) {
+	wait := firstMend
 	for {
 		select {
 		case <-ctx.Done():
@@ -36,14 +43,40 @@ func (v *Views) mend(ctx context.Context) {
 				continue
 			}
 		}
-		v.opts.Logger.Warn("the read models are built again from the log: a file of theirs is damaged")
-		if err := v.Rebuild(ctx, nil); err != nil {
-			v.opts.Logger.Error("the read models stay damaged", "error", err)
-			if !sleep(ctx, maxPause) {
-				return
-			}
+		err := v.roomToMend()
+		if err == nil {
+			v.opts.Logger.Warn("the read models are built again from the log: a file of theirs is damaged")
+			err = v.Rebuild(ctx, nil)
 		}
+		if err == nil {
+			wait = firstMend
+			continue
+		}
+		v.opts.Logger.Error("the read models stay damaged", "error", err, "again", wait)
+		if !sleep(ctx, wait) {
+			return
+		}
+		wait = min(2*wait, maxMend)
 	}
+}
+
+// Waits after views that couldn't be mended.
+const (
+	firstMend = 5 * time.Second
+	maxMend   = time.Hour
+)
+
+// roomToMend is an error if the disk has too little room for the views once more.
+func (v *Views) roomToMend() error {
+	v.mu.RLock()
+	size := v.current.db.Metrics().DiskSpaceUsage()
+	dir := v.current.dir
+	v.mu.RUnlock()
+	usage, err := v.opts.FS.GetDiskUsage(dir)
+	if needed := size + 2*v.opts.MinFreeBytes; err == nil && usage.TotalBytes > 0 && usage.AvailBytes < needed {
+		return fmt.Errorf("%d bytes are free on the disk of %s, %d are needed to build them again", usage.AvailBytes, dir, needed)
+	}
+	return nil
 }
 
 // serves says that a generation is the one that is read.

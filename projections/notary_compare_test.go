@@ -145,10 +145,14 @@ func TestNotaryWithoutACheckpoint(t *testing.T) {
 // TestNotaryPassesOverOtherStreams: leases, claims and keys are between the events.
 func TestNotaryPassesOverOtherStreams(t *testing.T) {
 	r := newRig(t, vfs.NewMem(), nil)
-	for i := range 9 {
+	const events, between = 9, 20
+	for i := range events {
 		r.do("a", "", account.GrantIncentive{Amount: domain.Amount(i + 1)})
-		_, err := r.store.Append(bg, "lease-reactor", int64(i)-1, []eventstore.Event{{ID: domain.NewTransactionID(int64(i), [32]byte{}), Type: "lease-taken"}})
-		require.NoError(t, err)
+		for j := range between {
+			at := int64(i*between + j)
+			_, err := r.store.Append(bg, "lease-reactor", at-1, []eventstore.Event{{ID: domain.NewTransactionID(at, [32]byte{}), Type: "lease-taken"}})
+			require.NoError(t, err)
+		}
 	}
 	r.toEnd()
 	o := newOffice(r)
@@ -156,4 +160,9 @@ func TestNotaryPassesOverOtherStreams(t *testing.T) {
 	require.NoError(t, err)
 	o.open(r)
 	require.NoError(t, o.notary.Check(bg))
+	newest := eventstore.Position((events-1)*(between+1) + 1)
+	o.openOn(r, &changedStore{Store: o.store, change: func(r eventstore.Recorded, yield yielding) bool {
+		return r.Position == newest || yield(r, nil)
+	}})
+	require.ErrorIs(t, o.notary.Check(bg), transparency.ErrTree, "the newest is looked at, whatever is between")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"google.golang.org/grpc/codes"
@@ -81,7 +82,10 @@ func inner(err error) error {
 
 // refusal gives a refused call the error of the contract.
 func refusal(err error) error {
-	if status.Code(inner(err)) == codes.InvalidArgument || status.Code(inner(err)) == codes.ResourceExhausted {
+	code := status.Code(inner(err))
+	// What is exhausted may be a quota, which comes back: only a message that is too large
+	// stays so (grpc-go's words, and the server's).
+	if code == codes.InvalidArgument || code == codes.ResourceExhausted && strings.Contains(err.Error(), "larger than max") {
 		return fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
 	}
 	if status.Code(inner(err)) == codes.DataLoss {

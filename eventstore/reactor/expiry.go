@@ -30,8 +30,9 @@ type Announcer interface {
 // lots with a date near enough: there is nothing to remember, and a lot that two
 // engines announce is told of once, because the read model takes the first.
 func (o *Options) runAnnouncer(ctx context.Context) {
+	aside := map[string]bool{}
 	for ctx.Err() == nil {
-		if err := o.announce(ctx); err != nil && ctx.Err() == nil {
+		if err := o.announce(ctx, aside); err != nil && ctx.Err() == nil {
 			o.Logger.Warn("expiring credits not announced in full", "error", err)
 		}
 		sleep(ctx, o.AnnounceEvery, nil, nil)
@@ -47,13 +48,18 @@ const (
 
 // announce tells of every lot that is near enough now. An account that can't be
 // told holds up no other; where maxFailures can't, or the log takes nothing, trouble is
-// general, and it ends until the next time. Errors: those of such accounts, joined.
-func (o *Options) announce(ctx context.Context) error {
+// general, and it ends until the next time. Accounts that can't be told are put aside
+// until a look has come to the end: so it comes to each, however many they are.
+// Errors: those of such accounts, joined.
+func (o *Options) announce(ctx context.Context, aside map[string]bool) error {
 	now := o.now()
-	a := announcing{Options: o, failed: map[string]bool{}}
+	a := announcing{Options: o, failed: aside}
 	var behind []byte
 	for {
 		lots, place, err := o.expiring(ctx, now, behind)
+		if err == nil && len(lots) == 0 {
+			clear(aside)
+		}
 		if err != nil || len(lots) == 0 {
 			return errors.Join(append(a.failures, err)...)
 		}
@@ -92,9 +98,12 @@ func (a *announcing) tell(ctx context.Context, lots []expiringLot) (last eventst
 		if err == nil {
 			continue
 		}
-		a.failed[f.account] = true
 		a.failures = append(a.failures, fmt.Errorf("announce the expiry of lot %d of %s: %w", f.lot.Lot, f.account, err))
-		if len(a.failures) == maxFailures || domain.IsCode(err, domain.CodeUnavailable) || ctx.Err() != nil {
+		if domain.IsCode(err, domain.CodeUnavailable) || ctx.Err() != nil {
+			return last, true // it isn't the account's
+		}
+		a.failed[f.account] = true
+		if len(a.failures) == maxFailures {
 			return last, true
 		}
 	}

@@ -119,3 +119,27 @@ func TestManyAreTold(t *testing.T) {
 	require.Equal(t, 2501, lots.tried)
 	require.Equal(t, 5000, lots.visited, "no lot is looked at twice")
 }
+
+// TestNobodyIsNeverTold: those who can't be told come first each time, and are more than a
+// look puts up with.
+func TestNobodyIsNeverTold(t *testing.T) {
+	lots := &datedLots{refuse: func(name string) error {
+		if strings.HasPrefix(name, "broken") {
+			return errLost
+		}
+		return nil
+	}}
+	for i := range 15 {
+		lots.untold = append(lots.untold, fmt.Sprint("broken", i))
+	}
+	lots.untold = append(lots.untold, "good")
+	r := newRig(t)
+	r.follow()
+	engine := r.reactor(func(o *reactor.Options) { o.Lots, o.Announce = lots, lots })
+	aside := map[string]bool{}
+	require.ErrorContains(t, engine.Announce(t.Context(), aside), "the others are not tried")
+	require.Empty(t, lots.told)
+	require.ErrorIs(t, engine.Announce(t.Context(), aside), errLost)
+	require.Len(t, lots.told, 1)
+	require.Empty(t, aside, "all were tried: the next look begins again")
+}

@@ -121,7 +121,7 @@ func (r *Reactor) Run(ctx context.Context) {
 func (r *Reactor) RunDue(ctx context.Context) error {
 	err := tickAll(ctx, r.opts)
 	if err == nil && r.opts.Lots != nil {
-		err = r.opts.announce(ctx)
+		err = r.opts.announce(ctx, map[string]bool{})
 	}
 	return err
 }

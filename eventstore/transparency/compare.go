@@ -65,15 +65,28 @@ func (n *Notary) compare(ctx context.Context, now Head, signed uint64) error {
 // compareLeaves compares the leaves from first to before end with the log: each is of
 // the event at its position, and no other event of an account is between them.
 func (n *Notary) compareLeaves(ctx context.Context, first, end uint64) error {
+	for first < end {
+		compared, err := n.compareFrom(ctx, first, end)
+		if err != nil {
+			return err
+		}
+		first += compared
+	}
+	return nil
+}
+
+// compareFrom compares the first of these leaves, at least one, and gives how many.
+func (n *Notary) compareFrom(ctx context.Context, first, end uint64) (compared uint64, err error) {
 	leaves, err := n.opts.Tree.Leaves(ctx, first, end)
 	if err != nil || len(leaves) == 0 {
-		return err
+		return end - first, err
 	}
-	// On a cluster there may be much between them that is no account's.
+	// On a cluster there may be much between them that is no account's: who is called
+	// again looks at more.
 	most := 4*len(leaves) - 3
 	at, read := 0, 0
-	differs := func(found string) error {
-		return fmt.Errorf("%w: event %d of the tree is at position %d; in the log there is %s", ErrTree, first+uint64(at)+1, leaves[at].Position, found)
+	differs := func(found string) (uint64, error) {
+		return 0, fmt.Errorf("%w: event %d of the tree is at position %d; in the log there is %s", ErrTree, first+uint64(at)+1, leaves[at].Position, found)
 	}
 	var corrupt *eventstore.CorruptError
 	for r, err := range n.opts.Store.ReadAll(ctx, leaves[0].Position, eventstore.Forwards, most) {
@@ -81,7 +94,7 @@ func (n *Notary) compareLeaves(ctx context.Context, first, end uint64) error {
 			return differs("a " + corrupt.Error())
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 		read++
 		if _, ours := eventstore.AccountOf(r.Stream); !ours {
@@ -94,13 +107,13 @@ func (n *Notary) compareLeaves(ctx context.Context, first, end uint64) error {
 			return differs(fmt.Sprintf("another one, revision %d of %s", r.Revision, r.Stream))
 		}
 		if at++; at == len(leaves) {
-			return nil
+			break
 		}
 	}
-	if read < most {
+	if at == 0 || at < len(leaves) && read < most {
 		return differs("none")
 	}
-	return nil
+	return uint64(at), nil
 }
 
 // leafOf is the leaf of an event by what it says came before it.
