@@ -108,7 +108,7 @@ func TestKeyIsNeeded(t *testing.T) {
 		}
 	}
 	freeze := call{as: "finance", method: "POST", path: demo + "/freeze", body: "{}", wrong: true, header: http.Header{"Idempotency-Key": {""}}}
-	r.refused(400, "idempotency-key-missing", freeze)
+	r.refused(422, "field-invalid", freeze) // where none is needed
 	two := call{as: "service", method: "POST", path: "/v1/accounts/demo-1/deductions", body: `{"amount":"1","service":"vm"}`, wrong: true,
 		header: http.Header{"Idempotency-Key": {"a", "b"}}}
 	r.refused(422, "field-invalid", two)
