@@ -87,7 +87,9 @@ func (w *worker) turn() {
 		// book, and on one that no other engine has left behind.
 		var failed error
 		if g.beginsWithTick() {
-			failed = g.tasks[0].err
+			if failed = g.tasks[0].err; failed == nil && len(w.tasks) > 0 {
+				failed = errTickless // whatever is wrong, the next would do as little
+			}
 		}
 		w.settle(g, eventstore.Appended{})
 		if failed != nil {
@@ -121,6 +123,9 @@ func (w *worker) tick() *task {
 	t.own = true
 	return t
 }
+
+// errTickless: a Tick ended nothing of an account of which much is due.
+var errTickless = errors.New("what is due doesn't end")
 
 // beginsWithTick says that a Tick of the ledger's own comes first. If that fails, what waits
 // behind it fails with it: the next would be the same Tick again, for ever.
