@@ -191,18 +191,20 @@ func (n *Notary) Sign(ctx context.Context, position eventstore.Position) (Signed
 }
 
 // Run signs until ctx ends: whenever the oldest event without a checkpoint is
-// MaxAge old, or there are MaxEvents of them.
+// MaxAge old, or there are MaxEvents of them. It first looks after a Look: what it then
+// compares takes the processors from the first commands of an engine that has just started,
+// and nothing is due to be signed before.
 func (n *Notary) Run(ctx context.Context) {
 	ticker := time.NewTicker(n.opts.Look)
 	defer ticker.Stop()
 	for {
-		if err := n.Step(ctx); err != nil && ctx.Err() == nil {
-			n.opts.Logger.Warn("no checkpoint", "error", err)
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		if err := n.Step(ctx); err != nil && ctx.Err() == nil {
+			n.opts.Logger.Warn("no checkpoint", "error", err)
 		}
 	}
 }
