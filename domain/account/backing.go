@@ -92,7 +92,7 @@ func (s *State) leave(lot int64, amount domain.Amount) {
 	if amount == 0 {
 		return
 	}
-	put(&s.Left, lot, s.Left[lot]+amount)
+	put(&s.Left, lot, s.left(lot)+amount)
 	if b, known := s.Backing[lot]; known {
 		b.Money -= amount
 		s.Backing[lot] = b
@@ -120,13 +120,13 @@ func (s *State) standIn(uses []LotUse, own int64) (money domain.Amount) {
 func (s *State) reverse(p SettledPurchase, e *PurchaseReversed) {
 	b, known := s.Backing[p.Lot]
 	if !known {
-		b.Money = p.Amount - s.Left[p.Lot]
+		b.Money = p.Amount - s.left(p.Lot)
 	}
 	b.Money += s.standIn(e.Lots, p.Lot) - e.Amount
 	b.Owed += e.Debt
 	put(&s.Backing, p.Lot, b)
 	if e.Expired > 0 {
-		put(&s.Expired, p.Lot, s.Expired[p.Lot]-e.Expired)
+		put(&s.Expired, p.Lot, s.expired(p.Lot)-e.Expired)
 	}
 	if e.missing(p.Lot) == 0 {
 		return

@@ -138,7 +138,7 @@ func (d *decision) now() *State {
 		return d.state
 	}
 	if !d.owned {
-		d.state, d.owned = d.state.Clone(), true
+		d.state, d.owned = d.state.branch(), true
 	}
 	for ; d.folded < len(d.events); d.folded++ {
 		Evolve(d.state, d.events[d.folded])

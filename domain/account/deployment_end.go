@@ -154,7 +154,7 @@ func (d *decision) refundDeployment(id string, service domain.Service, amount do
 	payments := d.now().Payments[id]
 	for i := len(payments) - 1; i >= 0 && left > 0; i-- {
 		p := payments[i]
-		done := d.now().Refunded[p.Revision]
+		done := d.now().refunded(p.Revision)
 		give := min(left, p.Amount-done)
 		if give <= 0 {
 			continue

@@ -220,7 +220,7 @@ func (c ResolveDispute) decide(d *decision) error {
 
 // refund gives back what an upheld dispute is about, by the rules of any refund.
 func (c ResolveDispute) refund(d *decision, x Dispute) (domain.Amount, error) {
-	amount := x.Amount - d.now().Refunded[x.Revision]
+	amount := x.Amount - d.now().refunded(x.Revision)
 	if c.Refund != nil {
 		amount = *c.Refund
 	}

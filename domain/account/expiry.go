@@ -35,6 +35,6 @@ func (e *LotExpired) figures(f *Figures) {
 
 func (e *LotExpired) evolve(s *State) {
 	if e.Lot.Class == Purchased {
-		put(&s.Expired, e.Lot.Lot, s.Expired[e.Lot.Lot]+e.Lot.Amount-e.Unbacked)
+		put(&s.Expired, e.Lot.Lot, s.expired(e.Lot.Lot)+e.Lot.Amount-e.Unbacked)
 	}
 }

@@ -29,7 +29,7 @@ func TestLotFaults(t *testing.T) {
 		"withdrawals add up to what is being withdrawn":           func(s *State) { s.Withdrawing-- },
 		"lot 0 holds credits": func(s *State) { s.FreePurchased = 0; s.Lots[len(s.Lots)-1].Free = 0 },
 	} {
-		c := s.Clone()
+		c := s.branch()
 		change(c)
 		faults := c.LotFaults()
 		require.Len(t, faults, 1, rule)

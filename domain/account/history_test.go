@@ -48,7 +48,7 @@ func (h *history) execute(s step) ([]domain.Event, error) {
 	if after := stored(h.t, h.state); after != before {
 		h.t.Fatalf("%T: Decide changed the state\nfrom %s\nto   %s", s.do, before, after)
 	}
-	h.cloneIsIndependent(before, events)
+	h.branchIsIndependent(before, events)
 	h.partsAreWhole(events)
 	h.fold(events)
 	return events, err
@@ -116,22 +116,22 @@ func (h *history) reload(snapshot string) *account.State {
 	return s
 }
 
-// cloneIsIndependent folds into a copy, and then into a copy of that: none may
-// show in the original.
-func (h *history) cloneIsIndependent(before string, events []domain.Event) {
+// branchIsIndependent folds into two branches: neither may show in the original, or in
+// the other.
+func (h *history) branchIsIndependent(before string, events []domain.Event) {
 	h.t.Helper()
-	one, two := h.state.Clone(), h.state.Clone()
+	one, two := h.state.Branch(), h.state.Branch()
 	for _, e := range events {
 		account.Evolve(one, e)
 	}
 	if after := stored(h.t, h.state); after != before {
-		h.t.Fatalf("folding into a clone changed the original\nfrom %s\nto   %s", before, after)
+		h.t.Fatalf("folding into a branch changed the original\nfrom %s\nto   %s", before, after)
 	}
 	for _, e := range events {
 		account.Evolve(two, e)
 	}
 	if a, b := stored(h.t, one), stored(h.t, two); a != b {
-		h.t.Fatalf("two clones fold to\n%s\n%s", a, b)
+		h.t.Fatalf("two branches fold to\n%s\n%s", a, b)
 	}
 }
 

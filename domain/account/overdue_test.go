@@ -42,7 +42,7 @@ func TestOverdueInParts(t *testing.T) {
 				decide(s, hour(1), account.GrantIncentive{Amount: 3 * amount, ExpiresAt: until})
 			}
 		}
-		parts, whole := s.Clone(), s
+		parts, whole := newHistory(t).reload(stored(t, s)), newHistory(t).reload(stored(t, s))
 		end := func() time.Time { return hour(50) }
 		require.True(t, parts.Overdue(end))
 		require.False(t, parts.Overdue(func() time.Time { return hour(1) }))

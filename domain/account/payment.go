@@ -89,7 +89,7 @@ func (c RecordPayment) decide(d *decision) error {
 		return within(0, c.Amount)
 	}
 	// A payment that finance credited here from another account's stream has come.
-	if _, credited := d.now().Purchases.get(creditedName(c.Payment)); credited || d.cmd.NameTaken {
+	if _, credited := d.now().settled(creditedName(c.Payment)); credited || d.cmd.NameTaken {
 		return nil
 	}
 	if c.Odd != "" {
@@ -125,7 +125,7 @@ func (d *decision) payablePurchase(id string) (Purchase, UnmatchedWhy) {
 	if p, open := s.OpenPurchases[id]; open {
 		return p, ""
 	}
-	if settled, known := s.Purchases.get(id); known {
+	if settled, known := s.settled(id); known {
 		if settled.Reversed == settled.Amount {
 			return Purchase{}, WhyReversedBefore
 		}

@@ -28,7 +28,7 @@ func (c RecordPurchase) decide(d *decision) error {
 	unmatched := &PaymentUnmatched{
 		Payment: c.Purchase, Purchase: c.Purchase, Amount: c.Amount, Kind: KindPayment, EffectiveAt: d.clock,
 	}
-	if _, settled := s.Purchases.get(c.Purchase); settled {
+	if _, settled := s.settled(c.Purchase); settled {
 		unmatched.Why = WhySettledBefore
 		d.emit(unmatched)
 		return nil

@@ -61,7 +61,7 @@ func (e *Refunded) parts() Part { return e.Part }
 func (e *Refunded) about() (int64, uuid.UUID) { return e.Revision, e.Deduction }
 
 func (e *Refunded) evolve(s *State) {
-	put(&s.Refunded, e.Revision, s.Refunded[e.Revision]+e.Amount)
+	put(&s.Refunded, e.Revision, s.refunded(e.Revision)+e.Amount)
 	if e.Class == Purchased && e.Made > 0 {
 		s.DebtPaidByPurchased -= e.Made
 		s.made(s.Revision)
@@ -104,7 +104,7 @@ func (c Refund) decide(d *decision) error {
 			d.cmd.By, id, c.Transaction).
 			With("field", "transaction_id").With("value", c.Transaction.String()).With("dispute_id", id)
 	}
-	done := d.now().Refunded[revision]
+	done := d.now().refunded(revision)
 	left := original.amount - done
 	amount := c.Amount
 	if amount == 0 {

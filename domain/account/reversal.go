@@ -76,7 +76,7 @@ func (e *PurchaseReversed) evolve(s *State) {
 	if name == "" {
 		name = creditedName(e.Payment)
 	}
-	p, _ := s.Purchases.get(name)
+	p, _ := s.settled(name)
 	p.ID = name
 	p.Reversed += e.Amount
 	p.Whole = p.Whole || e.Payment == ""
@@ -149,8 +149,8 @@ func (c ReversePurchase) decide(d *decision) error {
 	}
 	s := d.now()
 	event := PurchaseReversed{Purchase: c.Purchase, Payment: c.Payment, Kind: c.Kind, Reason: c.Reason}
-	p, known := s.Purchases.get(c.Purchase)
-	if credited, ok := s.Purchases.get(creditedName(c.Payment)); ok {
+	p, known := s.settled(c.Purchase)
+	if credited, ok := s.settled(creditedName(c.Payment)); ok {
 		p, known, event.Purchase = credited, true, ""
 	}
 	amount, its := p.reversible(c.Payment)
@@ -223,9 +223,9 @@ func (c RecordChargeback) NameFor(s *State) string {
 // reverses is what the chargeback takes back, and its event; nil if there is nothing.
 func (c RecordChargeback) reverses(s *State) (SettledPurchase, *PurchaseReversed) {
 	event := PurchaseReversed{Purchase: c.Purchase, Kind: ReversalChargeback, Reason: c.Reason}
-	p, settled := s.Purchases.get(c.Purchase)
+	p, settled := s.settled(c.Purchase)
 	if !settled {
-		p, settled = s.Purchases.get(creditedName(c.Purchase))
+		p, settled = s.settled(creditedName(c.Purchase))
 		event.Purchase, event.Payment = "", c.Purchase
 	}
 	if !settled {
@@ -267,7 +267,7 @@ func (d *decision) unsettled(id string) error {
 func (d *decision) reverse(p SettledPurchase, amount domain.Amount, event PurchaseReversed) {
 	returned := d.returnChargedBack(cmp.Or(event.Purchase, event.Payment), p.Lot, amount)
 	uses, debt := reversalOrder(d.now().Lots, p, d.clock).pick(amount)
-	taken, expired := spending{lots: split(uses), debt: debt}, d.now().Expired[p.Lot]
+	taken, expired := spending{lots: split(uses), debt: debt}, d.now().expired(p.Lot)
 	for i, lots := range taken.lots {
 		e := event
 		e.Amount, e.Lots, e.Debt, e.Part = taken.amount(i), lots, taken.debtOf(i), part(i, len(taken.lots))

@@ -1,8 +1,6 @@
 package account
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"iocredits/domain"
@@ -70,6 +68,9 @@ type State struct {
 
 	// Forgotten is the revision of the newest event that says so; 0: there is none.
 	Forgotten int64
+
+	// under is the state that this one branched off; nil: it is none of a decision's.
+	under *State
 }
 
 // New is an account that nothing has happened to. Its maps are nil until put
@@ -85,32 +86,6 @@ func put[K comparable, V any](m *map[K]V, key K, value V) {
 		*m = make(map[K]V, 1)
 	}
 	(*m)[key] = value
-}
-
-// Clone copies the state. Values inside the maps are never changed in place.
-func (s *State) Clone() *State {
-	c := *s
-	c.Lots = slices.Clone(s.Lots)
-	c.Due = slices.Clone(s.Due)
-	c.DueAt = maps.Clone(s.DueAt)
-	c.Reservations = maps.Clone(s.Reservations)
-	c.Purchases = slices.Clone(s.Purchases)
-	c.Refunded = maps.Clone(s.Refunded)
-	c.Made = slices.Clone(s.Made)
-	c.Backing = maps.Clone(s.Backing)
-	c.Left = maps.Clone(s.Left)
-	c.Expired = maps.Clone(s.Expired)
-	c.Meters = maps.Clone(s.Meters)
-	c.OpenPurchases = maps.Clone(s.OpenPurchases)
-	c.Unmatched = maps.Clone(s.Unmatched)
-	c.Adjustments = maps.Clone(s.Adjustments)
-	c.CreditRequests = maps.Clone(s.CreditRequests)
-	c.Withdrawals = maps.Clone(s.Withdrawals)
-	c.Disputes = maps.Clone(s.Disputes)
-	c.Deployments = maps.Clone(s.Deployments)
-	c.Payments = maps.Clone(s.Payments)
-	c.Waiting = slices.Clone(s.Waiting)
-	return &c
 }
 
 // Evolve folds the next event of the stream into the state. It never refuses:

@@ -221,7 +221,7 @@ func (c ResolvePayment) decide(d *decision) error {
 	}
 	here := !c.Returned && c.Account == ""
 	if here {
-		if _, before := d.now().Purchases.get(creditedName(c.Payment)); before {
+		if _, before := d.now().settled(creditedName(c.Payment)); before {
 			return wrongStatus(ObjectPayment, c.Payment, string(PaymentIsCredited), " to this account already")
 		}
 		if err := d.roomToBuy(p.Amount); err != nil {
