@@ -18,9 +18,10 @@ type book struct {
 	hash       eventstore.Hash
 	recordedAt time.Time
 	position   eventstore.Position
-	// saved is the revision of the newest snapshot.
-	saved  int64
-	recent window
+	// saved is the revision of the newest snapshot, snapshotBytes how large that is.
+	saved         int64
+	snapshotBytes int
+	recent        window
 }
 
 // fold is the version of everything in a snapshot: the state's, and the
@@ -141,7 +142,7 @@ func (w *worker) loadSnapshot(ctx context.Context) (*book, error) {
 		if err == nil && eventstore.ChainHash(w.stream, r.Revision, r.Event, meta.Previous) == content.Hash {
 			return &book{
 				state: content.State, hash: content.Hash, recordedAt: content.RecordedAt,
-				position: r.Position, saved: saved.Revision,
+				position: r.Position, saved: saved.Revision, snapshotBytes: len(saved.Data),
 			}, nil
 		}
 	}
@@ -176,7 +177,7 @@ func (w *worker) recall(ctx context.Context, b *book, through eventstore.Positio
 
 // saveInBackground saves a book that left the shard: nobody else has it.
 func (w *worker) saveInBackground() {
-	if w.unsaved() < w.ledger.opts.IdleSnapshot {
+	if !w.lacks(w.ledger.opts.IdleSnapshot) {
 		return
 	}
 	w.ledger.work.Add(1)
@@ -203,5 +204,5 @@ func (w *worker) save() {
 		w.ledger.opts.Logger.Warn("snapshot not saved", "account", w.account, "error", err)
 	}
 	// Even after a failure: the next try is SnapshotEvery events away.
-	b.saved = b.state.Revision
+	b.saved, b.snapshotBytes = b.state.Revision, len(data)
 }

@@ -26,7 +26,8 @@ type Options struct {
 	Clock  func() time.Time
 	Logger *slog.Logger
 
-	// SnapshotEvery is the number of events between snapshots of a busy account.
+	// SnapshotEvery is the number of events between snapshots of a busy account: more
+	// of them where those are large (usualSnapshot).
 	SnapshotEvery int
 	// IdleSnapshot is the number of events from which an idle account is saved.
 	IdleSnapshot int

@@ -123,7 +123,7 @@ func (l *Ledger) saveIdle(filter func(*worker) bool) {
 		s := &l.shards[i]
 		s.mu.Lock()
 		for _, e := range s.workers {
-			if w := &e.Value; !w.running && w.unsaved() >= l.opts.IdleSnapshot && filter(w) {
+			if w := &e.Value; !w.running && w.lacks(l.opts.IdleSnapshot) && filter(w) {
 				w.running, w.saveNow = true, true
 				l.work.Add(1)
 				l.schedule(w)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -224,4 +225,52 @@ func TestABrokenChainStopsTheAccountAlone(t *testing.T) {
 	require.EqualValues(t, 1, corrupt.Revision)
 	require.NotZero(t, corrupt.Position)
 	r.do("b", "1", purchase("p", 1))
+}
+
+// TestALargeSnapshotIsSavedSeldom: what an account leaves behind stands in each snapshot,
+// which is saved after as many more events as it is larger.
+func TestALargeSnapshotIsSavedSeldom(t *testing.T) {
+	const every, usual = 10, 256 << 10
+	snaps := &sequence{shelf: shelf{saved: map[string]eventstore.Snapshot{}}}
+	r := newRig(t, func(o *ledger.Options) { o.Snapshots, o.SnapshotEvery, o.IdleSnapshot = snaps, every, 1 })
+	long := strings.Repeat("p", 100)
+	buy := func(from, to int) {
+		for i := from; i < to; i++ {
+			r.do("a", fmt.Sprint(i), purchase(fmt.Sprint(long, i), 1))
+		}
+	}
+	buy(0, 4000)
+	r.names.advance(r.AckedAny())
+	r.restart()
+	buy(4000, 4100) // how large the last one was, who starts knows too
+	seldom := 0
+	for i, later := range snaps.all[1:] {
+		earlier := snaps.all[i]
+		larger := earlier.bytes / usual
+		if later.revision != 3999 { // which a stop saved
+			require.EqualValues(t, every*max(1, larger), later.revision-earlier.revision, "after a snapshot of %d bytes", earlier.bytes)
+		}
+		seldom += larger / 2
+	}
+	require.Greater(t, seldom, 4)
+	require.Equal(t, 4100*credit, r.balance("a"))
+}
+
+// sequence knows of all that was saved when and how large it was.
+type sequence struct {
+	shelf
+	all []size
+}
+
+type size struct {
+	revision int64
+	bytes    int
+}
+
+func (s *sequence) SaveSnapshot(ctx context.Context, stream string, snap eventstore.Snapshot) error {
+	err := s.shelf.SaveSnapshot(ctx, stream, snap)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, size{snap.Revision, len(snap.Data)})
+	return err
 }

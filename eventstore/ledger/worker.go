@@ -190,7 +190,7 @@ func (w *worker) appended(g *group, appended eventstore.Appended, err error) {
 	w.ledger.opts.OnAppend(len(g.tasks), len(g.events), g.bytes, time.Since(g.began))
 	w.settle(g, appended)
 	w.attempt = 1
-	if len(w.tasks) == 0 && !w.saveNow && w.unsaved() < w.ledger.opts.SnapshotEvery {
+	if len(w.tasks) == 0 && !w.saveNow && !w.lacks(w.ledger.opts.SnapshotEvery) {
 		w.shard.mu.Lock()
 		idle := len(w.queue) == 0
 		w.running = !idle
@@ -243,7 +243,7 @@ func (w *worker) dropBook() {
 
 // saveIfDue saves a snapshot of a durable book.
 func (w *worker) saveIfDue() {
-	if w.unsaved() >= w.ledger.opts.SnapshotEvery || w.saveNow {
+	if w.saveNow || w.lacks(w.ledger.opts.SnapshotEvery) {
 		w.save()
 	}
 	if w.saveNow {
@@ -305,11 +305,19 @@ func (w *worker) appendError(err error) error {
 	return domain.Refuse(domain.CodeUnavailable, "the log did not confirm the write; try again with the same Idempotency-Key to learn the outcome")
 }
 
-// unsaved is how many events the newest snapshot lacks. The caller owns the
-// book, or holds shard.mu while no worker runs.
-func (w *worker) unsaved() int {
+// usualSnapshot is how large a snapshot may be before it is worth waiting for more
+// events. What an account leaves behind for ever (account.State) stands in each snapshot
+// again: saved after a fixed number of events, all of them together would grow with the
+// square of an account's life. So they are at most usualSnapshot bytes for every events,
+// and who reads the account has some times as much to decode of either.
+const usualSnapshot = 256 << 10
+
+// lacks says that the newest snapshot lacks so many events, or as many more as it is
+// larger than usual. The caller owns the book, or holds shard.mu while no worker runs.
+func (w *worker) lacks(every int) bool {
 	if w.book == nil {
-		return 0
+		return false
 	}
-	return int(w.book.state.Revision - w.book.saved)
+	unsaved := int(w.book.state.Revision - w.book.saved)
+	return unsaved >= every && unsaved/every >= w.book.snapshotBytes/usualSnapshot
 }
