@@ -64,3 +64,27 @@ func TestOverdueInParts(t *testing.T) {
 		require.False(t, parts.Overdue(end))
 	}
 }
+
+// TestOldestWaitsForAllOfAHold: what a hold gives back in parts pays what waits as if it
+// had come at once.
+func TestOldestWaitsForAllOfAHold(t *testing.T) {
+	h := newHistory(t)
+	run := func(at time.Time, do account.Action) {
+		t.Helper()
+		_, err := h.execute(step{at: at, by: "ann", do: do})
+		require.NoError(t, err)
+	}
+	run(hour(0), account.SetPolicy{GraceMinutes: ptr(600)})
+	for range 150 {
+		run(hour(0), account.GrantIncentive{Amount: credit})
+	}
+	run(hour(0), account.Reserve{Reservation: "h", Amount: 150 * credit, Service: vm, ExpiresAt: hour(1)})
+	run(hour(0), deploy("old", "140", 1))
+	run(hour(0), deploy("young", "20", 1))
+	for h.state.Overdue(func() time.Time { return hour(1) }) {
+		run(hour(1), account.Tick{})
+	}
+	run(hour(1), account.Tick{})
+	require.Equal(t, account.DeploymentIsActive, h.state.Deployments["old"].State)
+	require.Equal(t, account.DeploymentIsPending, h.state.Deployments["young"].State)
+}

@@ -318,7 +318,7 @@ func (d *decision) releaseSome(id string, most int) {
 		Reservation: id, Amount: sum(some), Service: r.Service, Reference: r.Reference,
 		Cause: ReleaseExpired, Lots: some, EffectiveAt: d.clock,
 	})
-	d.arrived()
+	d.cameIn() // what waits is paid of the whole hold: the oldest may need all of it
 }
 
 // releaseAll gives back what a hold still has. An empty hold is closed already.
