@@ -221,11 +221,12 @@ func (c ResolveDispute) decide(d *decision) error {
 // refund gives back what an upheld dispute is about, by the rules of any refund.
 func (c ResolveDispute) refund(d *decision, x Dispute) (domain.Amount, error) {
 	amount := x.Amount - d.now().refunded(x.Revision)
+	refund := Refund{Transaction: x.Deduction, Reason: c.Note} // all that is left, which may be more than may be asked for
 	if c.Refund != nil {
-		amount = *c.Refund
+		amount, refund.Amount = *c.Refund, *c.Refund
 	}
 	if amount == 0 {
 		return 0, nil
 	}
-	return amount, Refund{Transaction: x.Deduction, Amount: amount, Reason: c.Note}.decide(d)
+	return amount, refund.decide(d)
 }

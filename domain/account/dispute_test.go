@@ -59,7 +59,7 @@ func TestOpenDispute(t *testing.T) {
 		{
 			name: "on a second part", given: given(manyLots(501), spent(501*credit)),
 			when:    disputed("d", 502),
-			refused: "not-a-deduction field=transaction_id value=" + tx(502).String(),
+			refused: "not-a-deduction field=transaction_id value=" + tx(502).String() + " first_revision=501",
 		},
 		{name: "on another deduction at the same time", given: append(charged, spent(credit), disputed("d", 1)), when: disputed("e", 2), then: events(inDispute("e", 2, credit))},
 		{
@@ -103,6 +103,17 @@ func TestResolveDispute(t *testing.T) {
 		{
 			name: "upheld, with nothing left to give", given: append(waits, doBy("sue", refund(2, 10*credit))), when: resolved("d", account.DisputeUpheld, nil),
 			then: events(upheld("d", 0)),
+		},
+		{
+			name: "upheld: all of a charge that is more than may be asked for",
+			given: given(do(account.SetPolicy{GraceMinutes: ptr(600)}), granted(credit), do(deploy("x", "1", 1)),
+				do(account.RecordUsage{Deployment: "x", Amount: domain.MaxAmount}), do(account.RecordUsage{Deployment: "x", Amount: domain.MaxAmount}),
+				granted(domain.MaxAmount), granted(domain.MaxAmount), disputed("d", 9)),
+			when: resolved("d", account.DisputeUpheld, nil),
+			then: events(&account.Refunded{
+				Deduction: tx(9), Revision: 9, Amount: 2 * domain.MaxAmount, Service: domain.ServiceCaaS, Reference: "x", Reason: "sealed-note",
+				Lots: lots(promo(8, domain.MaxAmount), promo(7, domain.MaxAmount)),
+			}, upheld("d", 2*domain.MaxAmount)),
 		},
 		{
 			name: "upheld for more than is left", given: append(waits, doBy("sue", refund(2, 8*credit))), when: resolved("d", account.DisputeUpheld, ptr(3*credit)),

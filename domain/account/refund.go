@@ -2,6 +2,7 @@ package account
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -154,9 +155,15 @@ func (c Refund) original(events []Recorded) (charge, error) {
 	var whole charge
 	for i, recorded := range events {
 		one, ok := recorded.Event.(charged)
-		if !ok || i == 0 && !one.parts().first() {
-			return charge{}, domain.Refuse(domain.CodeNotADeduction, "transaction %s is not a deduction, or not its first part", c.Transaction).
+		if !ok {
+			return charge{}, domain.Refuse(domain.CodeNotADeduction, "transaction %s is not a deduction", c.Transaction).
 				With("field", "transaction_id").With("value", c.Transaction.String())
+		}
+		if part := one.parts(); i == 0 && !part.first() {
+			first := recorded.Revision - int64(part.Index-1)
+			return charge{}, domain.Refuse(domain.CodeNotADeduction,
+				"transaction %s is part %d of %d of a deduction: name its first part, which is at revision %d", c.Transaction, part.Index, part.Count, first).
+				With("field", "transaction_id").With("value", c.Transaction.String()).With("first_revision", strconv.FormatInt(first, 10))
 		}
 		some := one.charge()
 		if i == 0 {

@@ -264,6 +264,14 @@ func TestRefundCountsWhatPurchasedLotsPaid(t *testing.T) {
 			),
 			balance: "frozen",
 		},
+		{
+			name: "a reversal of what was not spent takes no money from it",
+			given: given(bought("p", 10*credit), spent(15*credit), bought("q", 20*credit), bought("r", 5*credit),
+				do(account.ReversePurchase{Purchase: "r", Kind: account.ReversalRefund})),
+			when:    refunded(1, 5*credit),
+			then:    events(&account.Refunded{Deduction: tx(1), Revision: 1, Service: vm, Amount: 5 * credit, Made: 5 * credit, Class: account.Purchased}),
+			balance: "balance 20, available 20, purchased 20, withdrawable 20, allowance 10, spendable 30",
+		},
 	})
 }
 
@@ -287,7 +295,7 @@ func TestRefundOfManyLots(t *testing.T) {
 		{
 			name: "by a later part of the deduction", given: many,
 			when:    refunded(502, 0),
-			refused: "not-a-deduction field=transaction_id value=" + tx(502).String(),
+			refused: "not-a-deduction field=transaction_id value=" + tx(502).String() + " first_revision=501",
 		},
 	})
 }
