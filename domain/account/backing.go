@@ -50,11 +50,12 @@ func (*BackingChanged) EventName() string { return "backing-changed" }
 
 func (e *BackingChanged) figures(f *Figures) { f.Unbacked = e.Unbacked }
 
-// present is what a lot has that could be paid out, or is held for it.
-func (s *State) present(lot int64) (amount domain.Amount) {
+// present is what each of some lots has that could be paid out, or is held for it.
+func (s *State) present(of map[int64]Backing) map[int64]domain.Amount {
+	present := make(map[int64]domain.Amount, len(of))
 	for _, l := range s.Lots {
-		if l.ID == lot {
-			amount = l.Free
+		if _, asked := of[l.ID]; asked {
+			present[l.ID] = l.Free
 		}
 	}
 	for _, w := range s.Withdrawals {
@@ -62,12 +63,12 @@ func (s *State) present(lot int64) (amount domain.Amount) {
 			continue
 		}
 		for _, use := range w.Lots {
-			if use.Lot == lot {
-				amount += use.Amount
+			if _, asked := of[use.Lot]; asked {
+				present[use.Lot] += use.Amount
 			}
 		}
 	}
-	return amount
+	return present
 }
 
 // unbackedOf is what a lot has without money behind it.
@@ -76,14 +77,23 @@ func (s *State) unbackedOf(lot int64) domain.Amount {
 	if !known {
 		return 0
 	}
-	return max(0, s.present(lot)-b.Money)
+	return s.without(map[int64]Backing{lot: b})[lot]
 }
 
-func (s *State) unbacked() (amount domain.Amount) {
-	for lot := range s.Backing {
-		amount += s.unbackedOf(lot)
+// without is what each of some lots has without money behind it.
+func (s *State) without(of map[int64]Backing) map[int64]domain.Amount {
+	amounts := s.present(of)
+	for lot, b := range of {
+		amounts[lot] = max(0, amounts[lot]-b.Money)
 	}
-	return amount
+	return amounts
+}
+
+func (s *State) unbacked() (total domain.Amount) {
+	for _, amount := range s.without(s.Backing) {
+		total += amount
+	}
+	return total
 }
 
 // leave notes that money left a lot: with what was paid out, or with credits that
@@ -108,7 +118,7 @@ func (s *State) standIn(uses []LotUse, own int64) (money domain.Amount) {
 		}
 		without := domain.Amount(0)
 		if b, known := s.Backing[use.Lot]; known {
-			without = min(use.Amount, max(0, s.present(use.Lot)+use.Amount-b.Money))
+			without = min(use.Amount, max(0, s.present(map[int64]Backing{use.Lot: b})[use.Lot]+use.Amount-b.Money))
 		}
 		s.leave(use.Lot, use.Amount-without)
 		money += use.Amount - without
@@ -131,6 +141,7 @@ func (s *State) reverse(p SettledPurchase, e *PurchaseReversed) {
 	if e.missing(p.Lot) == 0 {
 		return
 	}
+	s.SpentTakenBack = true
 	for _, lot := range s.Made {
 		put(&s.Backing, lot, Backing{})
 	}
@@ -139,10 +150,10 @@ func (s *State) reverse(p SettledPurchase, e *PurchaseReversed) {
 
 // made notes a purchased lot for debt that purchased credits had paid.
 func (s *State) made(lot int64) {
-	if len(s.Backing) == 0 {
-		s.Made = append(s.Made, lot)
-	} else {
+	if s.SpentTakenBack {
 		put(&s.Backing, lot, Backing{})
+	} else {
+		s.Made = append(s.Made, lot)
 	}
 }
 
@@ -200,9 +211,9 @@ func (s *State) backed() lots {
 	if len(s.Backing) == 0 {
 		return all
 	}
-	backed := make(lots, 0, len(all))
+	backed, without := make(lots, 0, len(all)), s.without(s.Backing)
 	for _, l := range all {
-		if l.Free -= s.unbackedOf(l.ID); l.Free > 0 {
+		if l.Free -= without[l.ID]; l.Free > 0 {
 			backed = append(backed, l)
 		}
 	}
@@ -221,7 +232,8 @@ func (d *decision) settleBacking() {
 	if !may {
 		return
 	}
-	if s := d.now(); s.unbacked() != s.Unbacked {
-		d.emit(&BackingChanged{Unbacked: s.unbacked()})
+	s := d.now()
+	if unbacked := s.unbacked(); unbacked != s.Unbacked {
+		d.emit(&BackingChanged{Unbacked: unbacked})
 	}
 }

@@ -216,11 +216,9 @@ func (n *naive) giveBack(of *naiveCharge, amount domain.Amount) {
 // refundedDebt makes a lot of debt that was paid long ago.
 func (n *naive) refundedDebt(purchased bool, amount domain.Amount) {
 	if amount > 0 {
-		l := &naiveLot{born: len(n.lots), purchased: purchased, free: amount, made: purchased}
-		for _, p := range n.purchases {
-			l.reversed = l.reversed || purchased && p.reversed
-		}
-		n.lots = append(n.lots, l)
+		n.lots = append(n.lots, &naiveLot{
+			born: len(n.lots), purchased: purchased, free: amount, made: purchased, reversed: purchased && n.spentTakenBack,
+		})
 	}
 }
 
@@ -258,6 +256,7 @@ func (n *naive) reverse(c account.ReversePurchase, now time.Time) {
 	p.lot.expired -= gone
 	n.expired -= gone
 	p.lot.owed += rest
+	n.spentTakenBack = n.spentTakenBack || covered > 0
 	for _, l := range n.lots {
 		if l.made && covered > 0 && !l.reversed {
 			l.reversed, l.money = true, 0

@@ -34,7 +34,9 @@ type naive struct {
 	// paidOut is what has left by payouts.
 	paidOut domain.Amount
 
-	frozen         bool
+	frozen bool
+	// spentTakenBack: something that had been spent was.
+	spentTakenBack bool
 	allowance      domain.Amount
 	twoApproversAt domain.Amount
 	grace          time.Duration

@@ -8,7 +8,7 @@ import (
 
 // FoldVersion names the fold that made a snapshot. MUST change whenever a
 // State folded from the same events would differ (design.md rule 16).
-const FoldVersion = "9"
+const FoldVersion = "10"
 
 // State is all that a decision needs, folded from the account's events. It forgets
 // what no rule asks for: spent lots, closed holds and objects, deductions of which
@@ -50,9 +50,10 @@ type State struct {
 	Backing map[int64]Backing
 	Left    map[int64]domain.Amount
 	Expired map[int64]domain.Amount
-	// Made are the purchased lots that refunds of debt made, as long as nothing that
-	// was paid for was taken back.
-	Made []int64
+	// Made are the purchased lots that refunds of debt made, until SpentTakenBack:
+	// something that had been spent was taken back.
+	Made           []int64
+	SpentTakenBack bool
 
 	Meters         map[string]domain.Accrual
 	Adjustments    map[string]Adjustment
