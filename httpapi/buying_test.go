@@ -272,6 +272,38 @@ func TestCheckoutShowsThreeWays(t *testing.T) {
 	require.Equal(t, map[string]any{"method": "credits", "visible": true, "enabled": false, "message": "Not enough credits. Use another payment method or request more.", "required": "5.000001", "available": "5"}, credits("5.000001"))
 }
 
+// TestShortfallIsTodays: whoever tops up what a deployment is said to lack gets it.
+func TestShortfallIsTodays(t *testing.T) {
+	r := newRig(t, nil)
+	const path = "/v1/accounts/demo-1/deployments"
+	lacks := func(status, shortfall string) {
+		t.Helper()
+		d := r.must(get("customer:demo-1", path+"/d-1")).Body
+		url := any("/manage-funds")
+		if shortfall == "0" {
+			url = nil
+		}
+		require.Equal(t, []any{status, shortfall, url}, []any{d["status"], d["shortfall"], d["top_up_url"]})
+	}
+	r.fund("demo-1", "5")
+	r.must(post("customer:demo-1", path, "k1", deploymentBody("d-1", "caas", "50", 1)))
+	lacks("pending-payment", "35") // 5, and 10 of allowance
+	r.fund("demo-1", "20")
+	lacks("pending-payment", "15")
+	r.must(post("service", "/v1/accounts/demo-1/deductions", "k2", `{"amount":"24","service":"vm"}`))
+	lacks("pending-payment", "39")
+	listed := r.must(get("customer:demo-1", path)).Body["items"].([]any)[0].(map[string]any)
+	require.Equal(t, "39", listed["shortfall"])
+	r.fund("demo-1", "39")
+	lacks("active", "0")
+	r.must(post("service", path+"/d-1/usage", "k3", `{"amount":"7"}`))
+	lacks("paused", "7")
+	r.fund("demo-1", "3")
+	lacks("paused", "4")
+	r.fund("demo-1", "4")
+	lacks("active", "0")
+}
+
 func TestDeployments(t *testing.T) {
 	r := newRig(t, nil)
 	const path = "/v1/accounts/demo-1/deployments"

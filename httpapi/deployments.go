@@ -152,6 +152,16 @@ func (h handlers) ListDeployments(c echo.Context, _ api.Account, params api.List
 	return callOf(c).sendObjects(deployments, paging{params.Limit, params.Cursor, params.MinPosition})
 }
 
+// shortfall is what a deployment that waits lacks today: what came or went since it began
+// to wait counts, and not the figure of that time, which a customer would top up in vain.
+func (k *call) shortfall(name string, x *account.Deployment) (domain.Amount, error) {
+	if x.State != account.DeploymentIsPending && x.State != account.DeploymentIsPaused {
+		return 0, nil
+	}
+	b, err := k.server.opts.Views.Balance(k.ctx, name)
+	return max(0, x.Owed()-b.Spendable), err
+}
+
 // deploymentForm writes the members of a deployment.
 func deploymentForm(k *call, d *document, r *projections.ObjectRecord) error {
 	x, ok := r.Object.(*account.Deployment)
@@ -173,8 +183,12 @@ func deploymentForm(k *call, d *document, r *projections.ObjectRecord) error {
 	d.money("usage", x.Usage)
 	d.money("usage_open", x.UsageOpen)
 	d.money("usage_dropped", x.UsageDropped)
-	d.money("shortfall", x.Shortfall)
-	if x.Shortfall > 0 {
+	shortfall, err := k.shortfall(r.Account, x)
+	if err != nil {
+		return err
+	}
+	d.money("shortfall", shortfall)
+	if shortfall > 0 {
 		d.optional("top_up_url", k.server.opts.TopUpURL)
 	}
 	d.moment("grace_ends_at", x.GraceEndsAt)

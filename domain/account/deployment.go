@@ -141,8 +141,8 @@ func (x *Deployment) Open() bool {
 	return false
 }
 
-// owed is what a deployment waits for.
-func (x *Deployment) owed() domain.Amount {
+// Owed is what a deployment waits for: all of it has to be there at once.
+func (x *Deployment) Owed() domain.Amount {
 	if x.State == DeploymentIsPending {
 		return x.Required
 	}

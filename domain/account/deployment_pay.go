@@ -133,7 +133,7 @@ func (d *decision) settle(waiting []string) {
 			return
 		}
 		x := s.Deployments[id]
-		if !x.GraceEndsAt.After(d.clock) || x.owed() > s.Spendable() {
+		if !x.GraceEndsAt.After(d.clock) || x.Owed() > s.Spendable() {
 			continue
 		}
 		if x.State == DeploymentIsPending {

@@ -1401,10 +1401,8 @@ type Deployment struct {
 	Required *Money  `json:"required,omitempty"`
 	Service  Service `json:"service"`
 
-	// Shortfall Credits, canonical.
-	//
-	// Example: 12.5
-	Shortfall Money            `json:"shortfall"`
+	// Shortfall What it lacks now, while it waits: what it waits for less what can be spent.
+	Shortfall string           `json:"shortfall"`
 	StartedAt *time.Time       `json:"started_at,omitempty"`
 	Status    DeploymentStatus `json:"status"`
 	Steps     *[]ObjectStep    `json:"steps,omitempty"`
