@@ -34,6 +34,34 @@ func TestMockEventsMoveNoMoney(t *testing.T) {
 	require.Len(t, payment.Actions(), 1)
 }
 
+// TestTheFurtherOfNameAndStatusCounts: the provider's page doesn't say that they agree.
+func TestTheFurtherOfNameAndStatusCounts(t *testing.T) {
+	read := signedBy(new(bytes.Buffer), false)
+	for _, row := range []struct {
+		name, status string
+		want         account.ProviderStatus
+	}{
+		{"payment.card.refunded", "succeeded", account.ProviderRefunded},
+		{"payment.card.refunded", "failed", account.ProviderRefunded},
+		{"payment.successful", "confirmed", account.ProviderSucceeded},
+		{"payment.successful", "pending", account.ProviderSucceeded},
+		{"payment.successful", "failed", account.ProviderFailed},
+		{"payment.successful", "refunded", account.ProviderRefunded},
+		{"payment.pending", "succeeded", account.ProviderSucceeded},
+		{"payment.pending", "confirmed", account.ProviderConfirmed},
+		{"payment.incomplete", "pending", account.ProviderPending},
+		{"payment.failed", "pending", account.ProviderFailed},
+		{"payment.cancelled", "confirmed", account.ProviderFailed},
+	} {
+		p, err := read(`{"name":"` + row.name + `","data":{"payment":{"id":"pay_1","status":"` + row.status + `","amount":"20","meta":{}}}}`)
+		require.NoError(t, err)
+		require.Equal(t, row.want, p.Status, row)
+	}
+	p, err := read(`{"name":"payment.card.refunded","data":{"payment":{"id":"pay_1","status":"succeeded","reason":"chargeback","amount":"20"}}}`)
+	require.NoError(t, err)
+	require.Equal(t, account.ProviderChargedBack, p.Status)
+}
+
 // TestASignedPaymentIsNeverRefused: it counts, or people look at it.
 func TestASignedPaymentIsNeverRefused(t *testing.T) {
 	read := signedBy(new(bytes.Buffer), false)

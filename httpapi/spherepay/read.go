@@ -32,8 +32,8 @@ func ParseEvent(body []byte) (Event, error) {
 	}
 	payment := membersOf(members["data"])["payment"]
 	p := readPayment(payment)
-	if p.Status == "" {
-		p.Status = statusOf[e.Name]
+	if said := statusOf[e.Name]; p.Status == "" || progress[said] > progress[p.Status] {
+		p.Status = said
 	}
 	if p.Unnamed = p.ID == ""; p.Unnamed {
 		p.ID = nameOf(body)
@@ -46,6 +46,12 @@ func ParseEvent(body []byte) (Event, error) {
 var statusOf = map[EventName]Status{
 	PaymentPending: Pending, PaymentSuccessful: Succeeded, PaymentFailed: Failed, PaymentCancelled: Failed, PaymentCardRefunded: Refunded,
 }
+
+// progress is how far a payment has come. An event's name and its payment's status may
+// differ, as the payment is shown as it was or as it has become: the further one counts, or
+// the refund of a payment that is shown as succeeded would be lost. Of one that is shown as
+// failed and told to be successful the reconciliation finds out.
+var progress = map[Status]int{Pending: 1, Confirmed: 2, Succeeded: 3, Failed: 3, Refunded: 4}
 
 // UnmarshalJSONFrom reads a payment in the answer to a question.
 func (p *Payment) UnmarshalJSONFrom(in *jsontext.Decoder) error {
