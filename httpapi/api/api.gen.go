@@ -1260,13 +1260,15 @@ type CreditRequest struct {
 	// Example: 12.5
 	Amount Money `json:"amount"`
 
-	// ApprovalLevel How many have approved.
+	// ApprovalLevel How many have approved these terms.
 	ApprovalLevel *int `json:"approval_level,omitempty"`
 
 	// ApprovedAmount Credits, canonical.
 	//
 	// Example: 12.5
-	ApprovedAmount  *Money              `json:"approved_amount,omitempty"`
+	ApprovedAmount *Money `json:"approved_amount,omitempty"`
+
+	// ApprovedBy Of these terms; `steps` has all who ever approved.
 	ApprovedBy      []string            `json:"approved_by"`
 	ExpiresAt       *time.Time          `json:"expires_at,omitempty"`
 	Id              string              `json:"id"`

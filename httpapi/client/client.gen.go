@@ -1264,13 +1264,15 @@ type CreditRequest struct {
 	// Example: 12.5
 	Amount Money `json:"amount"`
 
-	// ApprovalLevel How many have approved.
+	// ApprovalLevel How many have approved these terms.
 	ApprovalLevel *int `json:"approval_level,omitempty"`
 
 	// ApprovedAmount Credits, canonical.
 	//
 	// Example: 12.5
-	ApprovedAmount  *Money              `json:"approved_amount,omitempty"`
+	ApprovedAmount *Money `json:"approved_amount,omitempty"`
+
+	// ApprovedBy Of these terms; `steps` has all who ever approved.
 	ApprovedBy      []string            `json:"approved_by"`
 	ExpiresAt       *time.Time          `json:"expires_at,omitempty"`
 	Id              string              `json:"id"`
@@ -4208,7 +4210,7 @@ type ClientInterface interface {
 
 	// ApproveCreditRequestWithBody Approve a request
 	//
-	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4217,7 +4219,7 @@ type ClientInterface interface {
 
 	// ApproveCreditRequest Approve a request
 	//
-	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5418,7 +5420,7 @@ func (c *Client) GetCreditRequest(ctx context.Context, account Account, creditRe
 
 // ApproveCreditRequestWithBody Approve a request
 //
-// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5437,7 +5439,7 @@ func (c *Client) ApproveCreditRequestWithBody(ctx context.Context, account Accou
 
 // ApproveCreditRequest Approve a request
 //
-// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -12914,7 +12916,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveCreditRequestWithBodyWithResponse Approve a request
 	//
-	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12923,7 +12925,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveCreditRequestWithResponse Approve a request
 	//
-	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -23004,7 +23006,7 @@ func (c *ClientWithResponses) GetCreditRequestWithResponse(ctx context.Context, 
 
 // ApproveCreditRequestWithBodyWithResponse Approve a request
 //
-// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -23019,7 +23021,7 @@ func (c *ClientWithResponses) ApproveCreditRequestWithBodyWithResponse(ctx conte
 
 // ApproveCreditRequestWithResponse Approve a request
 //
-// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
