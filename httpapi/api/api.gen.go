@@ -2216,6 +2216,15 @@ type PurchaseAnswer struct {
 	Transactions []Transaction `json:"transactions"`
 }
 
+// PurchaseList defines model for PurchaseList.
+type PurchaseList struct {
+	Items []Purchase `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
+}
+
 // PurchaseRequest defines model for PurchaseRequest.
 type PurchaseRequest struct {
 	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
@@ -2925,6 +2934,17 @@ type GetCheckoutParams struct {
 	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
+// ListAccountCreditRequestsParams defines parameters for ListAccountCreditRequests.
+type ListAccountCreditRequestsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // RequestCreditParams defines parameters for RequestCredit.
 type RequestCreditParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
@@ -3160,6 +3180,17 @@ type SetPolicyParams struct {
 
 	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListPurchasesParams defines parameters for ListPurchases.
+type ListPurchasesParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
 // StartPurchaseParams defines parameters for StartPurchase.
@@ -3992,6 +4023,9 @@ type ServerInterface interface {
 	// GetCheckout The ways to pay at a checkout
 	// (GET /v1/accounts/{account}/checkout)
 	GetCheckout(ctx echo.Context, account Account, params GetCheckoutParams) error
+	// ListAccountCreditRequests Credit requests of the account
+	// (GET /v1/accounts/{account}/credit-requests)
+	ListAccountCreditRequests(ctx echo.Context, account Account, params ListAccountCreditRequestsParams) error
 	// RequestCredit Request more credits
 	// (POST /v1/accounts/{account}/credit-requests)
 	RequestCredit(ctx echo.Context, account Account, params RequestCreditParams) error
@@ -4076,6 +4110,9 @@ type ServerInterface interface {
 	// SetPolicy Set the account's limits
 	// (PUT /v1/accounts/{account}/policy)
 	SetPolicy(ctx echo.Context, account Account, params SetPolicyParams) error
+	// ListPurchases Purchases of the account
+	// (GET /v1/accounts/{account}/purchases)
+	ListPurchases(ctx echo.Context, account Account, params ListPurchasesParams) error
 	// StartPurchase Buy credits
 	// (POST /v1/accounts/{account}/purchases)
 	StartPurchase(ctx echo.Context, account Account, params StartPurchaseParams) error
@@ -4642,6 +4679,45 @@ func (w *ServerInterfaceWrapper) GetCheckout(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetCheckout(ctx, account, params)
+	return err
+}
+
+// ListAccountCreditRequests converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAccountCreditRequests(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccountCreditRequestsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAccountCreditRequests(ctx, account, params)
 	return err
 }
 
@@ -6002,6 +6078,45 @@ func (w *ServerInterfaceWrapper) SetPolicy(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SetPolicy(ctx, account, params)
+	return err
+}
+
+// ListPurchases converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPurchases(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPurchasesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPurchases(ctx, account, params)
 	return err
 }
 
@@ -7618,12 +7733,14 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/accounts/:account/policy", wrapper.GetPolicy, options.OperationMiddlewares["getPolicy"]...)
 	router.PUT(options.BaseURL+"/v1/accounts/:account/policy", wrapper.SetPolicy, options.OperationMiddlewares["setPolicy"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/checkout", wrapper.GetCheckout, options.OperationMiddlewares["getCheckout"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/purchases", wrapper.ListPurchases, options.OperationMiddlewares["listPurchases"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/purchases", wrapper.StartPurchase, options.OperationMiddlewares["startPurchase"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/purchases/:purchase_id", wrapper.GetPurchase, options.OperationMiddlewares["getPurchase"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/purchases/:purchase_id/reverse", wrapper.ReversePurchase, options.OperationMiddlewares["reversePurchase"]...)
 	router.GET(options.BaseURL+"/v1/payments/unmatched", wrapper.ListUnmatchedPayments, options.OperationMiddlewares["listUnmatchedPayments"]...)
 	router.POST(options.BaseURL+"/v1/payments/unmatched/:payment_id/resolve", wrapper.ResolvePayment, options.OperationMiddlewares["resolvePayment"]...)
 	router.POST(options.BaseURL+"/webhooks/spherepay", wrapper.TakeWebhook, options.OperationMiddlewares["takeWebhook"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/credit-requests", wrapper.ListAccountCreditRequests, options.OperationMiddlewares["listAccountCreditRequests"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/credit-requests", wrapper.RequestCredit, options.OperationMiddlewares["requestCredit"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/credit-requests/:credit_request_id", wrapper.GetCreditRequest, options.OperationMiddlewares["getCreditRequest"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/credit-requests/:credit_request_id/approve", wrapper.ApproveCreditRequest, options.OperationMiddlewares["approveCreditRequest"]...)
