@@ -1058,6 +1058,12 @@ type BatchAnswer struct {
 	// Key The line's, also of a line that is refused; empty where none can be read, or two different ones.
 	Key string `json:"key"`
 
+	// Length Of a refusal for its length: how long it is, in bytes.
+	Length *string `json:"length,omitempty"`
+
+	// Limit Of a refusal: the most that is allowed.
+	Limit *string `json:"limit,omitempty"`
+
 	// Line Of a refusal: the line's number in the body, from 1; blank lines count.
 	Line *int64 `json:"line,omitempty"`
 
@@ -2130,8 +2136,14 @@ type Problem struct {
 	Detail    string `json:"detail"`
 
 	// Field The input that is wrong.
-	Field     *string `json:"field,omitempty"`
-	Instance  string  `json:"instance"`
+	Field    *string `json:"field,omitempty"`
+	Instance string  `json:"instance"`
+
+	// Length How long it is, in bytes, where that is what is wrong.
+	Length *string `json:"length,omitempty"`
+
+	// Limit The most that is allowed.
+	Limit     *string `json:"limit,omitempty"`
 	RequestId *string `json:"request_id,omitempty"`
 
 	// Required Credits, canonical.
@@ -3707,6 +3719,22 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 		delete(object, "instance")
 	}
 
+	if raw, found := object["length"]; found {
+		err = json.Unmarshal(raw, &a.Length)
+		if err != nil {
+			return fmt.Errorf("error reading 'length': %w", err)
+		}
+		delete(object, "length")
+	}
+
+	if raw, found := object["limit"]; found {
+		err = json.Unmarshal(raw, &a.Limit)
+		if err != nil {
+			return fmt.Errorf("error reading 'limit': %w", err)
+		}
+		delete(object, "limit")
+	}
+
 	if raw, found := object["request_id"]; found {
 		err = json.Unmarshal(raw, &a.RequestId)
 		if err != nil {
@@ -3840,6 +3868,20 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 	object["instance"], err = json.Marshal(a.Instance)
 	if err != nil {
 		return nil, fmt.Errorf("error marshaling 'instance': %w", err)
+	}
+
+	if a.Length != nil {
+		object["length"], err = json.Marshal(a.Length)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'length': %w", err)
+		}
+	}
+
+	if a.Limit != nil {
+		object["limit"], err = json.Marshal(a.Limit)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'limit': %w", err)
+		}
 	}
 
 	if a.RequestId != nil {
