@@ -282,6 +282,51 @@ func TestAPaymentAtAnAccountsFirstEvent(t *testing.T) {
 	}
 }
 
+// TestAPartIsToldAtOnce: one that comes too late, and one that goes back in time; each
+// once, though several events may be about it.
+func TestAPartIsToldAtOnce(t *testing.T) {
+	const (
+		over = "Your purchase ran out of time. Nothing was charged."
+		late = "A payment of 5 credits came when your purchase was over, and does not pay all of it. We are looking into it."
+		back = "A part of your purchase that had come, 5 credits, was taken back by the payment provider."
+		done = "10 credits arrived from your purchase."
+	)
+	for name, c := range map[string]struct {
+		told  []string
+		after time.Duration // until the first payment
+		tell  []string      // "payment status"
+		wait  time.Duration // between the payments
+	}{
+		"half of an expired one":              {[]string{over, late}, 21 * time.Minute, []string{"x succeeded"}, 0},
+		"both halves of an expired one":       {[]string{over, late, done}, 21 * time.Minute, []string{"x succeeded", "y succeeded"}, 0},
+		"told of twice":                       {[]string{over, late}, 21 * time.Minute, []string{"x succeeded", "x succeeded"}, 0},
+		"taken back while it can be paid":     {[]string{back}, 0, []string{"x succeeded", "x refunded"}, 0},
+		"taken back when it is over":          {[]string{over, late, back}, 21 * time.Minute, []string{"x succeeded", "x refunded"}, 0},
+		"taken back, known before it came":    {[]string{back}, 0, []string{"x refunded"}, 0},
+		"in time, of one that then ends":      {[]string{"Your purchase ran out of time, and only a part of it, 5 credits, has come. We are looking into it.", back}, 0, []string{"x succeeded", "x refunded"}, 21 * time.Minute},
+		"in time: nothing before the end":     {nil, 0, []string{"x succeeded"}, 0},
+		"both halves in time: told as bought": {[]string{done}, 0, []string{"x succeeded", "y succeeded"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			id := object(r.must(post(customer, demo+"/purchases", "buy", `{"amount":"10"}`)).Body, "purchase")["id"].(string)
+			r.clock.Move(c.after)
+			for i, one := range c.tell {
+				if i > 0 {
+					r.clock.Move(c.wait)
+				}
+				payment, status, _ := strings.Cut(one, " ")
+				r.must(tell("demo-1", id, payment, status, "5"))
+			}
+			var told []string
+			for _, n := range r.notices("") {
+				told = append([]string{n.(map[string]any)["message"].(string)}, told...)
+			}
+			require.Equal(t, c.told, told)
+		})
+	}
+}
+
 // TestWhatBecomesOfAPart: a customer whose purchase got but a part of its money is
 // told how that ended, and not whose account got it; the purchase's steps keep it.
 func TestWhatBecomesOfAPart(t *testing.T) {
