@@ -106,7 +106,7 @@ func TestRoles(t *testing.T) {
 		method, path, _ := strings.Cut(operation, " ")
 		c := call{method: method, path: filled.Replace(path), key: "k", wrong: true}
 		if strings.HasSuffix(path, "/stream") {
-			c.header = http.Header{"Last-Event-Id": {"none"}} // refused, where a stream would have no end
+			c.header = http.Header{"Last-Event-Id": {"a b"}} // refused, where a stream would have no end
 		}
 		if roleList == "signature" {
 			r.refused(401, "unauthenticated", c)
@@ -148,7 +148,7 @@ func TestAuditorReadsAll(t *testing.T) {
 		}
 		c := call{as: "auditor", method: method, path: filled.Replace(path), key: "k", wrong: true}
 		if strings.HasSuffix(path, "/stream") {
-			c.header = http.Header{"Last-Event-Id": {"none"}}
+			c.header = http.Header{"Last-Event-Id": {"a b"}}
 		}
 		got := r.do(c)
 		if method == http.MethodGet {

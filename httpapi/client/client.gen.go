@@ -4622,7 +4622,9 @@ type ClientInterface interface {
 	// StreamNotifications Notifications as they come
 	//
 	// Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One that the engine doesn't know,
+	// because another gave it, is as none: the stream begins with an `id` without `data`, with which an EventSource comes again,
+	// and goes on with what comes; the list has what came before. One key has a bounded number of
 	// streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 	//
 	// Corresponds with GET /v1/accounts/{account}/notifications/stream (the `StreamNotifications` operationId).
@@ -6236,7 +6238,9 @@ func (c *Client) ListNotifications(ctx context.Context, account Account, params 
 // StreamNotifications Notifications as they come
 //
 // Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One that the engine doesn't know,
+// because another gave it, is as none: the stream begins with an `id` without `data`, with which an EventSource comes again,
+// and goes on with what comes; the list has what came before. One key has a bounded number of
 // streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 //
 // Corresponds with GET /v1/accounts/{account}/notifications/stream (the `StreamNotifications` operationId).
@@ -13560,7 +13564,9 @@ type ClientWithResponsesInterface interface {
 	// StreamNotificationsWithResponse Notifications as they come
 	//
 	// Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One that the engine doesn't know,
+	// because another gave it, is as none: the stream begins with an `id` without `data`, with which an EventSource comes again,
+	// and goes on with what comes; the list has what came before. One key has a bounded number of
 	// streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -24096,7 +24102,9 @@ func (c *ClientWithResponses) ListNotificationsWithResponse(ctx context.Context,
 // StreamNotificationsWithResponse Notifications as they come
 //
 // Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One that the engine doesn't know,
+// because another gave it, is as none: the stream begins with an `id` without `data`, with which an EventSource comes again,
+// and goes on with what comes; the list has what came before. One key has a bounded number of
 // streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 //
 // Returns a wrapper object for the known response body format(s).
