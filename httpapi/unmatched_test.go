@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore/ledger"
 )
@@ -198,6 +199,46 @@ func TestAnotherAmountOfAKnownPayment(t *testing.T) {
 	waiting = r.unmatched()
 	last := waiting[len(waiting)-1].(map[string]any)
 	require.Equal(t, []any{"refund", "amount-differs", "0.01", purchase}, []any{last["kind"], last["why"], last["amount"], last["purchase"]}, "%v", last)
+}
+
+// booked is what an account of the journal owes: its credits without its debits.
+func (r *rig) booked(name string) string {
+	r.t.Helper()
+	for _, line := range r.must(get("auditor", "/v1/audit/trial-balance")).Body["accounts"].([]any) {
+		if l := line.(map[string]any); l["account"] == name {
+			debit, err := domain.ParseAmount("debit", l["debit"].(string))
+			require.NoError(r.t, err)
+			credit, err := domain.ParseAmount("credit", l["credit"].(string))
+			require.NoError(r.t, err)
+			return (credit - debit).String()
+		}
+	}
+	return "0"
+}
+
+// TestARefundOfAPartToldFirst: what the payment has above it waits for finance, once,
+// and is in the books until they have decided.
+func TestARefundOfAPartToldFirst(t *testing.T) {
+	for body, balance := range map[string]string{`{"account":"demo-1"}`: "7", `{"returned":true}`: "1"} {
+		r := newRig(t, nil)
+		r.fund("demo-1", "1")
+		id := object(r.must(post(customer, demo+"/purchases", "a", `{"amount":"10"}`)).Body, "purchase")["id"].(string)
+		r.must(tell("demo-1", id, "pay-1", "refunded", "4"))
+		require.Empty(t, r.unmatched())
+		for range 2 {
+			r.must(tell("demo-1", id, "pay-1", "succeeded", "10"))
+		}
+		waiting := r.unmatched()
+		require.Len(t, waiting, 1)
+		rest := waiting[0].(map[string]any)
+		require.Equal(t, []any{"demo-1~reversal:reversal:pay-1", "payment", "amount-differs", "6", id}, []any{rest["id"], rest["kind"], rest["why"], rest["amount"], rest["purchase"]})
+		require.Equal(t, "6", r.booked("liabilities:unmatched"))
+		r.must(resolve("b", rest["id"].(string), body))
+		r.must(tell("demo-1", id, "pay-1", "succeeded", "10"))
+		require.Equal(t, balance, r.balance("demo-1")["balance"])
+		require.Empty(t, r.unmatched())
+		require.Equal(t, "0", r.booked("liabilities:unmatched"))
+	}
 }
 
 // TestAPaymentOfAnOddAmount waits for people once, and is credited as far as it is
