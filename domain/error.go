@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"strconv"
 )
 
 // Code names a refusal. Codes are public: kebab-case, and never renamed.
@@ -96,6 +97,17 @@ type Error struct {
 // Refuse makes a refusal; Detail is a sentence for a person.
 func Refuse(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+// RefuseLength refuses a text that is not from least to most bytes long. The figures
+// are how long it is and may be, and how it begins: it may be a megabyte.
+func RefuseLength(code Code, field, text string, least, most int) *Error {
+	allowed := fmt.Sprintf("%d to %d", least, most)
+	if least == 0 {
+		allowed = fmt.Sprintf("at most %d", most)
+	}
+	return Refuse(code, "%s is %d bytes long; %s are allowed", field, len(text), allowed).
+		With("field", field).With("value", clip(text)).With("length", strconv.Itoa(len(text))).With("limit", strconv.Itoa(most))
 }
 
 // With adds a figure.

@@ -94,7 +94,7 @@ const maxID = 128
 // proxy takes them out of a URL. Error: CodeIDInvalid.
 func CheckID(field, text string) error {
 	if len(text) == 0 || len(text) > maxID {
-		return Refuse(CodeIDInvalid, "%s is %d bytes long; 1 to %d are allowed", field, len(text), maxID).With("field", field)
+		return RefuseLength(CodeIDInvalid, field, text, 1, maxID)
 	}
 	for i := range len(text) {
 		if !idByte(text[i]) {

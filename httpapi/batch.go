@@ -382,7 +382,7 @@ func accepted(d *document, key string, result *ledger.Result) {
 
 // refusedMembers are the figures of a refusal that a line's answer has; others
 // could be taken for members of an accepted line.
-var refusedMembers = []string{"field", "value", "available", "allowance", "spendable", "required", "shortfall"}
+var refusedMembers = []string{"field", "value", "length", "limit", "available", "allowance", "spendable", "required", "shortfall"}
 
 func (b *batch) refuse(d *document, line *batchLine, err error) {
 	refusal, fault := refusalOf(err)

@@ -184,8 +184,11 @@ func TestAKeyIsTheSameInALineAndInAHeader(t *testing.T) {
 	for _, key := range []string{" job 1", "job 2 ", " "} {
 		line := r.batch(fmt.Sprintf(`{"account":"demo-1","key":%q,"amount":"1","service":"vm"}`, key))[0]
 		require.Equal(t, 422, line.Status, "%q", key)
-		require.Equal(t, "field-invalid", *line.Code)
+		require.Equal(t, []string{"field-invalid", "key", key}, []string{*line.Code, *line.Field, *line.Value})
 	}
+	long := strings.Repeat("k", 9_000)
+	line := r.batch(fmt.Sprintf(`{"account":"demo-1","key":%q,"amount":"1","service":"vm"}`, long))[0]
+	require.Equal(t, []string{"key", long[:40] + "…", "9000", "255"}, []string{*line.Field, *line.Value, *line.Length, *line.Limit})
 	require.Equal(t, 201, r.batch(`{"account":"demo-1","key":"job 3","amount":"1","service":"vm"}`)[0].Status)
 	again := r.must(post("service", "/v1/accounts/demo-1/deductions", " job 3 ", `{"amount":"1","service":"vm"}`))
 	require.Equal(t, "true", again.Header.Get("Idempotency-Replayed"))

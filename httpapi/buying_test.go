@@ -72,6 +72,7 @@ func buyingTour(t *testing.T, r *rig, run func(step) map[string]any) {
 	id := bought["id"].(string)
 	run(step{tell("demo-1", id, "pay-1", "succeeded", "50"), 200, &api.WebhookAnswer{}})
 	run(step{get("finance", a+"/purchases/"+id), 200, &api.Purchase{}})
+	run(step{get("customer:demo-1", a+"/purchases"), 200, &api.PurchaseList{}})
 	run(step{post("finance", a+"/purchases/"+id+"/reverse", "rev", `{"reason":"the bank"}`), 200, &api.PurchaseAnswer{}})
 	run(step{post("admin", "/dev/payments/"+id, "", `{"action":"pay"}`), 200, &api.PlayAnswer{}})
 	require.Equal(t, []string{id + " pay"}, r.played)
@@ -90,6 +91,7 @@ func buyingTour(t *testing.T, r *rig, run func(step) map[string]any) {
 	run(step{get("bd", "/v1/credit-requests?status=requested"), 200, &api.CreditRequestList{}})
 	run(step{post("bd", requests+"/"+first+"/approve", "ok", `{"approved_amount":"400","promotional":true,"expires_at":"2099-01-01T00:00:00Z"}`), 200, &api.CreditRequestAnswer{}})
 	run(step{get("customer:demo-1", requests+"/"+first), 200, &api.CreditRequest{}})
+	run(step{get("customer:demo-1", requests), 200, &api.CreditRequestList{}})
 	run(step{post("bd", requests+"/"+ask("ask-2")+"/reject", "no", `{"reason":"no"}`), 200, &api.CreditRequestAnswer{}})
 	run(step{post("customer:demo-1", requests+"/"+ask("ask-3")+"/cancel", "back", ``), 200, &api.CreditRequestAnswer{}})
 

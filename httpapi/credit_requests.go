@@ -76,6 +76,11 @@ func (h handlers) GetCreditRequest(c echo.Context, _ api.Account, id api.CreditR
 	return callOf(c).sendObject(creditRequests, id, params.MinPosition)
 }
 
+// ListAccountCreditRequests is GET …/credit-requests of an account.
+func (h handlers) ListAccountCreditRequests(c echo.Context, _ api.Account, params api.ListAccountCreditRequestsParams) error {
+	return callOf(c).sendObjects(creditRequests, paging{params.Limit, params.Cursor, params.MinPosition})
+}
+
 // ListCreditRequests is GET /credit-requests: the BD team's queue.
 func (h handlers) ListCreditRequests(c echo.Context, params api.ListCreditRequestsParams) error {
 	return callOf(c).sendQueue(creditRequests, queueQuery{

@@ -255,7 +255,7 @@ func valueOf[T any](p *T) T {
 // checkReference accepts the caller's own name for a thing: any printable text.
 func checkReference(field, text string) error {
 	if len(text) > maxReferenceBytes {
-		return domain.Refuse(domain.CodeFieldInvalid, "%s is %d bytes long; at most %d are allowed", field, len(text), maxReferenceBytes).With("field", field)
+		return domain.RefuseLength(domain.CodeFieldInvalid, field, text, 0, maxReferenceBytes)
 	}
 	return checkPrintable(field, text, false)
 }
@@ -263,7 +263,7 @@ func checkReference(field, text string) error {
 // checkText accepts free text, line breaks included.
 func checkText(field, text string) error {
 	if len(text) > maxTextBytes {
-		return domain.Refuse(domain.CodeFieldInvalid, "%s is %d bytes long; at most %d are allowed", field, len(text), maxTextBytes).With("field", field)
+		return domain.RefuseLength(domain.CodeFieldInvalid, field, text, 0, maxTextBytes)
 	}
 	return checkPrintable(field, text, true)
 }

@@ -43,14 +43,16 @@ func (k *call) checkIdempotencyKey() error {
 // its ends on the way: a key of a line that had some would be another one there.
 func checkKey(field, key string) error {
 	if len(key) == 0 || len(key) > maxIdempotencyKey {
-		return domain.Refuse(domain.CodeFieldInvalid, "%s has %d characters; 1 to %d are allowed", field, len(key), maxIdempotencyKey).With("field", field)
+		return domain.RefuseLength(domain.CodeFieldInvalid, field, key, 1, maxIdempotencyKey)
 	}
 	if key[0] == ' ' || key[len(key)-1] == ' ' {
-		return domain.Refuse(domain.CodeFieldInvalid, "%s begins or ends with a space, which no header can carry", field).With("field", field)
+		return domain.Refuse(domain.CodeFieldInvalid, "%s begins or ends with a space, which no header can carry", field).
+			With("field", field).With("value", clip(key))
 	}
 	for i := range len(key) {
 		if key[i] < ' ' || key[i] > '~' {
-			return domain.Refuse(domain.CodeFieldInvalid, "%s has characters that aren't printable ASCII", field).With("field", field)
+			return domain.Refuse(domain.CodeFieldInvalid, "%s has characters that aren't printable ASCII", field).
+				With("field", field).With("value", clip(key))
 		}
 	}
 	return nil

@@ -102,9 +102,10 @@ func TestKeyIsNeeded(t *testing.T) {
 		r.refused(400, "idempotency-key-missing", call{as: as, method: method, path: path, body: "{}", wrong: true})
 		empty := call{as: as, method: method, path: path, body: "{}", wrong: true, header: http.Header{"Idempotency-Key": {""}}}
 		require.Contains(t, r.refused(400, "idempotency-key-missing", empty).Body["detail"], "empty")
-		for _, key := range []string{strings.Repeat("k", 256), "schlüssel"} {
+		for key, value := range map[string]string{strings.Repeat("k", 256): strings.Repeat("k", 40) + "…", "schlüssel": "schlüssel"} {
 			c := call{as: as, method: method, path: path, key: key, body: "{}", wrong: true}
-			require.Equal(t, "Idempotency-Key", r.refused(422, "field-invalid", c).Body["field"])
+			refused := r.refused(422, "field-invalid", c).Body
+			require.Equal(t, []any{"Idempotency-Key", value}, []any{refused["field"], refused["value"]})
 		}
 	}
 	freeze := call{as: "finance", method: "POST", path: demo + "/freeze", body: "{}", wrong: true, header: http.Header{"Idempotency-Key": {""}}}

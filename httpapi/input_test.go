@@ -133,6 +133,42 @@ func TestBadBodies(t *testing.T) {
 	}
 }
 
+// TestLengthsAreTold: what is too long or too short is refused with how long it is, how
+// long it may be and how it begins: never with all of it.
+func TestLengthsAreTold(t *testing.T) {
+	r := newRig(t, nil)
+	long := strings.Repeat("x", 9_000)
+	body := func(as, path, body string) call {
+		return call{as: as, method: "POST", path: path, key: "k", body: body, wrong: true}
+	}
+	deduct := func(key, members string) call {
+		return call{as: "service", method: "POST", path: demo + "/deductions", key: key, wrong: true, body: `{"service":"vm","amount":"1"` + members + `}`}
+	}
+	read := func(path string) call { return call{as: "service", method: "GET", path: path, wrong: true} }
+	for _, c := range []struct {
+		code, field, limit string
+		call               call
+	}{
+		{"field-invalid", "Idempotency-Key", "255", deduct(long, "")},
+		{"field-invalid", "reference", "128", deduct("k", `,"reference":"`+long+`"`)},
+		{"field-invalid", "description", "2000", deduct("k", `,"description":"`+long+`"`)},
+		{"field-invalid", "reason", "2000", body(customer, demo+"/credit-requests", `{"amount":"1","name":"Ada","reason":"`+long+`"}`)},
+		{"field-invalid", "reason", "200", body("admin", demo+"/forget", `{"reason":"`+long+`"}`)},
+		{"id-invalid", "account", "128", read("/v1/accounts/" + long + "/balance")},
+		{"id-invalid", "reservation_id", "128", body("service", demo+"/reservations", `{"amount":"1","service":"vm","reservation_id":"`+long+`"}`)},
+	} {
+		got := r.refused(422, c.code, c.call)
+		require.Equal(t, []any{c.field, "9000", c.limit}, []any{got.Body["field"], got.Body["length"], got.Body["limit"]}, c.call.path)
+		require.Equal(t, strings.Repeat("x", 40)+"…", got.Body["value"], c.call.path)
+		require.Contains(t, got.Body["detail"], c.field+" is 9000 bytes long")
+		require.Less(t, len(got.Body["detail"].(string)), 100, "nothing of it is here")
+	}
+	none := r.refused(422, "field-invalid", body("admin", demo+"/forget", `{"reason":""}`)).Body
+	require.Equal(t, []any{"reason", "", "0", "200"}, []any{none["field"], none["value"], none["length"], none["limit"]})
+	none = r.refused(422, "id-invalid", body("service", demo+"/reservations", `{"amount":"1","service":"vm","reservation_id":""}`)).Body
+	require.Equal(t, []any{"reservation_id", "", "0", "128"}, []any{none["field"], none["value"], none["length"], none["limit"]})
+}
+
 func TestBodyLimit(t *testing.T) {
 	r := newRig(t, nil)
 	body := `{"service":"vm","amount":"1","description":"` + strings.Repeat("x", 1<<20) + `"}`

@@ -100,7 +100,7 @@ func (h handlers) StreamNotifications(c echo.Context, name api.Account, params a
 	defer h.streams.end(k.key.ID)
 	news, stop := h.opts.Views.WatchNotices(name) // before the first look, so that nothing falls between
 	defer stop()
-	last, err := h.streamStart(k, name, valueOf(params.LastEventID))
+	last, known, err := h.streamStart(k, name, valueOf(params.LastEventID))
 	if err != nil {
 		return err
 	}
@@ -109,12 +109,15 @@ func (h handlers) StreamNotifications(c echo.Context, name api.Account, params a
 	defer beat.Stop()
 	d := newDocument()
 	defer d.free()
+	d.b = append(d.b, ": \n\n"...) // a comment, so that the client sees that somebody is there
+	if !known {
+		d.b = appendOnlyID(d.b, last)
+	}
 	for {
 		items, err := h.opts.Views.NoticesAfter(k.ctx, name, last, streamPage)
 		if err != nil {
 			return err
 		}
-		d.b = append(d.b[:0], ": \n\n"...) // a comment, so that the client sees that somebody is there
 		for i := range items {
 			d.b = append(d.b, "id: "+items[i].ID+"\nevent: notification\ndata:"...) // no space: a document follows a colon
 			appendNotice(d, &items[i])
@@ -126,6 +129,7 @@ func (h handlers) StreamNotifications(c echo.Context, name api.Account, params a
 			return nil //nolint:nilerr // the client has gone
 		}
 		k.Response().Flush()
+		d.b = append(d.b[:0], ": \n\n"...)
 		if len(items) == streamPage {
 			continue
 		}
@@ -169,27 +173,43 @@ func (s *streamCount) end(key string) {
 }
 
 // streamStart is the id behind which a stream begins: the one that the client
-// has, or the newest.
-func (s *Server) streamStart(k *call, name, given string) (string, error) {
+// has, or the newest. An EventSource ends for good if it is refused; so an id that
+// isn't known here is as none, and not known is for the client to be told. Another
+// engine gave it: from a log of its own, or with read models that are ahead.
+func (s *Server) streamStart(k *call, name, given string) (last string, known bool, err error) {
 	if err := k.await(name, nil); err != nil {
-		return "", err
+		return "", false, err
 	}
 	if given != "" {
 		if err := domain.CheckID(lastEventHeader, given); err != nil {
-			return "", err
+			return "", false, err
 		}
-		_, err := s.opts.Views.Notice(k.ctx, name, given)
-		if domain.IsCode(err, domain.CodeUnknownNotice) {
-			err = domain.Refuse(domain.CodeUnknownNotice, "the account has no notification %q behind which the stream could begin", clip(given)).
-				With("field", lastEventHeader).With("value", clip(given))
-		}
-		return given, err
 	}
+	// Before the look at the id: what comes in between is behind the newest.
 	newest, err := s.opts.Views.Notices(k.ctx, name, "", 1)
-	if err != nil || len(newest.Items) == 0 {
-		return "", err
+	if err != nil {
+		return "", false, err
 	}
-	return newest.Items[0].ID, nil
+	if len(newest.Items) > 0 {
+		last = newest.Items[0].ID
+	}
+	if given == "" {
+		return last, true, nil
+	}
+	_, err = s.opts.Views.Notice(k.ctx, name, given)
+	if domain.IsCode(err, domain.CodeUnknownNotice) {
+		return last, false, nil
+	}
+	return given, true, err
+}
+
+// appendOnlyID gives the client an id to come again with, or takes the one that it
+// has away. Without data it is no event.
+func appendOnlyID(b []byte, id string) []byte {
+	if id == "" {
+		return append(b, "id:\n\n"...)
+	}
+	return append(b, "id: "+id+"\n\n"...)
 }
 
 // endStreams lets streams end, which would hold up a graceful stop for ever.

@@ -46,6 +46,43 @@ func TestObjectsCanBeReadBack(t *testing.T) {
 	}
 }
 
+// TestObjectsAreListed: an account's objects of a kind are all there, decided ones
+// too, the oldest first; a page at a time, and to nobody else's customer.
+func TestObjectsAreListed(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100") // a purchase too
+	for kind, c := range map[string]struct {
+		body, key string
+		before    int
+	}{
+		"withdrawals":     {`{"amount":"1",` + stripe + `}`, "withdrawal", 0},
+		"credit-requests": {`{"amount":"500","name":"Ada","reason":"more"}`, "credit_request", 0},
+		"purchases":       {`{"amount":"50"}`, "purchase", 1},
+	} {
+		path := demo + "/" + kind
+		var made []any
+		for i := range 3 {
+			made = append(made, part(r.must(post(customer, path, fmt.Sprint("l-", kind, i), c.body)), c.key))
+		}
+		r.must(post("customer:demo-2", "/v1/accounts/demo-2/purchases", "other-"+kind, `{"amount":"7"}`))
+		if kind == "credit-requests" {
+			made[1] = part(r.must(post(customer, path+"/"+made[1].(map[string]any)["id"].(string)+"/cancel", "l-cancel", "")), c.key)
+		}
+		for _, as := range []string{customer, "finance", "support", "auditor"} {
+			got := r.must(get(as, path)).Body
+			require.Equal(t, made, got["items"].([]any)[c.before:], "%s as %s", kind, as)
+			require.Nil(t, got["next_cursor"])
+			require.Contains(t, got, "lag")
+		}
+		page := r.must(get(customer, fmt.Sprint(path, "?limit=", c.before+1))).Body
+		rest := r.must(get(customer, path+"?cursor="+page["next_cursor"].(string))).Body
+		require.Equal(t, made, append(page["items"].([]any)[c.before:], rest["items"].([]any)...), kind)
+		r.refused(403, "account-not-allowed", get("customer:demo-2", path))
+		wrong := r.refused(422, "field-invalid", get("customer:demo-2", "/v1/accounts/demo-2/"+kind+"?cursor="+page["next_cursor"].(string)))
+		require.Equal(t, "cursor", wrong.Body["field"])
+	}
+}
+
 // TestReservationIsReadAsItIs: also one that is partly spent, closed by hand, or
 // ended by its time.
 func TestReservationIsReadAsItIs(t *testing.T) {
@@ -101,7 +138,7 @@ func TestObjectReadsWaitForAPosition(t *testing.T) {
 	r := newRig(t, func(p *parts) { p.server.ReadPatience = 50 * time.Millisecond })
 	const far = "?min_position=1000000"
 	r.made()
-	for _, path := range []string{"/reservations/job-7", "/policy", "/adjustments/x", "/disputes/x", "/withdrawals/x", "/credit-requests/x"} {
+	for _, path := range []string{"/reservations/job-7", "/policy", "/adjustments/x", "/disputes/x", "/withdrawals/x", "/credit-requests/x", "/credit-requests", "/purchases"} {
 		r.refused(503, "read-behind", get("auditor", demo+path+far))
 	}
 }

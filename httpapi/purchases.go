@@ -96,6 +96,11 @@ func (h handlers) GetPurchase(c echo.Context, _ api.Account, id api.PurchaseID, 
 	return callOf(c).sendObject(purchases, id, params.MinPosition)
 }
 
+// ListPurchases is GET …/purchases of an account.
+func (h handlers) ListPurchases(c echo.Context, _ api.Account, params api.ListPurchasesParams) error {
+	return callOf(c).sendObjects(purchases, paging{params.Limit, params.Cursor, params.MinPosition})
+}
+
 // ReversePurchase is POST …/purchases/{id}/reverse: finance learnt of a chargeback,
 // of a purchase or of a payment that they had credited.
 func (h handlers) ReversePurchase(c echo.Context, name api.Account, id api.PurchaseID, _ api.ReversePurchaseParams) error {

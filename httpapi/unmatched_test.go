@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore/ledger"
 )
@@ -200,6 +201,46 @@ func TestAnotherAmountOfAKnownPayment(t *testing.T) {
 	require.Equal(t, []any{"refund", "amount-differs", "0.01", purchase}, []any{last["kind"], last["why"], last["amount"], last["purchase"]}, "%v", last)
 }
 
+// booked is what an account of the journal owes: its credits without its debits.
+func (r *rig) booked(name string) string {
+	r.t.Helper()
+	for _, line := range r.must(get("auditor", "/v1/audit/trial-balance")).Body["accounts"].([]any) {
+		if l := line.(map[string]any); l["account"] == name {
+			debit, err := domain.ParseAmount("debit", l["debit"].(string))
+			require.NoError(r.t, err)
+			credit, err := domain.ParseAmount("credit", l["credit"].(string))
+			require.NoError(r.t, err)
+			return (credit - debit).String()
+		}
+	}
+	return "0"
+}
+
+// TestARefundOfAPartToldFirst: what the payment has above it waits for finance, once,
+// and is in the books until they have decided.
+func TestARefundOfAPartToldFirst(t *testing.T) {
+	for body, balance := range map[string]string{`{"account":"demo-1"}`: "7", `{"returned":true}`: "1"} {
+		r := newRig(t, nil)
+		r.fund("demo-1", "1")
+		id := object(r.must(post(customer, demo+"/purchases", "a", `{"amount":"10"}`)).Body, "purchase")["id"].(string)
+		r.must(tell("demo-1", id, "pay-1", "refunded", "4"))
+		require.Empty(t, r.unmatched())
+		for range 2 {
+			r.must(tell("demo-1", id, "pay-1", "succeeded", "10"))
+		}
+		waiting := r.unmatched()
+		require.Len(t, waiting, 1)
+		rest := waiting[0].(map[string]any)
+		require.Equal(t, []any{"demo-1~reversal:reversal:pay-1", "payment", "amount-differs", "6", id}, []any{rest["id"], rest["kind"], rest["why"], rest["amount"], rest["purchase"]})
+		require.Equal(t, "6", r.booked("liabilities:unmatched"))
+		r.must(resolve("b", rest["id"].(string), body))
+		r.must(tell("demo-1", id, "pay-1", "succeeded", "10"))
+		require.Equal(t, balance, r.balance("demo-1")["balance"])
+		require.Empty(t, r.unmatched())
+		require.Equal(t, "0", r.booked("liabilities:unmatched"))
+	}
+}
+
 // TestAPaymentOfAnOddAmount waits for people once, and is credited as far as it is
 // certain.
 func TestAPaymentOfAnOddAmount(t *testing.T) {
@@ -279,6 +320,51 @@ func TestAPaymentAtAnAccountsFirstEvent(t *testing.T) {
 		wg.Wait()
 		r.must(tell(name, "", payment, "succeeded", "7"))
 		require.Len(t, r.unmatched(), n+1)
+	}
+}
+
+// TestAPartIsToldAtOnce: one that comes too late, and one that goes back in time; each
+// once, though several events may be about it.
+func TestAPartIsToldAtOnce(t *testing.T) {
+	const (
+		over = "Your purchase ran out of time. Nothing was charged."
+		late = "A payment of 5 credits came when your purchase was over, and does not pay all of it. We are looking into it."
+		back = "A part of your purchase that had come, 5 credits, was taken back by the payment provider."
+		done = "10 credits arrived from your purchase."
+	)
+	for name, c := range map[string]struct {
+		told  []string
+		after time.Duration // until the first payment
+		tell  []string      // "payment status"
+		wait  time.Duration // between the payments
+	}{
+		"half of an expired one":              {[]string{over, late}, 21 * time.Minute, []string{"x succeeded"}, 0},
+		"both halves of an expired one":       {[]string{over, late, done}, 21 * time.Minute, []string{"x succeeded", "y succeeded"}, 0},
+		"told of twice":                       {[]string{over, late}, 21 * time.Minute, []string{"x succeeded", "x succeeded"}, 0},
+		"taken back while it can be paid":     {[]string{back}, 0, []string{"x succeeded", "x refunded"}, 0},
+		"taken back when it is over":          {[]string{over, late, back}, 21 * time.Minute, []string{"x succeeded", "x refunded"}, 0},
+		"taken back, known before it came":    {[]string{back}, 0, []string{"x refunded"}, 0},
+		"in time, of one that then ends":      {[]string{"Your purchase ran out of time, and only a part of it, 5 credits, has come. We are looking into it.", back}, 0, []string{"x succeeded", "x refunded"}, 21 * time.Minute},
+		"in time: nothing before the end":     {nil, 0, []string{"x succeeded"}, 0},
+		"both halves in time: told as bought": {[]string{done}, 0, []string{"x succeeded", "y succeeded"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			id := object(r.must(post(customer, demo+"/purchases", "buy", `{"amount":"10"}`)).Body, "purchase")["id"].(string)
+			r.clock.Move(c.after)
+			for i, one := range c.tell {
+				if i > 0 {
+					r.clock.Move(c.wait)
+				}
+				payment, status, _ := strings.Cut(one, " ")
+				r.must(tell("demo-1", id, payment, status, "5"))
+			}
+			var told []string
+			for _, n := range r.notices("") {
+				told = append([]string{n.(map[string]any)["message"].(string)}, told...)
+			}
+			require.Equal(t, c.told, told)
+		})
 	}
 }
 

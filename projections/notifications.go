@@ -42,6 +42,10 @@ func applyNotices(w *writer, s *step) error {
 		around.Asked, err = w.asked(s.Account, e.Request)
 	case *account.PaymentResolved:
 		around.Why, err = w.whyUnmatched(s.Account, e.Payment)
+	case *account.PaymentReceived:
+		around.Purchase, err = w.purchaseStatus(s.Account, e.Purchase)
+	case *account.PaymentDropped:
+		around.Purchase, err = w.purchaseStatus(s.Account, e.Purchase)
 	}
 	if err != nil {
 		return err
@@ -72,6 +76,16 @@ func (w *writer) whyUnmatched(name, payment string) (account.UnmatchedWhy, error
 		return "", err
 	}
 	return p.Why, nil
+}
+
+// purchaseStatus is where a purchase stands after the event.
+func (w *writer) purchaseStatus(name, purchase string) (account.PurchaseStatus, error) {
+	object, err := w.object(name, account.ObjectPurchase, purchase)
+	p, ok := object.(*account.Purchase)
+	if err != nil || !ok {
+		return "", err
+	}
+	return p.State, nil
 }
 
 // object is nil if the account has none of this id.

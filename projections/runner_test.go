@@ -158,7 +158,7 @@ func TestStreamsThatAreNotAccountsAreSkipped(t *testing.T) {
 	require.Equal(t, head, r.views.Through(), "foreign events count as seen")
 	require.NoError(t, r.views.Close())
 	for _, line := range keyspace(t, r.fs, "views") {
-		require.NotContains(t, line, `"bb`)
+		require.NotRegexp(t, `^"bb`, line, "a balance of b") // an event's id may begin so, in the checkpoint
 		require.NotContains(t, line, "é")
 	}
 }

@@ -26,7 +26,7 @@ func (e *CreditRequested) object() (ObjectKind, string) { return ObjectCreditReq
 func (e *CreditRequested) evolve(s *State) { fold(&s.CreditRequests, e.Request, e) }
 
 // CreditRequestApproved is the first of two approvals. It sets the terms, with
-// which the second has to agree.
+// which the second has to agree. A later one takes the place of one that lapsed.
 type CreditRequestApproved struct {
 	plain
 	Request    string      `json:"request"`
@@ -127,7 +127,7 @@ type CreditRequest struct {
 	RequestedBy string              `json:"requested_by"`
 	// Terms are those of the first approval, or what was granted.
 	Terms CreditTerms `json:"terms,omitzero"`
-	// ApprovedBy has the approvers in order.
+	// ApprovedBy has the approvers of Terms in order.
 	ApprovedBy []string `json:"approved_by,omitempty"`
 	// RejectedBy at RejectionLevel, for RejectionReason.
 	RejectedBy      string        `json:"rejected_by,omitempty"`
@@ -143,8 +143,11 @@ func (r *CreditRequest) Apply(event domain.Event) {
 			State: CreditIsRequested, Amount: e.Amount, Name: e.Name, Reason: e.Reason, RequestedBy: e.RequestedBy,
 		}
 	case *CreditRequestApproved:
-		r.Terms, r.ApprovedBy = e.Terms, with(r.ApprovedBy, e.ApprovedBy)
+		r.Terms, r.ApprovedBy = e.Terms, []string{e.ApprovedBy} // whose lapsed before doesn't count
 	case *CreditGranted:
+		if e.Level == 1 {
+			r.ApprovedBy = nil
+		}
 		r.State, r.Terms, r.ApprovedBy = CreditIsApproved, e.Terms, with(r.ApprovedBy, e.ApprovedBy)
 	case *CreditRequestClosed:
 		r.State = e.Status
@@ -152,6 +155,12 @@ func (r *CreditRequest) Apply(event domain.Event) {
 			r.RejectedBy, r.RejectionReason, r.RejectionLevel = e.By, e.Reason, e.Level
 		}
 	}
+}
+
+// lapsed tells that the credits of the first approval would have expired: nobody can
+// approve them any more, so it holds up nobody who approves others.
+func (r *CreditRequest) lapsed(at time.Time) bool {
+	return !r.Terms.ExpiresAt.IsZero() && !r.Terms.ExpiresAt.After(at)
 }
 
 // Status implements Object.

@@ -1,7 +1,9 @@
 package account_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"iocredits/domain"
 	"iocredits/domain/account"
@@ -112,6 +114,73 @@ func TestCreditRequestRefused(t *testing.T) {
 			when: approves("bd", "r", terms(1, true)), refused: "amount-too-large field=amount value=0.000001 limit=1000000000000",
 		},
 	})
+}
+
+// TestLapsedApproval: an approval whose credits would have expired before the second
+// one came counts no longer. The request can be approved anew, by two people again.
+func TestLapsedApproval(t *testing.T) {
+	until := func(h int, amount domain.Amount, promotional bool) account.CreditTerms {
+		return account.CreditTerms{Amount: amount, Promotional: promotional, ExpiresAt: hour(h)}
+	}
+	at := func(h int, by string, t account.CreditTerms) step {
+		return step{at: hour(h), by: by, do: account.ApproveCreditRequest{Request: "r", Terms: t}}
+	}
+	once := func(by string, t account.CreditTerms) *account.CreditRequestApproved {
+		return &account.CreditRequestApproved{Request: "r", Terms: t, ApprovedBy: by}
+	}
+	old, fresh := until(100, 500*credit, false), until(200, 500*credit, false)
+	first := given(askedFor("r", 500*credit), at(0, "bd", old))
+	anew := append(first[:2:2], at(100, "bd2", fresh))
+	check(t, []row{
+		{
+			name: "the terms that lapsed", given: first, when: at(100, "bd2", old),
+			refused: "time-invalid field=expires_at value=2026-03-05T04:00:00Z",
+		},
+		{
+			name: "a second before, the first one counts", given: first, when: step{at: hour(100).Add(-time.Second), by: "bd2", do: account.ApproveCreditRequest{Request: "r", Terms: fresh}},
+			refused: "field-invalid field=expires_at first=2026-03-05T04:00:00Z",
+		},
+		{name: "anew by another is the first of two", given: first, when: at(100, "bd2", fresh), then: events(once("bd2", fresh))},
+		{name: "anew by the same person is", given: first, when: at(100, "bd", fresh), then: events(once("bd", fresh))},
+		{name: "with another amount, for ever", given: first, when: at(100, "bd2", terms(credit, false)), then: events(once("bd2", terms(credit, false)))},
+		{name: "never by who asked", given: first, when: at(100, "cust", fresh), refused: "self-approval"},
+		{name: "nobody twice", given: anew, when: at(101, "bd2", fresh), refused: "self-approval"},
+		{
+			name: "whose approval lapsed may be the second", given: anew, when: at(101, "bd", fresh),
+			then: events(&account.CreditGranted{Request: "r", Terms: fresh, ApprovedBy: "bd", Level: 2}),
+		},
+		{name: "who has to agree with the new terms", given: anew, when: at(101, "bd", terms(500*credit, false)), refused: "field-invalid field=expires_at first=2026-03-09T08:00:00Z"},
+		{name: "it may lapse again", given: anew, when: at(200, "bd", terms(credit, false)), then: events(once("bd", terms(credit, false)))},
+		{
+			name: "what needs one person is granted by one", given: first, when: at(100, "bd2", until(200, credit, true)),
+			then: events(&account.CreditGranted{Request: "r", Terms: until(200, credit, true), ApprovedBy: "bd2", Level: 1}),
+		},
+		{
+			name: "rejected, at the level that counts", given: first, when: step{at: hour(100), by: "bd2", do: account.RejectCreditRequest{Request: "r"}},
+			then: events(&account.CreditRequestClosed{Status: account.CreditIsRejected, Request: "r", By: "bd2", Level: 1}),
+		},
+	})
+}
+
+// TestApproversAreThoseThatCount: whose approval lapsed stays in the steps alone.
+func TestApproversAreThoseThatCount(t *testing.T) {
+	var r account.CreditRequest
+	for _, c := range []struct {
+		event domain.Event
+		want  []string
+	}{
+		{&account.CreditRequested{Request: "r", Amount: credit}, nil},
+		{&account.CreditRequestApproved{Request: "r", ApprovedBy: "bd"}, []string{"bd"}},
+		{&account.CreditRequestApproved{Request: "r", ApprovedBy: "bd2"}, []string{"bd2"}},
+		{&account.CreditGranted{Request: "r", ApprovedBy: "bd", Level: 2}, []string{"bd2", "bd"}},
+		{&account.CreditRequestApproved{Request: "r", ApprovedBy: "bd"}, []string{"bd"}},
+		{&account.CreditGranted{Request: "r", ApprovedBy: "bd2", Level: 1}, []string{"bd2"}},
+	} {
+		r.Apply(c.event)
+		if !slices.Equal(r.ApprovedBy, c.want) {
+			t.Errorf("after %+v: %v, not %v", c.event, r.ApprovedBy, c.want)
+		}
+	}
 }
 
 func TestCheckout(t *testing.T) {

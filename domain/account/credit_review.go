@@ -42,7 +42,8 @@ func (c RequestCredit) decide(d *decision) error {
 
 // ApproveCreditRequest grants credits, or is the first of two approvals: always
 // two for credits that are not promotional, else from the policy's amount
-// (money.md, Classes).
+// (money.md, Classes). A first approval whose expires_at has come counts no longer:
+// the next one, of whatever terms, is the first.
 //
 // Checks, in order: amount-invalid, amount-too-large; time-invalid (expires_at);
 // unknown-credit-request, or wrong-status if it is decided; self-approval;
@@ -170,9 +171,14 @@ func (c CancelCreditRequest) decide(d *decision) error {
 	return nil
 }
 
+// waitingCreditRequest finds a request that is to be decided, with the approval that
+// counts.
 func (d *decision) waitingCreditRequest(id string) (CreditRequest, error) {
 	r, waits := d.now().CreditRequests[id]
 	switch {
+	case waits && r.lapsed(d.cmd.At):
+		r.Terms, r.ApprovedBy = CreditTerms{}, nil
+		return r, nil
 	case waits:
 		return r, nil
 	case d.cmd.NameTaken:

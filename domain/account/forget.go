@@ -38,8 +38,7 @@ func (c RecordForgotten) decide(d *decision) error {
 // refused before that. Error: CodeFieldInvalid.
 func CheckForgetReason(reason string) error {
 	if reason == "" || len(reason) > maxForgetReason {
-		return domain.Refuse(domain.CodeFieldInvalid, "reason is %d bytes long; 1 to %d are allowed", len(reason), maxForgetReason).
-			With("field", "reason")
+		return domain.RefuseLength(domain.CodeFieldInvalid, "reason", reason, 1, maxForgetReason)
 	}
 	return nil
 }

@@ -53,6 +53,9 @@ type Around struct {
 	Asked domain.Amount
 	// Why a payment had waited that is resolved.
 	Why UnmatchedWhy
+	// Purchase is where the purchase stands for which a payment came, or of which one
+	// was dropped.
+	Purchase PurchaseStatus
 }
 
 // NoticesOf gives what an event tells the customer: one notice, or none, and one
@@ -88,6 +91,10 @@ func noticeOf(event domain.Event, a Around) Notice {
 		return failedPurchase(e)
 	case *PurchaseExpired:
 		return expiredPurchase(e)
+	case *PaymentReceived:
+		return latePart(e, a.Purchase)
+	case *PaymentDropped:
+		return droppedPart(e, a.Purchase)
 	case *PaymentResolved:
 		return paymentNotice(e, a.Why)
 	case *PurchaseReversed:

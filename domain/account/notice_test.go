@@ -96,6 +96,41 @@ func TestPaymentNotices(t *testing.T) {
 	}
 }
 
+// TestPartNotices: a part that comes for a purchase which is over is told at once, and
+// so is one that goes back while it can still be paid. Of what another event tells
+// nothing is told here: one that waits is resolved, and what is paid in full settles.
+func TestPartNotices(t *testing.T) {
+	const late = "error purchase: A payment of 4 credits came when your purchase was over, and does not pay all of it. We are looking into it."
+	const back = "info purchase: A part of your purchase that had come, 4 credits, was taken back by the payment provider."
+	came := func(received domain.Amount) domain.Event {
+		return &account.PaymentReceived{Payment: "x", Purchase: "p", Amount: 4 * credit, Received: received, ToPay: 10 * credit}
+	}
+	dropped := func(reversal bool) domain.Event {
+		return &account.PaymentDropped{Payment: "x", Purchase: "p", Amount: 4 * credit, Reversal: reversal}
+	}
+	for _, c := range []struct {
+		purchase account.PurchaseStatus
+		event    domain.Event
+		want     string
+	}{
+		{account.PurchaseIsExpired, came(4 * credit), late},
+		{account.PurchaseIsFailed, came(9 * credit), late},
+		{account.PurchaseIsExpired, came(10 * credit), ""},
+		{account.PurchaseIsAwaiting, came(4 * credit), ""},
+		{account.PurchaseIsAwaiting, dropped(true), back},
+		{account.PurchaseIsAwaiting, dropped(false), ""},
+		{account.PurchaseIsExpired, dropped(true), ""},
+		{account.PurchaseIsFailed, dropped(true), ""},
+		{"", came(4 * credit), ""},
+	} {
+		got := ""
+		for _, n := range account.NoticesOf(c.event, account.Around{Purchase: c.purchase}) {
+			got += string(n.Priority) + " " + string(n.Topic) + ": " + n.Message
+		}
+		require.Equal(t, c.want, got, "%s %+v", c.purchase, c.event)
+	}
+}
+
 // TestLowBalance: once when the line is crossed downward, and again only after
 // the balance was at or above it.
 func TestLowBalance(t *testing.T) {

@@ -212,10 +212,13 @@ func (c RequireUnassigned) decide(d *decision) error {
 	return nil
 }
 
+// RecordedField is the figure of ComparePayment's refusal with the recorded amount.
+const RecordedField = "recorded"
+
 // ComparePayment asks whether a payment that was recorded in this account has this
 // amount. It has no event.
 //
-// Checks: amount-invalid, if it has another one.
+// Checks: amount-invalid, if it has another one, which is in RecordedField.
 type ComparePayment struct {
 	Payment string
 	Amount  domain.Amount
@@ -227,7 +230,7 @@ func (c ComparePayment) ClaimFor(*State) string { return paymentName(c.Payment) 
 func (c ComparePayment) decide(d *decision) error {
 	if recorded, known := d.recordedPayment(); known && recorded != c.Amount {
 		return domain.Refuse(domain.CodeAmountInvalid, "payment %q was recorded with %s credits, not %s", c.Payment, recorded, c.Amount).
-			With("field", "amount").With("value", c.Amount.String())
+			With("field", "amount").With("value", c.Amount.String()).With(RecordedField, recorded.String())
 	}
 	return nil
 }
@@ -294,7 +297,8 @@ const (
 	WhyAmountInvalid UnmatchedWhy = "amount-invalid"
 	// WhyPaymentUnnamed: it tells no id, so nobody knows whether it came before.
 	WhyPaymentUnnamed UnmatchedWhy = "payment-unnamed"
-	// WhyAmountDiffers: a payment is taken back with another amount than it came with.
+	// WhyAmountDiffers: a payment is taken back with another amount than it came with,
+	// or came with more than was taken back before: see RecordRest.
 	WhyAmountDiffers UnmatchedWhy = "amount-differs"
 )
 

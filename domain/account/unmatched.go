@@ -80,8 +80,8 @@ type PaymentResolved struct {
 	// Account was credited; empty: this one, or none.
 	Account string        `json:"account,omitempty"`
 	Note    domain.Sealed `json:"note,omitempty"`
-	// Kind is what waited, if it was no payment but its reversal. Events of before
-	// it came don't say: see Reversal.
+	// Kind is what waited, if it was no payment but its reversal, or the rest of one:
+	// see Reversal. Events of before it came don't say.
 	Kind UnmatchedKind `json:"kind,omitempty"`
 }
 
@@ -232,16 +232,12 @@ func (c ResolvePayment) decide(d *decision) error {
 	d.dropFromPurchase(p.Purchase, c.Payment, p.Amount)
 	switch {
 	case c.Returned:
-		event := PaymentResolved{Payment: c.Payment, Outcome: PaymentIsReturned, Amount: p.Amount, Note: c.Note}
-		if p.Kind != KindPayment {
-			event.Kind = p.Kind
-		}
-		d.emit(&event)
+		d.emit(&PaymentResolved{Payment: c.Payment, Outcome: PaymentIsReturned, Amount: p.Amount, Note: c.Note, Kind: waitedKind(c.Payment, p)})
 	case c.Account != "":
 		d.emit(&PaymentAssigned{Payment: c.Payment, Account: c.Account, Amount: p.Amount, Note: c.Note})
 	default:
 		d.creditPayment(c.Payment, "", p.Amount, c.Note)
-		d.emit(&PaymentResolved{Payment: c.Payment, Outcome: PaymentIsCredited, Amount: p.Amount, Note: c.Note})
+		d.emit(&PaymentResolved{Payment: c.Payment, Outcome: PaymentIsCredited, Amount: p.Amount, Note: c.Note, Kind: waitedKind(c.Payment, p)})
 		d.arrived()
 	}
 	return nil
@@ -318,7 +314,7 @@ func (c ClosePayment) decide(d *decision) error {
 	if err != nil {
 		return err
 	}
-	d.emit(&PaymentResolved{Payment: c.Payment, Outcome: PaymentIsCredited, Amount: p.Amount, Account: p.Account})
+	d.emit(&PaymentResolved{Payment: c.Payment, Outcome: PaymentIsCredited, Amount: p.Amount, Account: p.Account, Kind: waitedKind(c.Payment, p)})
 	return nil
 }
 

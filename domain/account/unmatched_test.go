@@ -132,6 +132,44 @@ func backWaits(why account.UnmatchedWhy, payment, purchase string, amount domain
 	return e
 }
 
+// TestTheRestOfAPayment: its refund was told first, with less, as all there was.
+func TestTheRestOfAPayment(t *testing.T) {
+	const id = "reversal:reversal:x"
+	arrives := func(recorded, told domain.Amount) step {
+		return do(account.RecordRest{Payment: "x", Purchase: "p", Recorded: recorded, Amount: told})
+	}
+	back := given(started("p", 10*credit), do(payment("x", "p", 4*credit)), backOf("x", "p", 4*credit))
+	lost := given(do(payment("x", "p", 4*credit)), backOf("x", "p", 4*credit))
+	all := given(started("p", 4*credit), do(payment("x", "p", 4*credit)), backOf("x", "p", 4*credit))
+	waits := events(unmatched(id, "p", 6*credit, account.WhyAmountDiffers))
+	found := append(back[:3:3], arrives(4*credit, 10*credit))
+	there := do(account.ResolvePayment{Payment: id, Account: "bob"})
+	check(t, []row{
+		{name: "of a part payment", given: back, when: arrives(4*credit, 10*credit), then: waits, balance: "nothing"},
+		{name: "of one that waited", given: lost, when: arrives(4*credit, 10*credit), then: waits},
+		{name: "of one that had settled", given: all, when: arrives(4*credit, 10*credit), then: waits},
+		{name: "told twice", given: found, when: arrives(4*credit, 10*credit)},
+		{name: "told again when it is decided", given: append(found[:4:4], do(account.ResolvePayment{Payment: id, Returned: true})), when: arrives(4*credit, 10*credit)},
+		{name: "of one that came with more", given: back, when: arrives(4*credit, 3*credit)},
+		{name: "of one that wasn't taken back", given: back[:2], when: arrives(4*credit, 10*credit)},
+		{name: "of one whose reversal waits itself", given: append(back[:2:2], backOf("x", "p", credit)), when: arrives(4*credit, 10*credit)},
+		{
+			name: "is credited, as a payment", given: found, when: do(account.ResolvePayment{Payment: id}),
+			then: events(&account.PaymentCredited{Payment: id, Amount: 6 * credit},
+				&account.PaymentResolved{Payment: id, Outcome: account.PaymentIsCredited, Amount: 6 * credit, Kind: account.KindPayment}),
+			balance: "balance 6, available 6, purchased 6, withdrawable 6, allowance 10, spendable 16",
+		},
+		{
+			name: "is credited elsewhere, as a payment", given: append(found[:4:4], there), when: do(account.ClosePayment{Payment: id}),
+			then: events(&account.PaymentResolved{Payment: id, Outcome: account.PaymentIsCredited, Amount: 6 * credit, Account: "bob", Kind: account.KindPayment}),
+		},
+		{
+			name: "is closed, as a payment", given: found, when: do(account.ResolvePayment{Payment: id, Returned: true}), balance: "nothing",
+			then: events(&account.PaymentResolved{Payment: id, Outcome: account.PaymentIsReturned, Amount: 6 * credit, Kind: account.KindPayment}),
+		},
+	})
+}
+
 // TestReversalOfPayments is about which payment the provider takes back.
 func TestReversalOfPayments(t *testing.T) {
 	whole := given(started("p", 5*credit), do(payment("x", "p", 5*credit)))

@@ -211,7 +211,8 @@ func (c *cashier) reconcileOne(ctx context.Context, p OpenPurchase) error {
 
 // RecordPayment has record write every fact of a payment, which MUST be Normal, into
 // the account where it belongs; home is PaymentHome. differs: the provider tells of
-// another amount than was recorded first.
+// another amount than was recorded first. If that one came with its refund, and went
+// again, what the payment has above it waits for finance.
 func RecordPayment(ctx context.Context, l Ledger, logger *slog.Logger, home string, p account.ProviderPayment,
 	record func(ctx context.Context, name string, fact account.Action) error,
 ) (differs bool, err error) {
@@ -224,7 +225,12 @@ func RecordPayment(ctx context.Context, l Ledger, logger *slog.Logger, home stri
 			return false, err
 		}
 	}
-	return comparePayment(ctx, l, logger, home, p)
+	recorded, differs, err := comparePayment(ctx, l, logger, home, p)
+	if err != nil || !differs || p.Status != account.ProviderSucceeded || p.Odd != "" {
+		return differs, err
+	}
+	rest := account.RecordRest{Payment: p.Payment, Purchase: p.Purchase, Recorded: recorded, Amount: p.Amount}
+	return true, record(ctx, home, rest)
 }
 
 // Normal is a payment with ids that our own can be: whoever learns of it, by
@@ -328,23 +334,30 @@ func factHome(ctx context.Context, l Ledger, home string, fact account.Action) (
 // comparePayment holds what the provider says of a payment to what was recorded of
 // it, in the account home. The first amount that was recorded stays; people have
 // to look, so the log says so, and differs. It changes nothing.
-func comparePayment(ctx context.Context, l Ledger, logger *slog.Logger, home string, p account.ProviderPayment) (differs bool, err error) {
+func comparePayment(ctx context.Context, l Ledger, logger *slog.Logger, home string, p account.ProviderPayment) (recorded domain.Amount, differs bool, err error) {
 	actions := p.Actions()
 	if len(actions) == 0 || p.Payment == "" {
-		return false, nil
+		return 0, false, nil
 	}
 	if _, arrived := actions[0].(account.RecordPayment); !arrived {
-		return false, nil
+		return 0, false, nil
 	}
 	_, err = l.Execute(ctx, byEngine(home, account.ComparePayment{Payment: p.Payment, Amount: p.Amount}))
 	refusal, refused := domain.AsError(err)
 	if !refused || refusal.Code != domain.CodeAmountInvalid {
-		return false, err
+		return 0, false, err
+	}
+	for _, f := range refusal.Fields {
+		if f.Name == account.RecordedField {
+			if recorded, err = domain.ParseAmount(f.Name, f.Value); err != nil {
+				return 0, false, err
+			}
+		}
 	}
 	logger.Warn("the provider tells of a recorded payment with another amount; it counts with the first, and finance has to look",
 		"payment", p.Payment, "account", home, "purchase", p.Purchase, "status", string(p.Status),
 		"told", p.Amount.String(), "detail", refusal.Detail)
-	return true, nil
+	return recorded, true, nil
 }
 
 // each visits all purchases in a status, page by page.

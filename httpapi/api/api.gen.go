@@ -1054,6 +1054,12 @@ type BatchAnswer struct {
 	// Key The line's, also of a line that is refused; empty where none can be read, or two different ones.
 	Key string `json:"key"`
 
+	// Length Of a refusal for its length: how long it is, in bytes.
+	Length *string `json:"length,omitempty"`
+
+	// Limit Of a refusal: the most that is allowed.
+	Limit *string `json:"limit,omitempty"`
+
 	// Line Of a refusal: the line's number in the body, from 1; blank lines count.
 	Line *int64 `json:"line,omitempty"`
 
@@ -1260,13 +1266,15 @@ type CreditRequest struct {
 	// Example: 12.5
 	Amount Money `json:"amount"`
 
-	// ApprovalLevel How many have approved.
+	// ApprovalLevel How many have approved these terms.
 	ApprovalLevel *int `json:"approval_level,omitempty"`
 
 	// ApprovedAmount Credits, canonical.
 	//
 	// Example: 12.5
-	ApprovedAmount  *Money              `json:"approved_amount,omitempty"`
+	ApprovedAmount *Money `json:"approved_amount,omitempty"`
+
+	// ApprovedBy Of these terms; `steps` has all who ever approved.
 	ApprovedBy      []string            `json:"approved_by"`
 	ExpiresAt       *time.Time          `json:"expires_at,omitempty"`
 	Id              string              `json:"id"`
@@ -2122,8 +2130,14 @@ type Problem struct {
 	Detail    string `json:"detail"`
 
 	// Field The input that is wrong.
-	Field     *string `json:"field,omitempty"`
-	Instance  string  `json:"instance"`
+	Field    *string `json:"field,omitempty"`
+	Instance string  `json:"instance"`
+
+	// Length How long it is, in bytes, where that is what is wrong.
+	Length *string `json:"length,omitempty"`
+
+	// Limit The most that is allowed.
+	Limit     *string `json:"limit,omitempty"`
 	RequestId *string `json:"request_id,omitempty"`
 
 	// Required Credits, canonical.
@@ -2210,6 +2224,15 @@ type PurchaseAnswer struct {
 
 	// Transactions What the command made, deadlines that were due first.
 	Transactions []Transaction `json:"transactions"`
+}
+
+// PurchaseList defines model for PurchaseList.
+type PurchaseList struct {
+	Items []Purchase `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
 }
 
 // PurchaseRequest defines model for PurchaseRequest.
@@ -2921,6 +2944,17 @@ type GetCheckoutParams struct {
 	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
+// ListAccountCreditRequestsParams defines parameters for ListAccountCreditRequests.
+type ListAccountCreditRequestsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // RequestCreditParams defines parameters for RequestCredit.
 type RequestCreditParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
@@ -3156,6 +3190,17 @@ type SetPolicyParams struct {
 
 	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListPurchasesParams defines parameters for ListPurchases.
+type ListPurchasesParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
 // StartPurchaseParams defines parameters for StartPurchase.
@@ -3668,6 +3713,22 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 		delete(object, "instance")
 	}
 
+	if raw, found := object["length"]; found {
+		err = json.Unmarshal(raw, &a.Length)
+		if err != nil {
+			return fmt.Errorf("error reading 'length': %w", err)
+		}
+		delete(object, "length")
+	}
+
+	if raw, found := object["limit"]; found {
+		err = json.Unmarshal(raw, &a.Limit)
+		if err != nil {
+			return fmt.Errorf("error reading 'limit': %w", err)
+		}
+		delete(object, "limit")
+	}
+
 	if raw, found := object["request_id"]; found {
 		err = json.Unmarshal(raw, &a.RequestId)
 		if err != nil {
@@ -3801,6 +3862,20 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 	object["instance"], err = json.Marshal(a.Instance)
 	if err != nil {
 		return nil, fmt.Errorf("error marshaling 'instance': %w", err)
+	}
+
+	if a.Length != nil {
+		object["length"], err = json.Marshal(a.Length)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'length': %w", err)
+		}
+	}
+
+	if a.Limit != nil {
+		object["limit"], err = json.Marshal(a.Limit)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'limit': %w", err)
+		}
 	}
 
 	if a.RequestId != nil {
@@ -3988,6 +4063,9 @@ type ServerInterface interface {
 	// GetCheckout The ways to pay at a checkout
 	// (GET /v1/accounts/{account}/checkout)
 	GetCheckout(ctx echo.Context, account Account, params GetCheckoutParams) error
+	// ListAccountCreditRequests Credit requests of the account
+	// (GET /v1/accounts/{account}/credit-requests)
+	ListAccountCreditRequests(ctx echo.Context, account Account, params ListAccountCreditRequestsParams) error
 	// RequestCredit Request more credits
 	// (POST /v1/accounts/{account}/credit-requests)
 	RequestCredit(ctx echo.Context, account Account, params RequestCreditParams) error
@@ -4072,6 +4150,9 @@ type ServerInterface interface {
 	// SetPolicy Set the account's limits
 	// (PUT /v1/accounts/{account}/policy)
 	SetPolicy(ctx echo.Context, account Account, params SetPolicyParams) error
+	// ListPurchases Purchases of the account
+	// (GET /v1/accounts/{account}/purchases)
+	ListPurchases(ctx echo.Context, account Account, params ListPurchasesParams) error
 	// StartPurchase Buy credits
 	// (POST /v1/accounts/{account}/purchases)
 	StartPurchase(ctx echo.Context, account Account, params StartPurchaseParams) error
@@ -4638,6 +4719,45 @@ func (w *ServerInterfaceWrapper) GetCheckout(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetCheckout(ctx, account, params)
+	return err
+}
+
+// ListAccountCreditRequests converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAccountCreditRequests(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccountCreditRequestsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAccountCreditRequests(ctx, account, params)
 	return err
 }
 
@@ -5998,6 +6118,45 @@ func (w *ServerInterfaceWrapper) SetPolicy(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SetPolicy(ctx, account, params)
+	return err
+}
+
+// ListPurchases converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPurchases(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPurchasesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPurchases(ctx, account, params)
 	return err
 }
 
@@ -7614,12 +7773,14 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/accounts/:account/policy", wrapper.GetPolicy, options.OperationMiddlewares["getPolicy"]...)
 	router.PUT(options.BaseURL+"/v1/accounts/:account/policy", wrapper.SetPolicy, options.OperationMiddlewares["setPolicy"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/checkout", wrapper.GetCheckout, options.OperationMiddlewares["getCheckout"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/purchases", wrapper.ListPurchases, options.OperationMiddlewares["listPurchases"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/purchases", wrapper.StartPurchase, options.OperationMiddlewares["startPurchase"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/purchases/:purchase_id", wrapper.GetPurchase, options.OperationMiddlewares["getPurchase"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/purchases/:purchase_id/reverse", wrapper.ReversePurchase, options.OperationMiddlewares["reversePurchase"]...)
 	router.GET(options.BaseURL+"/v1/payments/unmatched", wrapper.ListUnmatchedPayments, options.OperationMiddlewares["listUnmatchedPayments"]...)
 	router.POST(options.BaseURL+"/v1/payments/unmatched/:payment_id/resolve", wrapper.ResolvePayment, options.OperationMiddlewares["resolvePayment"]...)
 	router.POST(options.BaseURL+"/webhooks/spherepay", wrapper.TakeWebhook, options.OperationMiddlewares["takeWebhook"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/credit-requests", wrapper.ListAccountCreditRequests, options.OperationMiddlewares["listAccountCreditRequests"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/credit-requests", wrapper.RequestCredit, options.OperationMiddlewares["requestCredit"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/credit-requests/:credit_request_id", wrapper.GetCreditRequest, options.OperationMiddlewares["getCreditRequest"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/credit-requests/:credit_request_id/approve", wrapper.ApproveCreditRequest, options.OperationMiddlewares["approveCreditRequest"]...)

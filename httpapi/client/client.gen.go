@@ -1058,6 +1058,12 @@ type BatchAnswer struct {
 	// Key The line's, also of a line that is refused; empty where none can be read, or two different ones.
 	Key string `json:"key"`
 
+	// Length Of a refusal for its length: how long it is, in bytes.
+	Length *string `json:"length,omitempty"`
+
+	// Limit Of a refusal: the most that is allowed.
+	Limit *string `json:"limit,omitempty"`
+
 	// Line Of a refusal: the line's number in the body, from 1; blank lines count.
 	Line *int64 `json:"line,omitempty"`
 
@@ -1264,13 +1270,15 @@ type CreditRequest struct {
 	// Example: 12.5
 	Amount Money `json:"amount"`
 
-	// ApprovalLevel How many have approved.
+	// ApprovalLevel How many have approved these terms.
 	ApprovalLevel *int `json:"approval_level,omitempty"`
 
 	// ApprovedAmount Credits, canonical.
 	//
 	// Example: 12.5
-	ApprovedAmount  *Money              `json:"approved_amount,omitempty"`
+	ApprovedAmount *Money `json:"approved_amount,omitempty"`
+
+	// ApprovedBy Of these terms; `steps` has all who ever approved.
 	ApprovedBy      []string            `json:"approved_by"`
 	ExpiresAt       *time.Time          `json:"expires_at,omitempty"`
 	Id              string              `json:"id"`
@@ -2126,8 +2134,14 @@ type Problem struct {
 	Detail    string `json:"detail"`
 
 	// Field The input that is wrong.
-	Field     *string `json:"field,omitempty"`
-	Instance  string  `json:"instance"`
+	Field    *string `json:"field,omitempty"`
+	Instance string  `json:"instance"`
+
+	// Length How long it is, in bytes, where that is what is wrong.
+	Length *string `json:"length,omitempty"`
+
+	// Limit The most that is allowed.
+	Limit     *string `json:"limit,omitempty"`
 	RequestId *string `json:"request_id,omitempty"`
 
 	// Required Credits, canonical.
@@ -2214,6 +2228,15 @@ type PurchaseAnswer struct {
 
 	// Transactions What the command made, deadlines that were due first.
 	Transactions []Transaction `json:"transactions"`
+}
+
+// PurchaseList defines model for PurchaseList.
+type PurchaseList struct {
+	Items []Purchase `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
 }
 
 // PurchaseRequest defines model for PurchaseRequest.
@@ -2925,6 +2948,17 @@ type GetCheckoutParams struct {
 	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
+// ListAccountCreditRequestsParams defines parameters for ListAccountCreditRequests.
+type ListAccountCreditRequestsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // RequestCreditParams defines parameters for RequestCredit.
 type RequestCreditParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
@@ -3160,6 +3194,17 @@ type SetPolicyParams struct {
 
 	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListPurchasesParams defines parameters for ListPurchases.
+type ListPurchasesParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
 // StartPurchaseParams defines parameters for StartPurchase.
@@ -3672,6 +3717,22 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 		delete(object, "instance")
 	}
 
+	if raw, found := object["length"]; found {
+		err = json.Unmarshal(raw, &a.Length)
+		if err != nil {
+			return fmt.Errorf("error reading 'length': %w", err)
+		}
+		delete(object, "length")
+	}
+
+	if raw, found := object["limit"]; found {
+		err = json.Unmarshal(raw, &a.Limit)
+		if err != nil {
+			return fmt.Errorf("error reading 'limit': %w", err)
+		}
+		delete(object, "limit")
+	}
+
 	if raw, found := object["request_id"]; found {
 		err = json.Unmarshal(raw, &a.RequestId)
 		if err != nil {
@@ -3805,6 +3866,20 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 	object["instance"], err = json.Marshal(a.Instance)
 	if err != nil {
 		return nil, fmt.Errorf("error marshaling 'instance': %w", err)
+	}
+
+	if a.Length != nil {
+		object["length"], err = json.Marshal(a.Length)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'length': %w", err)
+		}
+	}
+
+	if a.Limit != nil {
+		object["limit"], err = json.Marshal(a.Limit)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'limit': %w", err)
+		}
 	}
 
 	if a.RequestId != nil {
@@ -4181,6 +4256,13 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/accounts/{account}/checkout (the `GetCheckout` operationId).
 	GetCheckout(ctx context.Context, account Account, params *GetCheckoutParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAccountCreditRequests Credit requests of the account
+	//
+	// Oldest first.
+	//
+	// Corresponds with GET /v1/accounts/{account}/credit-requests (the `ListAccountCreditRequests` operationId).
+	ListAccountCreditRequests(ctx context.Context, account Account, params *ListAccountCreditRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RequestCreditWithBody Request more credits
 	//
 	// Reviewed by the BD team.
@@ -4206,7 +4288,7 @@ type ClientInterface interface {
 
 	// ApproveCreditRequestWithBody Approve a request
 	//
-	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4215,7 +4297,7 @@ type ClientInterface interface {
 
 	// ApproveCreditRequest Approve a request
 	//
-	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4538,7 +4620,9 @@ type ClientInterface interface {
 	// StreamNotifications Notifications as they come
 	//
 	// Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One that the engine doesn't know,
+	// because another gave it, is as none: the stream begins with an `id` without `data`, with which an EventSource comes again,
+	// and goes on with what comes; the list has what came before. One key has a bounded number of
 	// streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 	//
 	// Corresponds with GET /v1/accounts/{account}/notifications/stream (the `StreamNotifications` operationId).
@@ -4575,6 +4659,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/accounts/{account}/policy (the `SetPolicy` operationId).
 	SetPolicy(ctx context.Context, account Account, params *SetPolicyParams, body SetPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPurchases Purchases of the account
+	//
+	// Oldest first.
+	//
+	// Corresponds with GET /v1/accounts/{account}/purchases (the `ListPurchases` operationId).
+	ListPurchases(ctx context.Context, account Account, params *ListPurchasesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StartPurchaseWithBody Buy credits
 	//
@@ -5361,6 +5452,23 @@ func (c *Client) GetCheckout(ctx context.Context, account Account, params *GetCh
 	return c.Client.Do(req)
 }
 
+// ListAccountCreditRequests Credit requests of the account
+//
+// Oldest first.
+//
+// Corresponds with GET /v1/accounts/{account}/credit-requests (the `ListAccountCreditRequests` operationId).
+func (c *Client) ListAccountCreditRequests(ctx context.Context, account Account, params *ListAccountCreditRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAccountCreditRequestsRequest(c.Server, account, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RequestCreditWithBody Request more credits
 //
 // Reviewed by the BD team.
@@ -5416,7 +5524,7 @@ func (c *Client) GetCreditRequest(ctx context.Context, account Account, creditRe
 
 // ApproveCreditRequestWithBody Approve a request
 //
-// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5435,7 +5543,7 @@ func (c *Client) ApproveCreditRequestWithBody(ctx context.Context, account Accou
 
 // ApproveCreditRequest Approve a request
 //
-// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6128,7 +6236,9 @@ func (c *Client) ListNotifications(ctx context.Context, account Account, params 
 // StreamNotifications Notifications as they come
 //
 // Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One that the engine doesn't know,
+// because another gave it, is as none: the stream begins with an `id` without `data`, with which an EventSource comes again,
+// and goes on with what comes; the list has what came before. One key has a bounded number of
 // streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 //
 // Corresponds with GET /v1/accounts/{account}/notifications/stream (the `StreamNotifications` operationId).
@@ -6206,6 +6316,23 @@ func (c *Client) SetPolicyWithBody(ctx context.Context, account Account, params 
 // Corresponds with PUT /v1/accounts/{account}/policy (the `SetPolicy` operationId).
 func (c *Client) SetPolicy(ctx context.Context, account Account, params *SetPolicyParams, body SetPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSetPolicyRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPurchases Purchases of the account
+//
+// Oldest first.
+//
+// Corresponds with GET /v1/accounts/{account}/purchases (the `ListPurchases` operationId).
+func (c *Client) ListPurchases(ctx context.Context, account Account, params *ListPurchasesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPurchasesRequest(c.Server, account, params)
 	if err != nil {
 		return nil, err
 	}
@@ -7955,6 +8082,91 @@ func NewGetCheckoutRequest(server string, account Account, params *GetCheckoutPa
 			for _, qp := range strings.Split(queryFrag, "&") {
 				rawQueryFragments = append(rawQueryFragments, qp)
 			}
+		}
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListAccountCreditRequestsRequest constructs an http.Request for the ListAccountCreditRequests method
+func NewListAccountCreditRequestsRequest(server string, account Account, params *ListAccountCreditRequestsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/credit-requests", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
 		}
 
 		if params.MinPosition != nil {
@@ -10028,6 +10240,91 @@ func NewSetPolicyRequestWithBody(server string, account Account, params *SetPoli
 			req.Header.Set("If-Match", headerParam1)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewListPurchasesRequest constructs an http.Request for the ListPurchases method
+func NewListPurchasesRequest(server string, account Account, params *ListPurchasesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/purchases", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -12885,6 +13182,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/accounts/{account}/checkout (the `GetCheckout` operationId).
 	GetCheckoutWithResponse(ctx context.Context, account Account, params *GetCheckoutParams, reqEditors ...RequestEditorFn) (*GetCheckoutResponse, error)
 
+	// ListAccountCreditRequestsWithResponse Credit requests of the account
+	//
+	// Oldest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/credit-requests (the `ListAccountCreditRequests` operationId).
+	ListAccountCreditRequestsWithResponse(ctx context.Context, account Account, params *ListAccountCreditRequestsParams, reqEditors ...RequestEditorFn) (*ListAccountCreditRequestsResponse, error)
+
 	// RequestCreditWithBodyWithResponse Request more credits
 	//
 	// Reviewed by the BD team.
@@ -12912,7 +13218,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveCreditRequestWithBodyWithResponse Approve a request
 	//
-	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12921,7 +13227,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveCreditRequestWithResponse Approve a request
 	//
-	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+	// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13256,7 +13562,9 @@ type ClientWithResponsesInterface interface {
 	// StreamNotificationsWithResponse Notifications as they come
 	//
 	// Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One that the engine doesn't know,
+	// because another gave it, is as none: the stream begins with an `id` without `data`, with which an EventSource comes again,
+	// and goes on with what comes; the list has what came before. One key has a bounded number of
 	// streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -13299,6 +13607,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/accounts/{account}/policy (the `SetPolicy` operationId).
 	SetPolicyWithResponse(ctx context.Context, account Account, params *SetPolicyParams, body SetPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*SetPolicyResponse, error)
+
+	// ListPurchasesWithResponse Purchases of the account
+	//
+	// Oldest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/purchases (the `ListPurchases` operationId).
+	ListPurchasesWithResponse(ctx context.Context, account Account, params *ListPurchasesParams, reqEditors ...RequestEditorFn) (*ListPurchasesResponse, error)
 
 	// StartPurchaseWithBodyWithResponse Buy credits
 	//
@@ -15200,6 +15517,103 @@ func (r GetCheckoutResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetCheckoutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListAccountCreditRequestsResponse401Headers the declared response headers of an HTTP 401 response for ListAccountCreditRequests
+type ListAccountCreditRequestsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListAccountCreditRequestsResponse503Headers the declared response headers of an HTTP 503 response for ListAccountCreditRequests
+type ListAccountCreditRequestsResponse503Headers struct {
+	RetryAfter *string
+}
+
+type ListAccountCreditRequestsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CreditRequestList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListAccountCreditRequestsResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListAccountCreditRequestsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAccountCreditRequestsResponse) GetJSON200() *CreditRequestList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAccountCreditRequestsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListAccountCreditRequestsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListAccountCreditRequestsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListAccountCreditRequestsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListAccountCreditRequestsResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListAccountCreditRequestsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAccountCreditRequestsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAccountCreditRequestsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAccountCreditRequestsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAccountCreditRequestsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -18700,6 +19114,103 @@ func (r SetPolicyResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r SetPolicyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListPurchasesResponse401Headers the declared response headers of an HTTP 401 response for ListPurchases
+type ListPurchasesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListPurchasesResponse503Headers the declared response headers of an HTTP 503 response for ListPurchases
+type ListPurchasesResponse503Headers struct {
+	RetryAfter *string
+}
+
+type ListPurchasesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PurchaseList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListPurchasesResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListPurchasesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPurchasesResponse) GetJSON200() *PurchaseList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPurchasesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPurchasesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPurchasesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListPurchasesResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListPurchasesResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListPurchasesResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPurchasesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPurchasesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPurchasesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPurchasesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -22957,6 +23468,21 @@ func (c *ClientWithResponses) GetCheckoutWithResponse(ctx context.Context, accou
 	return ParseGetCheckoutResponse(rsp)
 }
 
+// ListAccountCreditRequestsWithResponse Credit requests of the account
+//
+// Oldest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/credit-requests (the `ListAccountCreditRequests` operationId).
+func (c *ClientWithResponses) ListAccountCreditRequestsWithResponse(ctx context.Context, account Account, params *ListAccountCreditRequestsParams, reqEditors ...RequestEditorFn) (*ListAccountCreditRequestsResponse, error) {
+	rsp, err := c.ListAccountCreditRequests(ctx, account, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAccountCreditRequestsResponse(rsp)
+}
+
 // RequestCreditWithBodyWithResponse Request more credits
 //
 // Reviewed by the BD team.
@@ -23002,7 +23528,7 @@ func (c *ClientWithResponses) GetCreditRequestWithResponse(ctx context.Context, 
 
 // ApproveCreditRequestWithBodyWithResponse Approve a request
 //
-// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -23017,7 +23543,7 @@ func (c *ClientWithResponses) ApproveCreditRequestWithBodyWithResponse(ctx conte
 
 // ApproveCreditRequestWithResponse Approve a request
 //
-// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`.
+// Never by who asked. Credits that are not promotional need two people who approve the same terms, promotional ones from the policy amount on; until the second one the status stays `requested`. Once the `expires_at` of the first approval has come it counts no longer: the same terms are refused (`time-invalid`), others are a first approval again.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -23574,7 +24100,9 @@ func (c *ClientWithResponses) ListNotificationsWithResponse(ctx context.Context,
 // StreamNotificationsWithResponse Notifications as they come
 //
 // Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
-// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One key has a bounded number of
+// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One that the engine doesn't know,
+// because another gave it, is as none: the stream begins with an `id` without `data`, with which an EventSource comes again,
+// and goes on with what comes; the list has what came before. One key has a bounded number of
 // streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -23646,6 +24174,21 @@ func (c *ClientWithResponses) SetPolicyWithResponse(ctx context.Context, account
 		return nil, err
 	}
 	return ParseSetPolicyResponse(rsp)
+}
+
+// ListPurchasesWithResponse Purchases of the account
+//
+// Oldest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/purchases (the `ListPurchases` operationId).
+func (c *ClientWithResponses) ListPurchasesWithResponse(ctx context.Context, account Account, params *ListPurchasesParams, reqEditors ...RequestEditorFn) (*ListPurchasesResponse, error) {
+	rsp, err := c.ListPurchases(ctx, account, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPurchasesResponse(rsp)
 }
 
 // StartPurchaseWithBodyWithResponse Buy credits
@@ -25741,6 +26284,97 @@ func ParseGetCheckoutResponse(rsp *http.Response) (*GetCheckoutResponse, error) 
 		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetCheckoutResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListAccountCreditRequestsResponse parses an HTTP response from a ListAccountCreditRequestsWithResponse call
+func ParseListAccountCreditRequestsResponse(rsp *http.Response) (*ListAccountCreditRequestsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAccountCreditRequestsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CreditRequestList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListAccountCreditRequestsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListAccountCreditRequestsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -29193,6 +29827,97 @@ func ParseSetPolicyResponse(rsp *http.Response) (*SetPolicyResponse, error) {
 		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers SetPolicyResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListPurchasesResponse parses an HTTP response from a ListPurchasesWithResponse call
+func ParseListPurchasesResponse(rsp *http.Response) (*ListPurchasesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPurchasesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PurchaseList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListPurchasesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListPurchasesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
