@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -74,7 +75,11 @@ func TestRebuildLooksForRoomFirst(t *testing.T) {
 // mendings is a log of what who mends views says.
 type mendings struct {
 	slog.Handler
-	mu sync.Mutex
+	mu   sync.Mutex
+	said said
+}
+
+type said struct {
 	// begun counts rebuilds, failed has the waits that were told after failures, and at
 	// when.
 	begun  int
@@ -90,19 +95,26 @@ func (m *mendings) Handle(_ context.Context, r slog.Record) error {
 	defer m.mu.Unlock()
 	switch r.Message {
 	case "the read models are built again from the log: a file of theirs is damaged":
-		m.begun++
+		m.said.begun++
 	case "the read models stay damaged":
-		m.at = append(m.at, r.Time)
+		m.said.at = append(m.said.at, r.Time)
 		r.Attrs(func(a slog.Attr) bool {
 			if a.Key == "again" {
-				m.failed = append(m.failed, a.Value.Duration())
+				m.said.failed = append(m.said.failed, a.Value.Duration())
 			} else {
-				m.why = append(m.why, a.Value.String())
+				m.said.why = append(m.said.why, a.Value.String())
 			}
 			return true
 		})
 	}
 	return nil
+}
+
+// sofar copies what was said.
+func (m *mendings) sofar() said {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return said{m.said.begun, slices.Clone(m.said.failed), slices.Clone(m.said.at), slices.Clone(m.said.why)}
 }
 
 // TestMendWaits longer after each failure, up to an hour, and not at all when it was
@@ -127,33 +139,34 @@ func mendWaits(t *testing.T) {
 		r.views.FindDamage()
 		synctest.Wait()
 		want = append(want, wait)
-		require.Equal(t, want, told.failed)
+		require.Equal(t, want, told.sofar().failed)
 		r.views.FindDamage()
 		pass(wait - 1)
-		require.Len(t, told.failed, len(want), "not before its time")
+		require.Len(t, told.sofar().failed, len(want), "not before its time")
 		pass(1)
 	}
 	require.Equal(t, projections.MaxMend, want[len(want)-1])
-	for i := 1; i < len(told.at); i++ {
-		require.Equal(t, told.failed[i-1], told.at[i].Sub(told.at[i-1]))
+	now := told.sofar()
+	for i := 1; i < len(now.at); i++ {
+		require.Equal(t, now.failed[i-1], now.at[i].Sub(now.at[i-1]))
 	}
-	require.Zero(t, told.begun)
+	require.Zero(t, now.begun)
 
-	_, needed := figures(t, "rebuild: "+told.why[0])
+	_, needed := figures(t, "rebuild: "+now.why[0])
 	require.Greater(t, needed, uint64(2*reserve), "as much again, and the log's reserve twice")
 	disk.free.Store(needed - 1)
 	pass(projections.MaxMend)
 	r.views.FindDamage()
 	pass(projections.MaxMend)
-	require.Zero(t, told.begun)
+	require.Zero(t, told.sofar().begun)
 	disk.free.Store(needed)
 	r.views.FindDamage()
 	pass(projections.MaxMend)
-	require.Equal(t, 1, told.begun)
-	failures := len(told.failed)
+	require.Equal(t, 1, told.sofar().begun)
+	failures := len(told.sofar().failed)
 	disk.free.Store(2 * reserve)
 	r.views.FindDamage()
 	synctest.Wait()
-	require.Len(t, told.failed, failures+1)
-	require.Equal(t, projections.FirstMend, told.failed[failures], "from the beginning")
+	require.Len(t, told.sofar().failed, failures+1)
+	require.Equal(t, projections.FirstMend, told.sofar().failed[failures], "from the beginning")
 }
