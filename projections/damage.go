@@ -12,6 +12,9 @@ import (
 // errDamaged: a value of the views can't be read. The log still can.
 var errDamaged = errors.New("damaged view")
 
+// ErrNoRoom: the disk has no room for the read models beside those that there are.
+var ErrNoRoom = errors.New("too little room on the disk for new read models")
+
 // Damaged says that the error is of a file or a value of the read models which can't be
 // read: Rebuild makes them again from the log.
 func Damaged(err error) bool { return errors.Is(err, errDamaged) || pebble.IsCorruptionError(err) }
@@ -43,7 +46,7 @@ func (v *Views) mend(ctx context.Context) {
 				continue
 			}
 		}
-		err := v.roomToMend()
+		err := v.roomFor(mendReserves)
 		if err == nil {
 			v.opts.Logger.Warn("the read models are built again from the log: a file of theirs is damaged")
 			err = v.Rebuild(ctx, nil)
@@ -66,15 +69,19 @@ const (
 	maxMend   = time.Hour
 )
 
-// roomToMend is an error if the disk has too little room for the views once more.
-func (v *Views) roomToMend() error {
+// mendReserves is how often MinFreeBytes is left when views are mended unasked.
+const mendReserves = 2
+
+// roomFor is an error if the disk has too little room for the views once more, beside
+// those that answer meanwhile, and for so many times what is kept free for the log.
+func (v *Views) roomFor(reserves uint64) error {
 	v.mu.RLock()
 	size := v.current.db.Metrics().DiskSpaceUsage()
 	dir := v.current.dir
 	v.mu.RUnlock()
 	usage, err := v.opts.FS.GetDiskUsage(dir)
-	if needed := size + 2*v.opts.MinFreeBytes; err == nil && usage.TotalBytes > 0 && usage.AvailBytes < needed {
-		return fmt.Errorf("%d bytes are free on the disk of %s, %d are needed to build them again", usage.AvailBytes, dir, needed)
+	if needed := size + reserves*v.opts.MinFreeBytes; err == nil && usage.TotalBytes > 0 && usage.AvailBytes < needed {
+		return fmt.Errorf("%w: %d bytes are free on the disk of %s, %d are needed to build them again", ErrNoRoom, usage.AvailBytes, dir, needed)
 	}
 	return nil
 }

@@ -28,6 +28,23 @@ func (v *Views) Unwritten() eventstore.Position {
 	return c.Position - c.RowsFrom + 1
 }
 
+// Waits of who mends views.
+const (
+	FirstMend = firstMend
+	MaxMend   = maxMend
+)
+
+// FindDamage is as if a file of the views that answer were found to be damaged.
+func (v *Views) FindDamage() {
+	v.mu.RLock()
+	number := v.current.number
+	v.mu.RUnlock()
+	select {
+	case v.damaged <- number:
+	default: // it is known
+	}
+}
+
 // DamageRow makes an account's row unreadable.
 func (v *Views) DamageRow(name string) error {
 	return v.current.db.Set(balanceKey(name), []byte("damaged"), pebble.NoSync)

@@ -1,6 +1,8 @@
 package projections_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -42,4 +44,32 @@ func TestForgottenAccountsAreToldByARebuild(t *testing.T) {
 		names = append(names, name)
 	}
 	require.Contains(t, names, "b")
+}
+
+// TestForgottenAccountsAreListed: each event that says so, of whatever batch, and again
+// after a rebuild.
+func TestForgottenAccountsAreListed(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	defer r.close()
+	list := func() (events []string) {
+		require.NoError(t, r.views.EachForgotten(bg, func(name string, revision int64) {
+			events = append(events, fmt.Sprint(name, " ", revision))
+		}))
+		return events
+	}
+	require.Empty(t, list())
+	r.do("a", "k1", account.RecordPurchase{Purchase: "p", Amount: credit})
+	r.do("b", "k2", account.RecordForgotten{Reason: "case 7"})
+	r.do("a", "k3", account.RecordForgotten{Reason: "case 8"})
+	r.do("a", "k4", account.RecordForgotten{Reason: "case 9"})
+	r.toEnd()
+	first := r.do("a", "k5", account.RecordForgotten{Reason: "case 10"}).Revision - 2
+	r.toEnd()
+	want := []string{fmt.Sprint("a ", first), fmt.Sprint("a ", first+1), fmt.Sprint("a ", first+2), "b 0"}
+	require.Equal(t, want, list())
+	require.NoError(t, r.views.Rebuild(within(t), nil))
+	require.Equal(t, want, list())
+	ended, cancel := context.WithCancel(bg)
+	cancel()
+	require.ErrorIs(t, r.views.EachForgotten(ended, func(string, int64) {}), context.Canceled)
 }

@@ -92,6 +92,7 @@ var kinds = map[byte]string{
 	companyKey: "trial-balance", milestonePrefix: "milestone", latePrefix: "late-entry",
 	nodePrefix: "tree", edgeKey: "tree-head",
 	noticePrefix: "notice", noticeIDPrefix: "notice-id", announcedPrefix: "expiry-announced", relatedPrefix: "related",
+	forgottenPrefix: "forgotten",
 }
 
 // Kind names the read model that the row is of.
@@ -166,7 +167,7 @@ func (r Row) Revision() (int64, bool) {
 		return 0, false
 	}
 	switch r.Key[0] {
-	case transactionPrefix, milestonePrefix, latePrefix, lotPrefix:
+	case transactionPrefix, milestonePrefix, latePrefix, lotPrefix, forgottenPrefix:
 		return int64(binary.BigEndian.Uint64(r.Key[len(r.Key)-8:])), true
 	}
 	return 0, false

@@ -10,7 +10,8 @@ import (
 
 // Rebuild makes all views anew from the log while the present ones answer, and
 // puts the new ones in their place when they have caught up. It also revives
-// views that have stopped. progress may be nil.
+// views that have stopped. progress may be nil. Errors: ErrNoRoom, before anything was
+// written, if the disk can't hold both without the views waiting for room; ErrClosed.
 func (v *Views) Rebuild(ctx context.Context, progress Progress) error {
 	v.rebuilding.Lock()
 	defer v.rebuilding.Unlock()
@@ -28,6 +29,9 @@ func (v *Views) Rebuild(ctx context.Context, progress Progress) error {
 }
 
 func (v *Views) rebuild(ctx context.Context, progress Progress) error {
+	if err := v.roomFor(1); err != nil {
+		return err
+	}
 	head, err := v.opts.Store.Head(ctx)
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ type step struct {
 // history shows what they become.
 var views = []func(*writer, *step) error{
 	applyBalance, applyMilestone, applyTransaction, applyNames, applyDeadlines, applyObject, applyNotices, applyRelated,
-	applyJournal, applyTree,
+	applyForgotten, applyJournal, applyTree,
 }
 
 // writer fills one change after the other with what the log's events change.
@@ -130,9 +130,6 @@ func (w *writer) apply(f *eventstore.Fact, hash eventstore.Hash) error {
 	}
 	w.first = f.Revision == 0
 	name, _ := eventstore.AccountOf(f.Stream)
-	if _, gone := f.Body.(*account.Forgotten); gone {
-		w.forgotten = append(w.forgotten, name)
-	}
 	s := &w.step
 	s.Fact, s.Account, s.Hash, s.Effect = f, name, hash, account.EffectOf(f.Body, f.Revision)
 	for _, view := range views {

@@ -1,16 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
+	"syscall"
 
 	"go.yaml.in/yaml/v3"
 
 	"iocredits/domain"
+	"iocredits/eventstore/disk"
 	"iocredits/httpapi"
 )
 
@@ -75,7 +80,7 @@ func (c *keysCreateCmd) Run(m *Main) error {
 		if err := checkFolder("--append", c.Append); err != nil {
 			return err
 		}
-		if err := appendFile(c.Append, entry); err != nil {
+		if err := appendKey(c.Append, c.ID, entry); err != nil {
 			return fmt.Errorf("add key: %w", err)
 		}
 		fmt.Fprintf(m.Stderr, "key %s is in %s; a running engine reads that file only at its start: restart it\n", c.ID, c.Append)
@@ -84,6 +89,65 @@ func (c *keysCreateCmd) Run(m *Main) error {
 	}
 	_, err = fmt.Fprintf(m.Stdout, "The key, shown this once:\n\n%s\n\nIts entry for the file of serve --keys:\n\n%s", key, entry)
 	return err
+}
+
+// appendKey adds an entry to the file of --keys. What it leaves is what serve takes: an
+// id that is there, or a file that would not be loaded, is refused and nothing changes.
+// The file is replaced as a whole, so a crash leaves no half entry at its end; whoever
+// adds another at the same time waits.
+func appendKey(path, id string, entry []byte) (err error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return appendFile(path, entry) // a pipe has no ids
+	}
+	f, err := lockFile(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	content, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	var entries []keyEntry
+	if err := yaml.Unmarshal(content, &entries); err != nil {
+		return usagef("--append: %s is no file of keys, and stays as it is: %w", path, err)
+	}
+	if slices.ContainsFunc(entries, func(e keyEntry) bool { return e.ID == id }) {
+		return usagef("--append: %s has a key %s already, and stays as it is: choose another --id, or take that entry out first", path, id)
+	}
+	if len(content) > 0 && !bytes.HasSuffix(content, []byte("\n")) {
+		content = append(content, '\n')
+	}
+	content = append(content, entry...)
+	if _, err := httpapi.ParseKeys(bytes.NewReader(content)); err != nil {
+		return usagef("--append: serve would not take %s with one key more, and it stays as it is: %w", path, err)
+	}
+	return disk.RewriteFile(path, content)
+}
+
+// lockFile opens a file, which it makes if need be, and holds it alone until it is
+// closed. Whoever held it before has put another in its place: the lock counts only for
+// the one that is there.
+func lockFile(path string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, privateMode)
+		if err != nil {
+			return nil, err
+		}
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		}
+		held, err := f.Stat()
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		if there, err := os.Stat(path); err == nil && os.SameFile(held, there) {
+			return f, nil
+		}
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func appendFile(path string, content []byte) error {

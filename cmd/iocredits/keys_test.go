@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"iocredits/httpapi"
 )
@@ -89,4 +90,77 @@ func TestServeWithKeysOfAFile(t *testing.T) {
 		require.ErrorAs(t, err, &usage)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// TestKeysCreateAppends: what is in the file stays as it is, whatever becomes of the call.
+func TestKeysCreateAppends(t *testing.T) {
+	hash := httpapi.HashKey("x")
+	entry := "- id: first\n  role: service\n  actor: a\n  sha256: " + hash
+	for name, c := range map[string]struct{ before, id, refusal string }{
+		"another":           {before: "# mine\n" + entry + "\n", id: "second"},
+		"no newline at end": {before: entry, id: "second"},
+		"empty":             {before: "", id: "second"},
+		"the same id":       {before: entry + "\n", id: "first", refusal: "has a key first already"},
+		"no keys":           {before: "nonsense", id: "second", refusal: "no file of keys"},
+		"twice before":      {before: entry + "\n" + entry + "\n", id: "second", refusal: "its id or its sha256 is there twice"},
+		"another list":      {before: "[]\n", id: "second", refusal: "stays as it is"},
+	} {
+		file := filepath.Join(t.TempDir(), "keys.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(c.before), 0o640))
+		require.NoError(t, os.Chmod(file, 0o640), "whatever the umask")
+		out, _, err := run(t, "keys", "create", "--role", "service", "--actor", "b", "--id", c.id, "--append", file)
+		content, readErr := os.ReadFile(file)
+		require.NoError(t, readErr)
+		if c.refusal != "" {
+			var usage *usageError
+			require.ErrorAs(t, err, &usage, name)
+			require.ErrorContains(t, err, c.refusal, name)
+			require.Equal(t, c.before, string(content), name)
+			require.Empty(t, out, name)
+			continue
+		}
+		require.NoError(t, err, name)
+		require.True(t, strings.HasPrefix(string(content), c.before), name)
+		_, err = httpapi.ParseKeys(strings.NewReader(string(content)))
+		require.NoError(t, err, name)
+		require.Contains(t, string(content), httpapi.HashKey(strings.TrimSpace(out)), name)
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o640), info.Mode().Perm(), name)
+	}
+}
+
+// TestKeysCreateReplacesTheFile as a whole: what a crash leaves of the old one or of the
+// new one is whole, so a name that had the old one still has all of it.
+func TestKeysCreateReplacesTheFile(t *testing.T) {
+	dir := t.TempDir()
+	file, old := filepath.Join(dir, "keys.yaml"), filepath.Join(dir, "old")
+	args := []string{"keys", "create", "--role", "service", "--actor", "a", "--append", file}
+	_, _, err := run(t, args...)
+	require.NoError(t, err)
+	before, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.Link(file, old))
+	_, _, err = run(t, args...)
+	require.NoError(t, err)
+	after, err := os.ReadFile(old)
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after))
+}
+
+// TestKeysCreateAtOnce: of those who add a key at the same time none undoes another's.
+func TestKeysCreateAtOnce(t *testing.T) {
+	const callers = 8
+	file := filepath.Join(t.TempDir(), "keys.yaml")
+	var group errgroup.Group
+	for range callers {
+		group.Go(func() error {
+			_, _, err := run(t, "keys", "create", "--role", "service", "--actor", "a", "--append", file)
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, callers, strings.Count(string(content), "- id:"))
 }

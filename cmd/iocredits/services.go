@@ -125,11 +125,11 @@ func (s *services) run(ctx context.Context, patience time.Duration, serve func(c
 	stopReactor := start(life, s.react)
 	stopNotary := start(life, s.notarise)
 	stopControl := start(life, s.control.run)
-	stopTelling := start(life, s.tellUnsaid)
+	stopKeys := start(life, s.compareKeys)
 
 	err := serve(ctx)
 
-	stopTelling()
+	stopKeys()
 	stopControl()
 	stopNotary()
 	stopReactor()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -35,24 +36,47 @@ type signerKey struct {
 	public   string
 }
 
-// createSigner makes a key in a new file: private and public, a line each.
+// createSigner makes a key in a new file: private and public, a line each, and the
+// public one in a file of its own beside it. Neither is written over: the public key of
+// a signer that is lost is all that its checkpoints can still be checked with.
 func createSigner(path, name string) (*signerKey, error) {
 	private, public, err := transparency.GenerateKey(rand.Reader, name)
 	if err != nil {
 		return nil, usagef("--name: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, usagef("signer: %w", err)
+	files := []struct {
+		path, content string
+		mode          os.FileMode
+	}{{path, private + "\n" + public + "\n", privateMode}, {path + ".pub", public + "\n", publicMode}}
+	for _, f := range files {
+		if _, err := os.Lstat(f.path); err == nil {
+			return nil, usagef("signer: %s exists, and a key is never written over: name another file", f.path)
+		}
 	}
-	_, err = fmt.Fprintf(f, "%s\n%s\n", private, public)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, fmt.Errorf("signer %s: %w", path, err)
-	}
-	if err := disk.WriteFile(path+".pub", []byte(public+"\n"), publicMode); err != nil {
-		return nil, fmt.Errorf("signer %s.pub: %w", path, err)
+	for i, f := range files {
+		err := createFile(f.path, f.content, f.mode)
+		if err == nil {
+			continue
+		}
+		for _, made := range files[:i] {
+			err = errors.Join(err, os.Remove(made.path))
+		}
+		return nil, err
 	}
 	return readSigner(path)
+}
+
+// createFile makes a file that isn't there, durably.
+func createFile(path, content string, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return usagef("signer: %w", err)
+	}
+	_, err = f.WriteString(content)
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close(), disk.SyncDir(filepath.Dir(path))); err != nil {
+		return errors.Join(fmt.Errorf("signer %s: %w", path, err), os.Remove(path))
+	}
+	return nil
 }
 
 func readSigner(path string) (*signerKey, error) {

@@ -33,3 +33,19 @@ func TestKeysCreateSigner(t *testing.T) {
 	_, err = readSigner(path + ".pub")
 	require.ErrorContains(t, err, "create-signer")
 }
+
+// TestKeysCreateSignerOverwritesNothing: the public key of a signer that was moved away
+// is what its checkpoints are checked with.
+func TestKeysCreateSignerOverwritesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "signer")
+	require.NoError(t, os.WriteFile(path+".pub", []byte("another's\n"), 0o600))
+	out, _, err := run(t, "keys", "create-signer", "--name", "example.org/credits", "--out", path)
+	var usage *usageError
+	require.ErrorAs(t, err, &usage)
+	require.ErrorContains(t, err, path+".pub exists")
+	require.Empty(t, out)
+	require.NoFileExists(t, path)
+	public, err := os.ReadFile(path + ".pub")
+	require.NoError(t, err)
+	require.Equal(t, "another's\n", string(public))
+}

@@ -63,6 +63,12 @@ func saysSo(ctx context.Context, store eventstore.Store, name string, ended keyr
 	return !used, nil // nothing that was sealed is in the log
 }
 
+// compareKeys holds the keyring to the log, beside an engine that starts.
+func (s *services) compareKeys(ctx context.Context) {
+	s.endRevived(ctx)
+	s.tellUnsaid(ctx)
+}
+
 // tellUnsaid warns of them, at the start of an engine whose keyring is a file. In a log
 // that engines share only verify looks: the keys are all over it.
 func (s *services) tellUnsaid(ctx context.Context) {
@@ -173,10 +179,10 @@ func (w *keyWatch) beside(ctx context.Context, store eventstore.Store, report fu
 		if err != nil {
 			return findings, err
 		}
-		if ended := keys.EndedOf(name); ended.Live && ended.Keys < need {
+		if outlives(keys.EndedOf(name), need) {
 			find(audit.Finding{
 				Account: name, Revision: w.forgotten[name], What: "account-forgotten",
-				Expected: "no key of what was sealed before this event", Found: "one: the keyring is an older one; forget the account again",
+				Expected: "no key of what was sealed before this event", Found: "one: the keyring is an older one; an engine that starts with it destroys it, or forget the account again",
 			})
 		}
 	}

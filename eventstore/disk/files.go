@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // SyncDir makes the names in a directory durable: without its own name all that was
@@ -18,7 +19,38 @@ func SyncDir(dir string) error {
 
 // WriteFile replaces a small file as a whole, durably: a crash leaves the old content
 // or the new one.
-func WriteFile(path string, content []byte, mode os.FileMode) (err error) {
+func WriteFile(path string, content []byte, mode os.FileMode) error {
+	return replace(path, content, func(f *os.File) error { return f.Chmod(mode) })
+}
+
+// RewriteFile is WriteFile for a file that is there, and isn't the caller's alone: its
+// mode and its owner stay. A symbolic link to it stays one.
+func RewriteFile(path string, content []byte) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return replace(path, content, func(f *os.File) error {
+		made, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		owner, known := info.Sys().(*syscall.Stat_t)
+		mine, _ := made.Sys().(*syscall.Stat_t)
+		if known && (owner.Uid != mine.Uid || owner.Gid != mine.Gid) {
+			if err := f.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
+				return err
+			}
+		}
+		return f.Chmod(info.Mode())
+	})
+}
+
+func replace(path string, content []byte, dress func(*os.File) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
 	if err != nil {
 		return err
@@ -29,7 +61,7 @@ func WriteFile(path string, content []byte, mode os.FileMode) (err error) {
 		}
 	}()
 	_, err = f.Write(content)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, dress(f), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err = os.Rename(f.Name(), path); err != nil {

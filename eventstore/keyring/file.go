@@ -70,6 +70,9 @@ type FileKeys struct {
 	idle     sync.Cond // of mu: not flushing
 	failed   error     // sticky, see writeSynced
 	closed   bool
+
+	// beside an engine that may be writing, see OpenReadOnly.
+	beside bool
 }
 
 // batch is the accounts that get their keys with one sync.
@@ -225,22 +228,34 @@ func (k *FileKeys) Find(ctx context.Context, account string) (Key, Status, error
 		return Key{Generation: at.generation}, Destroyed, nil
 	}
 	key, err := k.read(account, at)
+	if err != nil && k.beside && k.endedSince(account, at) {
+		return Key{Generation: at.generation}, Destroyed, nil
+	}
 	return key, Live, err
 }
 
 func (k *FileKeys) read(account string, at place) (Key, error) {
-	var b [recordSize]byte
-	if _, err := k.f.ReadAt(b[:], int64(at.slot)*recordSize); err != nil {
-		return Key{}, fmt.Errorf("read key of account %q: %w", account, err)
-	}
-	r, err := decodeRecord(b[:])
-	if err == nil && (r.status != statusLive || r.account != account || r.generation != at.generation) {
+	r, err := k.record(account, at)
+	if err == nil && r.status != statusLive {
 		err = errors.New("another record is in its place")
 	}
 	if err != nil {
 		return Key{}, fmt.Errorf("damaged keyring: slot %d: %w", at.slot, err)
 	}
 	return Key{Generation: r.generation, Secret: r.secret}, nil
+}
+
+// record reads what stands in a place, live or not.
+func (k *FileKeys) record(account string, at place) (record, error) {
+	var b [recordSize]byte
+	if _, err := k.f.ReadAt(b[:], int64(at.slot)*recordSize); err != nil {
+		return record{}, fmt.Errorf("read key of account %q: %w", account, err)
+	}
+	r, err := decodeRecord(b[:])
+	if err == nil && (r.account != account || r.generation != at.generation) {
+		err = errors.New("another record is in its place")
+	}
+	return r, err
 }
 
 // Accounts lists, in order, every account that has or had a key.

@@ -131,20 +131,46 @@ func (l *Lease) use(ctx context.Context, at int64, work func(context.Context)) {
 	if ctx.Err() != nil {
 		last, stop := context.WithTimeout(context.WithoutCancel(ctx), l.TTL/renewals)
 		defer stop()
-		_, _ = l.put(last, at, typeReleased) // if it can't be given back it runs out
+		l.giveBack(last, at)
+	}
+}
+
+// giveBack says that the lease is free, if the stream still ends with this engine's
+// record. That may be one whose answer was lost, or cut off by the stop itself, and it
+// may come to the log after a first look. What can't be given back runs out.
+func (l *Lease) giveBack(ctx context.Context, at int64) {
+	taken := l.asked.id
+	for {
+		_, err := l.put(ctx, at, typeReleased)
+		var conflict *eventstore.ConflictError
+		if !errors.As(err, &conflict) {
+			return
+		}
+		end, newest, err := l.end(ctx)
+		if err != nil || newest.ID != taken || end == at {
+			return
+		}
+		at = end
 	}
 }
 
 // newest is where the stream ends: free, somebody gave the lease back; mine, the record is
 // the one that this engine wrote without learning so.
 func (l *Lease) newest(ctx context.Context) (at int64, free, mine bool, err error) {
+	at, r, err := l.end(ctx)
+	free = at == eventstore.NoStream || r.Type == typeReleased
+	return at, free, r.Type == typeTaken && r.ID == l.asked.id, err
+}
+
+// end is the stream's last record and its revision; NoStream if there is none.
+func (l *Lease) end(ctx context.Context) (at int64, newest eventstore.Event, err error) {
 	for r, err := range l.Store.ReadStream(ctx, eventstore.LeaseStream(l.Name), eventstore.End, eventstore.Backwards, 1) {
 		if err != nil {
-			return 0, false, false, fmt.Errorf("read lease %s: %w", l.Name, err)
+			return 0, eventstore.Event{}, fmt.Errorf("read lease %s: %w", l.Name, err)
 		}
-		return r.Revision, r.Type == typeReleased, r.Type == typeTaken && r.ID == l.asked.id, nil
+		return r.Revision, r.Event, nil
 	}
-	return eventstore.NoStream, true, false, nil
+	return eventstore.NoStream, eventstore.Event{}, nil
 }
 
 // record is the id of a record at a place.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"iocredits/eventstore"
@@ -106,12 +107,17 @@ type deaf struct {
 	eventstore.Store
 	lose atomic.Int32
 	lost atomic.Int32
+	// onLost is called while the answer is lost.
+	onLost func()
 }
 
 func (d *deaf) Append(ctx context.Context, stream string, expected int64, events []eventstore.Event) (eventstore.Appended, error) {
 	appended, err := d.Store.Append(ctx, stream, expected, events)
 	if err == nil && stream == eventstore.LeaseStream("reactor") && d.lose.Add(-1) >= 0 {
 		d.lost.Add(1)
+		if d.onLost != nil {
+			d.onLost()
+		}
 		return eventstore.Appended{}, context.DeadlineExceeded
 	}
 	return appended, err
@@ -158,4 +164,50 @@ func leaseIsKept(t *testing.T, taking, renewing int32) {
 	require.Zero(t, ended.Load(), "it never lost the lease")
 	stop()
 	<-done
+}
+
+// TestLeaseIsGivenBackAfterALostAnswer: an engine that is stopped while it renews doesn't
+// know that it did; the next one has the lease at once all the same. Another's lease is
+// not given back.
+func TestLeaseIsGivenBackAfterALostAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { leaseIsGivenBack(t, false) })
+	synctest.Test(t, func(t *testing.T) { leaseIsGivenBack(t, true) })
+}
+
+func leaseIsGivenBack(t *testing.T, overtaken bool) {
+	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: logger})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	end := func() (newest eventstore.Recorded) {
+		for r, err := range store.ReadStream(t.Context(), eventstore.LeaseStream("reactor"), eventstore.End, eventstore.Backwards, 1) {
+			require.NoError(t, err)
+			newest = r
+		}
+		return newest
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var renewed eventstore.Recorded
+	d := &deaf{Store: store, onLost: func() {
+		renewed = end()
+		if overtaken {
+			e := eventstore.Event{ID: uuid.New(), Type: "lease-taken", Data: []byte("{}"), Metadata: []byte("{}")}
+			_, err := store.Append(t.Context(), renewed.Stream, renewed.Revision, []eventstore.Event{e})
+			require.NoError(t, err)
+		}
+		stop()
+	}}
+	lease := &reactor.Lease{Store: d, Name: "reactor", Holder: "engine", TTL: time.Second, Logger: logger}
+	lease.Hold(ctx, func(ctx context.Context) {
+		d.lose.Store(1)
+		<-ctx.Done()
+	})
+	require.EqualValues(t, 1, d.lost.Load())
+	require.Equal(t, renewed.Revision+1, end().Revision)
+	if overtaken {
+		require.Equal(t, "lease-taken", end().Type)
+		return
+	}
+	require.Equal(t, "lease-released", end().Type)
 }

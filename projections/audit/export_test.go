@@ -304,6 +304,46 @@ func TestExportRefusesAnotherFile(t *testing.T) {
 	require.ErrorContains(t, err, `format "xml"`)
 }
 
+// TestExportKnowsWhatItRemoves: a manifest that is empty, or that was written before the
+// first byte, says nothing of what stands in the file, and that stays.
+func TestExportKnowsWhatItRemoves(t *testing.T) {
+	c := played(t, 20)
+	for _, format := range audit.Formats() {
+		whole, m := c.export(format)
+		m.Complete, m.Bytes, m.Events, m.First, m.Last, m.Through = false, 0, 0, 0, 0, 0
+		m.SHA256 = hex.EncodeToString(sha256.New().Sum(nil))
+		unread, err := json.Marshal(m)
+		require.NoError(t, err)
+		for name, file := range map[string]struct{ content, manifest, refusal string }{
+			"an empty manifest":               {"mine", "", "manifest.json is empty"},
+			"an empty manifest and no more":   {"", "\n", "manifest.json is empty"},
+			"half a manifest":                 {"mine", "{", "manifest: "},
+			"a foreign file":                  {"mine", string(unread), "isn't its beginning"},
+			"a foreign file that is long":     {strings.Repeat("mine", len(whole)), string(unread), "isn't its beginning"},
+			"another first line":              {whole[1:], string(unread), "isn't its beginning"},
+			"none":                            {"", string(unread), ""},
+			"the beginning of the first line": {whole[:7], string(unread), ""},
+			"many lines":                      {whole[:len(whole)/2], string(unread), ""},
+			"half a line behind others":       {whole[:len(whole)/2] + "half", string(unread), ""},
+		} {
+			path := filepath.Join(t.TempDir(), "x")
+			require.NoError(t, os.WriteFile(path, []byte(file.content), 0o600))
+			require.NoError(t, os.WriteFile(audit.ManifestPath(path), []byte(file.manifest), 0o600))
+			_, err := audit.ExportFile(bg, c.source(), format, path, nil)
+			content, readErr := os.ReadFile(path)
+			require.NoError(t, readErr)
+			if file.refusal == "" {
+				require.NoError(t, err, "%s: %s", format, name)
+				require.Equal(t, whole, string(content), "%s: %s", format, name)
+				continue
+			}
+			require.ErrorIs(t, err, audit.ErrOther, "%s: %s", format, name)
+			require.ErrorContains(t, err, file.refusal, "%s: %s", format, name)
+			require.Equal(t, file.content, string(content), "%s: %s", format, name)
+		}
+	}
+}
+
 // TestReplay: each step's balance is the one that was true then.
 func TestReplay(t *testing.T) {
 	c := played(t, 200)

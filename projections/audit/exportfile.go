@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"os"
 
 	"github.com/go-json-experiment/json"
@@ -109,12 +111,20 @@ func (e *export) resume(ctx context.Context, f *os.File, path string, counted *c
 	if err != nil {
 		return err
 	}
+	if len(bytes.TrimSpace(stored)) == 0 {
+		return fmt.Errorf("%w: its manifest %s is empty, and nothing else says what of it is whole: remove both, or choose another name", ErrOther, ManifestPath(path))
+	}
 	var m Manifest
 	if err := json.Unmarshal(stored, &m); err != nil {
 		return fmt.Errorf("%w: manifest: %w", ErrOther, err)
 	}
 	if m.Format != e.Format {
 		return fmt.Errorf("%w: it is an export as %s", ErrOther, m.Format)
+	}
+	if m.Bytes == 0 {
+		if err := e.known(ctx, f); err != nil {
+			return err
+		}
 	}
 	counted.to = io.Discard
 	n, err := io.Copy(counted, io.LimitReader(f, m.Bytes))
@@ -146,6 +156,51 @@ func (e *export) resume(ctx context.Context, f *os.File, path string, counted *c
 	e.Manifest = m
 	return err
 }
+
+// known refuses content that no export of this log begins with, beside a manifest that
+// knows none yet: as NDJSON, which has no head, that is so until the first keepEvery
+// events are there. Whatever stands in the file would be removed.
+func (e *export) known(ctx context.Context, f *os.File) error {
+	first, err := e.firstLine(ctx)
+	if err != nil {
+		return err
+	}
+	there := make([]byte, len(first)+1)
+	n, err := f.ReadAt(there, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	there = there[:n]
+	if n > len(first) {
+		there = there[:len(first)]
+	}
+	if n > 0 && (len(first) == 0 || !bytes.HasPrefix(first, there)) {
+		return fmt.Errorf("%w: its manifest is of an export that was cut short before its first bytes, and what is there isn't its beginning: remove both, or choose another name", ErrOther)
+	}
+	return nil
+}
+
+// firstLine is what an export begins with: its head and its first event, if there is one.
+func (e *export) firstLine(ctx context.Context) ([]byte, error) {
+	to, err := newWriter(e.Format)
+	if err != nil {
+		return nil, err
+	}
+	var first bytes.Buffer
+	if err := to.begin(&first); err != nil {
+		return nil, err
+	}
+	err = EachLine(ctx, e.Source, eventstore.BeforeFirst+1, math.MaxInt64, func(l Line) error {
+		return errors.Join(to.line(&first, l), errFirst)
+	})
+	if errors.Is(err, errFirst) {
+		err = nil
+	}
+	return first.Bytes(), err
+}
+
+// errFirst ends a walk through the journal behind its first line.
+var errFirst = errors.New("the first line is there")
 
 func (e *export) save(path string) error {
 	b, err := json.Marshal(e.Manifest, jsontext.Multiline(true))
