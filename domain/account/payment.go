@@ -99,6 +99,9 @@ func (c RecordPayment) decide(d *decision) error {
 	p, why := d.payablePurchase(c.Purchase)
 	if why != "" {
 		d.unmatched(c, why)
+		if why == WhySettledBefore && d.roomToBuy(c.Amount) == nil {
+			d.creditAbove(c)
+		}
 		return nil
 	}
 	total := p.Received + c.Amount
@@ -159,6 +162,15 @@ func (d *decision) settlePurchase(id string, p Purchase, received domain.Amount)
 			d.emit(&PaymentResolved{Payment: earlier.Payment, Outcome: PaymentIsMatched, Amount: earlier.Amount})
 		}
 	}
+	d.arrived()
+}
+
+// creditAbove credits a payment of a purchase that is settled: what comes above the price
+// is credited too (io-credits.md), and what comes in two payments is whichever the provider
+// tells last. It stands in the queue as well, closed, because finance looks there.
+func (d *decision) creditAbove(c RecordPayment) {
+	d.creditPayment(c.Payment, "", c.Amount, "")
+	d.emit(&PaymentResolved{Payment: c.Payment, Outcome: PaymentIsCredited, Amount: c.Amount})
 	d.arrived()
 }
 

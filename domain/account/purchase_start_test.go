@@ -146,8 +146,27 @@ func TestRecordPayment(t *testing.T) {
 		},
 		{name: "twice changes nothing", given: given(started("p", credit), do(payment("x", "p", credit))), when: do(payment("x", "p", credit))},
 		{
-			name: "a second payment of a settled purchase is unmatched", given: given(started("p", credit), do(payment("x", "p", credit))),
-			when: do(payment("y", "p", credit)), then: events(unmatched("y", "p", credit, account.WhySettledBefore)),
+			name: "above the price in two payments, the smaller one later", given: given(started("p", credit), do(payment("x", "p", credit))),
+			when: do(payment("y", "p", 5)),
+			then: events(unmatched("y", "p", 5, account.WhySettledBefore), &account.PaymentCredited{Payment: "y", Amount: 5},
+				&account.PaymentResolved{Payment: "y", Outcome: account.PaymentIsCredited, Amount: 5}),
+			balance: "balance 1.000005, available 1.000005, purchased 1.000005, withdrawable 1.000005, allowance 10, spendable 11.000005",
+		},
+		{
+			name: "and the larger one later: as much", given: given(started("p", credit), do(payment("y", "p", 5))), when: do(payment("x", "p", credit)),
+			then: events(
+				&account.PaymentReceived{Payment: "x", Purchase: "p", Amount: credit, Received: credit + 5, ToPay: credit},
+				&account.PurchaseSettled{Purchase: "p", Amount: credit + 5, Received: credit + 5},
+			),
+			balance: "balance 1.000005, available 1.000005, purchased 1.000005, withdrawable 1.000005, allowance 10, spendable 11.000005",
+		},
+		{
+			name: "above the price, told twice", given: given(started("p", credit), do(payment("x", "p", credit)), do(payment("y", "p", 5))),
+			when: do(payment("y", "p", 5)),
+		},
+		{
+			name: "above the price, past the limit of an account", given: given(started("p", credit), do(payment("x", "p", credit))),
+			when: do(payment("y", "p", domain.MaxBalance)), then: events(unmatched("y", "p", domain.MaxBalance, account.WhySettledBefore)),
 		},
 		{
 			name: "of a purchase that was taken back", given: given(bought("p", credit), chargedBack("p")),

@@ -190,13 +190,17 @@ func TestReversalOfPayments(t *testing.T) {
 			then: events(backWaits(account.WhyReversedBefore, "x", "p", 5*credit)),
 		},
 		{
-			name: "of a payment that finance returned: the purchase is not touched", given: append(whole[:2:2], do(payment("z", "p", 5*credit)),
+			name: "of a payment that finance returned: the purchase is not touched", given: append(whole[:2:2], facts(unmatched("z", "p", 5*credit, account.WhySettledBefore)),
 				do(account.ResolvePayment{Payment: "z", Returned: true})), when: backOf("z", "p", 5*credit),
 			then: events(backWaits(account.WhyNotCredited, "z", "p", 5*credit)),
 		},
 		{
-			name: "of a payment that waits in the queue", given: append(whole[:2:2], do(payment("z", "p", 5*credit))), when: backOf("z", "p", 5*credit),
+			name: "of a payment that waits in the queue", given: append(whole[:2:2], facts(unmatched("z", "p", 5*credit, account.WhySettledBefore))), when: backOf("z", "p", 5*credit),
 			then: events(&account.PaymentResolved{Payment: "z", Outcome: account.PaymentIsTakenBack, Amount: 5 * credit}),
+		},
+		{
+			name: "of a payment above the price", given: append(whole[:2:2], do(payment("z", "p", 5*credit))), when: backOf("z", "p", 5*credit),
+			then: events(&account.PurchaseReversed{Payment: "z", Kind: account.ReversalRefund, Amount: 5 * credit, Lots: lots(paid(4, 5*credit))}),
 		},
 		{
 			name:  "of a payment that finance credited",
