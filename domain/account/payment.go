@@ -310,7 +310,7 @@ const (
 	// WhyPaymentUnnamed: it tells no id, so nobody knows whether it came before.
 	WhyPaymentUnnamed UnmatchedWhy = "payment-unnamed"
 	// WhyAmountDiffers: a payment is taken back with another amount than it came with,
-	// or came with more than was taken back before: see RecordRest.
+	// or is told with more than it came with: see RecordRest.
 	WhyAmountDiffers UnmatchedWhy = "amount-differs"
 )
 

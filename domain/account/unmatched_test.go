@@ -132,7 +132,8 @@ func backWaits(why account.UnmatchedWhy, payment, purchase string, amount domain
 	return e
 }
 
-// TestTheRestOfAPayment: its refund was told first, with less, as all there was.
+// TestTheRestOfAPayment: it has grown, or its refund was told first, with less, as all
+// there was.
 func TestTheRestOfAPayment(t *testing.T) {
 	const id = "reversal:reversal:x"
 	arrives := func(recorded, told domain.Amount) step {
@@ -151,8 +152,8 @@ func TestTheRestOfAPayment(t *testing.T) {
 		{name: "told twice", given: found, when: arrives(4*credit, 10*credit)},
 		{name: "told again when it is decided", given: append(found[:4:4], do(account.ResolvePayment{Payment: id, Returned: true})), when: arrives(4*credit, 10*credit)},
 		{name: "of one that came with more", given: back, when: arrives(4*credit, 3*credit)},
-		{name: "of one that wasn't taken back", given: back[:2], when: arrives(4*credit, 10*credit)},
-		{name: "of one whose reversal waits itself", given: append(back[:2:2], backOf("x", "p", credit)), when: arrives(4*credit, 10*credit)},
+		{name: "of one that has grown", given: back[:2], when: arrives(4*credit, 10*credit), then: waits, balance: "nothing"},
+		{name: "of one whose reversal waits itself", given: append(back[:2:2], backOf("x", "p", credit)), when: arrives(4*credit, 10*credit), then: waits},
 		{
 			name: "is credited, as a payment", given: found, when: do(account.ResolvePayment{Payment: id}),
 			then: events(&account.PaymentCredited{Payment: id, Amount: 6 * credit},

@@ -211,8 +211,7 @@ func (c *cashier) reconcileOne(ctx context.Context, p OpenPurchase) error {
 
 // RecordPayment has record write every fact of a payment, which MUST be Normal, into
 // the account where it belongs; home is PaymentHome. differs: the provider tells of
-// another amount than was recorded first. If that one came with its refund, and went
-// again, what the payment has above it waits for finance.
+// another amount than was recorded first; what it has above that waits for finance.
 func RecordPayment(ctx context.Context, l Ledger, logger *slog.Logger, home string, p account.ProviderPayment,
 	record func(ctx context.Context, name string, fact account.Action) error,
 ) (differs bool, err error) {
