@@ -92,8 +92,14 @@ func (s *Server) receive(stream streams.Streams_AppendServer) (appendRequest, er
 }
 
 // append decides what the expectation means on the stream as it is. A race with
-// another writer is decided by the Store, at the exact revision that was seen.
+// a writer who goes around this server is decided by the Store, at the exact
+// revision that was seen.
 func (s *Server) append(ctx context.Context, r appendRequest) (*streams.AppendResp, error) {
+	unlock, err := s.locks.lock(ctx, r.stream)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	for range maxRaces {
 		end, err := s.endOf(ctx, r.stream)
 		if err != nil {
@@ -136,7 +142,7 @@ func (s *Server) appendAt(ctx context.Context, r appendRequest, end end) (respon
 			return nil, false, err
 		}
 	}
-	appended, err := s.opts.Store.Append(ctx, r.stream, at, r.events)
+	appended, err := s.write(ctx, r.stream, at, r.events)
 	var conflict *eventstore.ConflictError
 	switch {
 	case err == nil:

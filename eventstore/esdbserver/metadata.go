@@ -102,8 +102,8 @@ func parseLimits(data []byte) limits {
 	return l
 }
 
-// truncate sets $tb and keeps everything else in the stream's metadata. It
-// answers the position of the change.
+// truncate sets $tb and keeps everything else in the stream's metadata, under the
+// stream's lock. It answers the position of the change.
 func (s *Server) truncate(ctx context.Context, stream string, before int64) (eventstore.Position, error) {
 	for range maxRaces {
 		meta, found, err := s.last(ctx, eventstore.MetadataStream(stream))
@@ -122,7 +122,7 @@ func (s *Server) truncate(ctx context.Context, stream string, before int64) (eve
 		if err != nil {
 			return 0, fmt.Errorf("encode metadata of %q: %w", stream, err)
 		}
-		appended, err := s.opts.Store.Append(ctx, eventstore.MetadataStream(stream), at, []eventstore.Event{{ID: uuid.New(), Type: eventstore.TypeMetadata, Data: data}})
+		appended, err := s.write(ctx, eventstore.MetadataStream(stream), at, []eventstore.Event{{ID: uuid.New(), Type: eventstore.TypeMetadata, Data: data}})
 		var conflict *eventstore.ConflictError
 		if errors.As(err, &conflict) {
 			continue

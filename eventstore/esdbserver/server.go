@@ -83,6 +83,7 @@ type Server struct {
 	opts      Options
 	grpc      *grpc.Server
 	scavenges scavenges
+	locks     *locks
 	instance  uuid.UUID
 
 	mu        sync.Mutex
@@ -106,7 +107,7 @@ func New(opts Options) (*Server, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
-	s := &Server{opts: opts, instance: uuid.New(), advertise: opts.Advertise, ended: make(chan struct{})}
+	s := &Server{opts: opts, locks: newLocks(), instance: uuid.New(), advertise: opts.Advertise, ended: make(chan struct{})}
 	settings := []grpc.ServerOption{
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
