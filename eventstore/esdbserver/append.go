@@ -77,8 +77,11 @@ func (s *Server) receive(stream streams.Streams_AppendServer) (appendRequest, er
 		}
 		size := len(m.GetProposedMessage().GetData()) + len(m.GetProposedMessage().GetCustomMetadata())
 		received += eventOverhead + size
+		if size > eventstore.MaxEventBytes && eventstore.MaxEventBytes < s.opts.MaxAppendBytes {
+			refuse(errTooBig("event", eventstore.MaxEventBytes))
+		}
 		if bytes += size; bytes > s.opts.MaxAppendBytes {
-			refuse(errTooBig(s.opts.MaxAppendBytes))
+			refuse(errTooBig("append", s.opts.MaxAppendBytes))
 		}
 		e, err := proposed(m.GetProposedMessage())
 		if err != nil {
@@ -88,7 +91,7 @@ func (s *Server) receive(stream streams.Streams_AppendServer) (appendRequest, er
 			r.events = append(r.events, e)
 		}
 	}
-	return r, errTooBig(s.opts.MaxAppendBytes)
+	return r, errTooBig("append", s.opts.MaxAppendBytes)
 }
 
 // append decides what the expectation means on the stream as it is. A race with

@@ -55,7 +55,8 @@ type Options struct {
 	TLS *tls.Config
 	// Advertise is the host:port that gossip names; empty: the listener's.
 	Advertise string
-	// MaxAppendBytes bounds data and metadata of one append.
+	// MaxAppendBytes bounds data and metadata of one append. Whatever it is, one event
+	// has at most eventstore.MaxEventBytes.
 	MaxAppendBytes int
 	// Now is the clock of $maxAge.
 	Now    func() time.Time
@@ -63,7 +64,8 @@ type Options struct {
 }
 
 const (
-	// DefaultMaxAppendBytes leaves room for the largest event that a store takes.
+	// DefaultMaxAppendBytes leaves room for four of the largest events that a store
+	// takes; one event can't fill it.
 	DefaultMaxAppendBytes = 16 << 20
 	// maxMessageBytes is what the official clients accept, too.
 	maxMessageBytes = 17 << 20
