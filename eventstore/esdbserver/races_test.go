@@ -118,3 +118,26 @@ func TestAWriterThatLeavesIsWaitedFor(t *testing.T) {
 	require.ErrorContains(t, softDelete(background(t), c, "s", esdb.Revision(0)), "expected 0, actual 1")
 	require.Equal(t, []uint64{0, 1}, numbers(read(t, c, "s", esdb.ReadStreamOptions{}, 10)))
 }
+
+// A stream and its metadata have one writer at a time between them: a tombstone
+// waits for metadata, which may not come after it.
+func TestATombstoneWaitsForMetadata(t *testing.T) {
+	store := &gate{Store: memory(t), stream: "$$s", waits: make(chan struct{}, 8), opened: make(chan struct{})}
+	c := dial(t, "esdb://"+serveOn(t, store, esdbserver.Options{Mode: esdbserver.Open})+"?tls=false")
+	put(t, c, "s", esdb.NoStream{}, data(0))
+	release := sync.OnceFunc(func() { close(store.opened) })
+	t.Cleanup(release)
+	store.shut.Store(true)
+	set := make(chan error, 1)
+	go func() {
+		_, err := c.SetStreamMetadata(background(t), "s", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, esdb.StreamMetadata{})
+		set <- err
+	}()
+	<-store.waits
+	short, cancel := context.WithTimeout(background(t), 100*time.Millisecond)
+	defer cancel()
+	_, err := c.TombstoneStream(short, "s", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}})
+	require.ErrorContains(t, err, "deadline exceeded")
+	release()
+	require.NoError(t, <-set)
+}

@@ -79,3 +79,34 @@ func TestAnAppendOfUnknownOutcomeIsNotHidden(t *testing.T) {
 	require.EqualValues(t, 1, put(t, c, "s", esdb.Revision(0), event).NextExpectedVersion)
 	require.Equal(t, []uint64{1}, numbers(read(t, c, "s", esdb.ReadStreamOptions{}, 10)))
 }
+
+// With a stream its metadata is gone: it is neither read nor written any more.
+func TestATombstoneEndsTheMetadataToo(t *testing.T) {
+	store, c := open(t, esdbserver.Open)
+	ctx := background(t)
+	set := func(expected esdb.ExpectedRevision) error {
+		_, err := c.SetStreamMetadata(ctx, "s", esdb.AppendToStreamOptions{ExpectedRevision: expected}, esdb.StreamMetadata{})
+		return err
+	}
+	put(t, c, "s", esdb.NoStream{}, data(0))
+	require.NoError(t, set(esdb.NoStream{}))
+	_, err := c.TombstoneStream(ctx, "s", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}})
+	require.NoError(t, err)
+	before, err := store.Head(ctx)
+	require.NoError(t, err)
+	for _, expected := range []esdb.ExpectedRevision{esdb.Any{}, esdb.NoStream{}, esdb.StreamExists{}, esdb.Revision(0)} {
+		requireCode(t, esdb.ErrorCodeStreamDeleted, set(expected))
+	}
+	_, err = c.GetStreamMetadata(ctx, "s", esdb.ReadStreamOptions{})
+	requireCode(t, esdb.ErrorCodeStreamDeleted, errors.Unwrap(err))
+	requireCode(t, esdb.ErrorCodeStreamDeleted, readError(t, c, "$$s"))
+	_, err = c.TombstoneStream(ctx, "$$s", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}})
+	requireCode(t, esdb.ErrorCodeStreamDeleted, errors.Unwrap(err))
+	after, err := store.Head(ctx)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+
+	_, err = c.TombstoneStream(ctx, "never", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.NoStream{}})
+	require.NoError(t, err)
+	requireCode(t, esdb.ErrorCodeStreamDeleted, readError(t, c, "$$never"))
+}
