@@ -33,7 +33,8 @@ const (
 	Open
 )
 
-// Access is what one user may do, within what the Mode allows.
+// Access is what one user may do, within what the Mode allows: each value what the
+// one before it may, and more.
 type Access int
 
 // NoAccess is a user who is known and may not even read.
@@ -116,6 +117,7 @@ func New(opts Options) (*Server, error) {
 		grpc.MaxSendMsgSize(maxMessageBytes),
 		grpc.UnaryInterceptor(s.authorizeUnary),
 		grpc.StreamInterceptor(s.authorizeStream),
+		grpc.UnknownServiceHandler(s.unsupported),
 	}
 	if opts.TLS != nil {
 		settings = append(settings, grpc.Creds(credentials.NewTLS(opts.TLS)))
