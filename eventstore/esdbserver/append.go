@@ -77,8 +77,11 @@ func (s *Server) receive(stream streams.Streams_AppendServer) (appendRequest, er
 		}
 		size := len(m.GetProposedMessage().GetData()) + len(m.GetProposedMessage().GetCustomMetadata())
 		received += eventOverhead + size
+		if size > eventstore.MaxEventBytes && eventstore.MaxEventBytes < s.opts.MaxAppendBytes {
+			refuse(errTooBig("event", eventstore.MaxEventBytes))
+		}
 		if bytes += size; bytes > s.opts.MaxAppendBytes {
-			refuse(errTooBig(s.opts.MaxAppendBytes))
+			refuse(errTooBig("append", s.opts.MaxAppendBytes))
 		}
 		e, err := proposed(m.GetProposedMessage())
 		if err != nil {
@@ -88,12 +91,18 @@ func (s *Server) receive(stream streams.Streams_AppendServer) (appendRequest, er
 			r.events = append(r.events, e)
 		}
 	}
-	return r, errTooBig(s.opts.MaxAppendBytes)
+	return r, errTooBig("append", s.opts.MaxAppendBytes)
 }
 
 // append decides what the expectation means on the stream as it is. A race with
-// another writer is decided by the Store, at the exact revision that was seen.
+// a writer who goes around this server is decided by the Store, at the exact
+// revision that was seen.
 func (s *Server) append(ctx context.Context, r appendRequest) (*streams.AppendResp, error) {
+	unlock, err := s.locks.lock(ctx, r.stream)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	for range maxRaces {
 		end, err := s.endOf(ctx, r.stream)
 		if err != nil {
@@ -129,14 +138,7 @@ func (s *Server) appendAt(ctx context.Context, r appendRequest, end end) (respon
 		}
 		at = end.revision
 	}
-	if end.deleted() && at == end.revision {
-		// First the metadata: the other way round a crash would hide an event
-		// that its writer, who repeats it, is told is there.
-		if err := s.undelete(ctx, r.stream, end); err != nil {
-			return nil, false, err
-		}
-	}
-	appended, err := s.opts.Store.Append(ctx, r.stream, at, r.events)
+	appended, err := s.writeVisibly(ctx, r, at, end)
 	var conflict *eventstore.ConflictError
 	switch {
 	case err == nil:
@@ -150,6 +152,30 @@ func (s *Server) appendAt(ctx context.Context, r appendRequest, end end) (respon
 		return nil, now.tombstoned, err
 	}
 	return wrongVersion(r.expected, conflict.Actual), false, nil
+}
+
+// writeVisibly appends, and ends the soft delete of the stream where there is one.
+func (s *Server) writeVisibly(ctx context.Context, r appendRequest, at int64, end end) (eventstore.Appended, error) {
+	if !end.deleted() || at != end.revision {
+		return s.write(ctx, r.stream, at, r.events)
+	}
+	if err := eventstore.CheckAppend(r.stream, at, r.events); err != nil {
+		return eventstore.Appended{}, err
+	}
+	// First the metadata: the other way round a crash would hide an event
+	// that its writer, who repeats it, is told is there.
+	if err := s.undelete(ctx, r.stream, end); err != nil {
+		return eventstore.Appended{}, err
+	}
+	appended, err := s.write(ctx, r.stream, at, r.events)
+	// Only where it is certain that nothing is in the stream which that would hide:
+	// not after an unknown outcome, nor after a conflict, which is another's event.
+	if errors.Is(err, eventstore.ErrUnavailable) || errors.Is(err, eventstore.ErrInvalid) {
+		if _, err := s.truncate(context.WithoutCancel(ctx), r.stream, deletedBefore); err != nil {
+			s.opts.Logger.Warn("a stream that was deleted is empty instead, after an append that was refused", "stream", r.stream, "error", err)
+		}
+	}
+	return appended, err
 }
 
 // repeated finds the append in the stream's newest events: the repeat of one

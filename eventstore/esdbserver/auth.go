@@ -19,16 +19,24 @@ import (
 var publicServices = []string{"/event_store.client.server_features.", "/event_store.client.gossip."}
 
 func (s *Server) authorizeUnary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if err := s.authorize(ctx, info.FullMethod); err != nil {
+	if err := s.authorize(ctx, info.FullMethod, MayWrite); err != nil {
 		return nil, err
 	}
 	return handler(ctx, request)
 }
 
 func (s *Server) authorizeStream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if err := s.authorize(stream.Context(), info.FullMethod); err != nil {
-		if info.FullMethod == streams.Streams_Append_FullMethodName {
+	needs := MayRead // also to be told that a method isn't served
+	if info.FullMethod == streams.Streams_Append_FullMethodName {
+		needs = MayWrite
+	}
+	if err := s.authorize(stream.Context(), info.FullMethod, needs); err != nil {
+		switch info.FullMethod {
+		case streams.Streams_Append_FullMethodName:
 			drain(stream)
+		case streams.Streams_Read_FullMethodName: // the client sends once, and never fails at it
+		default:
+			awaitFirst(stream)
 		}
 		stream.SetTrailer(trailersOf(err))
 		return err
@@ -49,7 +57,7 @@ func drain(stream grpc.ServerStream) {
 }
 
 // authorize judges a call before it reaches its method.
-func (s *Server) authorize(ctx context.Context, method string) error {
+func (s *Server) authorize(ctx context.Context, method string, needs Access) error {
 	if s.opts.Authorize == nil {
 		return nil
 	}
@@ -66,7 +74,7 @@ func (s *Server) authorize(ctx context.Context, method string) error {
 	switch {
 	case !known:
 		return status.Error(codes.Unauthenticated, "user or password is wrong")
-	case access == NoAccess, access == MayRead && method != streams.Streams_Read_FullMethodName:
+	case access < needs:
 		return errAccessDenied
 	}
 	return nil

@@ -15,6 +15,11 @@ import (
 // Delete hides all events of a stream; the next append goes on after them.
 func (s *Server) Delete(ctx context.Context, request *streams.DeleteReq) (*streams.DeleteResp, error) {
 	stream := string(request.GetOptions().GetStreamIdentifier().GetStreamName())
+	unlock, err := s.locks.lock(ctx, stream)
+	if err != nil {
+		return nil, failUnary(ctx, err)
+	}
+	defer unlock()
 	if _, err := s.deletable(ctx, stream, expectationOf(request.GetOptions())); err != nil {
 		return nil, failUnary(ctx, err)
 	}
@@ -32,12 +37,17 @@ func (s *Server) Delete(ctx context.Context, request *streams.DeleteReq) (*strea
 func (s *Server) Tombstone(ctx context.Context, request *streams.TombstoneReq) (*streams.TombstoneResp, error) {
 	stream, expected := string(request.GetOptions().GetStreamIdentifier().GetStreamName()), expectationOf(request.GetOptions())
 	tombstone := []eventstore.Event{{ID: uuid.New(), Type: eventstore.TypeTombstone}}
+	unlock, err := s.locks.lock(ctx, stream)
+	if err != nil {
+		return nil, failUnary(ctx, err)
+	}
+	defer unlock()
 	for range maxRaces {
 		end, err := s.deletable(ctx, stream, expected)
 		if err != nil {
 			return nil, failUnary(ctx, err)
 		}
-		appended, err := s.opts.Store.Append(ctx, stream, end.revision, tombstone)
+		appended, err := s.write(ctx, stream, end.revision, tombstone)
 		var conflict *eventstore.ConflictError
 		if errors.As(err, &conflict) {
 			continue

@@ -58,9 +58,10 @@ func errDeleted(stream string) error {
 	}
 }
 
-func errTooBig(limit int) error {
+// errTooBig says so of an append, or of one event of it.
+func errTooBig(what string, limit int) error {
 	return &fault{
-		code: codes.InvalidArgument, text: fmt.Sprintf("maximum append size of %d bytes exceeded", limit),
+		code: codes.InvalidArgument, text: fmt.Sprintf("maximum %s size of %d bytes exceeded", what, limit),
 		trailers: metadata.Pairs(exceptionTrailer, exceptionTooBig, "maximum-append-size", strconv.Itoa(limit)),
 	}
 }

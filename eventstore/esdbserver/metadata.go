@@ -56,7 +56,8 @@ func (e end) hides(r *eventstore.Recorded, now time.Time) bool {
 	return e.limits.MaxAgeSeconds > 0 && r.Created.Before(now.Add(-time.Duration(e.limits.MaxAgeSeconds)*time.Second))
 }
 
-// endOf looks a stream up: two short reads of the Store.
+// endOf looks a stream up: two short reads of the Store. Metadata ends with the
+// tombstone of its stream, as that one does.
 func (s *Server) endOf(ctx context.Context, stream string) (end, error) {
 	last, found, err := s.last(ctx, stream)
 	if err != nil {
@@ -66,9 +67,11 @@ func (s *Server) endOf(ctx context.Context, stream string) (end, error) {
 	if found {
 		e.revision, e.tombstoned = last.Revision, last.Type == eventstore.TypeTombstone
 	}
-	if _, isMeta := eventstore.MetadataOf(stream); isMeta {
+	if of, isMeta := eventstore.MetadataOf(stream); isMeta {
 		e.limits.MaxCount = 1
-		return e, nil
+		original, found, err := s.last(ctx, of)
+		e.tombstoned = e.tombstoned || found && original.Type == eventstore.TypeTombstone
+		return e, err
 	}
 	if eventstore.Kept(stream) {
 		return e, nil // whatever was written about it: it can't be truncated
@@ -81,8 +84,8 @@ func (s *Server) endOf(ctx context.Context, stream string) (end, error) {
 }
 
 func (s *Server) last(ctx context.Context, stream string) (eventstore.Recorded, bool, error) {
-	if len(stream) > eventstore.MaxStreamName {
-		return eventstore.Recorded{}, false, nil // no metadata fits a name this long
+	if stream == "" || len(stream) > eventstore.MaxStreamName {
+		return eventstore.Recorded{}, false, nil // "$$" is no one's metadata, and none fits a name this long
 	}
 	for r, err := range s.opts.Store.ReadStream(ctx, stream, eventstore.End, eventstore.Backwards, 1) {
 		return r, err == nil, err
@@ -102,8 +105,8 @@ func parseLimits(data []byte) limits {
 	return l
 }
 
-// truncate sets $tb and keeps everything else in the stream's metadata. It
-// answers the position of the change.
+// truncate sets $tb and keeps everything else in the stream's metadata, under the
+// stream's lock. It answers the position of the change.
 func (s *Server) truncate(ctx context.Context, stream string, before int64) (eventstore.Position, error) {
 	for range maxRaces {
 		meta, found, err := s.last(ctx, eventstore.MetadataStream(stream))
@@ -122,7 +125,7 @@ func (s *Server) truncate(ctx context.Context, stream string, before int64) (eve
 		if err != nil {
 			return 0, fmt.Errorf("encode metadata of %q: %w", stream, err)
 		}
-		appended, err := s.opts.Store.Append(ctx, eventstore.MetadataStream(stream), at, []eventstore.Event{{ID: uuid.New(), Type: eventstore.TypeMetadata, Data: data}})
+		appended, err := s.write(ctx, eventstore.MetadataStream(stream), at, []eventstore.Event{{ID: uuid.New(), Type: eventstore.TypeMetadata, Data: data}})
 		var conflict *eventstore.ConflictError
 		if errors.As(err, &conflict) {
 			continue

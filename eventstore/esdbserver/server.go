@@ -33,7 +33,8 @@ const (
 	Open
 )
 
-// Access is what one user may do, within what the Mode allows.
+// Access is what one user may do, within what the Mode allows: each value what the
+// one before it may, and more.
 type Access int
 
 // NoAccess is a user who is known and may not even read.
@@ -55,7 +56,8 @@ type Options struct {
 	TLS *tls.Config
 	// Advertise is the host:port that gossip names; empty: the listener's.
 	Advertise string
-	// MaxAppendBytes bounds data and metadata of one append.
+	// MaxAppendBytes bounds data and metadata of one append. Whatever it is, one event
+	// has at most eventstore.MaxEventBytes.
 	MaxAppendBytes int
 	// Now is the clock of $maxAge.
 	Now    func() time.Time
@@ -63,7 +65,8 @@ type Options struct {
 }
 
 const (
-	// DefaultMaxAppendBytes leaves room for the largest event that a store takes.
+	// DefaultMaxAppendBytes leaves room for four of the largest events that a store
+	// takes; one event can't fill it.
 	DefaultMaxAppendBytes = 16 << 20
 	// maxMessageBytes is what the official clients accept, too.
 	maxMessageBytes = 17 << 20
@@ -83,6 +86,7 @@ type Server struct {
 	opts      Options
 	grpc      *grpc.Server
 	scavenges scavenges
+	locks     *locks
 	instance  uuid.UUID
 
 	mu        sync.Mutex
@@ -106,13 +110,14 @@ func New(opts Options) (*Server, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
-	s := &Server{opts: opts, instance: uuid.New(), advertise: opts.Advertise, ended: make(chan struct{})}
+	s := &Server{opts: opts, locks: newLocks(), instance: uuid.New(), advertise: opts.Advertise, ended: make(chan struct{})}
 	settings := []grpc.ServerOption{
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.MaxSendMsgSize(maxMessageBytes),
 		grpc.UnaryInterceptor(s.authorizeUnary),
 		grpc.StreamInterceptor(s.authorizeStream),
+		grpc.UnknownServiceHandler(s.unsupported),
 	}
 	if opts.TLS != nil {
 		settings = append(settings, grpc.Creds(credentials.NewTLS(opts.TLS)))

@@ -1,0 +1,112 @@
+package esdbserver_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore"
+	"iocredits/eventstore/esdbserver"
+)
+
+// refuser is a Store that answers the next append to a stream with an error, and
+// writes it first if its outcome is to be unknown.
+type refuser struct {
+	eventstore.Store
+	stream string
+	err    error
+	writes bool
+}
+
+func (r *refuser) Append(ctx context.Context, stream string, expected int64, events []eventstore.Event) (eventstore.Appended, error) {
+	if stream != r.stream || r.err == nil {
+		return r.Store.Append(ctx, stream, expected, events)
+	}
+	err := r.err
+	r.err = nil
+	if r.writes {
+		if _, err := r.Store.Append(ctx, stream, expected, events); err != nil {
+			return eventstore.Appended{}, err
+		}
+	}
+	return eventstore.Appended{}, err
+}
+
+// A stream is as deleted after an append that was refused as before it.
+func TestARefusedAppendLeavesADeletedStreamDeleted(t *testing.T) {
+	twin := data(2)
+	for name, try := range map[string]struct {
+		events []esdb.EventData
+		store  error
+		says   string
+	}{
+		"two events of one id":  {[]esdb.EventData{twin, twin}, nil, "two events have one id"},
+		"the store has no room": {[]esdb.EventData{twin}, eventstore.ErrUnavailable, "unavailable"},
+		"the store refuses it":  {[]esdb.EventData{twin}, eventstore.ErrInvalid, "invalid append"},
+	} {
+		for _, expected := range []esdb.ExpectedRevision{esdb.NoStream{}, esdb.Any{}, esdb.Revision(1)} {
+			t.Run(name, func(t *testing.T) {
+				store := &refuser{Store: memory(t), stream: "s"}
+				c := dial(t, "esdb://"+serveOn(t, store, esdbserver.Options{Mode: esdbserver.Open})+"?tls=false")
+				put(t, c, "s", esdb.NoStream{}, several(2)...)
+				require.NoError(t, softDelete(background(t), c, "s", esdb.Any{}))
+				store.err = try.store
+				require.ErrorContains(t, appendError(t, c, "s", expected, try.events...), try.says)
+				requireCode(t, esdb.ErrorCodeResourceNotFound, readError(t, c, "s"))
+				if try.store == nil {
+					require.Equal(t, []uint64{0}, numbers(read(t, c, "$$s", esdb.ReadStreamOptions{}, 10)), "at no time was it there")
+				}
+				require.EqualValues(t, 2, put(t, c, "s", esdb.NoStream{}, data(3)).NextExpectedVersion)
+				require.Equal(t, []uint64{2}, numbers(read(t, c, "s", esdb.ReadStreamOptions{}, 10)))
+			})
+		}
+	}
+}
+
+// What may have been written is not hidden: its writer will repeat it, and be told
+// that it is there.
+func TestAnAppendOfUnknownOutcomeIsNotHidden(t *testing.T) {
+	store := &refuser{Store: memory(t), stream: "s", writes: true}
+	c := dial(t, "esdb://"+serveOn(t, store, esdbserver.Options{Mode: esdbserver.Open})+"?tls=false")
+	put(t, c, "s", esdb.NoStream{}, data(0))
+	require.NoError(t, softDelete(background(t), c, "s", esdb.Any{}))
+	store.err = errors.New("the disk is slow")
+	event := data(1)
+	require.ErrorContains(t, appendError(t, c, "s", esdb.Revision(0), event), "the disk is slow")
+	require.EqualValues(t, 1, put(t, c, "s", esdb.Revision(0), event).NextExpectedVersion)
+	require.Equal(t, []uint64{1}, numbers(read(t, c, "s", esdb.ReadStreamOptions{}, 10)))
+}
+
+// With a stream its metadata is gone: it is neither read nor written any more.
+func TestATombstoneEndsTheMetadataToo(t *testing.T) {
+	store, c := open(t, esdbserver.Open)
+	ctx := background(t)
+	set := func(expected esdb.ExpectedRevision) error {
+		_, err := c.SetStreamMetadata(ctx, "s", esdb.AppendToStreamOptions{ExpectedRevision: expected}, esdb.StreamMetadata{})
+		return err
+	}
+	put(t, c, "s", esdb.NoStream{}, data(0))
+	require.NoError(t, set(esdb.NoStream{}))
+	_, err := c.TombstoneStream(ctx, "s", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}})
+	require.NoError(t, err)
+	before, err := store.Head(ctx)
+	require.NoError(t, err)
+	for _, expected := range []esdb.ExpectedRevision{esdb.Any{}, esdb.NoStream{}, esdb.StreamExists{}, esdb.Revision(0)} {
+		requireCode(t, esdb.ErrorCodeStreamDeleted, set(expected))
+	}
+	_, err = c.GetStreamMetadata(ctx, "s", esdb.ReadStreamOptions{})
+	requireCode(t, esdb.ErrorCodeStreamDeleted, errors.Unwrap(err))
+	requireCode(t, esdb.ErrorCodeStreamDeleted, readError(t, c, "$$s"))
+	_, err = c.TombstoneStream(ctx, "$$s", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}})
+	requireCode(t, esdb.ErrorCodeStreamDeleted, errors.Unwrap(err))
+	after, err := store.Head(ctx)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+
+	_, err = c.TombstoneStream(ctx, "never", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.NoStream{}})
+	require.NoError(t, err)
+	requireCode(t, esdb.ErrorCodeStreamDeleted, readError(t, c, "$$never"))
+}

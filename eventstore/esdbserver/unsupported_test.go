@@ -1,0 +1,89 @@
+package esdbserver_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"runtime/pprof"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"iocredits/eventstore/esdbserver"
+)
+
+// persistentRead is the method of a service that this server doesn't have.
+const persistentRead = "/event_store.client.persistent_subscriptions.PersistentSubscriptions/Read"
+
+// The official client is told every time that it asked for what isn't served.
+func TestPersistentSubscriptionsAreUnsupported(t *testing.T) {
+	_, c := open(t, esdbserver.Open)
+	for range 300 {
+		_, err := c.SubscribeToPersistentSubscription(background(t), "s", "group", esdb.SubscribeToPersistentSubscriptionOptions{})
+		requireCode(t, esdb.ErrorCodeUnsupportedFeature, err)
+	}
+	requireCode(t, esdb.ErrorCodeUnsupportedFeature, c.CreatePersistentSubscription(background(t), "s", "group", esdb.PersistentStreamSubscriptionOptions{}))
+}
+
+// both opens a call that sends and receives.
+func both(ctx context.Context, t *testing.T, conn *grpc.ClientConn, method string) grpc.ClientStream {
+	t.Helper()
+	call, err := conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method)
+	require.NoError(t, err)
+	return call
+}
+
+// A method that isn't served asks who the client is, as the others do; and whoever
+// may read is told that it isn't served.
+func TestWhoIsToldWhatIsUnsupported(t *testing.T) {
+	config, ca := certificate(t)
+	access := map[string]esdbserver.Access{"auditor": esdbserver.MayRead, "admin": esdbserver.MayWrite, "customer": esdbserver.NoAccess}
+	_, addr := serve(t, esdbserver.Options{Mode: esdbserver.Open, TLS: config, Authorize: func(user, _ string) (esdbserver.Access, bool) {
+		a, known := access[user]
+		return a, known
+	}})
+	transport, err := credentials.NewClientTLSFromFile(ca, "")
+	require.NoError(t, err)
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(transport))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	for user, want := range map[string]codes.Code{
+		"": codes.Unauthenticated, "nobody": codes.Unauthenticated, "customer": codes.PermissionDenied,
+		"auditor": codes.Unimplemented, "admin": codes.Unimplemented,
+	} {
+		ctx := background(t)
+		if user != "" {
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user+":x")))
+		}
+		for range 50 {
+			for _, method := range []string{persistentRead, streams.Streams_BatchAppend_FullMethodName} {
+				call := both(ctx, t, conn, method)
+				require.NoError(t, call.SendMsg(new(emptypb.Empty)), "the call ended before its first message")
+				require.Equal(t, want, status.Code(call.RecvMsg(new(emptypb.Empty))), "%s: %s", user, method)
+			}
+		}
+	}
+}
+
+// A client that never sends is answered all the same, and nothing waits for it then.
+func TestAClientThatNeverSendsIsAnswered(t *testing.T) {
+	t.Parallel()
+	_, addr := serve(t, esdbserver.Options{Mode: esdbserver.Open})
+	call := both(background(t), t, connect(t, addr), persistentRead)
+	require.Equal(t, codes.Unimplemented, status.Code(call.RecvMsg(new(emptypb.Empty))))
+	require.Eventually(t, func() bool {
+		var stacks bytes.Buffer
+		require.NoError(t, pprof.Lookup("goroutine").WriteTo(&stacks, 2))
+		return !strings.Contains(stacks.String(), "esdbserver.awaitFirst")
+	}, 10*time.Second, 10*time.Millisecond)
+}
