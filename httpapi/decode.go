@@ -302,6 +302,16 @@ func parseTransactionID(field, text string) (domain.TransactionID, error) {
 	return id, nil
 }
 
+// canonicalTransactionID is parseTransactionID for a field of a body, and makes it
+// canonical, in place: a repeat may write the same id in other letters.
+func canonicalTransactionID(field string, text *string) (domain.TransactionID, error) {
+	id, err := parseTransactionID(field, *text)
+	if err == nil {
+		*text = id.String()
+	}
+	return id, err
+}
+
 // timeOf checks an optional time and makes it canonical: UTC, in place.
 func timeOf(field string, t *time.Time) (time.Time, error) {
 	if t == nil {

@@ -185,6 +185,24 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
+// An id of a transaction is the same one in upper case, and so is the request.
+func TestReplaysWithAnotherCaseOfAnID(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	for i, c := range []struct{ as, path, body string }{
+		{"support", demo + "/refunds", `{"transaction_id":%q,"amount":"1"}`},
+		{"support", demo + "/adjustments", `{"amount":"1","related_transaction":%q}`},
+		{customer, demo + "/disputes", `{"transaction_id":%q}`},
+	} {
+		id := idOf(r.must(post("service", demo+"/deductions", fmt.Sprint("d", i), `{"amount":"3","service":"vm"}`)).Body, "deduction")
+		key := fmt.Sprint("k", i)
+		require.Empty(t, r.must(post(c.as, c.path, key, fmt.Sprintf(c.body, strings.ToUpper(id)))).Header.Get("Idempotency-Replayed"))
+		for _, spelt := range []string{id, strings.ToUpper(id)} {
+			require.Equal(t, "true", r.must(post(c.as, c.path, key, fmt.Sprintf(c.body, spelt))).Header.Get("Idempotency-Replayed"), spelt)
+		}
+	}
+}
+
 // What was asked before an account was forgotten is never done twice, and its
 // repeat isn't called another request.
 func TestKeyOfBeforeForgetting(t *testing.T) {
