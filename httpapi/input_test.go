@@ -32,7 +32,7 @@ func TestBadAmounts(t *testing.T) {
 	bad := []struct{ value, code string }{
 		{`"-1"`, "amount-invalid"}, {`-1`, "amount-invalid"}, {`"0.0000001"`, "amount-invalid"}, {`0.0000001`, "amount-invalid"},
 		{`"1e400"`, "amount-invalid"}, {`1e400`, "amount-invalid"}, {`1e2`, "amount-invalid"},
-		{`"NaN"`, "amount-invalid"}, {`NaN`, "amount-invalid"}, {`"Inf"`, "amount-invalid"}, {`Infinity`, "amount-invalid"}, {`-Infinity`, "amount-invalid"},
+		{`"NaN"`, "amount-invalid"}, {`NaN`, "amount-invalid"}, {`"Inf"`, "amount-invalid"}, {`Infinity`, "amount-invalid"}, {`-Infinity`, "amount-invalid"}, {`-NaN`, "amount-invalid"}, {`-Inf`, "amount-invalid"},
 		{`"١٢"`, "amount-invalid"}, {`" 1"`, "amount-invalid"}, {`"1 "`, "amount-invalid"}, {`"1 0"`, "amount-invalid"}, {`""`, "amount-invalid"},
 		{`"+1"`, "amount-invalid"}, {`"1."`, "amount-invalid"}, {`"0x10"`, "amount-invalid"}, {`"1,5"`, "amount-invalid"},
 		{`true`, "amount-invalid"}, {`{}`, "amount-invalid"}, {`[1]`, "amount-invalid"},
@@ -48,6 +48,9 @@ func TestBadAmounts(t *testing.T) {
 			got := r.refused(422, b.code, call{as: f.as, method: f.method, path: f.path, key: "k", body: fmt.Sprintf(f.body, b.value), wrong: true})
 			require.Equal(t, f.field, got.Body["field"], "%s %s", f.path, b.value)
 			require.Contains(t, got.Body["detail"], f.field)
+			if strings.HasPrefix(strings.Trim(b.value, "-"), "Inf") || strings.HasSuffix(b.value, "NaN") {
+				require.Equal(t, []any{b.value, f.field + " " + b.value + " is not an amount"}, []any{got.Body["value"], got.Body["detail"]})
+			}
 		}
 		if f.method == http.MethodPost {
 			zero := call{as: f.as, method: f.method, path: f.path, key: "k", body: fmt.Sprintf(f.body, `"0"`), wrong: true}
@@ -107,6 +110,9 @@ func TestBadBodies(t *testing.T) {
 		{400, "body-invalid", "amount", `{"service":"vm","amount":"1","amount":"2"}`},
 		{400, "body-invalid", "", `{"service":"vm","amount":"1"} {}`},
 		{400, "body-invalid", "", `{"service":"vm","amount":"1"`},
+		{400, "body-invalid", "", `{"service":"vm","amount":Infinityx}`},
+		{400, "body-invalid", "", `{"service":"vm","amount":--Infinity}`},
+		{400, "body-invalid", "", `{"service":"vm","amount":"1 NaN`},
 		{400, "body-invalid", "", `["amount"]`},
 		{400, "body-invalid", "", `null`},
 		{400, "body-invalid", "", "{\"service\":\"vm\",\"amount\":\"1\",\"reference\":\"\xff\"}"},
