@@ -120,7 +120,7 @@ func (p *parameter) check(name, value string) error {
 			wants = fmt.Sprintf("not a whole number from %d to %d", p.least, p.most)
 		}
 	case p.form == yesOrNo:
-		if _, err := strconv.ParseBool(value); err != nil {
+		if value != "true" && value != "false" { // strconv would take 1, t and TRUE, too
 			wants = "not true or false"
 		}
 	case p.form == uuidText:
