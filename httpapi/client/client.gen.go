@@ -5025,7 +5025,7 @@ type ClientInterface interface {
 
 	// ResolvePaymentWithBody Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5034,7 +5034,7 @@ type ClientInterface interface {
 
 	// ResolvePayment Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -7151,7 +7151,7 @@ func (c *Client) ListUnmatchedPayments(ctx context.Context, params *ListUnmatche
 
 // ResolvePaymentWithBody Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7170,7 +7170,7 @@ func (c *Client) ResolvePaymentWithBody(ctx context.Context, paymentId PaymentID
 
 // ResolvePayment Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -14011,7 +14011,7 @@ type ClientWithResponsesInterface interface {
 
 	// ResolvePaymentWithBodyWithResponse Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14020,7 +14020,7 @@ type ClientWithResponsesInterface interface {
 
 	// ResolvePaymentWithResponse Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -24855,7 +24855,7 @@ func (c *ClientWithResponses) ListUnmatchedPaymentsWithResponse(ctx context.Cont
 
 // ResolvePaymentWithBodyWithResponse Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -24870,7 +24870,7 @@ func (c *ClientWithResponses) ResolvePaymentWithBodyWithResponse(ctx context.Con
 
 // ResolvePaymentWithResponse Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
