@@ -35,6 +35,9 @@ const (
 // bounded: one body by 32 MiB, all of them by MaxBatchBytes.
 func (h handlers) DeductBatch(c echo.Context) error {
 	k := callOf(c)
+	if err := k.refuseIfMatch(); err != nil {
+		return err
+	}
 	room := batchRoom{server: h.Server, body: k.Request().Body}
 	defer room.leave()
 	switch length := k.Request().ContentLength; {
