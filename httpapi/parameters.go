@@ -111,7 +111,7 @@ func (p *parameter) check(name, value string) error {
 	wants := ""
 	switch {
 	case name == "cursor" && value == "":
-		return domain.Refuse(domain.CodeFieldInvalid, "cursor is empty; the first page has none").With("field", name)
+		return domain.Refuse(domain.CodeFieldInvalid, "cursor is empty; the first page has none").With("field", name).With("value", "")
 	case p.form == moment:
 		return checkMoment(name, value)
 	case p.form == wholeNumber:
