@@ -89,7 +89,7 @@ func (a Accrual) Add(rate Rate, quantity Quantity) (Accrual, Amount, error) {
 	total, ok := toMicro(rounded)
 	if !ok || total > MaxBalance || total-a.Charged > MaxAmount {
 		return a, 0, Refuse(CodeAmountTooLarge, "quantity %s at unit_price %s costs more than the limit of %s", quantity, rate, MaxAmount).
-			With("field", "quantity").With("limit", MaxAmount.String())
+			With("field", "quantity").With("value", quantity.String()).With("limit", MaxAmount.String())
 	}
 	rest := decimal.WithContext(exact)
 	exact.Sub(rest, accrued, rounded)

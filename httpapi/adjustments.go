@@ -26,7 +26,7 @@ func (h handlers) RequestAdjustment(c echo.Context, name api.Account, _ api.Requ
 	request.Amount = api.Figure(amount.String())
 	related := uuid.Nil
 	if request.RelatedTransaction != nil {
-		if related, err = parseTransactionID("related_transaction", *request.RelatedTransaction); err != nil {
+		if related, err = canonicalTransactionID("related_transaction", request.RelatedTransaction); err != nil {
 			return err
 		}
 	}

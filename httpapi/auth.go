@@ -163,7 +163,8 @@ func (k *call) authenticate() error {
 
 func (k *call) givenKey() string {
 	header := k.Request().Header
-	if key := header["X-Api-Key"]; len(key) == 1 {
+	// Whoever fills in a template with a variable that isn't set sends an empty one.
+	if key := header["X-Api-Key"]; len(key) == 1 && key[0] != "" {
 		return key[0]
 	}
 	if authorization := header["Authorization"]; len(authorization) == 1 {

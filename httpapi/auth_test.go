@@ -169,6 +169,11 @@ func TestKeyForms(t *testing.T) {
 		got := r.do(call{method: "GET", path: path, header: http.Header{"Authorization": {header}}})
 		require.Equal(t, status, got.Status, header)
 	}
+	for key, status := range map[string]int{"": 200, "nobody": 401, "service": 200} {
+		both := http.Header{"X-Api-Key": {key}, "Authorization": {"Bearer service"}}
+		require.Equal(t, status, r.do(call{method: "GET", path: path, header: both}).Status, "x-api-key: %s", key)
+	}
+	r.refused(401, "unauthenticated", call{method: "GET", path: path, header: http.Header{"X-Api-Key": {""}}})
 	r.refused(403, "account-not-allowed", get("customer:demo-1", "/credits/check?amount=1&account=demo-2"))
 	r.must(get("customer:demo-1", "/credits/check?amount=1&account=demo-1"))
 }

@@ -74,7 +74,8 @@ func (k *call) pastBalance(name string, params api.GetBalanceParams) error {
 // in it.
 func (k *call) strongBalance(name string, params api.GetBalanceParams) error {
 	if params.AsOf != nil || params.KnownAt != nil {
-		return domain.Refuse(domain.CodeFieldInvalid, "the write side knows no past: leave consistency out, or as_of and known_at").With("field", "consistency")
+		return domain.Refuse(domain.CodeFieldInvalid, "the write side knows no past: leave consistency out, or as_of and known_at").
+			With("field", "consistency").With("value", string(valueOf(params.Consistency)))
 	}
 	view, err := k.server.opts.Ledger.Read(k.ctx, name)
 	if err != nil {

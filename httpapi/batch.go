@@ -35,6 +35,9 @@ const (
 // bounded: one body by 32 MiB, all of them by MaxBatchBytes.
 func (h handlers) DeductBatch(c echo.Context) error {
 	k := callOf(c)
+	if err := k.refuseIfMatch(); err != nil {
+		return err
+	}
 	room := batchRoom{server: h.Server, body: k.Request().Body}
 	defer room.leave()
 	switch length := k.Request().ContentLength; {
@@ -306,11 +309,12 @@ func (b *batch) orderOf(line *api.BatchLine) (o order, path string, err error) {
 		return o, path + "/deductions", err
 	}
 	if line.Amount != nil || line.Description != nil {
-		surplus := "amount"
+		surplus, sent := "amount", string(valueOf(line.Amount))
 		if line.Amount == nil {
-			surplus = "description"
+			surplus, sent = "description", *line.Description
 		}
-		return o, "", domain.Refuse(domain.CodeFieldInvalid, "a line with a meter has no amount and no description").With("field", surplus)
+		return o, "", domain.Refuse(domain.CodeFieldInvalid, "a line with a meter has no amount and no description").
+			With("field", surplus).With("value", clip(sent))
 	}
 	o, err = readingOrder(*line.Meter, &api.ReadingRequest{
 		Service: line.Service, Quantity: valueOf(line.Quantity), UnitPrice: valueOf(line.UnitPrice),

@@ -88,6 +88,7 @@ func TestBatchLinesStandAlone(t *testing.T) {
 		require.EqualValues(t, *a.Position, id["position"])
 	}
 	require.Len(t, answers, at)
+	require.Equal(t, []string{"amount", "1"}, []string{*answers[12].Field, *answers[12].Value})
 	require.Equal(t, "a", answers[0].Key)
 	require.True(t, *answers[5].Replayed)
 	require.Equal(t, answers[0].TransactionId, answers[5].TransactionId)

@@ -179,13 +179,27 @@ func bodyRefusal(err error, body []byte) error {
 	}
 	// Some languages write these where a figure should be. It isn't JSON, but
 	// what is wrong is the figure.
-	rest := body[min(int(syntactic.ByteOffset), len(body)):]
-	for _, word := range []string{"NaN", "Infinity", "-Infinity", "Inf", "-Inf"} {
-		if bytes.HasPrefix(rest, []byte(word)) && field != "" {
+	switch word := wordAt(body, int(syntactic.ByteOffset)); word {
+	case "NaN", "-NaN", "Infinity", "-Infinity", "Inf", "-Inf":
+		if field != "" {
 			return domain.Refuse(domain.CodeAmountInvalid, "%s %s is not an amount", field, word).With("field", field).With("value", word)
 		}
 	}
 	return domain.Refuse(domain.CodeBodyInvalid, "the body is not JSON at byte %d", syntactic.ByteOffset)
+}
+
+// wordAt is all of what stands around a byte of a body, up to what JSON puts between
+// values: the byte at which a value fails may be behind its sign.
+func wordAt(body []byte, at int) string {
+	const between = " \t\r\n:,[]{}"
+	if at >= len(body) || bytes.IndexByte([]byte(between), body[at]) >= 0 {
+		return ""
+	}
+	from, end := bytes.LastIndexAny(body[:at], between)+1, len(body)
+	if rest := bytes.IndexAny(body[at:], between); rest >= 0 {
+		end = at + rest
+	}
+	return string(body[from:end])
 }
 
 // withValue adds the place and, where that is a plain one, what stands there.
@@ -300,6 +314,16 @@ func parseTransactionID(field, text string) (domain.TransactionID, error) {
 		return uuid.Nil, unknownTransaction(field, text)
 	}
 	return id, nil
+}
+
+// canonicalTransactionID is parseTransactionID for a field of a body, and makes it
+// canonical, in place: a repeat may write the same id in other letters.
+func canonicalTransactionID(field string, text *string) (domain.TransactionID, error) {
+	id, err := parseTransactionID(field, *text)
+	if err == nil {
+		*text = id.String()
+	}
+	return id, err
 }
 
 // timeOf checks an optional time and makes it canonical: UTC, in place.

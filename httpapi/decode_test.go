@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -61,4 +62,15 @@ func TestTimesOfADocument(t *testing.T) {
 	d.close()
 	require.JSONEq(t, `{"a":"2026-03-01T12:00:00.123456Z","b":"2026-03-01T12:00:00.123456Z","c":"2026-03-01T12:00:00.123456Z",
 		"d":"9999-12-31T23:59:59.999999999Z","e":"2026-03-01T12:00:00.123456Z","f":null,"g":"0999-12-31T23:59:59.999999999Z"}`, string(d.b))
+}
+
+// TestAnIDIsFingerprintedInLowerCase: that is how the engine writes ids, and so how
+// they stand in what keys are bound to already.
+func TestAnIDIsFingerprintedInLowerCase(t *testing.T) {
+	const lower = "00000000-0001-8e49-9abc-0000000000ff"
+	for _, text := range []string{lower, strings.ToUpper(lower)} {
+		if id, err := canonicalTransactionID("transaction_id", &text); err != nil || text != lower || id.String() != lower {
+			t.Errorf("%s, %v: %v", text, id, err)
+		}
+	}
 }

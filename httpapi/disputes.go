@@ -18,7 +18,7 @@ func (h handlers) OpenDispute(c echo.Context, name api.Account, _ api.OpenDisput
 	if err := k.decode(&request); err != nil {
 		return err
 	}
-	transaction, err := parseTransactionID("transaction_id", request.TransactionId)
+	transaction, err := canonicalTransactionID("transaction_id", &request.TransactionId)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,8 @@ func (k *call) checkIdempotencyKey() error {
 		return domain.Refuse(domain.CodeIdempotencyKeyMissing, "the Idempotency-Key is empty; send one, and the same one when you try again")
 	}
 	if len(given) > 1 {
-		return domain.Refuse(domain.CodeFieldInvalid, "there are %d Idempotency-Keys", len(given)).With("field", idempotencyHeader)
+		return domain.Refuse(domain.CodeFieldInvalid, "there are %d Idempotency-Keys", len(given)).
+			With("field", idempotencyHeader).With("value", clip(strings.Join(given, ", ")))
 	}
 	k.commandID = given[0]
 	return checkKey(idempotencyHeader, given[0])
@@ -67,9 +68,21 @@ func (k *call) onlyAt() (*int64, error) {
 	text := strings.TrimSuffix(strings.TrimPrefix(given[0], `"`), `"`)
 	revision, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || len(given) > 1 || etagOf(revision) != given[0] {
-		return nil, domain.Refuse(domain.CodeFieldInvalid, "If-Match is no ETag of a balance").With("field", "If-Match")
+		return nil, domain.Refuse(domain.CodeFieldInvalid, "If-Match is no ETag of a balance").
+			With("field", "If-Match").With("value", clip(strings.Join(given, ", ")))
 	}
 	return &revision, nil
+}
+
+// refuseIfMatch is for what is about more than one account: who sends a revision would
+// take it for a protection.
+func (k *call) refuseIfMatch() error {
+	revision, err := k.onlyAt()
+	if err != nil || revision == nil {
+		return err
+	}
+	return domain.Refuse(domain.CodeFieldInvalid, "If-Match is about one account, and a batch is about many: send alone what has to be at a revision").
+		With("field", "If-Match").With("value", etagOf(*revision))
 }
 
 func etagOf(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }

@@ -112,7 +112,7 @@ func TestKeyIsNeeded(t *testing.T) {
 	r.refused(422, "field-invalid", freeze) // where none is needed
 	two := call{as: "service", method: "POST", path: "/v1/accounts/demo-1/deductions", body: `{"amount":"1","service":"vm"}`, wrong: true,
 		header: http.Header{"Idempotency-Key": {"a", "b"}}}
-	r.refused(422, "field-invalid", two)
+	require.Equal(t, "a, b", r.refused(422, "field-invalid", two).Body["value"])
 }
 
 // A thousand identical requests at once have one effect, and one answer says so.
@@ -181,7 +181,44 @@ func TestIfMatch(t *testing.T) {
 	r.refused(412, "precondition-failed", deduct("b", etag))
 	r.must(deduct("c", "*"))
 	for _, wrong := range []string{"5", `"x"`, `W/"1"`, `"01"`} {
-		r.refused(422, "field-invalid", deduct("d", wrong))
+		require.Equal(t, wrong, r.refused(422, "field-invalid", deduct("d", wrong)).Body["value"])
+	}
+}
+
+// A batch is about many accounts: a revision that it ignored would pass for a
+// protection.
+func TestABatchTakesNoIfMatch(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	etag := r.do(get("service", "/v1/accounts/demo-1/balance")).Header.Get("Etag")
+	batch := func(tag string) call {
+		return call{as: "service", method: "POST", path: "/v1/deductions/batch", body: `{"account":"demo-1","key":"a","amount":"1","service":"vm"}`,
+			header: http.Header{"If-Match": {tag}, "Content-Type": {"application/x-ndjson"}}}
+	}
+	for _, tag := range []string{etag, `"7"`, "x"} {
+		refused := r.refused(422, "field-invalid", batch(tag)).Body
+		require.Equal(t, []any{"If-Match", tag}, []any{refused["field"], refused["value"]})
+	}
+	require.Equal(t, "10", r.balance("demo-1")["balance"])
+	r.must(batch("*"))
+	require.Equal(t, "9", r.balance("demo-1")["balance"])
+}
+
+// An id of a transaction is the same one in upper case, and so is the request.
+func TestReplaysWithAnotherCaseOfAnID(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	for i, c := range []struct{ as, path, body string }{
+		{"support", demo + "/refunds", `{"transaction_id":%q,"amount":"1"}`},
+		{"support", demo + "/adjustments", `{"amount":"1","related_transaction":%q}`},
+		{customer, demo + "/disputes", `{"transaction_id":%q}`},
+	} {
+		id := idOf(r.must(post("service", demo+"/deductions", fmt.Sprint("d", i), `{"amount":"3","service":"vm"}`)).Body, "deduction")
+		key := fmt.Sprint("k", i)
+		require.Empty(t, r.must(post(c.as, c.path, key, fmt.Sprintf(c.body, strings.ToUpper(id)))).Header.Get("Idempotency-Replayed"))
+		for _, spelt := range []string{id, strings.ToUpper(id)} {
+			require.Equal(t, "true", r.must(post(c.as, c.path, key, fmt.Sprintf(c.body, spelt))).Header.Get("Idempotency-Replayed"), spelt)
+		}
 	}
 }
 

@@ -32,7 +32,7 @@ func TestBadAmounts(t *testing.T) {
 	bad := []struct{ value, code string }{
 		{`"-1"`, "amount-invalid"}, {`-1`, "amount-invalid"}, {`"0.0000001"`, "amount-invalid"}, {`0.0000001`, "amount-invalid"},
 		{`"1e400"`, "amount-invalid"}, {`1e400`, "amount-invalid"}, {`1e2`, "amount-invalid"},
-		{`"NaN"`, "amount-invalid"}, {`NaN`, "amount-invalid"}, {`"Inf"`, "amount-invalid"}, {`Infinity`, "amount-invalid"}, {`-Infinity`, "amount-invalid"},
+		{`"NaN"`, "amount-invalid"}, {`NaN`, "amount-invalid"}, {`"Inf"`, "amount-invalid"}, {`Infinity`, "amount-invalid"}, {`-Infinity`, "amount-invalid"}, {`-NaN`, "amount-invalid"}, {`-Inf`, "amount-invalid"},
 		{`"١٢"`, "amount-invalid"}, {`" 1"`, "amount-invalid"}, {`"1 "`, "amount-invalid"}, {`"1 0"`, "amount-invalid"}, {`""`, "amount-invalid"},
 		{`"+1"`, "amount-invalid"}, {`"1."`, "amount-invalid"}, {`"0x10"`, "amount-invalid"}, {`"1,5"`, "amount-invalid"},
 		{`true`, "amount-invalid"}, {`{}`, "amount-invalid"}, {`[1]`, "amount-invalid"},
@@ -48,6 +48,9 @@ func TestBadAmounts(t *testing.T) {
 			got := r.refused(422, b.code, call{as: f.as, method: f.method, path: f.path, key: "k", body: fmt.Sprintf(f.body, b.value), wrong: true})
 			require.Equal(t, f.field, got.Body["field"], "%s %s", f.path, b.value)
 			require.Contains(t, got.Body["detail"], f.field)
+			if strings.HasPrefix(strings.Trim(b.value, "-"), "Inf") || strings.HasSuffix(b.value, "NaN") {
+				require.Equal(t, []any{b.value, f.field + " " + b.value + " is not an amount"}, []any{got.Body["value"], got.Body["detail"]})
+			}
 		}
 		if f.method == http.MethodPost {
 			zero := call{as: f.as, method: f.method, path: f.path, key: "k", body: fmt.Sprintf(f.body, `"0"`), wrong: true}
@@ -86,6 +89,8 @@ func TestBadReadings(t *testing.T) {
 	} {
 		require.Equal(t, want[1], r.refused(422, want[0], reading(body)).Body["field"], body)
 	}
+	costly := r.refused(422, "amount-too-large", reading(`{"service":"vm","quantity":"1000000000","unit_price":"1000"}`)).Body
+	require.Equal(t, "1000000000", costly["value"])
 	// What Python's json.dumps makes of 0.00001.
 	float := r.refused(422, "rate-invalid", reading(`{"service":"vm","quantity":"1","unit_price":1e-05}`)).Body
 	require.Equal(t, "1e-05", float["value"])
@@ -107,6 +112,9 @@ func TestBadBodies(t *testing.T) {
 		{400, "body-invalid", "amount", `{"service":"vm","amount":"1","amount":"2"}`},
 		{400, "body-invalid", "", `{"service":"vm","amount":"1"} {}`},
 		{400, "body-invalid", "", `{"service":"vm","amount":"1"`},
+		{400, "body-invalid", "", `{"service":"vm","amount":Infinityx}`},
+		{400, "body-invalid", "", `{"service":"vm","amount":--Infinity}`},
+		{400, "body-invalid", "", `{"service":"vm","amount":"1 NaN`},
 		{400, "body-invalid", "", `["amount"]`},
 		{400, "body-invalid", "", `null`},
 		{400, "body-invalid", "", "{\"service\":\"vm\",\"amount\":\"1\",\"reference\":\"\xff\"}"},
@@ -235,6 +243,7 @@ func TestBadQueries(t *testing.T) {
 		{"transactions", "limit=2&cursor", "cursor", "", "cursor is empty; the first page has none"},
 		{"transactions", "min_position=-1", "min_position", "-1", "not a whole number from 0 to 9223372036854775807"},
 		{"balance", "min_position=abc", "min_position", "abc", "not a whole number from 0 to 9223372036854775807"},
+		{"balance", "consistency=strong&known_at=2026-03-01T12:00:00Z", "consistency", "strong", "the write side knows no past"},
 		{"balance", "consistency=weak", "consistency", "weak", `consistency "weak" is none of strong`},
 		{"events", "from=-1", "from", "-1", "not a whole number from 0 to 9223372036854775807"},
 		{"events", "with=hashes", "with", "hashes", `with "hashes" is none of balance`},
@@ -242,6 +251,10 @@ func TestBadQueries(t *testing.T) {
 		{"events", "limit=0", "limit", "0", "not a whole number from 1 to 1000"},
 		{"withdrawals", "cursor=abc", "cursor", "abc", "cursor is none that this list gave out"},
 		{"/v1/withdrawals", "late=maybe", "late", "maybe", `late "maybe" is not true or false`},
+		{"/v1/withdrawals", "late=1", "late", "1", `late "1" is not true or false`},
+		{"/v1/withdrawals", "late=t", "late", "t", `late "t" is not true or false`},
+		{"/v1/withdrawals", "late=TRUE", "late", "TRUE", `late "TRUE" is not true or false`},
+		{"/v1/withdrawals", "late=", "late", "", `late "" is not true or false`},
 		{"/v1/withdrawals", "status=foo", "status", "foo", "is none of open, requested, approved, paid, rejected, cancelled, failed"},
 		{"/v1/withdrawals", "network=foo", "network", "foo", "is none of solana, ethereum, stripe"},
 		{"/v1/withdrawals", "cursor=abc", "cursor", "abc", "cursor is none that this list gave out"},
@@ -258,8 +271,10 @@ func TestBadQueries(t *testing.T) {
 		got := r.refused(422, "field-invalid", call{as: "auditor", method: "GET", path: path + "?" + c.query, wrong: true})
 		require.Equal(t, c.field, got.Body["field"], c.query)
 		require.Contains(t, got.Body["detail"], c.detail, c.query)
-		if c.value != "" {
-			require.Equal(t, c.value, got.Body["value"], c.query)
+		value, told := got.Body["value"]
+		require.Equal(t, !strings.HasSuffix(c.detail, "is missing"), told, c.query)
+		if told {
+			require.Equal(t, c.value, value, c.query)
 		}
 	}
 	r.refused(400, "field-unknown", call{as: "service", method: "GET", path: demo + "/transactions?typ=refund", wrong: true})

@@ -116,6 +116,9 @@ func (h handlers) StreamNotifications(c echo.Context, name api.Account, params a
 	for {
 		items, err := h.opts.Views.NoticesAfter(k.ctx, name, last, streamPage)
 		if err != nil {
+			if k.ctx.Err() != nil {
+				return nil //nolint:nilerr // the client has gone, which is how a stream ends
+			}
 			return err
 		}
 		for i := range items {

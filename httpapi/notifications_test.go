@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,30 @@ func TestNotifications(t *testing.T) {
 		require.Equal(t, []any{"cursor", value}, []any{refused["field"], refused["value"]})
 	}
 	r.refused(403, "account-not-allowed", call{as: "customer:demo-2", method: "GET", path: notifications})
+}
+
+// leaver is a client that closes its stream as soon as it begins.
+type leaver struct {
+	*httptest.ResponseRecorder
+	leave context.CancelFunc
+}
+
+func (l leaver) WriteHeader(status int) {
+	l.leave()
+	l.ResponseRecorder.WriteHeader(status)
+}
+
+// TestLeavingAStreamIsNoFault: it is how every stream ends, and the next look at the
+// notices is the one that learns of it.
+func TestLeavingAStreamIsNoFault(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	ctx, cancel := context.WithCancel(t.Context())
+	left := leaver{httptest.NewRecorder(), cancel}
+	request := r.request(get(customer, notifications+"/stream")).WithContext(ctx)
+	require.NotPanics(t, func() { r.server.Handler().ServeHTTP(left, request) })
+	require.Equal(t, http.StatusOK, left.Code)
+	require.NotContains(t, r.log.String(), "level=ERROR")
 }
 
 // TestSeenIsWrittenOnce: what is asked for again while the read models stand still adds

@@ -111,7 +111,7 @@ func (p *parameter) check(name, value string) error {
 	wants := ""
 	switch {
 	case name == "cursor" && value == "":
-		return domain.Refuse(domain.CodeFieldInvalid, "cursor is empty; the first page has none").With("field", name)
+		return domain.Refuse(domain.CodeFieldInvalid, "cursor is empty; the first page has none").With("field", name).With("value", "")
 	case p.form == moment:
 		return checkMoment(name, value)
 	case p.form == wholeNumber:
@@ -120,7 +120,7 @@ func (p *parameter) check(name, value string) error {
 			wants = fmt.Sprintf("not a whole number from %d to %d", p.least, p.most)
 		}
 	case p.form == yesOrNo:
-		if _, err := strconv.ParseBool(value); err != nil {
+		if value != "true" && value != "false" { // strconv would take 1, t and TRUE, too
 			wants = "not true or false"
 		}
 	case p.form == uuidText:

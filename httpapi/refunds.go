@@ -16,7 +16,7 @@ func (h handlers) Refund(c echo.Context, name api.Account, _ api.RefundParams) e
 	if err := k.decode(&request); err != nil {
 		return err
 	}
-	transaction, err := parseTransactionID("transaction_id", request.TransactionId)
+	transaction, err := canonicalTransactionID("transaction_id", &request.TransactionId)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func queryOf(name string, params api.ListTransactionsParams) (projections.Query,
 		Reference: valueOf(params.Reference), Cursor: valueOf(params.Cursor), Limit: limitOf(params.Limit),
 	}
 	if params.Reference != nil && *params.Reference == "" { // it would filter nothing
-		return q, domain.Refuse(domain.CodeFieldInvalid, "reference is empty; leave it out to list all").With("field", "reference")
+		return q, domain.Refuse(domain.CodeFieldInvalid, "reference is empty; leave it out to list all").With("field", "reference").With("value", "")
 	}
 	var err error
 	if q.From, err = timeOf("from", params.From); err != nil {

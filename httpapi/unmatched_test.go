@@ -152,7 +152,7 @@ func TestAPaymentIsNotResolvedToATypingMistake(t *testing.T) {
 	r.must(tell("new-one", "", "x", "succeeded", "7"))
 	r.must(tell("", "", "y", "succeeded", "5"))
 	refused := r.refused(404, "unknown-account", resolve("a", "@unmatched~x", `{"account":"new-oen"}`))
-	require.Equal(t, "new-oen", refused.Body["account"])
+	require.Equal(t, []any{"account", "new-oen", "new-oen"}, []any{refused.Body["field"], refused.Body["value"], refused.Body["account"]})
 	r.refused(404, "unknown-account", resolve("b", "@unmatched~y", `{"account":"new-one"}`))
 	require.Equal(t, -1.0, r.balance("new-oen")["revision"])
 	r.must(resolve("a", "@unmatched~x", `{"account":"new-one"}`))

@@ -75,11 +75,11 @@ func TestCreditRequestRefused(t *testing.T) {
 		{name: "nor twice", given: wrongTerms(terms(credit, false)), when: approves("bd", "r", terms(credit, false)), refused: "self-approval"},
 		{
 			name: "the second has to approve the same amount", given: wrongTerms(timed), when: approves("bd2", "r", account.CreditTerms{Amount: 501 * credit, ExpiresAt: hour(100)}),
-			refused: "field-invalid field=approved_amount first=500",
+			refused: "field-invalid field=approved_amount value=501 first=500",
 		},
 		{
 			name: "the same class", given: wrongTerms(timed), when: approves("bd2", "r", account.CreditTerms{Amount: 500 * credit, Promotional: true, ExpiresAt: hour(100)}),
-			refused: "field-invalid field=promotional first=purchased",
+			refused: "field-invalid field=promotional value=true first=purchased",
 		},
 		{
 			name: "the same expiry", given: wrongTerms(timed), when: approves("bd2", "r", terms(500*credit, false)),
@@ -138,7 +138,7 @@ func TestLapsedApproval(t *testing.T) {
 		},
 		{
 			name: "a second before, the first one counts", given: first, when: step{at: hour(100).Add(-time.Second), by: "bd2", do: account.ApproveCreditRequest{Request: "r", Terms: fresh}},
-			refused: "field-invalid field=expires_at first=2026-03-05T04:00:00Z",
+			refused: "field-invalid field=expires_at value=2026-03-09T08:00:00Z first=2026-03-05T04:00:00Z",
 		},
 		{name: "anew by another is the first of two", given: first, when: at(100, "bd2", fresh), then: events(once("bd2", fresh))},
 		{name: "anew by the same person is", given: first, when: at(100, "bd", fresh), then: events(once("bd", fresh))},

@@ -114,19 +114,29 @@ func (d *decision) mayApprove(id string, r CreditRequest) error {
 // agree refuses terms that are not the first approver's: both have to have
 // approved the same.
 func (t CreditTerms) agree(first CreditTerms) error {
-	var field, want string
+	var field, want, sent string // sent is empty of what was, or may have been, left out
 	switch {
 	case t.Amount != first.Amount:
-		field, want = "approved_amount", first.Amount.String()
+		field, want, sent = "approved_amount", first.Amount.String(), t.Amount.String()
 	case t.Promotional != first.Promotional:
 		field, want = "promotional", string(first.class())
+		if t.Promotional {
+			sent = "true"
+		}
 	case !t.ExpiresAt.Equal(first.ExpiresAt):
 		field, want = "expires_at", timeText(first.ExpiresAt)
+		if !t.ExpiresAt.IsZero() {
+			sent = timeText(t.ExpiresAt)
+		}
 	default:
 		return nil
 	}
-	return domain.Refuse(domain.CodeFieldInvalid, "%s differs from the first approval, which has %s", field, want).
-		With("field", field).With("first", want)
+	refusal := domain.Refuse(domain.CodeFieldInvalid, "%s differs from the first approval, which has %s", field, want).
+		With("field", field)
+	if sent != "" {
+		refusal = refusal.With("value", sent)
+	}
+	return refusal.With("first", want)
 }
 
 // RejectCreditRequest ends a request without credits.

@@ -56,6 +56,14 @@ func TestDeploymentUsage(t *testing.T) {
 		{name: "of nothing", given: runs, when: usage(minute(1), 0), refused: "amount-invalid field=amount value=0"},
 		{name: "before it was paid", given: given(do(deploy("d", "2", 2))), when: usage(minute(1), credit), refused: "wrong-status field=deployment_id value=d status=pending-payment"},
 		{name: "after its end", given: runs, when: usage(hour(2), credit), refused: "wrong-status field=deployment_id value=d status=completed"},
+		{
+			name: "of more than may be open", given: append(runs[:2:2], facts(&account.DeploymentUsageOpened{Deployment: "d", Open: domain.MaxBalance})),
+			when: usage(minute(1), credit), refused: "amount-too-large field=amount value=1 limit=1000000000000",
+		},
+		{
+			name: "of more than may be open, metered", given: append(runs[:2:2], facts(&account.DeploymentUsageOpened{Deployment: "d", Open: domain.MaxBalance})),
+			when: doAt(minute(1), meteredUsage("0.5", "2")), refused: "amount-too-large field=quantity value=2 limit=1000000000000",
+		},
 		{name: "of an unknown one", when: usage(hour(0), credit), refused: "unknown-deployment field=deployment_id value=d"},
 	})
 }

@@ -158,8 +158,12 @@ func (c RecordUsage) decide(d *decision) error {
 		event.Amount, event.Accrued, event.Quantity, event.UnitPrice = amount, &accrued, &c.Quantity, &c.UnitPrice
 	}
 	if x.UsageOpen+event.Amount > domain.MaxBalance {
+		field, sent := "amount", c.Amount.String()
+		if c.Metered {
+			field, sent = "quantity", c.Quantity.String()
+		}
 		return domain.Refuse(domain.CodeAmountTooLarge, "more than %s of usage would be open", domain.MaxBalance).
-			With("field", "amount").With("limit", domain.MaxBalance.String())
+			With("field", field).With("value", sent).With("limit", domain.MaxBalance.String())
 	}
 	// Accepted: nothing below refuses.
 	if x.State == DeploymentIsActive && event.Amount <= d.now().Spendable() {

@@ -152,7 +152,7 @@ func TestMeterOrderOfChecks(t *testing.T) {
 	full := given(manyMeters(10_000), do(account.Freeze{}))
 	late := reading("new", "1000000000", "2")
 	late.EffectiveAt = hour(1)
-	const tooLarge = "amount-too-large field=quantity limit=1000000000"
+	const tooLarge = "amount-too-large field=quantity value=1000000000 limit=1000000000"
 	check(t, []row{
 		{name: "time", given: full, when: do(late), refused: "time-invalid field=effective_at value=2026-03-01T01:00:00Z"},
 		{name: "limit", given: full, when: do(reading("new", "1000000000", "2")), refused: "limit-exceeded limit=10000"},

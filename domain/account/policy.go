@@ -135,7 +135,7 @@ func (c SetPolicy) decide(d *decision) error {
 	}
 	if c.Approver != "" && policy.TwoApproversFrom != d.now().Policy.TwoApproversFrom {
 		return domain.Refuse(domain.CodeRoleNotAllowed, "role %s may not change two_approvers_from", c.Approver).
-			With("field", "two_approvers_from").With("role", c.Approver)
+			With("field", "two_approvers_from").With("value", policy.TwoApproversFrom.String()).With("role", c.Approver)
 	}
 	for _, set := range []struct {
 		field string

@@ -29,7 +29,7 @@ func TestSetPolicy(t *testing.T) {
 		{
 			name:    "who approves doesn't say from when it takes two",
 			when:    do(account.SetPolicy{GraceMinutes: ptr(2), TwoApproversFrom: ptr(1000*credit + 1), Approver: "finance"}),
-			refused: "role-not-allowed field=two_approvers_from role=finance",
+			refused: "role-not-allowed field=two_approvers_from value=1000.000001 role=finance",
 		},
 		{
 			name:  "who approves may say what holds already",
@@ -82,7 +82,7 @@ func TestSetPolicyOrderOfChecks(t *testing.T) {
 		},
 		{
 			name: "the role before the whole numbers", when: grace(account.SetPolicy{TwoApproversFrom: ptr(credit), Approver: "finance"}, -1),
-			refused: "role-not-allowed field=two_approvers_from role=finance",
+			refused: "role-not-allowed field=two_approvers_from value=1 role=finance",
 		},
 		{name: "grace below zero", when: grace(account.SetPolicy{}, -1), refused: "field-invalid field=grace_minutes value=-1"},
 		{name: "grace above 30 days", when: grace(account.SetPolicy{}, 43_201), refused: "field-invalid field=grace_minutes value=43201"},

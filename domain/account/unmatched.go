@@ -249,7 +249,7 @@ func (c ResolvePayment) checkTarget(p Payment) error {
 		return nil
 	case c.Unused && c.Account != p.Named:
 		return domain.Refuse(domain.CodeUnknownAccount, "nothing has happened to account %s yet, and the payment doesn't name it", c.Account).
-			With("field", "account").With("account", c.Account)
+			With("field", "account").With("value", c.Account).With("account", c.Account)
 	case c.Twice:
 		return wrongStatus(ObjectPayment, c.Payment, p.Status(), " here and was recorded in account "+p.Named+" too: decide there, and close this one as returned").
 			With("account", p.Named)

@@ -53,7 +53,7 @@ func TestResolvePaymentOfAnotherAccount(t *testing.T) {
 	check(t, []row{
 		{
 			name: "to an account that is a typing mistake", given: given(lost), when: do(account.ResolvePayment{Payment: "x", Account: "bbo", Unused: true}),
-			refused: "unknown-account field=account account=bbo",
+			refused: "unknown-account field=account value=bbo account=bbo",
 		},
 		{
 			name: "to a new account that the payment names", given: given(do(account.RecordPayment{Payment: "x", Purchase: "q", Amount: 5 * credit, Named: "bob"})),

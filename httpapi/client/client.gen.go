@@ -5002,7 +5002,8 @@ type ClientInterface interface {
 	// answered. Blank lines are skipped and have no answer. A line that can't be read fails alone; its
 	// answer has an empty `key`, and the `line` that it is about. `key` takes the place of the
 	// Idempotency-Key, in the same scope as that of the single route. At most 32 MiB; a larger body
-	// is refused as a whole.
+	// is refused as a whole, and so is a batch with an `If-Match` that is an ETag (`field-invalid`):
+	// its lines may be about many accounts.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5025,7 +5026,7 @@ type ClientInterface interface {
 
 	// ResolvePaymentWithBody Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5034,7 +5035,7 @@ type ClientInterface interface {
 
 	// ResolvePayment Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -7098,7 +7099,8 @@ func (c *Client) ListCreditRequests(ctx context.Context, params *ListCreditReque
 // answered. Blank lines are skipped and have no answer. A line that can't be read fails alone; its
 // answer has an empty `key`, and the `line` that it is about. `key` takes the place of the
 // Idempotency-Key, in the same scope as that of the single route. At most 32 MiB; a larger body
-// is refused as a whole.
+// is refused as a whole, and so is a batch with an `If-Match` that is an ETag (`field-invalid`):
+// its lines may be about many accounts.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7151,7 +7153,7 @@ func (c *Client) ListUnmatchedPayments(ctx context.Context, params *ListUnmatche
 
 // ResolvePaymentWithBody Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7170,7 +7172,7 @@ func (c *Client) ResolvePaymentWithBody(ctx context.Context, paymentId PaymentID
 
 // ResolvePayment Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13984,7 +13986,8 @@ type ClientWithResponsesInterface interface {
 	// answered. Blank lines are skipped and have no answer. A line that can't be read fails alone; its
 	// answer has an empty `key`, and the `line` that it is about. `key` takes the place of the
 	// Idempotency-Key, in the same scope as that of the single route. At most 32 MiB; a larger body
-	// is refused as a whole.
+	// is refused as a whole, and so is a batch with an `If-Match` that is an ETag (`field-invalid`):
+	// its lines may be about many accounts.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14011,7 +14014,7 @@ type ClientWithResponsesInterface interface {
 
 	// ResolvePaymentWithBodyWithResponse Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14020,7 +14023,7 @@ type ClientWithResponsesInterface interface {
 
 	// ResolvePaymentWithResponse Decide about a payment that fits nowhere
 	//
-	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -22576,6 +22579,8 @@ type DeductBatchResponse struct {
 	ApplicationproblemJSON413 *TooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *Encoded
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -22609,6 +22614,11 @@ func (r DeductBatchResponse) GetApplicationproblemJSON413() *TooLarge {
 // GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r DeductBatchResponse) GetApplicationproblemJSON415() *Encoded {
 	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DeductBatchResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -24810,7 +24820,8 @@ func (c *ClientWithResponses) ListCreditRequestsWithResponse(ctx context.Context
 // answered. Blank lines are skipped and have no answer. A line that can't be read fails alone; its
 // answer has an empty `key`, and the `line` that it is about. `key` takes the place of the
 // Idempotency-Key, in the same scope as that of the single route. At most 32 MiB; a larger body
-// is refused as a whole.
+// is refused as a whole, and so is a batch with an `If-Match` that is an ETag (`field-invalid`):
+// its lines may be about many accounts.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -24855,7 +24866,7 @@ func (c *ClientWithResponses) ListUnmatchedPaymentsWithResponse(ctx context.Cont
 
 // ResolvePaymentWithBodyWithResponse Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -24870,7 +24881,7 @@ func (c *ClientWithResponses) ResolvePaymentWithBodyWithResponse(ctx context.Con
 
 // ResolvePaymentWithResponse Decide about a payment that fits nowhere
 //
-// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. The account must exist (`unknown-account`), or be the one that the payment names.
+// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -33229,6 +33240,13 @@ func ParseDeductBatchResponse(rsp *http.Response) (*DeductBatchResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
