@@ -304,6 +304,12 @@ func TestShortfallIsTodays(t *testing.T) {
 	lacks("paused", "4")
 	r.fund("demo-1", "4")
 	lacks("active", "0")
+
+	r.must(post("service", path+"/d-1/usage", "k5", `{"amount":"1"}`))
+	r.must(call{as: "admin", method: "PUT", path: "/v1/accounts/demo-1/policy", key: "k6", body: `{"allowance":"2"}`})
+	lacks("paused", "9") // 8 of them are debt beyond the allowance, which is paid first
+	r.fund("demo-1", "9")
+	lacks("active", "0")
 }
 
 func TestDeployments(t *testing.T) {

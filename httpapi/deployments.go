@@ -159,7 +159,7 @@ func (k *call) shortfall(name string, x *account.Deployment) (domain.Amount, err
 		return 0, nil
 	}
 	b, err := k.server.opts.Views.Balance(k.ctx, name)
-	return max(0, x.Owed()-b.Spendable), err
+	return max(0, x.Owed()-b.Available-b.Allowance), err // spendable is never below 0: debt is paid first
 }
 
 // deploymentForm writes the members of a deployment.

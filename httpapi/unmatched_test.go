@@ -249,6 +249,18 @@ func TestARefundOfAPartToldFirst(t *testing.T) {
 	}
 }
 
+// TestARefundOfASecondPaymentToldFirst pays nothing on its way: the account is in debt.
+func TestARefundOfASecondPaymentToldFirst(t *testing.T) {
+	r := newRig(t, nil)
+	id := object(r.must(post(customer, demo+"/purchases", "a", `{"amount":"5"}`)).Body, "purchase")["id"].(string)
+	r.must(tell("demo-1", id, "pay-1", "succeeded", "5"))
+	r.must(post("service", demo+"/deductions", "b", `{"amount":"15","service":"vm"}`))
+	r.must(tell("demo-1", id, "pay-2", "refunded", "20"))
+	b := r.balance("demo-1")
+	require.Equal(t, []any{"-10", false}, []any{b["balance"], b["frozen"]})
+	require.Empty(t, r.unmatched())
+}
+
 // TestAPaymentOfAnOddAmount waits for people once, and is credited as far as it is
 // certain.
 func TestAPaymentOfAnOddAmount(t *testing.T) {
@@ -271,6 +283,10 @@ func TestAPaymentOfAnOddAmount(t *testing.T) {
 	r.refused(422, "amount-invalid", resolve("b", waiting["0"], `{"account":"demo-1"}`))
 	r.must(resolve("c", waiting["0"], `{"returned":true,"note":"looked up: it was 10"}`))
 	require.Empty(t, r.unmatched())
+
+	// More than a caller may name is compared with what is told later nevertheless.
+	require.Equal(t, true, r.must(tell("demo-1", "p", "pay-3", "succeeded", "2000000000")).Body["taken"])
+	require.Equal(t, true, r.must(tell("demo-1", "p", "pay-3", "succeeded", "20")).Body["taken"])
 }
 
 // TestOnePaymentForTwoAccounts is credited to one of them, that which was told first;

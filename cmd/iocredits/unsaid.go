@@ -65,8 +65,8 @@ func saysSo(ctx context.Context, store eventstore.Store, name string, ended keyr
 
 // compareKeys holds the keyring to the log, beside an engine that starts.
 func (s *services) compareKeys(ctx context.Context) {
-	s.endRevived(ctx)
-	s.tellUnsaid(ctx)
+	s.tellUnsaid(ctx) // which needs no read models
+	s.tellRevived(ctx)
 }
 
 // tellUnsaid warns of them, at the start of an engine whose keyring is a file. In a log
@@ -91,8 +91,7 @@ func (s *services) tellUnsaid(ctx context.Context) {
 type keyWatch struct {
 	dir   dataDir
 	ended map[string]keyring.Ended
-	// forgotten has the newest event that says so of an account.
-	forgotten map[string]int64
+	forgotten map[string]forgets
 	// absent is why the log isn't held to a keyring; empty: it is.
 	absent string
 }
@@ -100,7 +99,7 @@ type keyWatch struct {
 // watchKeys reads the keyring in dir, if there is one. It MUST be called before a copy
 // of the log is made: what is forgotten later would look unsaid.
 func watchKeys(dir dataDir) (*keyWatch, error) {
-	w := &keyWatch{dir: dir, ended: map[string]keyring.Ended{}, forgotten: map[string]int64{}}
+	w := &keyWatch{dir: dir, ended: map[string]keyring.Ended{}, forgotten: map[string]forgets{}}
 	keys, err := keyring.OpenReadOnly(dir.keyring())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -118,7 +117,7 @@ func watchKeys(dir dataDir) (*keyWatch, error) {
 
 // watchShared is for a log that engines share, which has the keys in it.
 func watchShared() *keyWatch {
-	return &keyWatch{ended: map[string]keyring.Ended{}, forgotten: map[string]int64{}}
+	return &keyWatch{ended: map[string]keyring.Ended{}, forgotten: map[string]forgets{}}
 }
 
 // see takes the keys in a log that engines share, and who was forgotten.
@@ -128,7 +127,7 @@ func (w *keyWatch) see(r *eventstore.Recorded) {
 	}
 	if r.Type == (&account.Forgotten{}).EventName() {
 		if name, ours := eventstore.AccountOf(r.Stream); ours {
-			w.forgotten[name] = r.Revision
+			w.forgotten[name] = forgets{w.forgotten[name].times + 1, r.Revision}
 		}
 	}
 }
@@ -175,14 +174,14 @@ func (w *keyWatch) beside(ctx context.Context, store eventstore.Store, report fu
 		})
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.forgotten)) {
-		need, err := generationBefore(ctx, store, name, w.forgotten[name])
+		back, err := isBack(ctx, store, name, keys.EndedOf(name), w.forgotten[name])
 		if err != nil {
 			return findings, err
 		}
-		if outlives(keys.EndedOf(name), need) {
+		if back {
 			find(audit.Finding{
-				Account: name, Revision: w.forgotten[name], What: "account-forgotten",
-				Expected: "no key of what was sealed before this event", Found: "one: the keyring is an older one; an engine that starts with it destroys it, or forget the account again",
+				Account: name, Revision: w.forgotten[name].newest, What: "account-forgotten",
+				Expected: "no key of what was sealed before this event", Found: "one: the keyring is an older one; forget the account again",
 			})
 		}
 	}

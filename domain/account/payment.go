@@ -70,6 +70,8 @@ type RecordPayment struct {
 	// is certain of it, or 0, and Told how the provider wrote it.
 	Odd  UnmatchedWhy
 	Told string
+	// TakenBack: the provider tells of it as taken back already, so the next fact is that.
+	TakenBack bool
 }
 
 // NameFor asks whether the payment is known.
@@ -99,7 +101,7 @@ func (c RecordPayment) decide(d *decision) error {
 	p, why := d.payablePurchase(c.Purchase)
 	if why != "" {
 		d.unmatched(c, why)
-		if why == WhySettledBefore && d.roomToBuy(c.Amount) == nil {
+		if why == WhySettledBefore && !c.TakenBack && d.roomToBuy(c.Amount) == nil {
 			d.creditAbove(c)
 		}
 		return nil

@@ -51,9 +51,10 @@ func (p ProviderPayment) Recorded() bool {
 func (p ProviderPayment) Actions() []Action {
 	arrived := RecordPayment{
 		Payment: p.Payment, Purchase: p.Purchase, Link: p.Link, Amount: p.Amount, Named: p.Named, Odd: p.Odd, Told: p.Told,
+		TakenBack: p.Status == ProviderRefunded || p.Status == ProviderChargedBack,
 	}
 	reversed := ReversePurchase{Purchase: p.Purchase, Payment: p.Payment, Amount: p.Amount}
-	if p.Odd == WhyPaymentUnnamed && (p.Status == ProviderRefunded || p.Status == ProviderChargedBack) {
+	if p.Odd == WhyPaymentUnnamed && arrived.TakenBack {
 		// Its arrival, if it was told, has another id: people have to find it.
 		reversed.Odd, reversed.Kind = p.Odd, ReversalRefund
 		if p.Status == ProviderChargedBack {

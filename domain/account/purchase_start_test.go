@@ -165,6 +165,10 @@ func TestRecordPayment(t *testing.T) {
 			when: do(payment("y", "p", 5)),
 		},
 		{
+			name: "above the price, told as taken back: it is never here", given: given(started("p", credit), do(payment("x", "p", credit))),
+			when: do(account.RecordPayment{Payment: "y", Purchase: "p", Amount: 5, TakenBack: true}), then: events(unmatched("y", "p", 5, account.WhySettledBefore)),
+		},
+		{
 			name: "above the price, past the limit of an account", given: given(started("p", credit), do(payment("x", "p", credit))),
 			when: do(payment("y", "p", domain.MaxBalance)), then: events(unmatched("y", "p", domain.MaxBalance, account.WhySettledBefore)),
 		},

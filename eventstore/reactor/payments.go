@@ -348,9 +348,7 @@ func comparePayment(ctx context.Context, l Ledger, logger *slog.Logger, home str
 	}
 	for _, f := range refusal.Fields {
 		if f.Name == account.RecordedField {
-			if recorded, err = domain.ParseAmount(f.Name, f.Value); err != nil {
-				return 0, false, err
-			}
+			recorded, _ = domain.ReadAmount(f.Value) // it may be above what callers may send
 		}
 	}
 	logger.Warn("the provider tells of a recorded payment with another amount; it counts with the first, and finance has to look",

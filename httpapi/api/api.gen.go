@@ -1409,7 +1409,7 @@ type Deployment struct {
 	Required *Money  `json:"required,omitempty"`
 	Service  Service `json:"service"`
 
-	// Shortfall What it lacks now, while it waits: what it waits for less what can be spent.
+	// Shortfall What it lacks now, while it waits: debt that is paid first is in it, what waits longer is not. Of a frozen account nothing is paid.
 	Shortfall string           `json:"shortfall"`
 	StartedAt *time.Time       `json:"started_at,omitempty"`
 	Status    DeploymentStatus `json:"status"`
