@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -37,6 +38,21 @@ func TestParsePolicy(t *testing.T) {
 		require.NoError(t, err, text)
 		require.Equal(t, want, got, text)
 	}
+}
+
+// TestThePolicyOfTheOperatorsPage can be used as it stands there.
+func TestThePolicyOfTheOperatorsPage(t *testing.T) {
+	page, err := os.ReadFile("docs/operators.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(page), "# /etc/iocredits/policy.yaml\n")
+	require.True(t, found)
+	text, _, _ := strings.Cut(rest, "```")
+	policy, err := httpapi.ParsePolicy(strings.NewReader(text))
+	require.NoError(t, err)
+	require.Equal(t, account.Policy{
+		Allowance: 25 * domain.Credit, GraceMinutes: 15, LowBalanceAt: 5 * domain.Credit, TwoApproversFrom: 500 * domain.Credit,
+		PurchaseFeeBasisPoints: 200, PurchasedLifeMonths: 12, MinimumMinutes: account.MinimumMinutes{VM: 60, Ray: 10},
+	}, policy)
 }
 
 // TestParsePolicyRefusesAsTheRequestDoes: what a request can say too is refused in the

@@ -34,14 +34,15 @@ func TestPolicyOfNewAccounts(t *testing.T) {
 	e = serve(t, data, "--policy", policyFile(t, "allowance: 2.50\ngrace_minutes: 15\nminimum_minutes: {vm: 0}\n"))
 	require.Equal(t, wanted, limits(e, "new"))
 	e.fund("new", "5")
-	e.fund("before", "5")
+	grant := `{"amount":"1","campaign":"c"}`
+	e.must("bd", http.MethodPost, "/v1/accounts/before/incentives", "k", grant)
 	require.Equal(t, "7.5", e.must("service", http.MethodGet, "/v1/accounts/new/balance", "", "")["spendable"])
 	require.Equal(t, compiled, limits(e, "before"))
 	require.NoError(t, e.stop())
 
 	t.Setenv("IOCREDITS_POLICY", policyFile(t, "grace_minutes: 0\n"))
 	e = serve(t, data)
-	e.fund("new", "5")
+	e.must("bd", http.MethodPost, "/v1/accounts/new/incentives", "k", grant)
 	require.Equal(t, wanted, limits(e, "new"))
 	require.Equal(t, compiled, limits(e, "before"))
 	require.Equal(t, []any{"10", 0.0, 60.0}, limits(e, "next"))
@@ -51,7 +52,7 @@ func TestPolicyOfNewAccounts(t *testing.T) {
 	require.NoError(t, err, out)
 	out, _, err = run(t, "replay", "new", "--data", data)
 	require.NoError(t, err, out)
-	require.Regexp(t, `(?s)policy-set.*purchase-settled.*purchase-settled`, out)
+	require.Regexp(t, `(?sm)^0 policy-set.*^1 purchase-settled.*^2 incentive-granted`, out)
 	_, _, err = run(t, "diff", "new", "--data", data)
 	require.NoError(t, err)
 }
