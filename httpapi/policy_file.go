@@ -70,7 +70,7 @@ func appendYAML(b []byte, of *yaml.Node) ([]byte, error) {
 	case of.Kind != yaml.ScalarNode:
 		return nil, fmt.Errorf("line %d takes one plain value", of.Line)
 	}
-	if number := jsontext.Value(of.Value); of.Style == 0 && number.Kind() == '0' && number.IsValid() {
+	if of.Style == 0 && jsontext.Value(of.Value).IsValid() {
 		return append(b, of.Value...), nil
 	}
 	return appendQuoted(b, of.Value), nil

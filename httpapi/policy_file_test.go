@@ -61,7 +61,7 @@ func TestParsePolicyRefusesAsTheRequestDoes(t *testing.T) {
 	r := newRig(t, nil)
 	for _, text := range []string{
 		`{"allowance":"-1"}`, `{"allowance":-1}`, `{"allowance":"1000000000.000001"}`, `{"allowance":"0.0000001"}`, `{"allowance":1e1}`,
-		`{"allowance":"ten"}`, `{"allowance":[1]}`, `{"low_balance_at":"1000000001"}`, `{"two_approvers_from":"x"}`,
+		`{"allowance":"ten"}`, `{"allowance":[1]}`, `{"allowance":true}`, `{"low_balance_at":"1000000001"}`, `{"two_approvers_from":"x"}`,
 		`{"grace_minutes":-1}`, `{"grace_minutes":43201}`, `{"grace_minutes":5.5}`, `{"grace_minutes":"5"}`, `{"grace_minutes":99999999999999999999}`,
 		`{"purchase_fee_basis_points":10001}`, `{"purchased_life_months":121}`, `{"purchased_life_months":true}`,
 		`{"minimum_minutes":{"vm":-1}}`, `{"minimum_minutes":{"vm":525601}}`, `{"minimum_minutes":{"gpu":1}}`, `{"minimum_minutes":60}`,
@@ -83,7 +83,7 @@ func TestParsePolicyRefusesAsTheRequestDoes(t *testing.T) {
 // TestParsePolicyRefusesWhatIsNone: mistakes that only a file can have.
 func TestParsePolicyRefusesWhatIsNone(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "none of the members", "# nothing\n": "none of the members", "{}": "none of the members", "[]": "none of the members", "5\n": "none of the members",
+		"": "none of the members", "# nothing\n": "none of the members", "{}": "none of the members", "[]": "none of the members", "[1]\n": "none of the members", "5\n": "none of the members",
 		"allowance:\n":                          "allowance has no value",
 		"allowance: null\n":                     "allowance has no value",
 		"minimum_minutes: {vm: ~}\n":            "vm has no value",
