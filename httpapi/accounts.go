@@ -46,25 +46,12 @@ func (h handlers) SetPolicy(c echo.Context, _ api.Account, _ api.SetPolicyParams
 	if err := k.decode(&request); err != nil {
 		return err
 	}
-	set := account.SetPolicy{
-		GraceMinutes: request.GraceMinutes, PurchaseFeeBasisPoints: request.PurchaseFeeBasisPoints,
-		PurchasedLifeMonths: request.PurchasedLifeMonths,
+	set, err := changeOf(&request)
+	if err != nil {
+		return err
 	}
 	if k.key.Role != RoleAdmin {
 		set.Approver = string(k.key.Role)
-	}
-	var err error
-	if set.MinimumMinutes, err = minimumsOf(request.MinimumMinutes); err != nil {
-		return err
-	}
-	if set.Allowance, err = optionalMoneyOf("allowance", request.Allowance); err != nil {
-		return err
-	}
-	if set.LowBalanceAt, err = optionalMoneyOf("low_balance_at", request.LowBalanceAt); err != nil {
-		return err
-	}
-	if set.TwoApproversFrom, err = optionalMoneyOf("two_approvers_from", request.TwoApproversFrom); err != nil {
-		return err
 	}
 	var policy account.Policy
 	result, err := k.execute(order{do: set, body: request, inspect: func(s *account.State, _ []eventstore.Fact) {
@@ -81,6 +68,23 @@ func (h handlers) SetPolicy(c echo.Context, _ api.Account, _ api.SetPolicyParams
 	})
 }
 
+// changeOf is what a request says of a policy, for an approver or anybody.
+func changeOf(request *api.PolicyRequest) (set account.SetPolicy, err error) {
+	set.GraceMinutes, set.PurchaseFeeBasisPoints = request.GraceMinutes, request.PurchaseFeeBasisPoints
+	set.PurchasedLifeMonths = request.PurchasedLifeMonths
+	if set.MinimumMinutes, err = minimumsOf(request.MinimumMinutes); err != nil {
+		return set, err
+	}
+	if set.Allowance, err = optionalMoneyOf("allowance", request.Allowance); err != nil {
+		return set, err
+	}
+	if set.LowBalanceAt, err = optionalMoneyOf("low_balance_at", request.LowBalanceAt); err != nil {
+		return set, err
+	}
+	set.TwoApproversFrom, err = optionalMoneyOf("two_approvers_from", request.TwoApproversFrom)
+	return set, err
+}
+
 // GetPolicy is GET …/policy. Its ETag is the account's revision, so that who
 // changes what was read can ask for that with If-Match.
 func (h handlers) GetPolicy(c echo.Context, name api.Account, params api.GetPolicyParams) error {
@@ -93,6 +97,9 @@ func (h handlers) GetPolicy(c echo.Context, name api.Account, params api.GetPoli
 		return err
 	}
 	k.Response().Header()["Etag"] = k.values.of(2, etagOf(b.Revision))
+	if b.Revision == eventstore.NoStream {
+		b.Policy = h.opts.Ledger.Opening()
+	}
 	d := newDocument()
 	d.open()
 	d.text("account", name)

@@ -9,11 +9,14 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"iocredits/domain"
+	"iocredits/domain/account"
 	"iocredits/httpapi"
 )
 
@@ -39,6 +42,7 @@ type serveCmd struct {
 	EsdbCert     string `help:"With --esdb-addr: certificate, PEM; required without --dev." placeholder:"FILE"`
 	EsdbKey      string `help:"With --esdb-addr: the certificate's private key, PEM." placeholder:"FILE"`
 
+	Policy   string `help:"YAML or JSON file with the limits of new accounts, by the names of PUT /v1/accounts/ACCOUNT/policy: allowance, grace_minutes, …" placeholder:"FILE"`
 	TopUpURL string `help:"Where a customer who is short of credits is sent." default:"/manage-funds" placeholder:"URL"`
 
 	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
@@ -164,6 +168,10 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 	if err != nil {
 		return err
 	}
+	policy, err := c.readPolicy()
+	if err != nil {
+		return err
+	}
 	signer, err := c.openSigner(dir)
 	if err != nil {
 		return err
@@ -175,7 +183,7 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 	if dev != nil {
 		defer func() { err = errors.Join(err, dev.sandbox.close()) }()
 	}
-	s, err := c.open(ctx, dir, clock, pay, logger)
+	s, err := c.open(ctx, dir, clock, pay, policy, logger)
 	if err != nil {
 		return err
 	}
@@ -252,6 +260,37 @@ func readKeysFile(path string) (*httpapi.Keys, error) {
 		return nil, usagef("--keys %s: %w", path, err)
 	}
 	return keys, nil
+}
+
+// readPolicy reads the file of --policy; nil without one.
+func (c *serveCmd) readPolicy() (*account.Policy, error) {
+	if c.Policy == "" {
+		return nil, nil
+	}
+	f, err := os.Open(c.Policy)
+	if err != nil {
+		return nil, usagef("--policy: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	policy, err := httpapi.ParsePolicy(f)
+	if err != nil {
+		return nil, usagef("--policy %s: %w%s", c.Policy, err, valueIn(err))
+	}
+	return &policy, nil
+}
+
+// valueIn is the figure of a refusal, where its sentence hasn't named it.
+func valueIn(err error) string {
+	refusal, ok := domain.AsError(err)
+	if !ok {
+		return ""
+	}
+	for _, f := range refusal.Fields {
+		if f.Name == "value" && !strings.Contains(refusal.Detail, f.Value) {
+			return ", not " + f.Value
+		}
+	}
+	return ""
 }
 
 func listen(ctx context.Context, addr string) (net.Listener, error) {

@@ -84,7 +84,7 @@ func (c *serveCmd) openLog(ctx context.Context, dir dataDir, logger *slog.Logger
 }
 
 // open makes everything that the flags ask for; nothing runs yet.
-func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time, pay *provider, logger *slog.Logger) (*services, error) {
+func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time, pay *provider, opening *account.Policy, logger *slog.Logger) (*services, error) {
 	metrics := httpapi.NewMetrics()
 	log, err := c.openLog(ctx, dir, logger, metrics)
 	if err != nil {
@@ -100,7 +100,7 @@ func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time
 	}
 	s.metrics, s.logger, s.sealer = metrics, logger, sealer
 	s.ledger = ledger.New(ledger.Options{
-		Store: log.store, Snapshots: log.snapshots, Shared: log.shared, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger,
+		Store: log.store, Snapshots: log.snapshots, Shared: log.shared, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger, Opening: opening,
 		SnapshotEvery: c.SnapshotEvery, MaxAccounts: c.MaxAccounts, MaxQueue: c.MaxQueue, MaxInFlight: c.MaxInFlight,
 		OnCommand: metrics.OnCommand, OnAppend: metrics.OnAppend,
 	})

@@ -37,6 +37,9 @@ func TestBuyingRaces(t *testing.T) {
 			history: newHistory(t), random: rand.New(rand.NewPCG(seed, uint64(n))), at: hour(0),
 			payments: map[string]domain.Amount{}, outcomes: outcomes,
 		}
+		if n%2 == 1 {
+			b.opening = &opening
+		}
 		for range commands {
 			b.move()
 			action := b.action()

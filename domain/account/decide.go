@@ -25,6 +25,10 @@ type Command struct {
 	// Original is the event that Do refers to, with its other parts; empty: there
 	// is no such event.
 	Original []Recorded
+	// Opening is the policy that an account begins with; nil: DefaultPolicy. Where it is
+	// another the first event of the account sets it, before all else that the command
+	// does. An account that has events keeps what it has.
+	Opening *Policy
 }
 
 // Recorded is an event with its place: what a command refers back to.
@@ -89,13 +93,15 @@ func PlaceOf(event domain.Event) (index, count int) {
 // Decide answers a command: first the deadlines that are due, then the
 // command's own events; or a refusal and nothing at all. It changes nothing. Where
 // State.Overdue, a Tick MUST come before any other command: it alone does a part of what
-// is due, and what it did is written before the rest.
+// is due, and what it did is written before the rest. A command that does nothing opens
+// no account.
 func Decide(s *State, c Command) ([]domain.Event, error) {
 	d := &decision{initial: s, state: s, cmd: c}
 	d.dueLeft = math.MaxInt
 	if _, tick := c.Do.(Tick); tick {
 		d.dueLeft = maxDue
 	}
+	opened := d.open()
 	d.applyDue()
 	d.clock = c.At
 	d.settleBacking()
@@ -103,6 +109,9 @@ func Decide(s *State, c Command) ([]domain.Event, error) {
 		return nil, err
 	}
 	d.settleBacking()
+	if len(d.events) == opened {
+		return nil, nil
+	}
 	return d.events, nil
 }
 

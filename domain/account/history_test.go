@@ -23,6 +23,8 @@ type history struct {
 	state  *account.State
 	log    []domain.Event
 	claims map[string]bool
+	// opening is the policy that the account begins with; nil: the default.
+	opening *account.Policy
 }
 
 func newHistory(t failer) *history {
@@ -45,6 +47,7 @@ func (h *history) execute(s step) ([]domain.Event, error) {
 	}
 	h.sameAgain("twice", h.state, cmd, events, err)
 	h.sameAgain("from a snapshot", h.reload(before), cmd, events, err)
+	h.opensAlike(cmd, events, err)
 	if after := stored(h.t, h.state); after != before {
 		h.t.Fatalf("%T: Decide changed the state\nfrom %s\nto   %s", s.do, before, after)
 	}
@@ -56,7 +59,7 @@ func (h *history) execute(s step) ([]domain.Event, error) {
 
 // command fills in what the write side looks up.
 func (h *history) command(s step) account.Command {
-	cmd := account.Command{At: s.at, By: s.by, Do: s.do}
+	cmd := account.Command{At: s.at, By: s.by, Do: s.do, Opening: h.opening}
 	if user, ok := s.do.(account.NameUser); ok {
 		name := user.NameFor(h.state)
 		cmd.NameTaken = name != "" && h.claims[name]
@@ -106,7 +109,7 @@ func (h *history) sameAgain(how string, s *account.State, cmd account.Command, e
 // reload reads a state as the ledger reads a snapshot.
 func (h *history) reload(snapshot string) *account.State {
 	h.t.Helper()
-	s := account.New()
+	s := new(account.State) // not New: what a snapshot leaves out is zero, and no default
 	if err := json.Unmarshal([]byte(snapshot), s); err != nil {
 		h.t.Fatalf("snapshot: %v\n%s", err, snapshot)
 	}

@@ -19,6 +19,7 @@ func TestOpenThingsAgainstNaiveModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		met["runs"]++
 		r := &run{T: t, h: newHistory(t), n: newNaive(), makers: open(), metered: map[string]domain.Amount{}, outcomes: met}
+		r.maybeOpen()
 		for range 1 + r.pick(200, "commands") {
 			r.now += max(0, r.pick(12, "pause")-9)
 			r.send(r.command())

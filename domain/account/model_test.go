@@ -21,6 +21,7 @@ func TestAgainstNaiveModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		met["runs"]++
 		r := &run{T: t, h: newHistory(t), n: newNaive(), makers: moving(), metered: map[string]domain.Amount{}, outcomes: met}
+		r.maybeOpen()
 		for range 1 + r.pick(256, "commands") {
 			r.now += max(0, r.pick(9, "pause")-5)
 			r.send(r.command())

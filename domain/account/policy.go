@@ -78,7 +78,9 @@ func monthsAfter(at time.Time, months int) time.Time {
 	return later.AddDate(0, 0, -later.Day()) // it ran over into the next month by that many days
 }
 
-// DefaultPolicy holds until an operator sets another (io-credits.md, row 7).
+// DefaultPolicy is an account's for as long as no event sets another (io-credits.md,
+// row 7). MUST NOT change: it is what logs without such an event mean. What an operator
+// wants of new accounts is Command.Opening.
 func DefaultPolicy() Policy {
 	return Policy{
 		Allowance: 10 * domain.Credit, GraceMinutes: 5, LowBalanceAt: 0,
@@ -99,6 +101,17 @@ type PolicySet struct {
 func (*PolicySet) EventName() string { return "policy-set" }
 
 func (e *PolicySet) figures(f *Figures) { f.Policy = e.Policy }
+
+// open gives a new account the policy that it begins with, and tells how many events
+// that took. The event is what makes it the account's own for ever: whatever engine reads
+// the log later, with whatever setting, folds the same.
+func (d *decision) open() int {
+	if d.initial.Revision >= 0 || d.cmd.Opening == nil || *d.cmd.Opening == DefaultPolicy() {
+		return 0
+	}
+	d.emit(&PolicySet{Policy: *d.cmd.Opening})
+	return 1
+}
 
 // The bounds of a policy's figures: 30 days, 100 %, 10 years, one year.
 const (
@@ -129,13 +142,25 @@ type SetPolicy struct {
 }
 
 func (c SetPolicy) decide(d *decision) error {
-	policy := d.now().Policy
-	if err := c.setAmounts(&policy); err != nil {
+	policy, err := d.now().Policy.With(c)
+	if err != nil {
 		return err
 	}
-	if c.Approver != "" && policy.TwoApproversFrom != d.now().Policy.TwoApproversFrom {
-		return domain.Refuse(domain.CodeRoleNotAllowed, "role %s may not change two_approvers_from", c.Approver).
-			With("field", "two_approvers_from").With("value", policy.TwoApproversFrom.String()).With("role", c.Approver)
+	// Accepted: nothing below refuses.
+	d.emit(&PolicySet{Policy: policy})
+	d.settleWaiting()
+	return nil
+}
+
+// With is the policy as a command changes it. Refusals: those of SetPolicy.
+func (p Policy) With(c SetPolicy) (Policy, error) {
+	twoBefore := p.TwoApproversFrom
+	if err := c.setAmounts(&p); err != nil {
+		return Policy{}, err
+	}
+	if c.Approver != "" && p.TwoApproversFrom != twoBefore {
+		return Policy{}, domain.Refuse(domain.CodeRoleNotAllowed, "role %s may not change two_approvers_from", c.Approver).
+			With("field", "two_approvers_from").With("value", p.TwoApproversFrom.String()).With("role", c.Approver)
 	}
 	for _, set := range []struct {
 		field string
@@ -143,15 +168,15 @@ func (c SetPolicy) decide(d *decision) error {
 		of    *int
 		most  int
 	}{
-		{"grace_minutes", c.GraceMinutes, &policy.GraceMinutes, maxGraceMinutes},
-		{"purchase_fee_basis_points", c.PurchaseFeeBasisPoints, &policy.PurchaseFeeBasisPoints, maxBasisPoints},
-		{"purchased_life_months", c.PurchasedLifeMonths, &policy.PurchasedLifeMonths, maxLifeMonths},
+		{"grace_minutes", c.GraceMinutes, &p.GraceMinutes, maxGraceMinutes},
+		{"purchase_fee_basis_points", c.PurchaseFeeBasisPoints, &p.PurchaseFeeBasisPoints, maxBasisPoints},
+		{"purchased_life_months", c.PurchasedLifeMonths, &p.PurchasedLifeMonths, maxLifeMonths},
 	} {
 		if set.to == nil {
 			continue
 		}
 		if err := between(set.field, *set.to, 0, set.most); err != nil {
-			return err
+			return Policy{}, err
 		}
 		*set.of = *set.to
 	}
@@ -159,14 +184,11 @@ func (c SetPolicy) decide(d *decision) error {
 	for _, service := range slices.Sorted(maps.Keys(c.MinimumMinutes)) {
 		minutes := c.MinimumMinutes[service]
 		if err := between("minimum_minutes", minutes, 0, maxMinimumMinutes); err != nil {
-			return err
+			return Policy{}, err
 		}
-		*policy.MinimumMinutes.of(service) = minutes
+		*p.MinimumMinutes.of(service) = minutes
 	}
-	// Accepted: nothing below refuses.
-	d.emit(&PolicySet{Policy: policy})
-	d.settleWaiting()
-	return nil
+	return p, nil
 }
 
 func (c SetPolicy) setAmounts(policy *Policy) error {

@@ -109,6 +109,39 @@ func TestPurchaseLinks(t *testing.T) {
 	})
 }
 
+// TestRecordPaymentAboveThePrice: in one payment or in two, told in whatever order.
+func TestRecordPaymentAboveThePrice(t *testing.T) {
+	check(t, []row{
+		{
+			name: "above the price in two payments, the smaller one later", given: given(started("p", credit), do(payment("x", "p", credit))),
+			when: do(payment("y", "p", 5)),
+			then: events(unmatched("y", "p", 5, account.WhySettledBefore), &account.PaymentCredited{Payment: "y", Amount: 5},
+				&account.PaymentResolved{Payment: "y", Outcome: account.PaymentIsCredited, Amount: 5}),
+			balance: "balance 1.000005, available 1.000005, purchased 1.000005, withdrawable 1.000005, allowance 10, spendable 11.000005",
+		},
+		{
+			name: "and the larger one later: as much", given: given(started("p", credit), do(payment("y", "p", 5))), when: do(payment("x", "p", credit)),
+			then: events(
+				&account.PaymentReceived{Payment: "x", Purchase: "p", Amount: credit, Received: credit + 5, ToPay: credit},
+				&account.PurchaseSettled{Purchase: "p", Amount: credit + 5, Received: credit + 5},
+			),
+			balance: "balance 1.000005, available 1.000005, purchased 1.000005, withdrawable 1.000005, allowance 10, spendable 11.000005",
+		},
+		{
+			name: "above the price, told twice", given: given(started("p", credit), do(payment("x", "p", credit)), do(payment("y", "p", 5))),
+			when: do(payment("y", "p", 5)),
+		},
+		{
+			name: "above the price, told as taken back: it is never here", given: given(started("p", credit), do(payment("x", "p", credit))),
+			when: do(account.RecordPayment{Payment: "y", Purchase: "p", Amount: 5, TakenBack: true}), then: events(unmatched("y", "p", 5, account.WhySettledBefore)),
+		},
+		{
+			name: "above the price, past the limit of an account", given: given(started("p", credit), do(payment("x", "p", credit))),
+			when: do(payment("y", "p", domain.MaxBalance)), then: events(unmatched("y", "p", domain.MaxBalance, account.WhySettledBefore)),
+		},
+	})
+}
+
 func TestRecordPayment(t *testing.T) {
 	check(t, []row{
 		{
@@ -145,33 +178,6 @@ func TestRecordPayment(t *testing.T) {
 				&account.PurchaseSettled{Purchase: "p", Amount: credit, Received: credit, ExpiresAt: hour(0).AddDate(1, 0, 0)}),
 		},
 		{name: "twice changes nothing", given: given(started("p", credit), do(payment("x", "p", credit))), when: do(payment("x", "p", credit))},
-		{
-			name: "above the price in two payments, the smaller one later", given: given(started("p", credit), do(payment("x", "p", credit))),
-			when: do(payment("y", "p", 5)),
-			then: events(unmatched("y", "p", 5, account.WhySettledBefore), &account.PaymentCredited{Payment: "y", Amount: 5},
-				&account.PaymentResolved{Payment: "y", Outcome: account.PaymentIsCredited, Amount: 5}),
-			balance: "balance 1.000005, available 1.000005, purchased 1.000005, withdrawable 1.000005, allowance 10, spendable 11.000005",
-		},
-		{
-			name: "and the larger one later: as much", given: given(started("p", credit), do(payment("y", "p", 5))), when: do(payment("x", "p", credit)),
-			then: events(
-				&account.PaymentReceived{Payment: "x", Purchase: "p", Amount: credit, Received: credit + 5, ToPay: credit},
-				&account.PurchaseSettled{Purchase: "p", Amount: credit + 5, Received: credit + 5},
-			),
-			balance: "balance 1.000005, available 1.000005, purchased 1.000005, withdrawable 1.000005, allowance 10, spendable 11.000005",
-		},
-		{
-			name: "above the price, told twice", given: given(started("p", credit), do(payment("x", "p", credit)), do(payment("y", "p", 5))),
-			when: do(payment("y", "p", 5)),
-		},
-		{
-			name: "above the price, told as taken back: it is never here", given: given(started("p", credit), do(payment("x", "p", credit))),
-			when: do(account.RecordPayment{Payment: "y", Purchase: "p", Amount: 5, TakenBack: true}), then: events(unmatched("y", "p", 5, account.WhySettledBefore)),
-		},
-		{
-			name: "above the price, past the limit of an account", given: given(started("p", credit), do(payment("x", "p", credit))),
-			when: do(payment("y", "p", domain.MaxBalance)), then: events(unmatched("y", "p", domain.MaxBalance, account.WhySettledBefore)),
-		},
 		{
 			name: "of a purchase that was taken back", given: given(bought("p", credit), chargedBack("p")),
 			when: do(payment("y", "p", credit)), then: events(unmatched("y", "p", credit, account.WhyReversedBefore)),

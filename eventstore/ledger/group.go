@@ -138,6 +138,9 @@ func (w *worker) decideOne(ctx context.Context, g *group, t *task) (err error) {
 	t.result.Head.Revision, t.result.Head.RecordedAt = s.Revision, w.book.recordedAt
 	if t.req.Do == nil {
 		t.view = &View{Balance: t.result.Balance, Policy: s.Policy}
+		if s.Revision == eventstore.NoStream {
+			t.view.Policy = w.ledger.Opening()
+		}
 	}
 	if t.req.Inspect == nil {
 		return nil
@@ -236,7 +239,7 @@ func (w *worker) reused(revision int64) error {
 // and leaves book and group as they were.
 func (w *worker) accept(ctx context.Context, g *group, t *task) error {
 	at := w.now()
-	events, err := w.decideEvents(ctx, g, account.Command{At: at, By: t.req.Actor, Do: t.req.Do})
+	events, err := w.decideEvents(ctx, g, account.Command{At: at, By: t.req.Actor, Do: t.req.Do, Opening: w.ledger.opts.Opening})
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,9 @@ type Options struct {
 	Names  Names
 	Clock  func() time.Time
 	Logger *slog.Logger
+	// Opening is the policy that new accounts begin with, as an event of theirs
+	// (account.Command); nil: account.DefaultPolicy.
+	Opening *account.Policy
 
 	// SnapshotEvery is the number of events between snapshots of a busy account: more
 	// of them where those are large (usualSnapshot).
@@ -234,6 +237,15 @@ func (l *Ledger) Look(ctx context.Context, name string, inspect func(*account.St
 	case <-ctx.Done():
 		return View{}, ctx.Err()
 	}
+}
+
+// Opening is the policy that an account begins with of which this ledger writes the
+// first event.
+func (l *Ledger) Opening() account.Policy {
+	if l.opts.Opening == nil {
+		return account.DefaultPolicy()
+	}
+	return *l.opts.Opening
 }
 
 // Acked is the position of the last event that this ledger acknowledged for the

@@ -76,7 +76,8 @@ type Outcome struct {
 // View is the state of an account as the write side has it.
 type View struct {
 	Balance account.Balance
-	Policy  account.Policy
+	// Policy of an account without events is the one that it would begin with.
+	Policy account.Policy
 	Mark
 }
 

@@ -4637,7 +4637,7 @@ type ClientInterface interface {
 
 	// GetPolicy The account's limits
 	//
-	// The default ones until others were set. The `ETag` is the account's revision, for the `If-Match` of a change.
+	// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change.
 	//
 	// Corresponds with GET /v1/accounts/{account}/policy (the `GetPolicy` operationId).
 	GetPolicy(ctx context.Context, account Account, params *GetPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -6274,7 +6274,7 @@ func (c *Client) SeeNotification(ctx context.Context, account Account, notificat
 
 // GetPolicy The account's limits
 //
-// The default ones until others were set. The `ETag` is the account's revision, for the `If-Match` of a change.
+// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change.
 //
 // Corresponds with GET /v1/accounts/{account}/policy (the `GetPolicy` operationId).
 func (c *Client) GetPolicy(ctx context.Context, account Account, params *GetPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -13585,7 +13585,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetPolicyWithResponse The account's limits
 	//
-	// The default ones until others were set. The `ETag` is the account's revision, for the `If-Match` of a change.
+	// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -24143,7 +24143,7 @@ func (c *ClientWithResponses) SeeNotificationWithResponse(ctx context.Context, a
 
 // GetPolicyWithResponse The account's limits
 //
-// The default ones until others were set. The `ETag` is the account's revision, for the `If-Match` of a change.
+// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change.
 //
 // Returns a wrapper object for the known response body format(s).
 //
