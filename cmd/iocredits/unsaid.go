@@ -89,8 +89,8 @@ func (s *services) tellUnsaid(ctx context.Context) {
 // keyWatch compares the keys that ended with a log that is verified, and the log with
 // the keyring that stands beside it.
 type keyWatch struct {
-	dir   dataDir
-	ended map[string]keyring.Ended
+	dir       dataDir
+	ended     map[string]keyring.Ended
 	forgotten map[string]forgets
 	// absent is why the log isn't held to a keyring; empty: it is.
 	absent string
