@@ -63,7 +63,9 @@ func TestARefusedBodyKeepsItsConnection(t *testing.T) {
 // A reader that stalls is cut off, whatever it asked for: it would hold a view, or
 // the memory of its answer, for ever.
 func TestAStalledReaderIsCutOff(t *testing.T) {
-	r := newRig(t, func(p *parts) { p.server.RequestTimeout = 500 * time.Millisecond })
+	// Long enough for a statement to be made, by a slow machine under the race detector too:
+	// past it the answer would be a refusal.
+	r := newRig(t, func(p *parts) { p.server.RequestTimeout = 3 * time.Second })
 	r.fund("demo-1", "1000")
 	var lines strings.Builder
 	for i := range 20_000 {
