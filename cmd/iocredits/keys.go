@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"syscall"
 
 	"go.yaml.in/yaml/v3"
@@ -80,7 +79,7 @@ func (c *keysCreateCmd) Run(m *Main) error {
 		if err := checkFolder("--append", c.Append); err != nil {
 			return err
 		}
-		if err := appendKey(c.Append, c.ID, entry); err != nil {
+		if err := appendKey(c.Append, entry); err != nil {
 			return fmt.Errorf("add key: %w", err)
 		}
 		fmt.Fprintf(m.Stderr, "key %s is in %s; a running engine reads that file only at its start: restart it\n", c.ID, c.Append)
@@ -92,10 +91,10 @@ func (c *keysCreateCmd) Run(m *Main) error {
 }
 
 // appendKey adds an entry to the file of --keys. What it leaves is what serve takes: an
-// id that is there, or a file that would not be loaded, is refused and nothing changes.
+// id that is there already is refused with all else that serve refuses, and nothing changes.
 // The file is replaced as a whole, so a crash leaves no half entry at its end; whoever
 // adds another at the same time waits.
-func appendKey(path, id string, entry []byte) (err error) {
+func appendKey(path string, entry []byte) (err error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return appendFile(path, entry) // a pipe has no ids
 	}
@@ -107,13 +106,6 @@ func appendKey(path, id string, entry []byte) (err error) {
 	content, err := io.ReadAll(f)
 	if err != nil {
 		return err
-	}
-	var entries []keyEntry
-	if err := yaml.Unmarshal(content, &entries); err != nil {
-		return usagef("--append: %s is no file of keys, and stays as it is: %w", path, err)
-	}
-	if slices.ContainsFunc(entries, func(e keyEntry) bool { return e.ID == id }) {
-		return usagef("--append: %s has a key %s already, and stays as it is: choose another --id, or take that entry out first", path, id)
 	}
 	if len(content) > 0 && !bytes.HasSuffix(content, []byte("\n")) {
 		content = append(content, '\n')

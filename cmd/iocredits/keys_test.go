@@ -100,8 +100,8 @@ func TestKeysCreateAppends(t *testing.T) {
 		"another":           {before: "# mine\n" + entry + "\n", id: "second"},
 		"no newline at end": {before: entry, id: "second"},
 		"empty":             {before: "", id: "second"},
-		"the same id":       {before: entry + "\n", id: "first", refusal: "has a key first already"},
-		"no keys":           {before: "nonsense", id: "second", refusal: "no file of keys"},
+		"the same id":       {before: entry + "\n", id: "first", refusal: "key 2 (first): its id or its sha256 is there twice"},
+		"no keys":           {before: "nonsense", id: "second", refusal: "stays as it is"},
 		"twice before":      {before: entry + "\n" + entry + "\n", id: "second", refusal: "its id or its sha256 is there twice"},
 		"another list":      {before: "[]\n", id: "second", refusal: "stays as it is"},
 	} {
