@@ -308,8 +308,8 @@ func (w *worker) appendError(err error) error {
 // usualSnapshot is how large a snapshot may be before it is worth waiting for more
 // events. What an account leaves behind for ever (account.State) stands in each snapshot
 // again: saved after a fixed number of events, all of them together would grow with the
-// square of an account's life. So they are at most usualSnapshot bytes for every events,
-// and who reads the account has some times as much to decode of either.
+// square of an account's life. So they are less than two usualSnapshots for every events,
+// and who reads the account has more events to fold behind a larger snapshot.
 const usualSnapshot = 256 << 10
 
 // lacks says that the newest snapshot lacks so many events, or as many more as it is
