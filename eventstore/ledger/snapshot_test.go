@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -244,8 +245,9 @@ func TestALargeSnapshotIsSavedSeldom(t *testing.T) {
 	r.restart()
 	buy(4000, 4100) // how large the last one was, who starts knows too
 	seldom := 0
-	for i, later := range snaps.all[1:] {
-		earlier := snaps.all[i]
+	saved := snaps.saves()
+	for i, later := range saved[1:] {
+		earlier := saved[i]
 		larger := earlier.bytes / usual
 		if later.revision != 3999 { // which a stop saved
 			require.EqualValues(t, every*max(1, larger), later.revision-earlier.revision, "after a snapshot of %d bytes", earlier.bytes)
@@ -265,6 +267,13 @@ type sequence struct {
 type size struct {
 	revision int64
 	bytes    int
+}
+
+// saves is what was saved so far: one may be under way.
+func (s *sequence) saves() []size {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.all)
 }
 
 func (s *sequence) SaveSnapshot(ctx context.Context, stream string, snap eventstore.Snapshot) error {
