@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -148,12 +149,24 @@ type Scavenger interface {
 	Scavenge(ctx context.Context, gone func(*Recorded) (bool, error)) (erased int, err error)
 }
 
-// AsyncAppender is a store that takes an append without holding its caller.
+// Append is an append that others may be handed over with, and its answer.
+type Append struct {
+	Stream   string
+	Expected int64
+	Events   []Event
+	// Appended and Err are what Store.Append would have answered.
+	Appended Appended
+	Err      error
+}
+
+// AsyncAppender is a store that takes appends without holding their caller.
 type AsyncAppender interface {
-	// AppendAsync is Append without a context: done is called once, when Append
-	// would have answered, perhaps before AppendAsync returns. It is called on a
-	// goroutine that other answers wait for: it MUST NOT block.
-	AppendAsync(stream string, expected int64, events []Event, done func(Appended, error))
+	// AppendAsync does what Append does, without a context, for one or more appends to
+	// as many streams: each is done or fails on its own. done is called once, when all
+	// of them have their answers, perhaps before AppendAsync returns; until then they
+	// are the store's. It is called on a goroutine that other answers wait for: it MUST
+	// NOT block.
+	AppendAsync(appends []*Append, done func())
 }
 
 // Async gives the store's own asynchronous appends, or makes them of Append with
@@ -170,8 +183,17 @@ type goroutines struct {
 	store Store
 }
 
-func (g goroutines) AppendAsync(stream string, expected int64, events []Event, done func(Appended, error)) {
-	go func() { done(g.store.Append(g.ctx, stream, expected, events)) }()
+func (g goroutines) AppendAsync(appends []*Append, done func()) {
+	var left atomic.Int64
+	left.Store(int64(len(appends)))
+	for _, a := range appends {
+		go func() {
+			a.Appended, a.Err = g.store.Append(g.ctx, a.Stream, a.Expected, a.Events)
+			if left.Add(-1) == 0 {
+				done()
+			}
+		}()
+	}
 }
 
 // MaxStreamName and MaxEventBytes bound what every store takes.

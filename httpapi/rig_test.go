@@ -129,13 +129,18 @@ type faultyStore struct {
 }
 
 // AppendAsync is how the ledger appends.
-func (s *faultyStore) AppendAsync(stream string, expected int64, events []eventstore.Event, done func(eventstore.Appended, error)) {
+func (s *faultyStore) AppendAsync(appends []*eventstore.Append, done func()) {
 	if s.full.Load() {
-		done(eventstore.Appended{}, fmt.Errorf("%w: no room on the disk", eventstore.ErrUnavailable))
+		for _, a := range appends {
+			a.Err = fmt.Errorf("%w: no room on the disk", eventstore.ErrUnavailable)
+		}
+		done()
 		return
 	}
-	s.written.Add(stream, expected, events)
-	s.Store.AppendAsync(stream, expected, events, done)
+	for _, a := range appends {
+		s.written.Add(a.Stream, a.Expected, a.Events)
+	}
+	s.Store.AppendAsync(appends, done)
 }
 
 func (s *faultyStore) Subscribe(ctx context.Context, after eventstore.Position) iter.Seq2[[]eventstore.Recorded, error] {

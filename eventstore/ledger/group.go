@@ -17,8 +17,9 @@ import (
 // group is what one append makes durable: the events of the commands that were
 // accepted, and all the answers that rest on them.
 type group struct {
-	expected int64
-	events   []eventstore.Event
+	// Append is of the group's events, and has the store's answer.
+	eventstore.Append
+	worker   *worker
 	facts    []eventstore.Fact
 	written  []eventstore.Written
 	balances []domain.Amount
@@ -35,24 +36,33 @@ type group struct {
 	rest []*task
 }
 
-// newGroup makes a group with room for one event of each task.
-func newGroup(tasks []*task) *group {
+// single is a group of one event, the most common one by far, in one piece of memory.
+type single struct {
+	group
+	fact    [1]eventstore.Fact
+	write   [1]eventstore.Written
+	event   [1]eventstore.Event
+	balance [1]domain.Amount
+}
+
+// newGroup makes a group with room for one event of each task. room may be nil.
+func (w *worker) newGroup(tasks []*task, room *single) *group {
+	var g *group
 	if len(tasks) == 1 {
-		// The most common one by far is one piece of memory.
-		var one struct {
-			group
-			fact    [1]eventstore.Fact
-			write   [1]eventstore.Written
-			event   [1]eventstore.Event
-			balance [1]domain.Amount
+		if room == nil {
+			room = new(single)
 		}
-		one.facts, one.written, one.events, one.balances = one.fact[:0], one.write[:0], one.event[:0], one.balance[:0]
-		return &one.group
+		g = &room.group
+		g.facts, g.written, g.Events, g.balances = room.fact[:0], room.write[:0], room.event[:0], room.balance[:0]
+	} else {
+		g = &group{
+			facts: make([]eventstore.Fact, 0, len(tasks)), written: make([]eventstore.Written, 0, len(tasks)),
+			balances: make([]domain.Amount, 0, len(tasks)),
+		}
+		g.Events = make([]eventstore.Event, 0, len(tasks))
 	}
-	return &group{
-		facts: make([]eventstore.Fact, 0, len(tasks)), written: make([]eventstore.Written, 0, len(tasks)),
-		events: make([]eventstore.Event, 0, len(tasks)), balances: make([]domain.Amount, 0, len(tasks)),
-	}
+	g.worker, g.Stream, g.Expected, g.began = w, w.stream, w.book.state.Revision, time.Now()
+	return g
 }
 
 // complete puts into a task's answer what is known now that its group is durable.
@@ -63,7 +73,7 @@ func (t *task) complete(g *group, b *book) {
 	}
 	head := &t.result.Head
 	head.Position = b.position
-	if at := head.Revision - g.expected - 1; at >= 0 && at < int64(len(g.facts)) {
+	if at := head.Revision - g.Expected - 1; at >= 0 && at < int64(len(g.facts)) {
 		head.Position = g.facts[at].Position
 	}
 	if t.req.Do == nil {
@@ -86,11 +96,10 @@ func (t *task) complete(g *group, b *book) {
 
 // decide takes tasks one after the other until the group is full. The book is
 // evolved as it goes, ahead of what is durable.
-func (w *worker) decide(ctx context.Context, tasks []*task) *group {
-	g := newGroup(tasks)
-	g.expected, g.began = w.book.state.Revision, time.Now()
+func (w *worker) decide(ctx context.Context, tasks []*task, room *single) *group {
+	g := w.newGroup(tasks, room)
 	for g.tasks = tasks[:0]; len(g.tasks) < len(tasks); {
-		if len(g.events) >= w.ledger.opts.MaxGroupEvents || g.bytes >= w.ledger.opts.MaxGroupBytes ||
+		if len(g.Events) >= w.ledger.opts.MaxGroupEvents || g.bytes >= w.ledger.opts.MaxGroupBytes ||
 			len(g.tasks) > 0 && w.overdue() {
 			break
 		}
@@ -207,15 +216,15 @@ func (w *worker) findReplay(ctx context.Context, g *group, t *task) error {
 		return fmt.Errorf("account %s has no revision %d, where command %q should be", w.account, revision, req.CommandID)
 	}
 	first := facts[0].Meta.Command
-	if revision > g.expected && first.ID != req.CommandID {
+	if revision > g.Expected && first.ID != req.CommandID {
 		// The event that the read model has there is another engine's, not this group's.
-		return &eventstore.ConflictError{Stream: w.stream, Expected: g.expected, Actual: revision}
+		return &eventstore.ConflictError{Stream: w.stream, Expected: g.Expected, Actual: revision}
 	}
 	if first.Fingerprint != req.Fingerprint {
 		return w.reused(revision)
 	}
 	t.result.Replayed = true
-	if at := int(revision - g.expected - 1); at >= 0 {
+	if at := int(revision - g.Expected - 1); at >= 0 {
 		t.from, t.to = at, at+first.Count
 		return nil
 	}
@@ -326,12 +335,12 @@ func (w *worker) original(ctx context.Context, g *group, id uuid.UUID) ([]accoun
 // factsAt gives count events from revision on: those of this group from memory,
 // older ones from the store.
 func (w *worker) factsAt(ctx context.Context, g *group, revision int64, count int) ([]eventstore.Fact, error) {
-	if at := revision - g.expected - 1; at >= 0 {
+	if at := revision - g.Expected - 1; at >= 0 {
 		if end := at + int64(count); end <= int64(len(g.facts)) {
 			return g.facts[at:end:end], nil
 		}
 		// The read model is ahead of the book: another engine wrote.
-		return nil, &eventstore.ConflictError{Stream: w.stream, Expected: g.expected, Actual: revision}
+		return nil, &eventstore.ConflictError{Stream: w.stream, Expected: g.Expected, Actual: revision}
 	}
 	facts := make([]eventstore.Fact, 0, count)
 	for r, err := range w.ledger.opts.Store.ReadStream(ctx, w.stream, revision, eventstore.Forwards, count) {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -180,11 +181,19 @@ func (l *Ledger) ExecuteBatch(ctx context.Context, reqs []Request) []Outcome {
 // ExecuteBatchInto is ExecuteBatch with the caller's room for the answers. MUST:
 // out has one for each request.
 func (l *Ledger) ExecuteBatchInto(ctx context.Context, reqs []Request, out []Outcome) {
+	if !l.begin(len(reqs)) {
+		for i := range out {
+			out[i] = Outcome{Err: errShutDown()}
+		}
+		return
+	}
 	b := newBatch(len(reqs))
+	under := l.inFlight.Add(int64(len(reqs))) - int64(len(reqs))
 	for i := range reqs {
 		t := &b.tasks[i]
 		t.ctx, t.req, t.batch = ctx, reqs[i], b
-		w, err := l.enqueue(t)
+		under++
+		w, err := l.enqueue(t, under)
 		if err != nil {
 			t.err = err
 			t.answer()
@@ -194,8 +203,8 @@ func (l *Ledger) ExecuteBatchInto(ctx context.Context, reqs []Request, out []Out
 		}
 	}
 	// Only now: an account's lines are then one group.
-	for _, w := range b.starting {
-		l.start(w)
+	for some := range slices.Chunk(b.starting, maxHandover) {
+		l.startAll(some)
 	}
 	select {
 	case <-b.done:
@@ -332,7 +341,7 @@ func (l *Ledger) Maintain(ctx context.Context, every time.Duration) {
 			return
 		case <-ticker.C:
 			round := l.round.Add(1)
-			if l.begin() {
+			if l.begin(1) {
 				// Of a round ago: it rested for all of the last.
 				l.saveIdle(func(w *worker) bool { return round-w.used > 1 })
 				l.work.Done()
@@ -341,20 +350,23 @@ func (l *Ledger) Maintain(ctx context.Context, every time.Duration) {
 	}
 }
 
-// begin counts one piece of work; false once the ledger closes.
-func (l *Ledger) begin() bool {
+// begin counts n pieces of work; false once the ledger closes.
+func (l *Ledger) begin(n int) bool {
 	l.gate.RLock()
 	defer l.gate.RUnlock()
 	if l.closed {
 		return false
 	}
-	l.work.Add(1)
+	l.work.Add(n)
 	return true
 }
 
 // submit hands a task to its account's worker and starts that if it rests.
 func (l *Ledger) submit(t *task) error {
-	w, err := l.enqueue(t)
+	if !l.begin(1) {
+		return errShutDown()
+	}
+	w, err := l.enqueue(t, l.inFlight.Add(1))
 	if w != nil {
 		l.start(w)
 	}
@@ -362,25 +374,28 @@ func (l *Ledger) submit(t *task) error {
 }
 
 // start gives a worker that rested its turn. With a book in memory the turn is
-// short, and taking it here saves waking another goroutine for it; one that may
-// have to read first, or wait for the read models, doesn't hold up its caller, who may
-// leave before it is done and has other workers to start.
+// short, and taking it here saves waking another goroutine for it.
 func (l *Ledger) start(w *worker) {
-	if w.book == nil || l.opts.Shared || len(w.book.recent.names) >= l.opts.MaxRecentNames {
+	if w.mayWait() {
 		l.schedule(w)
 		return
 	}
 	w.turn()
 }
 
+// mayWait says that the worker may have to read first, or wait for the read models: so
+// as not to hold up its caller, who may leave before it is done and has other workers
+// to start.
+func (w *worker) mayWait() bool {
+	opts := &w.ledger.opts
+	return w.book == nil || opts.Shared || len(w.book.recent.names) >= opts.MaxRecentNames
+}
+
 // enqueue hands a task to its account's worker, and gives the worker if it rests:
-// the caller MUST start it. Nothing may pile up without bound: what finds no room
-// is refused at once.
-func (l *Ledger) enqueue(t *task) (*worker, error) {
-	if !l.begin() {
-		return nil, errShutDown()
-	}
-	if int(l.inFlight.Add(1)) > l.opts.MaxInFlight {
+// the caller MUST start it. The task is work that has begun, the under-th in flight.
+// Nothing may pile up without bound: what finds no room is refused at once.
+func (l *Ledger) enqueue(t *task, under int64) (*worker, error) {
+	if under > int64(l.opts.MaxInFlight) {
 		return nil, l.overloaded("%d commands are under way", l.opts.MaxInFlight)
 	}
 	s := l.shard(t.req.Account)
@@ -394,8 +409,11 @@ func (l *Ledger) enqueue(t *task) (*worker, error) {
 		s.mu.Unlock()
 		return nil, l.overloaded("%d commands wait for this account", l.opts.MaxQueue)
 	}
-	w.queue = append(w.queue, t)
 	rested := !w.running
+	if rested {
+		w.queue = w.first[:0]
+	}
+	w.queue = append(w.queue, t)
 	w.running = true
 	s.mu.Unlock()
 	if rested {

@@ -16,12 +16,33 @@ import (
 type recorder struct {
 	eventstore.Digester
 	scratch []byte
+	// room is what is left of the piece of memory that the texts of events go into.
+	room []byte
 }
 
 var recorders = sync.Pool{New: func() any { return new(recorder) }}
 
-// maxScratch bounds what a recorder keeps after an event that was large.
-const maxScratch = 64 << 10
+const (
+	// maxScratch bounds what a recorder keeps after an event that was large.
+	maxScratch = 64 << 10
+	// textRoom is for the texts of some fifty events. They are dropped together, too:
+	// who keeps one of them keeps all.
+	textRoom = 24 << 10
+)
+
+// keep copies a text to where it stays.
+func (r *recorder) keep(text []byte) []byte {
+	if len(text) > textRoom/4 {
+		return bytes.Clone(text)
+	}
+	if len(text) > len(r.room) {
+		r.room = make([]byte, textRoom)
+	}
+	kept := r.room[:len(text):len(text)]
+	r.room = r.room[len(text):]
+	copy(kept, text)
+	return kept
+}
 
 // record encodes and chains the events, then evolves the book by them.
 func (w *worker) record(g *group, t *task, at time.Time, events []domain.Event) error {
@@ -55,7 +76,7 @@ func (w *worker) record(g *group, t *task, at time.Time, events []domain.Event) 
 	for i := start; i < len(g.facts); i++ {
 		f := &g.facts[i]
 		account.Evolve(w.book.state, f.Body)
-		g.events = append(g.events, f.Event)
+		g.Events = append(g.Events, f.Event)
 		g.balances = append(g.balances, w.book.state.Balance().Balance)
 		g.bytes += len(f.Data) + len(f.Metadata)
 		names := room[:0]
@@ -90,7 +111,7 @@ func (r *recorder) encode(codec *eventstore.Codec, f *eventstore.Fact) error {
 	if len(text) > eventstore.MaxEventBytes {
 		return fmt.Errorf("event %s has %d bytes, more than %d", f.Type, len(text), eventstore.MaxEventBytes)
 	}
-	text = bytes.Clone(text)
+	text = r.keep(text)
 	f.Data, f.Metadata = text[:end:end], text[end:]
 	f.ID = r.EventID(f.Stream, f.Revision, f.Type, f.Data, f.Metadata, f.Meta.Previous)
 	return nil

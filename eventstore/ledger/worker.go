@@ -25,7 +25,9 @@ type worker struct {
 	// the way to the disk; whoever sets it owns what follows.
 	queue   []*task
 	running bool
-	acked   eventstore.Position
+	// first is room for the queue of a worker that rests.
+	first [1]*task
+	acked eventstore.Position
 	// used is the round of Maintain in which a command came last.
 	used uint32
 
@@ -36,9 +38,8 @@ type worker struct {
 	// they were decided and met a conflict.
 	tasks   []*task
 	attempt int
-	// failed is a group whose append failed, and why.
+	// failed is a group whose append failed.
 	failed *group
-	err    error
 	// saveNow asks for a snapshot; it counts as work under way.
 	saveNow bool
 }
@@ -49,6 +50,14 @@ const maxAttempts = 5
 
 // turn does what there is to do until an append is on its way, or nothing is left.
 func (w *worker) turn() {
+	if g := w.next(nil); g != nil {
+		w.ledger.store.AppendAsync([]*eventstore.Append{&g.Append}, g.appended)
+	}
+}
+
+// next does what there is to do and gives the next group that has events; nil: nothing
+// is left. The caller MUST append it: from then on the worker belongs to appended.
+func (w *worker) next(room *single) *group {
 	ctx := w.ledger.life
 	if w.failed != nil {
 		w.undo()
@@ -56,7 +65,7 @@ func (w *worker) turn() {
 	for {
 		w.saveIfDue()
 		if len(w.tasks) == 0 && !w.take() {
-			return
+			return nil
 		}
 		if ctx.Err() != nil {
 			w.fail(w.tasks, errShutDown())
@@ -71,17 +80,17 @@ func (w *worker) turn() {
 		if w.overdue() && !w.tasks[0].own && slices.ContainsFunc(w.tasks, (*task).writes) {
 			w.tasks = slices.Insert(w.tasks, 0, w.tick())
 		}
-		g := w.decide(ctx, w.tasks)
+		g := w.decide(ctx, w.tasks, room)
+		room = nil
 		w.tasks = g.rest
 		if err := w.behind(ctx, g); err != nil {
-			w.failed, w.err = g, err
+			g.Err = err
+			w.failed = g
 			w.undo()
 			continue
 		}
-		if len(g.events) > 0 {
-			// From here on the worker belongs to appended.
-			w.ledger.store.AppendAsync(w.stream, g.expected, g.events, func(a eventstore.Appended, err error) { w.appended(g, a, err) })
-			return
+		if len(g.Events) > 0 {
+			return g
 		}
 		// A group without events is durable as it is: it was decided on a durable
 		// book, and on one that no other engine has left behind.
@@ -91,7 +100,7 @@ func (w *worker) turn() {
 				failed = errTickless // whatever is wrong, the next would do as little
 			}
 		}
-		w.settle(g, eventstore.Appended{})
+		w.settle(g)
 		if failed != nil {
 			w.fail(w.tasks, failed)
 			w.tasks = nil
@@ -154,7 +163,7 @@ func (w *worker) behind(ctx context.Context, g *group) error {
 	if g.broken != nil {
 		return g.broken
 	}
-	if !w.ledger.opts.Shared || len(g.events) > 0 {
+	if !w.ledger.opts.Shared || len(g.Events) > 0 {
 		return nil
 	}
 	end := eventstore.NoStream
@@ -164,8 +173,8 @@ func (w *worker) behind(ctx context.Context, g *group) error {
 		}
 		end = r.Revision
 	}
-	if end != g.expected {
-		return &eventstore.ConflictError{Stream: w.stream, Expected: g.expected, Actual: end}
+	if end != g.Expected {
+		return &eventstore.ConflictError{Stream: w.stream, Expected: g.Expected, Actual: end}
 	}
 	return nil
 }
@@ -175,25 +184,30 @@ func (w *worker) take() bool {
 	w.shard.mu.Lock()
 	defer w.shard.mu.Unlock()
 	w.tasks, w.queue, w.attempt = w.queue, nil, 1
-	w.running = len(w.tasks) > 0
+	if w.running = len(w.tasks) > 0; !w.running {
+		w.first[0] = nil
+	}
 	return w.running
 }
 
-// appended ends an append. It runs on the store's goroutine: whatever takes
+// appended ends a group's append. It runs on the store's goroutine: whatever takes
 // longer than answering is for a turn of its own.
-func (w *worker) appended(g *group, appended eventstore.Appended, err error) {
-	if err != nil {
-		w.failed, w.err = g, err
+func (g *group) appended() {
+	w := g.worker
+	if g.Err != nil {
+		w.failed = g
 		w.ledger.schedule(w)
 		return
 	}
-	w.ledger.opts.OnAppend(len(g.tasks), len(g.events), g.bytes, time.Since(g.began))
-	w.settle(g, appended)
+	w.ledger.opts.OnAppend(len(g.tasks), len(g.Events), g.bytes, time.Since(g.began))
+	w.settle(g)
 	w.attempt = 1
 	if len(w.tasks) == 0 && !w.saveNow && !w.lacks(w.ledger.opts.SnapshotEvery) {
 		w.shard.mu.Lock()
 		idle := len(w.queue) == 0
-		w.running = !idle
+		if w.running = !idle; idle {
+			w.first[0] = nil
+		}
 		w.shard.mu.Unlock()
 		if idle {
 			return
@@ -206,9 +220,9 @@ func (w *worker) appended(g *group, appended eventstore.Appended, err error) {
 // was decided on it may be used or answered. After a conflict the same tasks are
 // decided again on what the stream has become.
 func (w *worker) undo() {
-	g, err := w.failed, w.err
+	g, err := w.failed, w.failed.Err
 	w.dropBook()
-	w.failed, w.err = nil, nil
+	w.failed = nil
 	again := isConflict(err)
 	if again && w.attempt < maxAttempts {
 		w.attempt++
@@ -253,13 +267,13 @@ func (w *worker) saveIfDue() {
 }
 
 // settle answers a group that is durable.
-func (w *worker) settle(g *group, appended eventstore.Appended) {
-	if len(g.events) > 0 {
+func (w *worker) settle(g *group) {
+	if len(g.Events) > 0 {
 		for i := range g.facts {
-			g.facts[i].Position = appended.Positions[i]
+			g.facts[i].Position = g.Appended.Positions[i]
 		}
-		w.book.position = appended.Positions[len(appended.Positions)-1]
-		w.book.recent.remember(g.expected+1, g.facts)
+		w.book.position = g.facts[len(g.facts)-1].Position
+		w.book.recent.remember(g.Expected+1, g.facts)
 		w.shard.mu.Lock()
 		w.acked = w.book.position
 		w.shard.mu.Unlock()
@@ -269,7 +283,8 @@ func (w *worker) settle(g *group, appended eventstore.Appended) {
 		t.complete(g, w.book)
 		w.ledger.finish(t)
 	}
-	g.tasks, g.rest = nil, nil // the log's tail keeps the group, as long as its events
+	// The log's tail keeps the group, as long as its events.
+	g.tasks, g.rest, g.worker, g.Appended = nil, nil, nil, eventstore.Appended{}
 }
 
 // raiseAcked moves AckedAny forward, never back.

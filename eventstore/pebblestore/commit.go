@@ -13,20 +13,26 @@ import (
 	"iocredits/eventstore"
 )
 
-// pending is an append on its way to the committer.
+// handover is appends that came together, on their way to the committer.
+type handover struct {
+	appends []pending
+	// met is how many of them the committer has come to, left how many have no answer.
+	met, left int
+	// done is called once all have theirs.
+	done func()
+	// one is room for the most common handover.
+	one [1]pending
+}
+
+// pending is one of them. The committer puts its answer into it.
 type pending struct {
-	stream   string
-	expected int64
-	events   []eventstore.Event
-	bytes    int64
+	*eventstore.Append
+	of    *handover
+	bytes int64
 	// state decides between the committer, which takes, and the caller, who
 	// leaves: an append is written as a whole or never begun.
-	state    atomic.Int32
-	appended eventstore.Appended
-	err      error
-	// done is called once appended and err are final.
-	done func(eventstore.Appended, error)
-	// position is room for appended's, of the most common append: one event.
+	state atomic.Int32
+	// position is room for Appended's, of the most common append: one event.
 	position [1]eventstore.Position
 }
 
@@ -44,9 +50,11 @@ type group struct {
 	run   run
 	bytes int
 	// last is the position of the group's last event; 0: it has none.
-	last    eventstore.Position
-	started time.Time
-	err     error
+	last eventstore.Position
+	// started is when it was begun, created the same by the store's own clock, as it
+	// will be read back.
+	started, created time.Time
+	err              error
 }
 
 // streamHead is where a stream ends, the group under preparation included.
@@ -75,84 +83,98 @@ func (s *Store) Append(ctx context.Context, stream string, expected int64, event
 		return eventstore.Appended{}, err
 	}
 	done := make(chan struct{})
-	p := &pending{stream: stream, expected: expected, events: events, done: func(eventstore.Appended, error) { close(done) }}
-	if err := s.submit(p); err != nil {
-		return eventstore.Appended{}, err
-	}
+	a := &eventstore.Append{Stream: stream, Expected: expected, Events: events}
+	h := newHandover([]*eventstore.Append{a}, func() { close(done) })
+	s.submit(h)
 	select {
 	case <-done:
-		return p.appended, p.err
 	case <-ctx.Done():
-		if p.state.CompareAndSwap(waiting, abandoned) {
-			s.answered()
+		if h.appends[0].state.CompareAndSwap(waiting, abandoned) {
+			s.answered(h)
 			return eventstore.Appended{}, ctx.Err()
 		}
 		<-done // taken: its outcome is near, and worth knowing
-		return p.appended, p.err
 	}
+	return a.Appended, a.Err
 }
 
 // AppendAsync implements eventstore.AsyncAppender.
-func (s *Store) AppendAsync(stream string, expected int64, events []eventstore.Event, done func(eventstore.Appended, error)) {
-	p := &pending{stream: stream, expected: expected, events: events, done: done}
-	if err := s.submit(p); err != nil {
-		done(eventstore.Appended{}, err)
-	}
+func (s *Store) AppendAsync(appends []*eventstore.Append, done func()) {
+	s.submit(newHandover(appends, done))
 }
 
-// submit hands an append to the committer, who answers it, or refuses it. The
-// store stays open until the answer.
-func (s *Store) submit(p *pending) error {
-	if err := p.check(); err != nil {
-		return err
+// newHandover weighs each append, and holds it to the contract.
+func newHandover(appends []*eventstore.Append, done func()) *handover {
+	h := &handover{done: done, left: len(appends)}
+	if h.appends = h.one[:]; len(appends) > 1 {
+		h.appends = make([]pending, len(appends))
 	}
-	if err := s.enter(); err != nil {
-		return err
+	for i, a := range appends {
+		p := &h.appends[i]
+		p.Append, p.of = a, h
+		if p.Err = eventstore.CheckAppend(p.Stream, p.Expected, p.Events); p.Err != nil {
+			continue
+		}
+		for e := range p.Events {
+			p.bytes += int64(recordSize(p.Stream, &p.Events[e]))
+		}
 	}
-	s.appends.Add(1)
-	if err := s.enqueue(p); err != nil {
-		s.answered()
-		return err
+	return h
+}
+
+// submit hands appends to the committer, who answers them, or answers itself. The
+// store stays open until all are answered.
+func (s *Store) submit(h *handover) {
+	err := s.enter()
+	if err == nil {
+		s.appends.Add(int64(len(h.appends)))
+		if err = s.enqueue(h); err == nil {
+			return
+		}
+		s.answered(h)
 	}
-	return nil
+	for i := range h.appends {
+		if p := &h.appends[i]; p.Err == nil {
+			p.Err = err
+		}
+	}
+	h.done()
 }
 
 // answered ends what submit began.
-func (s *Store) answered() {
-	s.appends.Add(-1)
+func (s *Store) answered(h *handover) {
+	s.appends.Add(-int64(len(h.appends)))
 	s.leave()
 }
 
-func (s *Store) enqueue(p *pending) error {
+func (s *Store) enqueue(h *handover) error {
 	if s.opts.ReadOnly {
 		return fmt.Errorf("%w: opened to read only", eventstore.ErrUnavailable)
 	}
 	if failed := s.failed.Load(); failed != nil {
 		return fmt.Errorf("%w: %w", eventstore.ErrUnavailable, *failed)
 	}
-	if s.queuedBytes.Add(p.bytes) > s.opts.MaxQueueBytes {
-		s.queuedBytes.Add(-p.bytes)
+	bytes, appends := h.bytes(), int64(len(h.appends))
+	if s.queuedBytes.Add(bytes) > s.opts.MaxQueueBytes {
+		s.queuedBytes.Add(-bytes)
 		return fmt.Errorf("%w: %d bytes wait", eventstore.ErrUnavailable, s.opts.MaxQueueBytes)
 	}
-	select {
-	case s.queue <- p:
-		s.crowd.came(len(s.queue))
-		return nil
-	default:
-		s.queuedBytes.Add(-p.bytes)
+	queued := s.queued.Add(appends)
+	if queued > int64(s.opts.MaxQueue) {
+		s.queued.Add(-appends)
+		s.queuedBytes.Add(-bytes)
 		return fmt.Errorf("%w: %d appends wait", eventstore.ErrUnavailable, s.opts.MaxQueue)
 	}
+	s.queue <- h // there is room: none of it has less than one append
+	s.crowd.came(queued)
+	return nil
 }
 
-// check holds the caller to the contract, and weighs the append.
-func (p *pending) check() error {
-	if err := eventstore.CheckAppend(p.stream, p.expected, p.events); err != nil {
-		return err
+func (h *handover) bytes() (all int64) {
+	for i := range h.appends {
+		all += h.appends[i].bytes
 	}
-	for i := range p.events {
-		p.bytes += int64(recordSize(p.stream, &p.events[i]))
-	}
-	return nil
+	return all
 }
 
 // commit prepares groups until the queue is closed. next is the last position
@@ -160,20 +182,21 @@ func (p *pending) check() error {
 func (s *Store) commit(next eventstore.Position) {
 	defer close(s.syncing)
 	defer close(s.folds)
-	var carried *pending
+	var carried *handover
 	var begun time.Time
 	for {
-		p := carried
-		if p == nil {
+		h := carried
+		if h == nil {
 			var open bool
-			if p, open = <-s.queue; !open {
+			if h, open = <-s.queue; !open {
 				return
 			}
+			s.queued.Add(-int64(len(h.appends)))
 		}
-		s.gather(begun)
+		s.gather(begun, len(h.appends)-h.met)
 		begun = time.Now()
-		g := s.newGroup(len(s.queue) + 1)
-		carried = s.fill(g, p, &next, s.roomLeft())
+		g := s.newGroup(int(s.queued.Load()) + len(h.appends) - h.met)
+		carried = s.fill(g, h, &next, s.roomLeft())
 		full := s.apply(g)
 		s.syncing <- g
 		for _, e := range full { // only now: a fold waits until its events are durable
@@ -185,7 +208,7 @@ func (s *Store) commit(next eventstore.Position) {
 // newGroup makes a group when so many appends wait, most of which have one event.
 func (s *Store) newGroup(waiting int) *group {
 	room := waiting + waiting/2 // more come while it is filled
-	g := &group{pending: make([]*pending, 0, room), started: time.Now()}
+	g := &group{pending: make([]*pending, 0, room), started: time.Now(), created: time.UnixMicro(s.opts.Now().UnixMicro()).UTC()}
 	g.run = run{records: make([]eventstore.Recorded, 0, room), ends: make([]int, 0, room), begun: g.started}
 	select {
 	case g.batch = <-s.batches:
@@ -209,73 +232,79 @@ func (s *Store) free(g *group) {
 	}
 }
 
-// fill puts p and all that waits into the group. What can't be judged before
-// the group is in Pebble is carried into the next.
-func (s *Store) fill(g *group, p *pending, next *eventstore.Position, full error) (carried *pending) {
+// fill puts h and all that waits into the group. From where the group is full, or an
+// append can't be judged before the group is in Pebble, h is carried into the next.
+func (s *Store) fill(g *group, h *handover, next *eventstore.Position, full error) (carried *handover) {
 	s.groups++
 	for {
-		s.queuedBytes.Add(-p.bytes)
-		if p.state.CompareAndSwap(waiting, taken) || p.state.Load() == taken {
-			switch {
-			case s.failed.Load() != nil: // settle answers: what is before it may not be there
-			case full != nil:
-				p.err = full
-			case !s.add(g, p, next):
-				s.queuedBytes.Add(p.bytes)
-				return p
+		for ; h.met < len(h.appends); h.met++ {
+			if len(g.run.records) >= maxGroupEvents || g.bytes >= maxGroupBytes || !s.take(g, &h.appends[h.met], next, full) {
+				return h
 			}
-			g.pending = append(g.pending, p)
-		}
-		if len(g.run.records) >= maxGroupEvents || g.bytes >= maxGroupBytes {
-			return nil
 		}
 		select {
 		case another, open := <-s.queue:
 			if !open {
 				return nil
 			}
-			p = another
+			h = another
+			s.queued.Add(-int64(len(h.appends)))
 		default:
 			return nil
 		}
 	}
 }
 
-// add checks the expected revision and encodes the events. It answers false if
-// the append has to be compared with events of this very group.
+// take puts an append into the group, unless its caller has left. It answers false if it
+// has to be compared with events of this very group.
+func (s *Store) take(g *group, p *pending, next *eventstore.Position, full error) bool {
+	if p.state.CompareAndSwap(waiting, taken) || p.state.Load() == taken {
+		switch {
+		case p.Err != nil: // it breaks the contract
+		case s.failed.Load() != nil: // settle answers: what is before it may not be there
+		case full != nil:
+			p.Err = full
+		case !s.add(g, p, next):
+			return false
+		}
+		g.pending = append(g.pending, p)
+	}
+	s.queuedBytes.Add(-p.bytes)
+	return true
+}
+
+// add checks the expected revision and encodes the events. It answers false as take does.
 func (s *Store) add(g *group, p *pending, next *eventstore.Position) bool {
-	head, err := s.headOf(p.stream)
+	head, err := s.headOf(p.Stream)
 	if err != nil {
-		p.err = err
+		p.Err = err
 		return true
 	}
-	if p.expected != head.last {
+	if p.Expected != head.last {
 		if head.group == s.groups {
 			return false
 		}
-		p.appended, p.err = s.repeated(p, head.last)
+		p.Appended, p.Err = s.repeated(p, head.last)
 		return true
 	}
-	// As it will be read back.
-	created := time.UnixMicro(s.opts.Now().UnixMicro()).UTC()
 	positions := p.position[:]
-	if len(p.events) > 1 {
-		positions = make([]eventstore.Position, len(p.events))
+	if len(p.Events) > 1 {
+		positions = make([]eventstore.Position, len(p.Events))
 	}
-	for i := range p.events {
+	for i := range p.Events {
 		*next++
 		head.last++
 		positions[i] = *next
-		r := eventstore.Recorded{Event: p.events[i], Stream: p.stream, Revision: head.last, Position: *next, Created: created}
+		r := eventstore.Recorded{Event: p.Events[i], Stream: p.Stream, Revision: head.last, Position: *next, Created: g.created}
 		r.Data, r.Metadata = orEmpty(r.Data), orEmpty(r.Metadata)
-		s.encode(g, &r, i == len(p.events)-1)
+		s.encode(g, &r, i == len(p.Events)-1)
 		g.run.records = append(g.run.records, r)
 	}
 	g.run.ends = append(g.run.ends, len(g.run.records)-1)
 	head.group = s.groups
 	g.bytes += int(p.bytes)
 	g.last = *next
-	p.appended = eventstore.Appended{Revision: head.last, Positions: positions}
+	p.Appended = eventstore.Appended{Revision: head.last, Positions: positions}
 	return true
 }
 
@@ -299,17 +328,17 @@ func (s *Store) encode(g *group, r *eventstore.Recorded, last bool) {
 // if it is the repeat of one that succeeded, a conflict otherwise. Everything
 // that it compares with is in Pebble, and its answer waits for the sync of that.
 func (s *Store) repeated(p *pending, last int64) (eventstore.Appended, error) {
-	conflict := &eventstore.ConflictError{Stream: p.stream, Expected: p.expected, Actual: last}
-	if last-int64(len(p.events)) < p.expected { // a sum could overflow
+	conflict := &eventstore.ConflictError{Stream: p.Stream, Expected: p.Expected, Actual: last}
+	if last-int64(len(p.Events)) < p.Expected { // a sum could overflow
 		return eventstore.Appended{}, conflict
 	}
-	appended := eventstore.Appended{Revision: p.expected + int64(len(p.events))}
-	for i := range p.events {
-		r, err := s.recordAt(p.stream, p.expected+1+int64(i))
+	appended := eventstore.Appended{Revision: p.Expected + int64(len(p.Events))}
+	for i := range p.Events {
+		r, err := s.recordAt(p.Stream, p.Expected+1+int64(i))
 		if err != nil {
 			return eventstore.Appended{}, err
 		}
-		if r.ID != p.events[i].ID {
+		if r.ID != p.Events[i].ID {
 			return eventstore.Appended{}, conflict
 		}
 		appended.Positions = append(appended.Positions, r.Position)
@@ -394,10 +423,12 @@ func (s *Store) settle() {
 		}
 		for _, p := range g.pending {
 			if g.err != nil {
-				p.appended, p.err = eventstore.Appended{}, errors.Join(p.err, g.err)
+				p.Appended, p.Err = eventstore.Appended{}, errors.Join(p.Err, g.err)
 			}
-			p.done(p.appended, p.err)
-			s.answered()
+			if p.of.left--; p.of.left == 0 {
+				p.of.done()
+				s.answered(p.of)
+			}
 		}
 		s.free(g)
 	}

@@ -32,8 +32,8 @@ func (c *crowd) init() {
 }
 
 // came is told how many are in the queue, after each that comes.
-func (c *crowd) came(queued int) {
-	if int64(queued) < c.wanted.Load() {
+func (c *crowd) came(queued int64) {
+	if queued < c.wanted.Load() {
 		return
 	}
 	select {
@@ -43,13 +43,14 @@ func (c *crowd) came(queued int) {
 }
 
 // gather lets more appends come, if many were under way lately. begun is when the group
-// before did. Those of a group are answered together and come again one by one: what
-// counts is how many there were when a group was closed, an eighth less with each since.
-func (s *Store) gather(begun time.Time) {
+// before did, here how many the committer has at hand. Those of a group are answered
+// together and come again one by one: what counts is how many there were when a group was
+// closed, an eighth less with each since.
+func (s *Store) gather(begun time.Time, here int) {
 	c := &s.crowd
 	c.size = max(s.appends.Load(), c.size)
 	if wait := maxGather - time.Since(begun); wait > 0 && c.size >= minCrowd {
-		s.await(c.size/2-1, wait) // the first is in the committer's hands
+		s.await(c.size/2-int64(here), wait)
 	}
 	c.size = max(s.appends.Load(), c.size-(c.size+7)/8)
 }
@@ -64,7 +65,7 @@ func (s *Store) await(wanted int64, wait time.Duration) {
 	}
 	c.wanted.Store(wanted)
 	defer c.wanted.Store(math.MaxInt64)
-	if int64(len(s.queue)) >= wanted {
+	if s.queued.Load() >= wanted {
 		return
 	}
 	timer := time.NewTimer(wait)

@@ -31,8 +31,9 @@ type Store struct {
 	// scavenging lets one Scavenge run at a time.
 	scavenging sync.Mutex
 
-	queue       chan *pending
-	queuedBytes atomic.Int64
+	// queue has what waits for the committer: so many appends with so many bytes.
+	queue               chan *handover
+	queued, queuedBytes atomic.Int64
 	// appends counts those that are not answered.
 	appends atomic.Int64
 	syncing chan *group
@@ -107,7 +108,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	}
 	s := &Store{
 		opts: opts, dir: dir, db: db, freeCache: free, logs: logs,
-		queue: make(chan *pending, opts.MaxQueue), syncing: make(chan *group, maxSyncing), batches: make(chan *pebble.Batch, maxSyncing),
+		queue: make(chan *handover, opts.MaxQueue), syncing: make(chan *group, maxSyncing), batches: make(chan *pebble.Batch, maxSyncing),
 		heads: make(map[string]*streamHead), folds: make(chan *entries, maxFolds), moved: make(chan struct{}), ended: make(chan struct{}),
 	}
 	s.crowd.init()

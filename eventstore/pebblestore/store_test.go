@@ -115,6 +115,57 @@ func TestAFullQueueIsRefusedAtOnce(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// What is handed over together has room as a whole or not at all.
+func TestAHandoverThatFindsNoRoomIsRefusedWhole(t *testing.T) {
+	for name, opts := range map[string]pebblestore.Options{
+		"bytes": {MaxQueueBytes: 1000}, "appends": {MaxQueue: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts.FS = vfs.NewMem()
+			s := open(t, "log", opts)
+			defer func() { _ = s.Close() }()
+			handed := handOver(s, 3, 1, 300)
+			for _, a := range handed {
+				require.ErrorIs(t, a.Err, eventstore.ErrUnavailable)
+			}
+			require.Empty(t, readAll(t, s))
+			for _, a := range handOver(s, 2, 1, 10) {
+				require.NoError(t, a.Err)
+			}
+		})
+	}
+}
+
+// A handover of more than one group takes is carried on in the next.
+func TestAHandoverOfSeveralGroups(t *testing.T) {
+	groups := 0
+	s := open(t, "log", pebblestore.Options{FS: vfs.NewMem(), OnCommit: func(pebblestore.CommitStats) { groups++ }})
+	const streams, each = 5, 9_000
+	for _, a := range handOver(s, streams, each, 1) {
+		require.NoError(t, a.Err)
+		require.Equal(t, int64(each-1), a.Appended.Revision)
+	}
+	require.Len(t, readAll(t, s), streams*each)
+	require.NoError(t, s.Close())
+	require.Equal(t, 3, groups, "two streams fill one")
+}
+
+// handOver appends to as many new streams together, and waits.
+func handOver(s *pebblestore.Store, streams, events, size int) []*eventstore.Append {
+	appends := make([]*eventstore.Append, streams)
+	for i := range appends {
+		a := &eventstore.Append{Stream: fmt.Sprint("s", i), Expected: eventstore.NoStream}
+		for range events {
+			a.Events = append(a.Events, newEvent(size))
+		}
+		appends[i] = a
+	}
+	done := make(chan struct{})
+	s.AppendAsync(appends, func() { close(done) })
+	<-done
+	return appends
+}
+
 func TestACheckpointReadsALiveStore(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, filepath.Join(dir, "log"), pebblestore.Options{})

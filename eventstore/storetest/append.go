@@ -40,6 +40,55 @@ func testAppend(t *testing.T, open Factory) {
 	require.Equal(t, b.Positions[0], head)
 }
 
+// Appends that are handed over together have an answer each, of their own.
+func testHandover(t *testing.T, open Factory) {
+	s := fresh(t, open)
+	same := event("same")
+	before := must(t, s, "repeated", eventstore.NoStream, same)
+	must(t, s, "taken", eventstore.NoStream, event("first"))
+	appends := []*eventstore.Append{
+		{Stream: "a", Expected: eventstore.NoStream, Events: events("a", 3)},
+		{Stream: "taken", Expected: eventstore.NoStream, Events: events("late", 1)},
+		{Stream: "empty", Expected: eventstore.NoStream},
+		{Stream: "repeated", Expected: eventstore.NoStream, Events: []eventstore.Event{same}},
+		{Stream: "b", Expected: eventstore.NoStream, Events: events("b", 1)},
+	}
+	handOver(t, s, appends)
+	for _, i := range []int{0, 4} {
+		a := appends[i]
+		require.NoError(t, a.Err)
+		require.Equal(t, int64(len(a.Events)-1), a.Appended.Revision)
+		require.Len(t, a.Appended.Positions, len(a.Events))
+		require.Len(t, stream(t, s, a.Stream, 0, eventstore.Forwards, 100), len(a.Events))
+	}
+	require.Greater(t, appends[4].Appended.Positions[0], before.Positions[0])
+	var conflict *eventstore.ConflictError
+	require.ErrorAs(t, appends[1].Err, &conflict)
+	require.Equal(t, eventstore.ConflictError{Stream: "taken", Expected: eventstore.NoStream, Actual: 0}, *conflict)
+	require.ErrorIs(t, appends[2].Err, eventstore.ErrInvalid)
+	require.NoError(t, appends[3].Err)
+	require.Equal(t, before, appends[3].Appended)
+	require.Len(t, log(t, s, 0, eventstore.Forwards, 100), 6)
+
+	require.NoError(t, s.Close())
+	late := []*eventstore.Append{{Stream: "c", Expected: eventstore.NoStream, Events: events("c", 1)}, {Stream: "d", Expected: eventstore.NoStream, Events: events("d", 1)}}
+	handOver(t, s, late)
+	require.ErrorIs(t, late[0].Err, eventstore.ErrClosed)
+	require.ErrorIs(t, late[1].Err, eventstore.ErrClosed)
+}
+
+// handOver waits until the appends have their answers.
+func handOver(t *testing.T, s eventstore.Store, appends []*eventstore.Append) {
+	t.Helper()
+	ctx, done := background(t), make(chan struct{})
+	eventstore.Async(ctx, s).AppendAsync(appends, func() { close(done) })
+	select {
+	case <-done:
+	case <-ctx.Done():
+		t.Fatal("no answer")
+	}
+}
+
 func testConflict(t *testing.T, open Factory) {
 	s := fresh(t, open)
 	must(t, s, "s", eventstore.NoStream, events("first", 2)...)

@@ -43,6 +43,7 @@ func Run(t *testing.T, open Factory) {
 		{"conflict", testConflict},
 		{"repeat", testRepeat},
 		{"invalid", testInvalid},
+		{"handover", testHandover},
 		{"names", testNames},
 		{"big", testBig},
 		{"read stream", testReadStream},

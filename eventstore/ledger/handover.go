@@ -1,0 +1,64 @@
+package ledger
+
+import "iocredits/eventstore"
+
+// maxHandover is how many accounts' groups of a batch go to the store together: enough
+// to share what that costs, and few enough that the first needn't wait long for the last.
+const maxHandover = 32
+
+// handover is groups of as many accounts, which the store answers together.
+type handover struct {
+	groups  []*group
+	appends []*eventstore.Append
+	// warmth is of no use.
+	warmth int64
+}
+
+// startAll is start for several workers, whose groups are handed over together.
+func (l *Ledger) startAll(workers []*worker) {
+	h := handover{groups: make([]*group, 0, len(workers)), appends: make([]*eventstore.Append, 0, len(workers))}
+	room := make([]single, len(workers))
+	h.warm(workers)
+	for i, w := range workers {
+		if w.mayWait() {
+			l.schedule(w)
+			continue
+		}
+		if g := w.next(&room[i]); g != nil {
+			h.groups, h.appends = append(h.groups, g), append(h.appends, &g.Append)
+		}
+	}
+	if len(h.groups) > 0 {
+		l.store.AppendAsync(h.appends, h.appended)
+	}
+}
+
+// warm reads a bit of each piece of memory that the workers' decisions are about to read.
+// With ten thousand busy accounts none of it is in the processor's cache; here no read
+// waits for another, so that many are fetched at once, where a decision would wait for
+// one after the other.
+func (h *handover) warm(workers []*worker) {
+	for _, w := range workers {
+		if b := w.book; b != nil {
+			h.warmth += b.saved + int64(b.hash[0]) + int64(b.position) + int64(len(b.recent.names))
+		}
+	}
+	for _, w := range workers {
+		if w.book == nil {
+			continue
+		}
+		s := w.book.state
+		h.warmth += s.Revision + int64(s.HeldPurchased) + int64(s.Paid) + int64(s.Policy.GraceMinutes) +
+			int64(s.Policy.MinimumMinutes.VM) + int64(len(s.Due)) + int64(len(s.Made)) + s.Forgotten
+		if len(s.Lots) > 0 {
+			h.warmth += s.Lots[0].ID
+		}
+	}
+}
+
+// appended ends the appends of all groups. It runs on the store's goroutine.
+func (h *handover) appended() {
+	for _, g := range h.groups {
+		g.appended()
+	}
+}
