@@ -100,8 +100,14 @@ func (d *decision) spend(amount domain.Amount) (spending, error) {
 	if spendable := s.Spendable(); amount > spendable {
 		return spending{}, cantSpend(&s.Figures, amount)
 	}
-	uses, debt := s.Lots.pick(amount)
-	return spending{lots: split(uses), debt: debt}, nil
+	return s.Lots.spend(amount), nil
+}
+
+// spend plans how lots pay amount, in their order; what they don't cover is debt.
+// Whether there may be so much is for the caller to know.
+func (ls lots) spend(amount domain.Amount) spending {
+	uses, debt := ls.pick(amount)
+	return spending{lots: split(uses), debt: debt}
 }
 
 // charge is what a refund needs to know of a deduction, whatever kind it was.

@@ -105,8 +105,7 @@ func (d *decision) payDeployment(id string) {
 	s := d.now()
 	x := s.Deployments[id]
 	ends := d.clock.Add(time.Duration(x.Hours) * time.Hour)
-	uses, debt := s.Lots.pick(x.Required)
-	spent := spending{lots: split(uses), debt: debt}
+	spent := s.Lots.spend(x.Required)
 	for i, lots := range spent.lots {
 		d.emit(&DeploymentPaid{
 			Deployment: id, Amount: spent.amount(i), Service: x.Service, StartedAt: d.clock, EndsAt: ends,

@@ -176,8 +176,7 @@ func (c RecordUsage) decide(d *decision) error {
 
 // chargeUsage takes usage that is known to fit.
 func (d *decision) chargeUsage(event DeploymentUsed) {
-	uses, debt := d.now().Lots.pick(event.Amount)
-	spent := spending{lots: split(uses), debt: debt}
+	spent := d.now().Lots.spend(event.Amount)
 	for i, lots := range spent.lots {
 		e := event
 		e.Amount, e.Lots, e.Debt, e.Part = spent.amount(i), lots, spent.debtOf(i), part(i, len(spent.lots))

@@ -266,8 +266,7 @@ func (d *decision) unsettled(id string) error {
 // reverse takes amount of a purchase's credits back, as far as they are there.
 func (d *decision) reverse(p SettledPurchase, amount domain.Amount, event PurchaseReversed) {
 	returned := d.returnChargedBack(cmp.Or(event.Purchase, event.Payment), p.Lot, amount)
-	uses, debt := reversalOrder(d.now().Lots, p, d.clock).pick(amount)
-	taken, expired := spending{lots: split(uses), debt: debt}, d.now().expired(p.Lot)
+	taken, expired := reversalOrder(d.now().Lots, p, d.clock).spend(amount), d.now().expired(p.Lot)
 	for i, lots := range taken.lots {
 		e := event
 		e.Amount, e.Lots, e.Debt, e.Part = taken.amount(i), lots, taken.debtOf(i), part(i, len(taken.lots))
@@ -278,7 +277,7 @@ func (d *decision) reverse(p SettledPurchase, amount domain.Amount, event Purcha
 		}
 		d.emit(&e)
 	}
-	if debt > 0 && !d.now().Frozen {
+	if taken.debt > 0 && !d.now().Frozen {
 		d.emit(&Frozen{Cause: FreezeChargeback})
 	}
 	if returned {
