@@ -38,9 +38,12 @@ type ProviderPayment struct {
 	Told string
 }
 
-// Recorded says that its Actions record the payment's arrival.
-func (p ProviderPayment) Recorded() bool {
-	return p.Status == ProviderSucceeded || p.Status == ProviderRefunded || p.Status == ProviderChargedBack
+// Recorded says that it has arrived by what the provider tells, so that something of it
+// is recorded in an account: its arrival, that it was taken back, or both.
+func (p ProviderPayment) Recorded() bool { return p.Status == ProviderSucceeded || p.takenBack() }
+
+func (p ProviderPayment) takenBack() bool {
+	return p.Status == ProviderRefunded || p.Status == ProviderChargedBack
 }
 
 // Actions are what has to be recorded, in order; each may be recorded again. A
@@ -51,28 +54,24 @@ func (p ProviderPayment) Recorded() bool {
 func (p ProviderPayment) Actions() []Action {
 	arrived := RecordPayment{
 		Payment: p.Payment, Purchase: p.Purchase, Link: p.Link, Amount: p.Amount, Named: p.Named, Odd: p.Odd, Told: p.Told,
-		TakenBack: p.Status == ProviderRefunded || p.Status == ProviderChargedBack,
+		TakenBack: p.takenBack(),
 	}
-	reversed := ReversePurchase{Purchase: p.Purchase, Payment: p.Payment, Amount: p.Amount}
-	if p.Odd == WhyPaymentUnnamed && arrived.TakenBack {
+	switch {
+	case p.Status == ProviderSucceeded:
+		return []Action{arrived}
+	case p.Status == ProviderFailed:
+		return []Action{RecordPaymentFailure{Payment: p.Payment, Purchase: p.Purchase, Why: p.Why}}
+	case !p.takenBack():
+		return nil
+	}
+	reversed := ReversePurchase{Purchase: p.Purchase, Payment: p.Payment, Kind: ReversalRefund, Amount: p.Amount}
+	if p.Status == ProviderChargedBack {
+		reversed.Kind = ReversalChargeback
+	}
+	if p.Odd == WhyPaymentUnnamed {
 		// Its arrival, if it was told, has another id: people have to find it.
-		reversed.Odd, reversed.Kind = p.Odd, ReversalRefund
-		if p.Status == ProviderChargedBack {
-			reversed.Kind = ReversalChargeback
-		}
+		reversed.Odd = p.Odd
 		return []Action{reversed}
 	}
-	switch p.Status {
-	case ProviderSucceeded:
-		return []Action{arrived}
-	case ProviderFailed:
-		return []Action{RecordPaymentFailure{Payment: p.Payment, Purchase: p.Purchase, Why: p.Why}}
-	case ProviderRefunded:
-		reversed.Kind = ReversalRefund
-		return []Action{arrived, reversed}
-	case ProviderChargedBack:
-		reversed.Kind = ReversalChargeback
-		return []Action{arrived, reversed}
-	}
-	return nil
+	return []Action{arrived, reversed}
 }
