@@ -158,15 +158,7 @@ func (s *State) made(lot int64) {
 }
 
 // missing is what the lot itself no longer had.
-func (e *PurchaseReversed) missing(lot int64) domain.Amount {
-	missing := e.Amount
-	for _, use := range e.Lots {
-		if use.Lot == lot {
-			missing -= use.Amount
-		}
-	}
-	return missing
-}
+func (e *PurchaseReversed) missing(lot int64) domain.Amount { return e.Amount - sumOfLot(e.Lots, lot) }
 
 // repayReversal puts the money of purchased credits that pay chargeback debt behind
 // the lots that it came from, the oldest first. All that was taken has left its lot

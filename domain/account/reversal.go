@@ -48,13 +48,9 @@ func (e *PurchaseReversed) entry() Entry {
 	if e.Amount == 0 { // a fee went back, which was never the customer's
 		return Entry{}
 	}
-	reference := e.Purchase
-	if reference == "" {
-		reference = e.Payment
-	}
 	return Entry{
 		Type: EntryChargeback, Service: domain.ServiceCredits, Lots: e.Lots,
-		Reference: reference, Description: e.Reason,
+		Reference: cmp.Or(e.Purchase, e.Payment), Description: e.Reason,
 	}
 }
 
@@ -167,8 +163,9 @@ func (c ReversePurchase) decide(d *decision) error {
 	return nil
 }
 
-// takeBackUncredited deals with a payment that made no credits: one that waits
-// in the queue, or that came for a purchase which is still to be paid in full.
+// takeBackUncredited deals with a payment that made no credits: one that waits in the
+// queue, or that counts towards a purchase which is still to be paid in full, or both.
+// False: it is neither.
 func (d *decision) takeBackUncredited(c ReversePurchase) bool {
 	s := d.now()
 	waiting, waits := s.Unmatched[c.Payment]
@@ -177,27 +174,22 @@ func (d *decision) takeBackUncredited(c ReversePurchase) bool {
 	if waits {
 		purchase = waiting.Purchase
 	}
+	counts := false
 	for _, payment := range s.OpenPurchases[purchase].Payments {
 		if payment.Payment == c.Payment {
 			d.emit(&PaymentDropped{Payment: c.Payment, Purchase: purchase, Amount: payment.Amount, Reversal: true})
-			if !waits {
-				return true
-			}
+			counts = true
 		}
 	}
 	if waits {
 		d.emit(&PaymentResolved{Payment: c.Payment, Outcome: PaymentIsTakenBack, Amount: waiting.Amount})
 	}
-	return waits
+	return counts || waits
 }
 
 func (d *decision) unmatchedReversal(c ReversePurchase, amount domain.Amount, why UnmatchedWhy) {
-	id := c.Payment
-	if id == "" {
-		id = c.Purchase
-	}
 	d.emit(&PaymentUnmatched{
-		Payment: reversalID(id), Purchase: c.Purchase, Amount: amount,
+		Payment: reversalID(cmp.Or(c.Payment, c.Purchase)), Purchase: c.Purchase, Amount: amount,
 		Kind: UnmatchedKind(c.Kind), Why: why, EffectiveAt: d.cmd.At,
 	})
 }
