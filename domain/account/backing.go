@@ -77,11 +77,11 @@ func (s *State) unbackedOf(lot int64) domain.Amount {
 	if !known {
 		return 0
 	}
-	return s.without(map[int64]Backing{lot: b})[lot]
+	return s.unbackedIn(map[int64]Backing{lot: b})[lot]
 }
 
-// without is what each of some lots has without money behind it.
-func (s *State) without(of map[int64]Backing) map[int64]domain.Amount {
+// unbackedIn is what each of some lots has without money behind it.
+func (s *State) unbackedIn(of map[int64]Backing) map[int64]domain.Amount {
 	amounts := s.present(of)
 	for lot, b := range of {
 		amounts[lot] = max(0, amounts[lot]-b.Money)
@@ -90,7 +90,7 @@ func (s *State) without(of map[int64]Backing) map[int64]domain.Amount {
 }
 
 func (s *State) unbacked() (total domain.Amount) {
-	for _, amount := range s.without(s.Backing) {
+	for _, amount := range s.unbackedIn(s.Backing) {
 		total += amount
 	}
 	return total
@@ -116,12 +116,12 @@ func (s *State) standIn(uses []LotUse, own int64) (money domain.Amount) {
 		if use.Class != Purchased || use.Lot == own {
 			continue
 		}
-		without := domain.Amount(0)
+		unbacked := domain.Amount(0)
 		if b, known := s.Backing[use.Lot]; known {
-			without = min(use.Amount, max(0, s.present(map[int64]Backing{use.Lot: b})[use.Lot]+use.Amount-b.Money))
+			unbacked = min(use.Amount, max(0, s.present(map[int64]Backing{use.Lot: b})[use.Lot]+use.Amount-b.Money))
 		}
-		s.leave(use.Lot, use.Amount-without)
-		money += use.Amount - without
+		s.leave(use.Lot, use.Amount-unbacked)
+		money += use.Amount - unbacked
 	}
 	return money
 }
@@ -203,9 +203,9 @@ func (s *State) backed() lots {
 	if len(s.Backing) == 0 {
 		return all
 	}
-	backed, without := make(lots, 0, len(all)), s.without(s.Backing)
+	backed, unbacked := make(lots, 0, len(all)), s.unbackedIn(s.Backing)
 	for _, l := range all {
-		if l.Free -= without[l.ID]; l.Free > 0 {
+		if l.Free -= unbacked[l.ID]; l.Free > 0 {
 			backed = append(backed, l)
 		}
 	}
