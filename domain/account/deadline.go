@@ -36,13 +36,14 @@ type Deadline struct {
 
 func (d Deadline) name() string { return string(d.Kind) + "/" + d.ID }
 
-// maxDue is how many lots and deadlines may end in one decision, of a hold each lot that it
-// has. All events of a decision are one append, and a cluster takes no append above a
-// size: what comes due together while no engine runs would be too much for it, for ever,
-// and with it every command after that.
+// maxDue bounds the lots and deadlines that a Tick ends; a hold counts for itself and for
+// each lot that it has. All events of a decision are one append, and a cluster takes no
+// append above a size: without a bound, what came due together while no engine ran would
+// be too much for it, for ever, and with it every command after that.
 const maxDue = 100
 
-// Overdue says that more is due than one decision may end.
+// Overdue says that more is due than a Tick may end: see Decide for what that asks of the
+// caller. now is asked only if anything can be due.
 func (s *State) Overdue(now func() time.Time) bool {
 	if len(s.Due) == 0 && len(s.Lots) <= maxDue { // of nearly every account
 		return false
