@@ -15,8 +15,8 @@ import (
 // sundaysMove is the rule of the Federal Reserve's holidays: "For holidays
 // falling on Saturday, Federal Reserve Banks and Branches will be open the
 // preceding Friday. For holidays falling on Sunday, all Federal Reserve Banks
-// and Branches will be closed the following Monday." The ready-made list closes on that Friday too, as federal
-// offices do, which would date a payout a day late.
+// and Branches will be closed the following Monday." The ready-made list closes on
+// that Friday too, as federal offices do, which would date a payout a day late.
 var sundaysMove = []cal.AltDay{{Day: time.Sunday, Offset: 1}}
 
 // payments is never changed after it was made, so it is safe to share.

@@ -21,6 +21,7 @@ var rules = map[string]rule{
 	"adjustment-approved":      nothing,
 	"adjustment-rejected":      nothing,
 	"adjustment-requested":     nothing,
+	"backing-changed":          nothing,
 	"credit-granted":           closing(PromotionalExpense),
 	"credit-request-approved":  nothing,
 	"credit-request-cancelled": nothing,
@@ -43,7 +44,6 @@ var rules = map[string]rule{
 	"dispute-opened":           nothing,
 	"dispute-resolved":         nothing,
 	"expiry-announced":         nothing,
-	"backing-changed":          nothing,
 	"incentive-granted":        closing(PromotionalExpense),
 	"lot-expired":              breakage,
 	"notice-seen":              nothing,
@@ -118,7 +118,7 @@ func unmatched(e *entry, event domain.Event) error {
 	if !ok {
 		return wrongType(event)
 	}
-	if payment.Kind == "payment" {
+	if payment.Kind == account.KindPayment {
 		e.move(ProviderClearing, Unmatched, payment.Amount)
 	} else {
 		e.move(Unmatched, ProviderClearing, payment.Amount)
