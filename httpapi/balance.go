@@ -11,6 +11,7 @@ import (
 	"iocredits/httpapi/api"
 )
 
+// GetBalance is GET …/balance: now, at a time in the past, or as the write side has it.
 func (h handlers) GetBalance(c echo.Context, name api.Account, params api.GetBalanceParams) error {
 	k := callOf(c)
 	if params.Consistency != nil {

@@ -7,7 +7,8 @@ import (
 	"iocredits/httpapi/api"
 )
 
-// CheckCredits answers whether a deduction of the amount would be taken now.
+// CheckCredits is GET /credits/check: whether a deduction of the amount would be
+// taken now.
 func (h handlers) CheckCredits(c echo.Context, params api.CheckCreditsParams) error {
 	k := callOf(c)
 	amount, err := domain.ParseAmount("amount", params.Amount)

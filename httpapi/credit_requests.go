@@ -81,7 +81,7 @@ func (h handlers) ListAccountCreditRequests(c echo.Context, _ api.Account, param
 	return callOf(c).sendObjects(creditRequests, paging{params.Limit, params.Cursor, params.MinPosition})
 }
 
-// ListCreditRequests is GET /credit-requests: the BD team's queue.
+// ListCreditRequests is GET /v1/credit-requests: the BD team's queue.
 func (h handlers) ListCreditRequests(c echo.Context, params api.ListCreditRequestsParams) error {
 	return callOf(c).sendQueue(creditRequests, queueQuery{
 		statuses: statusesOf(params.Status, string(account.CreditIsRequested)), account: params.Account,

@@ -11,8 +11,8 @@ import (
 	"iocredits/projections"
 )
 
-// What withdrawals, disputes and corrections have in common: a command makes or
-// changes one object, whose life the read models keep, and a desk has a queue.
+// What the kinds of account.Object have in common: a command makes or changes one
+// object, whose life the read models keep, lists show it, and a desk may have a queue.
 
 // objectForm writes the members of an object of one kind.
 type objectForm func(*call, *document, *projections.ObjectRecord) error

@@ -105,7 +105,7 @@ func (s *Server) homeOf(ctx context.Context, p account.ProviderPayment) (string,
 
 var payments = resource{account.ObjectPayment, paymentForm}
 
-// ListUnmatchedPayments is GET /payments/unmatched: what waits for finance.
+// ListUnmatchedPayments is GET /v1/payments/unmatched: what waits for finance.
 func (h handlers) ListUnmatchedPayments(c echo.Context, params api.ListUnmatchedPaymentsParams) error {
 	return callOf(c).sendQueue(payments, queueQuery{
 		statuses: []string{string(account.PaymentIsUnmatched), string(account.PaymentIsAssigned)},
@@ -113,7 +113,7 @@ func (h handlers) ListUnmatchedPayments(c echo.Context, params api.ListUnmatched
 	})
 }
 
-// ResolvePayment is POST /payments/unmatched/{id}/resolve. To another account it
+// ResolvePayment is POST /v1/payments/unmatched/{id}/resolve. To another account it
 // takes three appends, of which the first is the decision: see unmatched.go in
 // the domain. Whoever repeats the request finishes what was begun.
 func (h handlers) ResolvePayment(c echo.Context, id api.PaymentID, _ api.ResolvePaymentParams) error {

@@ -23,7 +23,7 @@ import (
 	"iocredits/projections"
 )
 
-// Options of a Server. Ledger, Views, Store, Codec, Sealer and Keys are
+// Options of a Server. Ledger, Views, Store, Codec, Sealer, Keys and Notices are
 // required; the zero value of everything else is a good default.
 type Options struct {
 	Ledger *ledger.Ledger
