@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"iocredits/domain"
+	"iocredits/domain/account"
 	"iocredits/eventstore"
 )
 
@@ -35,6 +36,18 @@ func TestPromisedStatuses(t *testing.T) {
 		"idempotency-key-missing": 400, "idempotency-key-reused": 422, "precondition-failed": 412, "overloaded": 503,
 	} {
 		require.Equal(t, status, problems[code].Status, code)
+	}
+}
+
+// The one refusal that no test of a route comes to: it takes a charge of more than 500 lots.
+func TestMembersWhereAPartIsNamed(t *testing.T) {
+	part := account.Recorded{Revision: 8, Event: &account.Deducted{Amount: 1, Part: account.Part{Index: 2, Count: 2}}}
+	_, err := account.Decide(account.New(), account.Command{Do: account.Refund{}, Original: []account.Recorded{part}})
+	refusal, ok := domain.AsError(err)
+	require.True(t, ok, err)
+	require.Equal(t, domain.CodeNotADeduction, refusal.Code)
+	for _, f := range refusal.Fields {
+		require.Contains(t, help[refusal.Code].Members, f.Name)
 	}
 }
 
