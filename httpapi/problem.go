@@ -162,8 +162,8 @@ func (s *Server) writeProblem(k *call, err error) {
 	k.send(row.Status, problemType, s.appendProblem(k, refusal, row))
 }
 
-// reservedMembers are members of RFC 9457 that a figure of a refusal has the name of,
-// or may have: the figure gets another one. A test finds a member that is there twice.
+// reservedMembers are members of a problem that figures have the names of: such a
+// figure gets another one. A test holds the figures of all codes to it.
 var reservedMembers = map[string]string{"status": "current_status", "type": "current_type", "title": "current_title"}
 
 func (s *Server) appendProblem(k *call, refusal *domain.Error, row problemRow) *document {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/labstack/echo/v4"
@@ -22,6 +23,8 @@ func TestEveryCodeHasARow(t *testing.T) {
 		require.NotEmpty(t, row.Title, code)
 		require.NotEmpty(t, help[code].Cause, "code %s has no row in problem_help.go", code)
 		require.NotEmpty(t, help[code].Do, code)
+		members := slices.Sorted(slices.Values(ProblemMembers(string(code))))
+		require.Equal(t, members, slices.Compact(slices.Clone(members)), "a figure of %s has the name of another member", code)
 	}
 	require.Len(t, help, len(problems))
 	require.Len(t, problems, len(domain.Codes()), "a row is for a code that the domain doesn't have")
