@@ -90,9 +90,7 @@ func (b deductionBody) appendCanonical(to []byte) []byte {
 	d.open()
 	d.money("amount", b.amount)
 	d.optional("description", b.description)
-	if !b.effective.IsZero() {
-		d.time("effective_at", b.effective)
-	}
+	d.moment("effective_at", b.effective)
 	d.optional("reference", b.reference)
 	d.text("service", string(b.service))
 	d.close()

@@ -104,9 +104,7 @@ type readingBody struct {
 func (b readingBody) appendCanonical(to []byte) []byte {
 	d := document{b: to}
 	d.open()
-	if !b.effective.IsZero() {
-		d.time("effective_at", b.effective)
-	}
+	d.moment("effective_at", b.effective)
 	if b.final {
 		d.flag("final", true)
 	}

@@ -226,10 +226,6 @@ func appendNotice(d *document, n *projections.Notice) {
 	d.text("message", n.Message)
 	d.text("transaction_id", n.Transaction.String())
 	d.time("created_at", n.CreatedAt)
-	if n.SeenAt.IsZero() {
-		d.null("seen_at")
-	} else {
-		d.time("seen_at", n.SeenAt)
-	}
+	d.time("seen_at", n.SeenAt)
 	d.close()
 }

@@ -151,7 +151,5 @@ func (d *document) reservation(id string, r account.Reservation, open bool) {
 	d.money("held", r.Left())
 	d.text("service", string(r.Service))
 	d.optional("reference", r.Reference)
-	if !r.ExpiresAt.IsZero() {
-		d.time("expires_at", r.ExpiresAt)
-	}
+	d.moment("expires_at", r.ExpiresAt)
 }
