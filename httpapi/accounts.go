@@ -96,7 +96,7 @@ func (h handlers) GetPolicy(c echo.Context, name api.Account, params api.GetPoli
 	if err != nil {
 		return err
 	}
-	k.Response().Header()["Etag"] = k.values.of(2, etagOf(b.Revision))
+	k.Response().Header()["Etag"] = k.values.of(etagPlace, etagOf(b.Revision))
 	if b.Revision == eventstore.NoStream {
 		b.Policy = h.opts.Ledger.Opening()
 	}

@@ -87,7 +87,7 @@ func (k *call) strongBalance(name string, params api.GetBalanceParams) error {
 
 func (k *call) sendBalance(name string, known *string, b *account.Balance, at ledger.Mark, lag int64) error {
 	etag := etagOf(at.Revision)
-	k.Response().Header()["Etag"] = k.values.of(2, etag)
+	k.Response().Header()["Etag"] = k.values.of(etagPlace, etag)
 	if known != nil && matches(*known, etag) {
 		k.Response().WriteHeader(statusNotModified)
 		return nil

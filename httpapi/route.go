@@ -60,11 +60,21 @@ type call struct {
 
 // headerValues are room for a few headers of one value each, which would need a
 // slice of its own otherwise.
-type headerValues [3]string
+type headerValues [headerPlaces]string
 
-func (v *headerValues) of(i int, value string) []string {
-	v[i] = value
-	return v[i : i+1 : i+1]
+// headerPlace is a header's place in them: two in one would both get the later value.
+type headerPlace int
+
+const (
+	requestIDPlace headerPlace = iota
+	lengthPlace
+	etagPlace
+	headerPlaces
+)
+
+func (v *headerValues) of(at headerPlace, value string) []string {
+	v[at] = value
+	return v[at : at+1 : at+1]
 }
 
 // callOf gives what the frame made of the request. Only endpoint calls handlers.
@@ -156,7 +166,7 @@ func (s *Server) endpoint(rt *route, h echo.HandlerFunc) echo.HandlerFunc {
 		request := c.Request()
 		k := &call{Context: c, server: s, route: rt, requestID: s.requestID(request), ctx: request.Context()}
 		header := c.Response().Header()
-		header["X-Request-Id"], header["Cache-Control"] = k.values.of(0, k.requestID), noCache
+		header["X-Request-Id"], header["Cache-Control"] = k.values.of(requestIDPlace, k.requestID), noCache
 		if !rt.timed {
 			k.leaveBody() // nobody reads that of a GET
 		}

@@ -54,7 +54,7 @@ func (k *call) sendText(status int, contentType []string, text []byte) {
 	k.leaveBody()
 	header := k.Response().Header()
 	header["Content-Type"] = contentType
-	header["Content-Length"] = k.values.of(1, strconv.Itoa(len(text)))
+	header["Content-Length"] = k.values.of(lengthPlace, strconv.Itoa(len(text)))
 	k.Response().WriteHeader(status)
 	_ = k.write(text) // a client that has gone has no use for an error
 }
