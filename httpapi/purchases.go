@@ -54,10 +54,11 @@ func (k *call) purchaseWithLink(id string, position eventstore.Position) (*proje
 	}
 	patience, cancel := context.WithTimeout(k.ctx, k.server.opts.LinkPatience)
 	defer cancel()
-	pause := firstLook
+	pause := firstPause
 	soon := func() <-chan time.Time {
-		pause = min(2*pause, linkInterval)
-		return time.After(pause)
+		timer := time.After(pause)
+		pause = min(2*pause, lastPause)
+		return timer
 	}
 	err = lookAgain(patience, soon, func() (done bool, err error) {
 		if record, err = k.mustObject(account.ObjectPurchase, id); err != nil {
@@ -69,13 +70,13 @@ func (k *call) purchaseWithLink(id string, position eventstore.Position) (*proje
 	return record, err
 }
 
-// linkInterval is how often a purchase is looked at that waits for its link. To look at
-// each move of the read models would read it at every batch of the whole log, and
-// hurry them.
-const linkInterval = 50 * time.Millisecond
-
-// firstLook is half of the first pause: most links are made in a few milliseconds.
-const firstLook = time.Millisecond
+// The pauses between two looks at a purchase that waits for its link double from the
+// first, because most links are made in a few milliseconds, to the last. To look at each
+// move of the read models would read it at every batch of the whole log, and hurry them.
+const (
+	firstPause = 2 * time.Millisecond
+	lastPause  = 50 * time.Millisecond
+)
 
 // lookAgain looks at once and whenever soon has come, until it is done or ctx is.
 func lookAgain(ctx context.Context, soon func() <-chan time.Time, look func() (done bool, err error)) error {
