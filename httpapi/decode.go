@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -130,7 +132,7 @@ func decodeObject(body []byte, into any) error {
 // notNull are the fields that mean more where they are left out, and what the refusal of a
 // null is: all of a charge is refunded, credits are given that can be paid out. A client
 // that sends null has a variable that isn't set. Other fields with a null are as if they
-// weren't there, as they always were.
+// weren't there.
 var notNull = map[string]domain.Code{
 	"amount": domain.CodeAmountInvalid, "refund": domain.CodeAmountInvalid, "promotional": domain.CodeFieldInvalid,
 }
@@ -144,9 +146,9 @@ func refuseNull(body []byte) error {
 	if json.Unmarshal(body, &members) != nil {
 		return nil // no body
 	}
-	for field, code := range notNull {
+	for _, field := range slices.Sorted(maps.Keys(notNull)) { // a map's own order must not choose the refusal
 		if value, given := members[field]; given && value.Kind() == jsontext.KindNull {
-			return domain.Refuse(code, "%s is null: leave it out, or say what it is", field).With("field", field).With("value", "null")
+			return domain.Refuse(notNull[field], "%s is null: leave it out, or say what it is", field).With("field", field).With("value", "null")
 		}
 	}
 	return nil
