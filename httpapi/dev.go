@@ -10,7 +10,9 @@ import (
 	"iocredits/httpapi/api"
 )
 
-// AdvanceClock is POST /dev/clock.
+// The routes under /dev: registrar.add serves them only where Options.Dev is set.
+
+// AdvanceClock is POST /dev/clock: it answers once all that became due was done.
 func (h handlers) AdvanceClock(c echo.Context) error {
 	k := callOf(c)
 	var request api.ClockRequest
@@ -74,4 +76,33 @@ func (h handlers) RecordDevPurchase(c echo.Context, _ api.Account, _ api.RecordD
 		d.close()
 		return nil
 	})
+}
+
+// PlayPayment is POST /dev/payments/{purchase_id}.
+func (h handlers) PlayPayment(c echo.Context, id api.PurchaseID) error {
+	k := callOf(c)
+	var request api.PlayRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	if err := domain.CheckID("purchase_id", id); err != nil {
+		return err
+	}
+	if !request.Action.Valid() {
+		return domain.Refuse(domain.CodeFieldInvalid, "action %q is none of pay, fail, half, double, twice, refund and chargeback", clip(string(request.Action))).
+			With("field", "action").With("value", clip(string(request.Action)))
+	}
+	if h.opts.Dev.Play == nil {
+		return domain.Refuse(domain.CodeUnavailable, "there is no payment sandbox")
+	}
+	if err := h.opts.Dev.Play(k.ctx, id, string(request.Action)); err != nil {
+		return err
+	}
+	d := newDocument()
+	d.open()
+	d.text("purchase_id", id)
+	d.text("action", string(request.Action))
+	d.close()
+	k.send(statusOK, jsonType, d)
+	return nil
 }

@@ -205,12 +205,12 @@ func (k *call) creditElsewhere(payment, to string, note *string, decided ledger.
 	if err != nil {
 		return ledger.Result{}, err
 	}
-	ledgers := k.server.opts.Ledger
+	l := k.server.opts.Ledger
 	credit := account.CreditPayment{Payment: payment, From: k.account, Amount: assigned.Amount, Note: sealed}
-	if _, err := ledgers.Execute(k.ctx, k.request(to, "", order{do: credit})); err != nil {
+	if _, err := l.Execute(k.ctx, k.request(to, "", order{do: credit})); err != nil {
 		return ledger.Result{}, err
 	}
-	return ledgers.Execute(k.ctx, k.request(k.account, "", order{do: account.ClosePayment{Payment: payment}}))
+	return l.Execute(k.ctx, k.request(k.account, "", order{do: account.ClosePayment{Payment: payment}}))
 }
 
 // splitPaymentID takes apart the id that the queue shows: payments are unique in
@@ -254,34 +254,5 @@ func paymentForm(k *call, d *document, r *projections.ObjectRecord) error {
 		return err
 	}
 	d.steps(r.Steps)
-	return nil
-}
-
-// PlayPayment is POST /dev/payments/{purchase_id}.
-func (h handlers) PlayPayment(c echo.Context, id api.PurchaseID) error {
-	k := callOf(c)
-	var request api.PlayRequest
-	if err := k.decode(&request); err != nil {
-		return err
-	}
-	if err := domain.CheckID("purchase_id", id); err != nil {
-		return err
-	}
-	if !request.Action.Valid() {
-		return domain.Refuse(domain.CodeFieldInvalid, "action %q is none of pay, fail, half, double, twice, refund and chargeback", clip(string(request.Action))).
-			With("field", "action").With("value", clip(string(request.Action)))
-	}
-	if h.opts.Dev.Play == nil {
-		return domain.Refuse(domain.CodeUnavailable, "there is no payment sandbox")
-	}
-	if err := h.opts.Dev.Play(k.ctx, id, string(request.Action)); err != nil {
-		return err
-	}
-	d := newDocument()
-	d.open()
-	d.text("purchase_id", id)
-	d.text("action", string(request.Action))
-	d.close()
-	k.send(statusOK, jsonType, d)
 	return nil
 }
