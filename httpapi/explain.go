@@ -275,7 +275,7 @@ func stepOf(f eventstore.Fact, status string) projections.ObjectStep {
 	}
 }
 
-// maxSequels bounds what is told of a charge that very much is about.
+// maxSequels bounds the refunds, disputes and corrections that are told of one charge.
 const maxSequels = 1_000
 
 // follow adds refunds, disputes and corrections since.
