@@ -74,7 +74,7 @@ func (l *Lease) Hold(ctx context.Context, work func(context.Context)) {
 // take waits until the lease is free and takes it. It answers the revision that
 // says so.
 func (l *Lease) take(ctx context.Context) (int64, error) {
-	var seen int64 = -2
+	seen := eventstore.NoStream - 1 // where no stream ends
 	var since time.Time
 	for {
 		at, free, mine, err := l.newest(ctx)
@@ -115,8 +115,10 @@ func (l *Lease) use(ctx context.Context, at int64, work func(context.Context)) {
 		}
 		next, err := l.put(ctx, at, typeTaken)
 		if err == nil {
-			// A record that was tried before may be as old as that: others count from there.
-			at, renewed, failed, soon = next, time.Now(), false, failed
+			// After a failure the record may be as old as its first try, and others count
+			// from there: so the next one comes at once.
+			soon = failed
+			at, renewed, failed = next, time.Now(), false
 			continue
 		}
 		failed, soon = true, false
@@ -173,14 +175,17 @@ func (l *Lease) end(ctx context.Context) (at int64, newest eventstore.Event, err
 	return eventstore.NoStream, eventstore.Event{}, nil
 }
 
-// record is the id of a record at a place.
-func (l *Lease) record(at int64, typ string) uuid.UUID {
+// idFor is the id of the record that is to be written at a place: a new one, unless the
+// same record was asked for before.
+func (l *Lease) idFor(at int64, typ string) uuid.UUID {
 	if l.asked.at != at || l.asked.typ != typ {
 		l.asked.at, l.asked.typ, l.asked.id = at, typ, uuid.New()
 	}
 	return l.asked.id
 }
 
+// put writes a record behind at, and answers its revision. Errors: *ConflictError, if
+// the stream is elsewhere; after any other it may have been written all the same.
 func (l *Lease) put(ctx context.Context, at int64, typ string) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.TTL/2)
 	defer cancel()
@@ -196,7 +201,7 @@ func (l *Lease) put(ctx context.Context, at int64, typ string) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("encode lease: %w", err)
 	}
-	appended, err := l.Store.Append(ctx, stream, at, []eventstore.Event{{ID: l.record(at, typ), Type: typ, Data: data, Metadata: []byte("{}")}})
+	appended, err := l.Store.Append(ctx, stream, at, []eventstore.Event{{ID: l.idFor(at, typ), Type: typ, Data: data, Metadata: []byte("{}")}})
 	if err != nil {
 		return 0, fmt.Errorf("write lease %s: %w", l.Name, err)
 	}
