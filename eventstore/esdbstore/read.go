@@ -80,8 +80,8 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 func (s *Store) pages(ctx context.Context, p page) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		wanted, size := p.limit, pageEvents
-		if p.all {
-			size = min(size, max(wanted, wanted+invisible))
+		if p.all && wanted < pageEvents {
+			size = min(size, wanted+invisible)
 		}
 		for wanted > 0 {
 			p.limit = size
@@ -113,7 +113,7 @@ func (s *Store) pages(ctx context.Context, p page) iter.Seq2[eventstore.Recorded
 	}
 }
 
-// invisible is how many events of no interest a short read of the log allows for.
+// invisible is how many events that aren't visible a short read of the log allows for.
 const invisible = 15
 
 // visible says whether an event is of the log. What lies at position 0, the
