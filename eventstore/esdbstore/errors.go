@@ -88,7 +88,7 @@ func refusal(err error) error {
 	if code == codes.InvalidArgument || code == codes.ResourceExhausted && strings.Contains(err.Error(), "larger than max") {
 		return fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
 	}
-	if status.Code(inner(err)) == codes.DataLoss {
+	if code == codes.DataLoss {
 		return &eventstore.CorruptError{Revision: eventstore.NoStream, Reason: err.Error()}
 	}
 	return fmt.Errorf("refused by the cluster: %w", err)

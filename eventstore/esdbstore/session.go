@@ -30,10 +30,12 @@ type session struct {
 	// hand: past that point it asks the client for nothing that could discover.
 	entering sync.RWMutex
 	// life ends with the session, and with it every call under way.
-	life    context.Context
-	end     context.CancelFunc
-	done    chan struct{} // closed at the end; cause is set before
-	cause   error
+	life  context.Context
+	end   context.CancelFunc
+	done  chan struct{} // closed at the end; cause is set before
+	cause error
+	// inside counts the calls under way, those that were left behind too; goingOn has
+	// them, and the end of the session, for the store: Store.calls.
 	inside  sync.WaitGroup
 	goingOn *sync.WaitGroup
 }

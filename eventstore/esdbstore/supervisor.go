@@ -28,7 +28,7 @@ func (s *Store) supervise(first *session) {
 		if current, err = s.dial(s.life); err != nil {
 			s.publish(nil, err)
 			s.opts.Logger.Debug("event store still out of reach", "reason", err)
-			s.pause(wait.step())
+			_ = sleep(s.life, wait.step())
 		}
 	}
 	if current != nil {
@@ -130,20 +130,21 @@ func (s *Store) acquire(ctx context.Context, insist bool) (*session, error) {
 		case <-s.life.Done():
 			return nil, eventstore.ErrClosed
 		case <-over:
-			return nil, fmt.Errorf("%w: out of reach since %s: %w", eventstore.ErrUnavailable, down.UTC().Format(time.RFC3339), reason(because))
+			return nil, outOfReach(down, because)
 		}
 	}
 }
 
-func reason(because error) error {
+// outOfReach is an eventstore.ErrUnavailable that says since when, and why.
+func outOfReach(since time.Time, because error) error {
 	if because == nil {
-		return errors.New("unknown")
+		because = errors.New("unknown")
 	}
-	return because
+	return fmt.Errorf("%w: out of reach since %s: %w", eventstore.ErrUnavailable, since.UTC().Format(time.RFC3339), because)
 }
 
-// Healthy answers nil while the cluster is in reach, and otherwise an
-// eventstore.ErrUnavailable that says since when, and why.
+// Healthy answers nil while the cluster is in reach. Errors: eventstore.ErrUnavailable,
+// saying since when and why; eventstore.ErrClosed.
 func (s *Store) Healthy() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,12 +154,10 @@ func (s *Store) Healthy() error {
 	case s.current != nil:
 		return nil
 	}
-	return fmt.Errorf("%w: out of reach since %s: %w", eventstore.ErrUnavailable, s.down.UTC().Format(time.RFC3339), reason(s.downBecause))
+	return outOfReach(s.down, s.downBecause)
 }
 
-// pause waits between two tries, unless the store is closed.
-func (s *Store) pause(d time.Duration) { _ = sleep(s.life, d) }
-
+// sleep waits for d; ctx's error if that ends first.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
