@@ -122,7 +122,7 @@ func (s *Server) append(ctx context.Context, r appendRequest) (*streams.AppendRe
 			return response, err
 		}
 	}
-	return nil, status.Errorf(codes.Aborted, "stream %q is too busy: %d other writers came first", r.stream, maxRaces)
+	return nil, errTooBusy(r.stream)
 }
 
 // appendAt tries once; again: somebody else wrote, and the outcome may differ.

@@ -6,8 +6,6 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"iocredits/eventstore"
 )
@@ -60,7 +58,7 @@ func (s *Server) Tombstone(ctx context.Context, request *streams.TombstoneReq) (
 			Position: &streams.TombstoneResp_Position{CommitPosition: position, PreparePosition: position},
 		}}, nil
 	}
-	return nil, status.Errorf(codes.Aborted, "stream %q is too busy: %d other writers came first", stream, maxRaces)
+	return nil, failUnary(ctx, errTooBusy(stream))
 }
 
 // deletable checks that the stream may go and is where the client expects it.

@@ -66,6 +66,11 @@ func errTooBig(what string, limit int) error {
 	}
 }
 
+// errTooBusy is for a write without an exact revision that lost maxRaces times.
+func errTooBusy(stream string) error {
+	return status.Errorf(codes.Aborted, "stream %q is too busy: %d other writers came first", stream, maxRaces)
+}
+
 // headerText makes a stream's name fit for HTTP/2, whose headers are ASCII.
 func headerText(name string) string {
 	for i := range len(name) {
