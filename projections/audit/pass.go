@@ -73,7 +73,7 @@ func (p *pass) run(ctx context.Context) error {
 	})
 	workers := make([]*worker, len(queues))
 	for i, queue := range queues {
-		w := &worker{pass: p, id: uint64(i), mine: p.parts.Load(), streams: map[string]*stream{}}
+		w := &worker{pass: p, id: uint64(i), seen: p.parts.Load(), streams: map[string]*stream{}}
 		workers[i] = w
 		group.Go(func() error {
 			for b := range queue {
@@ -146,8 +146,13 @@ func (p *pass) read(ctx context.Context, ordered chan<- *batch, queues []chan *b
 	return err
 }
 
-// Bits of an owner: followed at all; of notices, which are no leaf of the tree.
-const followed, beside = 1 << 63, 1 << 62
+// Bits of an owner: followed at all; of notices, which are no leaf of the tree. Of those
+// below, the last eight choose the worker and the others the part.
+const (
+	followed   = 1 << 63
+	beside     = 1 << 62
+	workerBits = 8
+)
 
 // ownerOf is the hash of a stream that is followed; 0 for any other.
 func (p *pass) ownerOf(stream string) uint64 {
@@ -172,21 +177,25 @@ func sends(queues []chan *batch) []chan<- *batch {
 type worker struct {
 	*pass
 	id      uint64
-	mine    uint64 // parts at the last batch
+	seen    uint64 // parts at the last batch
 	digest  eventstore.Digester
 	streams map[string]*stream
 }
 
-// wants tells whether this pass follows an account.
-func (w *worker) wants(owner uint64) bool { return (owner>>8)%w.mine == w.part }
+// isOwner tells whether a stream is this worker's, in whichever pass.
+func (w *worker) isOwner(owner uint64) bool {
+	return owner != 0 && owner%(1<<workerBits)%uint64(w.v.Workers) == w.id
+}
+
+// wants tells whether this pass follows a stream.
+func (w *worker) wants(owner uint64) bool { return (owner>>workerBits)%w.seen == w.part }
 
 func (w *worker) take(b *batch) {
 	w.grow()
 	w.trim()
-	workers := uint64(w.v.Workers)
 	for i := range b.events {
 		owner := b.owner[i]
-		if owner == 0 || owner&0xff%workers != w.id {
+		if !w.isOwner(owner) {
 			continue
 		}
 		r := &b.events[i]
@@ -212,16 +221,16 @@ func (w *worker) grow() {
 		return
 	}
 	// Unless another worker has asked since this one last looked.
-	w.parts.CompareAndSwap(w.mine, 2*w.mine)
+	w.parts.CompareAndSwap(w.seen, 2*w.seen)
 }
 
 // trim puts off the accounts that aren't of this pass any more.
 func (w *worker) trim() {
 	parts := w.parts.Load()
-	if parts == w.mine {
+	if parts == w.seen {
 		return
 	}
-	w.mine = parts
+	w.seen = parts
 	for name := range w.streams {
 		if !w.wants(w.ownerOf(name)) {
 			delete(w.streams, name)
@@ -260,7 +269,8 @@ type collector struct {
 	tree *transparency.Growing
 	next func() (transparency.Signed, error, bool)
 	stop func()
-	// signed is the checkpoint that the tree comes to next.
+	// signed is the checkpoint that the tree comes to next; nil: there is none. before
+	// is the size of the newest that was read: a later one isn't smaller.
 	signed *transparency.Signed
 	before uint64
 }
