@@ -112,9 +112,9 @@ func (v *verification) compareAccount(ctx context.Context, account string) (err 
 	}
 	defer func() { err = errors.Join(err, built.Close()) }()
 	v.summary.ViewsCompared = true
-	var found []Finding
-	differs := func(r projections.Row, expected, got string) {
-		found = append(found, rowFinding(r, v.Views.Position(), expected, got))
+	var differences []Finding // told in an order of their own, not in that of the keys
+	differs := func(r projections.Row, expected, found string) {
+		differences = append(differences, rowFinding(r, v.Views.Position(), expected, found))
 	}
 	for row, err := range built.RowsOf(account) {
 		if err = cmp.Or(err, ctx.Err()); err != nil {
@@ -141,8 +141,8 @@ func (v *verification) compareAccount(ctx context.Context, account string) (err 
 			differs(row, "no row", row.Text())
 		}
 	}
-	slices.SortFunc(found, func(a, b Finding) int { return strings.Compare(a.String(), b.String()) })
-	for _, f := range found {
+	slices.SortFunc(differences, func(a, b Finding) int { return strings.Compare(a.String(), b.String()) })
+	for _, f := range differences {
 		v.report(f)
 	}
 	return nil

@@ -58,14 +58,15 @@ func EventAt(ctx context.Context, store eventstore.Store, name string, revision 
 // EventOf reads the event of an account that has this id. Error: CodeUnknownTransaction,
 // as for the id of an event that another account has at the same revision.
 func EventOf(ctx context.Context, store eventstore.Store, name string, id domain.TransactionID) (eventstore.Recorded, error) {
-	event, err := eventstore.Recorded{}, error(nil)
+	none := domain.Refuse(domain.CodeUnknownTransaction, "account %s has no event %s", name, id).
+		With("field", "transaction_id").With("value", id.String())
 	revision, ours := domain.RevisionOf(id)
-	if ours {
-		event, err = EventAt(ctx, store, name, revision)
+	if !ours {
+		return eventstore.Recorded{}, none
 	}
-	if _, none := domain.AsError(err); none || err == nil && (!ours || event.ID != id) {
-		err = domain.Refuse(domain.CodeUnknownTransaction, "account %s has no event %s", name, id).
-			With("field", "transaction_id").With("value", id.String())
+	event, err := EventAt(ctx, store, name, revision)
+	if domain.IsCode(err, domain.CodeUnknownTransaction) || err == nil && event.ID != id {
+		return eventstore.Recorded{}, none
 	}
 	return event, err
 }

@@ -93,7 +93,7 @@ type Summary struct {
 	Signatures, ViewsCompared bool
 }
 
-// verification is one Verify under way.
+// verification is one Verify or Diff under way.
 type verification struct {
 	Source
 	Options
