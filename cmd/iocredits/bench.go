@@ -38,12 +38,16 @@ type benchCmd struct {
 }
 
 func (c *benchCmd) check() error {
-	for name, value := range map[string]int{
-		"runs": c.Runs, "connections": c.Connections, "accounts": c.Accounts, "lines": c.Lines, "batch-connections": c.BatchConnections,
-		"slow-connections": c.SlowConnections, "entries": c.Entries, "overload": c.Overload, "duration": int(c.Duration), "sync-delay": int(c.SyncDelay),
+	for _, flag := range []struct {
+		name  string
+		value int
+	}{
+		{"duration", int(c.Duration)}, {"runs", c.Runs}, {"connections", c.Connections}, {"accounts", c.Accounts}, {"lines", c.Lines},
+		{"batch-connections", c.BatchConnections}, {"sync-delay", int(c.SyncDelay)}, {"slow-connections", c.SlowConnections},
+		{"entries", c.Entries}, {"overload", c.Overload},
 	} {
-		if value < 1 {
-			return usagef("--%s is not above zero", name)
+		if flag.value < 1 {
+			return usagef("--%s is not above zero", flag.name)
 		}
 	}
 	for _, size := range append(append([]int{}, c.GrowthEvents...), c.GrowthAccounts...) {

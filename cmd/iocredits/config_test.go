@@ -144,6 +144,18 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+// TestUsageInOrder: of several mistakes each try tells the same one.
+func TestUsageInOrder(t *testing.T) {
+	for range 20 {
+		_, _, err := run(t, "serve", "--dev", "--data", t.TempDir(), "--snapshot-every=0", "--max-queue=0", "--max-in-flight=0", "--max-streams=0")
+		require.ErrorContains(t, err, "--max-queue")
+		_, _, err = run(t, "serve", "--dev", "--data", t.TempDir(), "--shutdown-timeout=0s", "--request-timeout=0s", "--reconcile-every=0s")
+		require.ErrorContains(t, err, "--reconcile-every")
+		_, _, err = run(t, "bench", "--lines=0", "--runs=0", "--overload=0")
+		require.ErrorContains(t, err, "--runs")
+	}
+}
+
 func TestHelpAndVersion(t *testing.T) {
 	out, _, err := run(t, "--help")
 	require.NoError(t, err)

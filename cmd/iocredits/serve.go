@@ -98,18 +98,23 @@ func (c *serveCmd) check() error {
 	if c.SyncDelay < 0 || c.SyncDelay > 0 && !c.Dev {
 		return usagef("--sync-delay is for --dev, and not below 0")
 	}
-	for name, value := range map[string]int{
-		"max-queue": c.MaxQueue, "max-in-flight": c.MaxInFlight, "max-accounts": c.MaxAccounts, "max-streams": c.MaxStreams, "snapshot-every": c.SnapshotEvery,
+	for _, flag := range []struct {
+		name  string
+		value int
+	}{
+		{"max-queue", c.MaxQueue}, {"max-in-flight", c.MaxInFlight}, {"max-streams", c.MaxStreams},
+		{"max-accounts", c.MaxAccounts}, {"snapshot-every", c.SnapshotEvery},
 	} {
-		if value < 1 {
-			return usagef("--%s %d is below 1", name, value)
+		if flag.value < 1 {
+			return usagef("--%s %d is below 1", flag.name, flag.value)
 		}
 	}
-	for name, value := range map[string]time.Duration{
-		"request-timeout": c.RequestTimeout, "shutdown-timeout": c.ShutdownTimeout, "reconcile-every": c.ReconcileEvery,
-	} {
-		if value <= 0 {
-			return usagef("--%s %s is not above zero", name, value)
+	for _, flag := range []struct {
+		name  string
+		value time.Duration
+	}{{"reconcile-every", c.ReconcileEvery}, {"request-timeout", c.RequestTimeout}, {"shutdown-timeout", c.ShutdownTimeout}} {
+		if flag.value <= 0 {
+			return usagef("--%s %s is not above zero", flag.name, flag.value)
 		}
 	}
 	return nil
