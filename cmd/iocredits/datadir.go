@@ -117,7 +117,7 @@ func checkNew(flag, path string) error {
 }
 
 // writeNew writes a file that checkNew has nothing against, durably.
-func writeNew(flag, path string, content []byte) (err error) {
+func writeNew(flag, path string, content []byte) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
@@ -126,13 +126,19 @@ func writeNew(flag, path string, content []byte) (err error) {
 		_, err = f.Write(content)
 		return errors.Join(err, f.Close())
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return createFile(flag, path, content, privateMode)
+}
+
+// createFile makes a file that isn't there, durably, of a mode that no umask narrows. what
+// names it in errors: of usage, if it is there or its folder isn't.
+func createFile(what, path string, content []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return usagef("%s: %w", flag, err)
+		return usagef("%s: %w", what, err)
 	}
 	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close(), disk.SyncDir(filepath.Dir(path))); err != nil {
-		return errors.Join(err, os.Remove(path))
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close(), disk.SyncDir(filepath.Dir(path))); err != nil {
+		return errors.Join(fmt.Errorf("%s %s: %w", what, path, err), os.Remove(path))
 	}
 	return nil
 }

@@ -143,7 +143,7 @@ func lockFile(path string) (*os.File, error) {
 }
 
 func appendFile(path string, content []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, privateMode)
 	if err != nil {
 		return err
 	}

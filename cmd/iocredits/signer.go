@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 
-	"iocredits/eventstore/disk"
 	"iocredits/eventstore/transparency"
 )
 
@@ -54,7 +52,7 @@ func createSigner(path, name string) (*signerKey, error) {
 		}
 	}
 	for i, f := range files {
-		err := createFile(f.path, f.content, f.mode)
+		err := createFile("signer", f.path, []byte(f.content), f.mode)
 		if err == nil {
 			continue
 		}
@@ -64,19 +62,6 @@ func createSigner(path, name string) (*signerKey, error) {
 		return nil, err
 	}
 	return readSigner(path)
-}
-
-// createFile makes a file that isn't there, durably.
-func createFile(path, content string, mode os.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return usagef("signer: %w", err)
-	}
-	_, err = f.WriteString(content)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close(), disk.SyncDir(filepath.Dir(path))); err != nil {
-		return errors.Join(fmt.Errorf("signer %s: %w", path, err), os.Remove(path))
-	}
-	return nil
 }
 
 func readSigner(path string) (*signerKey, error) {
