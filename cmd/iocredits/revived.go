@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -22,8 +23,8 @@ type forgets struct {
 	newest int64
 }
 
-// tellRevived warns of them, in a keyring that is a file, once the read models have what
-// was in the log at the start.
+// tellRevived warns of the accounts whose key is back, in a keyring that is a file, once
+// the read models have what was in the log at the start.
 func (s *services) tellRevived(ctx context.Context) {
 	keys, ok := s.log.keys.(*keyring.FileKeys)
 	if !ok {
@@ -39,7 +40,7 @@ func (s *services) tellRevived(ctx context.Context) {
 	}
 }
 
-// revived finds them, each with the revision of its newest event.
+// revived finds those accounts, each with the revision of its newest event.
 func (s *services) revived(ctx context.Context, keys *keyring.FileKeys) (found map[string]int64, err error) {
 	head, err := s.log.store.Head(ctx)
 	if err == nil {
@@ -74,4 +75,22 @@ func isBack(ctx context.Context, store eventstore.Store, name string, ended keyr
 	}
 	used, err := generationBefore(ctx, store, name, f.newest)
 	return err == nil && ended.Keys < used, err
+}
+
+// generationBefore is the newest key that an account used before a revision; 0: none.
+func generationBefore(ctx context.Context, store eventstore.Store, name string, before int64) (newest uint32, err error) {
+	for r, err := range store.ReadStream(ctx, eventstore.AccountStream(name), 0, eventstore.Forwards, int(before)) {
+		var corrupt *eventstore.CorruptError
+		if errors.As(err, &corrupt) {
+			return newest, nil // a finding of its own, and hides what is behind it
+		}
+		if err != nil {
+			return newest, err
+		}
+		newest = max(newest, keyring.GenerationIn(&r))
+		if rests, _ := keyring.RestsOnKey(&r); rests {
+			newest = max(newest, 1)
+		}
+	}
+	return newest, nil
 }

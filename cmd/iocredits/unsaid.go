@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -17,13 +16,13 @@ import (
 
 // To forget destroys the key, then leaves the event. A crash between the two leaves
 // text that is gone and nothing that says why, and engines that share the log go on
-// with the key that they have in memory. Doing it again mends it; here is found out
-// that somebody has to.
+// with the key that they have in memory. Doing it again mends it: what is here finds
+// the accounts of which somebody has to.
 
 // unsaid finds the accounts whose key was destroyed without an event that says so, of
 // those that had one destroyed.
 func unsaid(ctx context.Context, store eventstore.Store, ended map[string]keyring.Ended) (accounts []string, err error) {
-	for _, name := range slices.SortedFunc(maps.Keys(ended), cmp.Compare) {
+	for _, name := range slices.Sorted(maps.Keys(ended)) {
 		said, err := saysSo(ctx, store, name, ended[name])
 		if err != nil {
 			return accounts, err
@@ -69,8 +68,8 @@ func (s *services) compareKeys(ctx context.Context) {
 	s.tellRevived(ctx)
 }
 
-// tellUnsaid warns of them, at the start of an engine whose keyring is a file. In a log
-// that engines share only verify looks: the keys are all over it.
+// tellUnsaid warns of what unsaid finds, at the start of an engine whose keyring is a
+// file. In a log that engines share only verify looks: the keys are all over it.
 func (s *services) tellUnsaid(ctx context.Context) {
 	keys, ok := s.log.keys.(*keyring.FileKeys)
 	if !ok {
@@ -186,22 +185,4 @@ func (w *keyWatch) beside(ctx context.Context, store eventstore.Store, report fu
 		}
 	}
 	return findings, nil
-}
-
-// generationBefore is the newest key that an account used before a revision; 0: none.
-func generationBefore(ctx context.Context, store eventstore.Store, name string, before int64) (newest uint32, err error) {
-	for r, err := range store.ReadStream(ctx, eventstore.AccountStream(name), 0, eventstore.Forwards, int(before)) {
-		var corrupt *eventstore.CorruptError
-		if errors.As(err, &corrupt) {
-			return newest, nil // a finding of its own, and hides what is behind it
-		}
-		if err != nil {
-			return newest, err
-		}
-		newest = max(newest, keyring.GenerationIn(&r))
-		if rests, _ := keyring.RestsOnKey(&r); rests {
-			newest = max(newest, 1)
-		}
-	}
-	return newest, nil
 }
