@@ -163,8 +163,9 @@ type sandbox struct {
 	listener net.Listener
 }
 
-// sessionLife is how long a purchase waits for its payment; a payment after it is late.
-const sessionLife = 21 * time.Minute
+// pastSession is a minute more than a purchase waits for its payment (purchaseLife): what
+// is paid after it is late.
+const pastSession = 21 * time.Minute
 
 // openSandbox makes a sandbox with a port of the loopback. engine is where its
 // webhooks go.
@@ -176,7 +177,7 @@ func openSandbox(ctx context.Context, dir dataDir, engine string, dev *devMode) 
 	s := &sandbox{url: "http://" + listener.Addr().String()}
 	s.Sandbox, err = spherepay.OpenSandbox(spherepay.SandboxOptions{
 		Key: dev.paymentKey, Secret: dev.paymentSecret, BaseURL: s.url, WebhookURL: engine + "/webhooks/spherepay",
-		File: dir.sandbox(), Now: dev.clock.Now, Late: func(ctx context.Context) error { return dev.advance(ctx, sessionLife) },
+		File: dir.sandbox(), Now: dev.clock.Now, Late: func(ctx context.Context) error { return dev.advance(ctx, pastSession) },
 	})
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())

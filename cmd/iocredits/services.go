@@ -53,8 +53,8 @@ type services struct {
 // idleAfter is how long an account rests before its snapshot is saved.
 const idleAfter = time.Minute
 
-// openViews opens the views on a log that is open: what serve and rebuild have in
-// common. The log is closed if that fails.
+// openViews opens the views on a log that is open. The log is the services' from then on:
+// close ends it, and it is closed at once if the views can't be opened.
 func openViews(ctx context.Context, dir dataDir, log *eventLog, views projections.Options) (*services, error) {
 	s := &services{codec: eventstore.NewCodec(account.EventTypes()...), log: log}
 	views.Store, views.Codec = log.store, s.codec
