@@ -129,7 +129,8 @@ func (c *benchCmd) trace() (*bench.Trace, error) {
 	if err != nil {
 		return nil, usagef("%s: %w", c.Trace, err)
 	}
-	cost, err := t.expected(prices{c.InputPrice, c.OutputPrice})
+	each := prices{c.InputPrice, c.OutputPrice}
+	cost, err := t.expected(each)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +139,7 @@ func (c *benchCmd) trace() (*bench.Trace, error) {
 		b.Rows[i] = row
 	}
 	for k := range kinds {
-		rate, err := prices{c.InputPrice, c.OutputPrice}.perToken(k)
+		rate, err := each.perToken(k)
 		if err != nil {
 			return nil, err
 		}

@@ -4,11 +4,15 @@
 // checks the money after every scenario, because a fast wrong answer is no figure.
 //
 //	scenarios.go  what is measured, in order; each is a name for --only
+//	              (overload.go and trace.go have a scenario each)
+//	growth.go     instead: single and batch deductions as the log grows
+//	peers.go      instead: PostgreSQL and the engine in turn; postgres.go drives it
 //	engine.go     the server under test, and what its accounts should hold
+//	process.go    any server under test, and what it uses of the machine
 //	machine.go    the limits
-//	peers.go      PostgreSQL and the engine in turn; postgres.go drives it
 //	pace.go       limits that are measured around each run
-//	client.go     a closed loop over keep-alive connections
+//	client.go     a closed loop over keep-alive connections, timed by latency.go
+//	table.go      what is printed
 package bench
 
 import (

@@ -246,7 +246,6 @@ func (e *engine) reads(ctx context.Context, name, path string) error {
 func (e *engine) batchLoad(which func(w, i, line int) int) load {
 	bodies := make([]bytes.Buffer, e.run.BatchConnections)
 	requests := make([]request, e.run.BatchConnections)
-	var key [64]byte
 	next := func(w, i int) *request {
 		b := &bodies[w]
 		b.Reset()
@@ -254,7 +253,7 @@ func (e *engine) batchLoad(which func(w, i, line int) int) load {
 			b.WriteString(`{"account":"`)
 			b.WriteString(account(which(w, i, line)))
 			b.WriteString(`","key":"`)
-			b.Write(strconv.AppendInt(append(e.keyOf(key[:0:0], 'b', w, i), '-'), int64(line), 10))
+			b.Write(strconv.AppendInt(append(e.keyOf(nil, 'b', w, i), '-'), int64(line), 10))
 			b.WriteString(`","amount":"0.000001","service":"inference","reference":"request"}` + "\n")
 		}
 		requests[w] = request{method: http.MethodPost, path: "/v1/deductions/batch", key: e.service, contentType: "application/x-ndjson", body: b.Bytes(), account: i}
