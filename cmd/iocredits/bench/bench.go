@@ -99,7 +99,6 @@ const (
 	mebibytes = "MiB/s"
 	inMillis  = "ms"
 	inBytes   = "bytes"
-	inMiB     = "MiB"
 )
 
 // run is one benchmark with what it found until now.
