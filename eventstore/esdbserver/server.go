@@ -37,10 +37,12 @@ const (
 // one before it may, and more.
 type Access int
 
-// NoAccess is a user who is known and may not even read.
 const (
+	// NoAccess is a user who is known and may not even read.
 	NoAccess Access = iota
+	// MayRead may read and subscribe.
 	MayRead
+	// MayWrite may also append, delete and scavenge.
 	MayWrite
 )
 
