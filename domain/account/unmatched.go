@@ -273,7 +273,7 @@ type CreditPayment struct {
 func (c CreditPayment) NameFor(*State) string { return creditedName(c.Payment) }
 
 func (c CreditPayment) decide(d *decision) error {
-	if c.Amount <= 0 {
+	if c.Amount <= 0 { // and not bounded: a payment may bring more than a caller may send
 		return positive(c.Amount)
 	}
 	if d.cmd.NameTaken {
