@@ -356,7 +356,7 @@ func (b *batch) answerGroup(g *lineGroup, more bool) error {
 	}
 	response := b.Response()
 	if !more && !response.Committed {
-		response.Header()["Content-Length"] = b.values.of(1, strconv.Itoa(len(d.b)))
+		response.Header()["Content-Length"] = b.values.of(lengthPlace, strconv.Itoa(len(d.b)))
 	}
 	b.writeSoon()
 	if _, err := response.Write(d.b); err != nil {
