@@ -31,35 +31,38 @@ func (v *Views) damageOf(number int) *pebble.EventListener {
 
 // mend builds the views again when a file of theirs was found to be damaged, until ctx
 // ends. They answer meanwhile, but for what stands in that file.
-//
-// It begins only where the disk has room for as much again, and leaves the log its own:
-// views that can be read in part are better than a log that takes nothing. After a
-// failure it waits, longer each time: a disk that is failing fails the log's reads too.
 func (v *Views) mend(ctx context.Context) {
-	wait := firstMend
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case number := <-v.damaged:
-			if !v.serves(number) {
-				continue
-			}
+			v.mendGeneration(ctx, number)
 		}
+	}
+}
+
+// mendGeneration replaces a damaged generation, if that is the one that is read.
+//
+// It begins only where the disk has room for as much again, and leaves the log its own:
+// views that can be read in part are better than a log that takes nothing. After a
+// failure it waits, longer each time: a disk that is failing fails the log's reads too.
+// Then it tries again without being told again: views that have stopped at the damage
+// read it no more.
+func (v *Views) mendGeneration(ctx context.Context, number int) {
+	for wait := firstMend; v.serves(number); wait = min(2*wait, maxMend) {
 		err := v.roomFor(mendReserves)
 		if err == nil {
 			v.opts.Logger.Warn("the read models are built again from the log: a file of theirs is damaged")
 			err = v.Rebuild(ctx, nil)
 		}
 		if err == nil {
-			wait = firstMend
-			continue
+			return
 		}
 		v.opts.Logger.Error("the read models stay damaged", "error", err, "again", wait)
 		if !sleep(ctx, wait) {
 			return
 		}
-		wait = min(2*wait, maxMend)
 	}
 }
 

@@ -170,3 +170,26 @@ func mendWaits(t *testing.T) {
 	require.Len(t, told.sofar().failed, failures+1)
 	require.Equal(t, projections.FirstMend, told.sofar().failed[failures], "from the beginning")
 }
+
+// TestMendTriesAgainUntold: views that have stopped at the damage read it no more, and
+// nobody else may; what was said of another try is so all the same.
+func TestMendTriesAgainUntold(t *testing.T) { synctest.Test(t, mendTriesAgainUntold) }
+
+func mendTriesAgainUntold(t *testing.T) {
+	told := &mendings{}
+	r, disk := onSizedDisk(t, slog.New(told))
+	defer r.close()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); r.views.Run(ctx) }()
+	defer func() { stop(); <-done }()
+	disk.free.Store(2 * reserve)
+	r.views.FindDamage()
+	synctest.Wait()
+	require.Len(t, told.sofar().failed, 1)
+	disk.free.Store(1 << 40)
+	<-time.After(projections.FirstMend)
+	synctest.Wait()
+	require.Equal(t, 1, told.sofar().begun)
+	require.Len(t, told.sofar().failed, 1)
+}
