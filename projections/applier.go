@@ -271,15 +271,21 @@ func (v *Views) show(g *generation, c *change) error {
 // waitForRoom holds the views back while the disk is nearly full.
 func (v *Views) waitForRoom(ctx context.Context, g *generation) error {
 	for told := false; ; told = true {
-		usage, err := v.opts.FS.GetDiskUsage(g.dir)
-		if full := err == nil && usage.AvailBytes < v.opts.MinFreeBytes; !full {
+		free, enough := v.free(g.dir, v.opts.MinFreeBytes)
+		if enough {
 			return nil
 		}
 		if !told {
-			v.opts.Logger.Warn("the read models wait for room on the disk", "free", usage.AvailBytes, "needed", v.opts.MinFreeBytes)
+			v.opts.Logger.Warn("the read models wait for room on the disk", "free", free, "needed", v.opts.MinFreeBytes)
 		}
 		if !sleep(ctx, 500*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
+}
+
+// free is what is free on a folder's disk, and whether that is so much, as far as is known.
+func (v *Views) free(dir string, needed uint64) (free uint64, enough bool) {
+	usage, err := v.opts.FS.GetDiskUsage(dir)
+	return usage.AvailBytes, err != nil || usage.AvailBytes >= needed
 }

@@ -109,6 +109,8 @@ type generation struct {
 	dir    string
 	db     *pebble.DB
 	free   func()
+	// room says whether the disk has any for tables.
+	room func() bool
 
 	// wholeFrom: before the views have this, nobody will ever read the generation, and a
 	// crash leaves nothing of it.
@@ -146,16 +148,20 @@ func (g *generation) unread() bool { return g.checkpoint.Position < g.wholeFrom 
 func (g *generation) replaced() bool { return g.retired.Err() != nil }
 
 // close ends who follows, waits for reads under way and writes what is in memory, so
-// that little is applied again.
+// that little is applied again. Where the disk has no room that is as after a crash: Pebble
+// would try to write it without end.
 func (g *generation) close() error {
 	g.retire()
 	g.users.Wait()
 	defer g.free()
 	var err error
-	if g.writer != nil {
-		err = g.writer.flushUnwritten()
+	if g.room() {
+		if g.writer != nil {
+			err = g.writer.flushUnwritten()
+		}
+		err = errors.Join(err, g.db.Flush())
 	}
-	return errors.Join(err, g.db.Flush(), g.db.Close())
+	return errors.Join(err, g.db.Close())
 }
 
 const currentFile = "CURRENT"
@@ -359,6 +365,10 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 		number: number, dir: v.generationDir(number), free: cache.Unref, checkpoint: checkpoint{Format: format},
 		names: newNameFilter(), accounts: recentAccounts{limit: maxRecent},
 		shown: shownBalances{limit: maxRecent}, rowSpan: rowSpan,
+	}
+	g.room = func() bool {
+		_, enough := v.free(g.dir, v.opts.MinFreeBytes)
+		return enough
 	}
 	db, err := pebble.Open(g.dir, opts)
 	if err != nil {

@@ -274,7 +274,8 @@ func (i *Image) whole(key, value []byte) ([]byte, error) {
 }
 
 // Copy puts a copy of the current views into dir, which must not exist: hard
-// links where the file system has them. OpenImage opens it.
+// links where the file system has them. OpenImage opens it. Error: ErrNoRoom if the disk
+// has too little for what is in memory.
 func (v *Views) Copy(dir string) error {
 	g, leave, err := v.enter()
 	if err != nil {
@@ -284,8 +285,13 @@ func (v *Views) Copy(dir string) error {
 	if err := v.opts.FS.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("copy read models: %w", err)
 	}
+	needed := memTables * v.opts.MemTableBytes
+	if free, enough := v.free(g.dir, needed); !enough {
+		return fmt.Errorf("copy read models: %w: %d bytes are free, %d are needed to write what is in memory", ErrNoRoom, free, needed)
+	}
 	to := &Views{opts: v.opts, dir: dir}
-	// There is no WAL: what isn't flushed would not be in the copy.
+	// There is no WAL: what isn't flushed would not be in the copy. It needs room, or it
+	// would be tried without end.
 	err = errors.Join(g.db.Flush(), g.db.Checkpoint(to.generationDir(1)))
 	if err == nil {
 		err = to.writeCurrent(1)

@@ -54,7 +54,7 @@ func (v *Views) rebuild(ctx context.Context, progress Progress) error {
 	if err != nil {
 		return errors.Join(err, next.close(), v.opts.FS.RemoveAll(next.dir))
 	}
-	return v.replace(old, next)
+	return v.replace(ctx, old, next)
 }
 
 // swap makes next the current generation if it has all that the present one has
@@ -80,10 +80,13 @@ func (v *Views) swap(old, next *generation, atLeast eventstore.Position) bool {
 	return true
 }
 
-// replace makes a swap last. next is flushed first: once CURRENT names it, there
-// is nothing else to go back to.
-func (v *Views) replace(old, next *generation) error {
-	err := errors.Join(next.db.Flush(), v.writeCurrent(next.number))
+// replace makes a swap last. next is flushed first, which takes room: once CURRENT names
+// it, there is nothing else to go back to.
+func (v *Views) replace(ctx context.Context, old, next *generation) error {
+	err := v.waitForRoom(ctx, next)
+	if err == nil {
+		err = errors.Join(next.db.Flush(), v.writeCurrent(next.number))
+	}
 	if err := errors.Join(err, old.close()); err != nil {
 		return err
 	}
