@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -113,4 +114,20 @@ func TestRebuild(t *testing.T) {
 	_, _, err = run(t, "rebuild", "--data", t.TempDir())
 	var usage *usageError
 	require.ErrorAs(t, err, &usage)
+}
+
+// TestRebuildWithoutALog: where it is the log that can't be opened, the read models stay:
+// once it can be, they are there as before.
+func TestRebuildWithoutALog(t *testing.T) {
+	data := t.TempDir()
+	e := serve(t, data)
+	e.fund("a", "5")
+	require.NoError(t, e.stop())
+	index := filepath.Join(dataDir(data).log(), "index")
+	require.NoError(t, os.Rename(index, index+"-away"))
+	require.NoError(t, os.WriteFile(index, nil, privateMode))
+	_, log, err := run(t, "rebuild", "--data", data)
+	require.ErrorContains(t, err, "open the index of the event log")
+	require.Empty(t, log)
+	require.FileExists(t, filepath.Join(dataDir(data).views(), "CURRENT"))
 }

@@ -51,25 +51,25 @@ func (c *rebuildCmd) Run(ctx context.Context, m *Main) (err error) {
 const rebuilt = "rebuilt %d events in %s, %.0f a second\n"
 
 // openLog opens the log, and views that are beyond opening are thrown away:
-// whoever rebuilds doesn't want them.
+// whoever rebuilds doesn't want them. A log that is beyond opening is no reason to.
 func (c *rebuildCmd) openLog(ctx context.Context, dir dataDir, m *Main, onApply func(int, time.Duration)) (*services, error) {
 	logger := m.warnings()
 	store, views := pebblestore.Options{Logger: logger}, projections.Options{Logger: logger, OnApply: onApply, Outgoing: true}
-	open := func() (*services, error) {
-		log, err := openEmbedded(dir, store)
-		if err != nil {
-			return nil, err
-		}
-		return openViews(ctx, dir, log, views)
+	log, err := openEmbedded(dir, store)
+	if err != nil {
+		return nil, err
 	}
-	s, err := open()
+	s, err := openViews(ctx, dir, log, views)
 	var corrupt *eventstore.CorruptError
-	if err == nil || errors.As(err, &corrupt) || errors.Is(err, pebblestore.ErrLocked) || ctx.Err() != nil {
+	if err == nil || errors.As(err, &corrupt) || ctx.Err() != nil {
 		return s, err
 	}
 	logger.Warn("the old read models can't be opened and are removed", "error", err)
 	if err := os.RemoveAll(dir.views()); err != nil {
 		return nil, fmt.Errorf("remove read models: %w", err)
 	}
-	return open()
+	if log, err = openEmbedded(dir, store); err != nil {
+		return nil, err
+	}
+	return openViews(ctx, dir, log, views)
 }
