@@ -56,6 +56,9 @@ func TestLostPartsAreSeen(t *testing.T) {
 	require.NoError(t, os.RemoveAll(dir.log()))
 	require.NoError(t, os.CopyFS(dir.log(), os.DirFS(backup)))
 	refused("an older log, beside the read models", "the log is not the one that the read models followed")
+	_, _, err := run(t, "rebuild", "--data", data)
+	require.ErrorContains(t, err, "the log is not the one that the read models followed", "they may be all that is left of events")
+	require.DirExists(t, dir.views())
 	log()
 
 	e = serve(t, data)

@@ -51,7 +51,8 @@ func (c *rebuildCmd) Run(ctx context.Context, m *Main) (err error) {
 const rebuilt = "rebuilt %d events in %s, %.0f a second\n"
 
 // openLog opens the log, and views that are beyond opening are thrown away:
-// whoever rebuilds doesn't want them. A log that is beyond opening is no reason to.
+// whoever rebuilds doesn't want them. A log that is beyond opening is no reason to, nor is
+// one that lost what they have: they may be all that is left of it.
 func (c *rebuildCmd) openLog(ctx context.Context, dir dataDir, m *Main, onApply func(int, time.Duration)) (*services, error) {
 	logger := m.warnings()
 	store, views := pebblestore.Options{Logger: logger}, projections.Options{Logger: logger, OnApply: onApply, Outgoing: true}
@@ -61,7 +62,7 @@ func (c *rebuildCmd) openLog(ctx context.Context, dir dataDir, m *Main, onApply 
 	}
 	s, err := openViews(ctx, dir, log, views)
 	var corrupt *eventstore.CorruptError
-	if err == nil || errors.As(err, &corrupt) || ctx.Err() != nil {
+	if err == nil || errors.As(err, &corrupt) || errors.Is(err, projections.ErrLogLost) || ctx.Err() != nil {
 		return s, err
 	}
 	logger.Warn("the old read models can't be opened and are removed", "error", err)
