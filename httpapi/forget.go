@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -88,8 +89,9 @@ type Forgotten struct {
 // Forget destroys the key, then leaves the event that says so, once for each key
 // that the account had: the event is never ahead of the truth. If it is cut short
 // between the two, doing it again is right. by says whose account and who asks.
-// An OnlyAt is looked at before the key goes, and not after: what can't be undone is
-// never left without its event.
+// An OnlyAt is looked at before the key goes, and not after, and a caller who leaves, or
+// the stop of an engine, ends nothing from then on: what can't be undone isn't left
+// without its event.
 // Refusals: field-invalid (reason), unknown-account, precondition-failed.
 func (f Forgetter) Forget(ctx context.Context, by ledger.Request, reason string) (done Forgotten, err error) {
 	if err := domain.CheckID("account", by.Account); err != nil {
@@ -120,6 +122,8 @@ func (f Forgetter) Forget(ctx context.Context, by ledger.Request, reason string)
 			With("revision", strconv.FormatInt(view.Revision, 10))
 	}
 	by.OnlyAt = nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), forgetWithin)
+	defer cancel()
 	if err := f.Sealer.Destroy(ctx, by.Account); err != nil {
 		return done, err
 	}
@@ -127,6 +131,9 @@ func (f Forgetter) Forget(ctx context.Context, by ledger.Request, reason string)
 	done.Result, err = f.Ledger.Execute(ctx, by)
 	return done, err
 }
+
+// forgetWithin bounds what goes on without its caller.
+const forgetWithin = 30 * time.Second
 
 // nothingSince tells that an account was forgotten, at a revision, that no key of it
 // is live, and that nothing newer rests on one. Without that last look, a crash
