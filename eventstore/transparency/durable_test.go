@@ -3,6 +3,7 @@ package transparency
 import (
 	"bytes"
 	"errors"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,11 +14,22 @@ type powered struct {
 	handle
 	now, synced []byte
 	fail        error
+	// room is how much of the next write fits; 0: all.
+	room int
 }
 
 func (p *powered) WriteAt(b []byte, at int64) (int, error) {
+	if p.room > 0 {
+		p.now = append(p.now[:at], b[:p.room]...)
+		return p.room, syscall.ENOSPC
+	}
 	p.now = append(p.now[:at], b...)
 	return len(b), nil
+}
+
+func (p *powered) Truncate(size int64) error {
+	p.now = p.now[:size]
+	return nil
 }
 
 func (p *powered) Sync() error {
@@ -65,4 +77,22 @@ func TestCheckpointThatWasNotSyncedIsNotGivenOut(t *testing.T) {
 	_, exists, err := f.Covering(2)
 	require.NoError(t, err)
 	require.False(t, exists)
+}
+
+// TestCheckpointOnAFullDisk: what found no room is cut off again, and with room the next
+// one is kept.
+func TestCheckpointOnAFullDisk(t *testing.T) {
+	disk := new(powered)
+	f := &File{f: disk}
+	require.NoError(t, f.Append(Signed{Head: Head{Size: 1}}))
+	kept := len(disk.now)
+	disk.room = 10
+	require.ErrorIs(t, f.Append(Signed{Head: Head{Size: 2}}), syscall.ENOSPC)
+	require.Len(t, disk.now, kept)
+	disk.room = 0
+	require.NoError(t, f.Append(Signed{Head: Head{Size: 3}}))
+	last, end, err := lastSigned(bytes.NewReader(disk.synced), int64(len(disk.synced)))
+	require.NoError(t, err)
+	require.EqualValues(t, 3, last.Size)
+	require.EqualValues(t, len(disk.synced), end)
 }

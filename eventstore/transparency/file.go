@@ -38,7 +38,7 @@ type File struct {
 	// end is where the last checkpoint ends: 0, there is none. Up to there nothing changes.
 	end  int64
 	last Signed
-	// failed: a write whose outcome is unknown. Nothing is appended after it.
+	// failed: a sync whose outcome is unknown. Nothing is appended after it.
 	failed error
 }
 
@@ -47,6 +47,7 @@ type handle interface {
 	io.ReaderAt
 	io.WriterAt
 	io.Closer
+	Truncate(size int64) error
 	Sync() error
 }
 
@@ -116,7 +117,8 @@ func scanSigned(f io.Reader, visit func(Signed) error) error {
 	}
 }
 
-// Append keeps a checkpoint, durably.
+// Append keeps a checkpoint, durably. One that the disk had no room for is cut off again,
+// and the next may fit; after any other failure nothing is kept any more.
 func (c *File) Append(s Signed) error {
 	line, err := json.Marshal(s)
 	if err != nil {
@@ -128,8 +130,14 @@ func (c *File) Append(s Signed) error {
 	if c.failed != nil {
 		return c.failed
 	}
-	_, err = c.f.WriteAt(line, c.end)
-	if err = errors.Join(err, c.f.Sync()); err != nil {
+	if _, err = c.f.WriteAt(line, c.end); err != nil {
+		err = fmt.Errorf("keep checkpoint: %w", err)
+		if c.f.Truncate(c.end) != nil || c.f.Sync() != nil { // or a power cut could mix it with the next
+			c.failed = err
+		}
+		return err
+	}
+	if err = c.f.Sync(); err != nil {
 		c.failed = fmt.Errorf("keep checkpoint: %w", err)
 		return c.failed
 	}
