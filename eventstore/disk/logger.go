@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -44,15 +45,40 @@ func (l Logger) Fatalf(format string, args ...any) {
 // Damage hears of files of the database that can't be read: each is logged once, and
 // heard is called every time, by whoever reads: it MUST be quick. The read gets an error,
 // and everybody else goes on. Without this Pebble calls Fatalf, and one bad block that
-// anybody may ask for would end the process.
+// anybody may ask for would end the process. What fails in the background is logged too.
 func (l Logger) Damage(heard func()) *pebble.EventListener {
 	var told sync.Map
-	return &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) {
-		if _, again := told.LoadOrStore(info.Path, nil); !again {
-			l.To.Error(l.Of+": a file is damaged", "file", info.Path, "error", Reason(info.Details))
+	return &pebble.EventListener{
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			if _, again := told.LoadOrStore(info.Path, nil); !again {
+				l.To.Error(l.Of+": a file is damaged", "file", info.Path, "error", Reason(info.Details))
+			}
+			heard()
+		},
+		BackgroundError: l.background(),
+	}
+}
+
+// tellEvery is how often what fails again and again is told.
+const tellEvery = time.Minute
+
+// background tells of flushes and compactions that failed. Pebble tries a flush again at
+// once and without end: on a full disk some hundred times a second, and what is written
+// about that may be the next to fill a disk.
+func (l Logger) background() func(error) {
+	var mu sync.Mutex
+	var told time.Time
+	failures := 0
+	return func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		failures++
+		if !told.IsZero() && time.Since(told) < tellEvery {
+			return
 		}
-		heard()
-	}}
+		l.To.Error(l.Of+" can't write in the background, and tries again", "error", Reason(err), "failures", failures)
+		told, failures = time.Now(), 0
+	}
 }
 
 // Reason is what Pebble says of a failure, without the second line that it has for itself.
