@@ -18,6 +18,8 @@ type crashDisk struct {
 	syncs   int
 	onSync  func() error // before the sync; an error means that it didn't happen
 	onWrite func() error
+	// early: what is there is written to the disk before it is cut off, unasked.
+	early bool
 }
 
 const sector = 512
@@ -54,6 +56,9 @@ func (d *crashDisk) WriteAt(p []byte, off int64) (int, error) {
 func (d *crashDisk) Truncate(size int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.early {
+		d.durable = append(d.durable[:0:0], d.now...)
+	}
 	d.now = append([]byte(nil), d.now[:min(size, int64(len(d.now)))]...)
 	d.now = append(d.now, make([]byte, int(size)-len(d.now))...)
 	return nil

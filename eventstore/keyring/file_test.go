@@ -282,6 +282,34 @@ func TestFullDiskIsPassing(t *testing.T) {
 	}
 }
 
+// TestPowerCutAfterAFullDisk: of a batch that was cut off nothing is left that the next
+// one could be mixed with, though some of it had come to the disk.
+func TestPowerCutAfterAFullDisk(t *testing.T) {
+	for seed := range uint64(32) {
+		d := &crashDisk{early: true}
+		k := mustOpen(t, d)
+		old := mustKey(t, k, "old")
+		full := errors.New("no space left on device")
+		d.onWrite = func() error { return full }
+		b := &batch{index: map[string]int{}}
+		if err := k.writeKeys(b, []string{"a", "b", "c", "d"}); !errors.Is(err, full) {
+			t.Fatalf("keys on a full disk: %v", err)
+		}
+		d.onWrite = nil
+		var left *crashDisk
+		d.onSync = func() error {
+			left = d.crash(rand.New(rand.NewPCG(seed, 1)))
+			return errPower
+		}
+		if _, err := k.Key(t.Context(), "b"); !errors.Is(err, errPower) {
+			t.Fatalf("key: %v", err)
+		}
+		if got := mustKey(t, mustOpen(t, left), "old"); got != old {
+			t.Error("a durable key is another")
+		}
+	}
+}
+
 func TestFailedSyncStopsWrites(t *testing.T) {
 	d := &crashDisk{}
 	k := mustOpen(t, d)

@@ -129,10 +129,10 @@ func (k *FileKeys) Destroy(ctx context.Context, account string) error {
 }
 
 // writeSynced writes records and makes them durable. A batch that the disk had
-// no room for is cut off again, and the next may fit. After any other failure
-// nothing is written until the keyring is opened again: a failed sync may have
-// dropped the pages, and a second one would then report a success that isn't.
-// Keys that were durable before can still be read.
+// no room for is cut off again, and the next may fit; durably, or a power cut could mix
+// the two. After any other failure nothing is written until the keyring is opened
+// again: a failed sync may have dropped the pages, and a second one would then report a
+// success that isn't. Keys that were durable before can still be read.
 func (k *FileKeys) writeSynced(records []byte, slot uint32) error {
 	if len(records) == 0 {
 		return nil
@@ -143,7 +143,7 @@ func (k *FileKeys) writeSynced(records []byte, slot uint32) error {
 		k.mu.RLock()
 		appending := slot == k.slots
 		k.mu.RUnlock()
-		if appending && k.f.Truncate(at) == nil {
+		if appending && k.f.Truncate(at) == nil && k.f.Sync() == nil {
 			return err
 		}
 		return k.fail(err)
