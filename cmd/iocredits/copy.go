@@ -51,7 +51,7 @@ func (c *copyCmd) Run(ctx context.Context, m *Main) (err error) {
 	}
 	defer func() { err = errors.Join(err, to.close()) }()
 
-	keys, err := copyKeys(ctx, dir, to)
+	keys, err := copyKeys(ctx, dir, from, to)
 	if err != nil {
 		return err
 	}
@@ -74,13 +74,17 @@ func (c *copyCmd) Run(ctx context.Context, m *Main) (err error) {
 }
 
 // copyKeys puts every account's newest key into the cluster's keyring: first,
-// because a text without its key is lost.
-func copyKeys(ctx context.Context, dir dataDir, to *eventLog) (n int, err error) {
+// because a text without its key is lost. For the same reason the keyring MUST be the one
+// of the log: an engine on a cluster makes an account that has no key another one.
+func copyKeys(ctx context.Context, dir dataDir, from, to *eventLog) (n int, err error) {
 	file, err := keyring.Open(dir.keyring(), keyring.Options{})
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
+	if err := (&eventLog{store: from.store, keys: keysToCopy{file, from.store}}).checkKeys(ctx, dir); err != nil {
+		return 0, err
+	}
 	target, ok := to.keys.(*keyring.LogKeys)
 	if !ok {
 		return 0, errors.New("the cluster's keyring takes no keys")
@@ -96,6 +100,25 @@ func copyKeys(ctx context.Context, dir dataDir, to *eventLog) (n int, err error)
 		n++
 	}
 	return n, nil
+}
+
+// keysToCopy finds those of a file, and those that move with the log, which engines have
+// shared.
+type keysToCopy struct {
+	*keyring.FileKeys
+	log eventstore.Store
+}
+
+// Find implements keyring.Keys. Of a key in the log it says only that it is there.
+func (k keysToCopy) Find(ctx context.Context, account string) (keyring.Key, keyring.Status, error) {
+	key, status, err := k.FileKeys.Find(ctx, account)
+	if err != nil || status != keyring.None {
+		return key, status, err
+	}
+	for _, err := range k.log.ReadStream(ctx, eventstore.KeyStream(account), eventstore.End, eventstore.Backwards, 1) {
+		return key, keyring.Live, err
+	}
+	return key, keyring.None, nil
 }
 
 // copier copies one log to another, event by event in the same order. So what is

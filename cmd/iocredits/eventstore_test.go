@@ -267,8 +267,12 @@ func TestCopy(t *testing.T) {
 	_, _, err = run(t, "copy", "--from", other, "--to", cluster.connection, "--keyring-secret", secret)
 	require.ErrorContains(t, err, `the key of account "copied-1": the log has another one`)
 	require.NoError(t, os.RemoveAll(filepath.Join(other, "keyring")))
+	require.NoError(t, os.CopyFS(filepath.Join(other, "keyring"), os.DirFS(filepath.Join(data, "keyring"))))
 	_, _, err = run(t, "copy", "--from", other, "--to", cluster.connection, "--keyring-secret", secret)
 	require.ErrorContains(t, err, `the cluster has other events in stream "account-copied-1"`)
+	require.NoError(t, os.RemoveAll(filepath.Join(other, "keyring")))
+	_, _, err = run(t, "copy", "--from", other, "--to", startEventstore(t, t.TempDir(), "127.0.0.1:0").connection, "--keyring-secret", secret)
+	require.ErrorContains(t, err, "Put the right keyring back", "nobody could read a text there")
 }
 
 // positionless takes out what a copy can't keep, and how late the answer may be.
