@@ -109,6 +109,9 @@ func (c *forgetCmd) alone(ctx context.Context, dir dataDir, logger *slog.Logger)
 	if err != nil {
 		return done, err
 	}
+	if err := log.checkKeys(ctx, dir); err != nil { // of a key that isn't here the event would not be true
+		return done, errors.Join(err, log.close())
+	}
 	s, err := openViews(ctx, dir, log, projections.Options{Logger: logger})
 	if err != nil {
 		return done, err

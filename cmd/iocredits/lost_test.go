@@ -49,6 +49,8 @@ func TestLostPartsAreSeen(t *testing.T) {
 	}
 	keyring := away(dir.keyring())
 	refused("no keyring", "Put the right keyring back")
+	_, _, err := run(t, "forget", "a", "--reason", "case 7", "--data", data)
+	require.ErrorContains(t, err, "Put the right keyring back", "the log would say of a key that it is destroyed")
 	keyring()
 
 	log := away(dir.log())
@@ -56,7 +58,7 @@ func TestLostPartsAreSeen(t *testing.T) {
 	require.NoError(t, os.RemoveAll(dir.log()))
 	require.NoError(t, os.CopyFS(dir.log(), os.DirFS(backup)))
 	refused("an older log, beside the read models", "the log is not the one that the read models followed")
-	_, _, err := run(t, "rebuild", "--data", data)
+	_, _, err = run(t, "rebuild", "--data", data)
 	require.ErrorContains(t, err, "the log is not the one that the read models followed", "they may be all that is left of events")
 	require.DirExists(t, dir.views())
 	log()
