@@ -126,9 +126,7 @@ func (e *Error) Is(target error) bool {
 
 // AsError finds the refusal in err.
 func AsError(err error) (*Error, bool) {
-	var refusal *Error
-	ok := errors.As(err, &refusal)
-	return refusal, ok
+	return errors.AsType[*Error](err)
 }
 
 // IsCode reports whether err is a refusal with this code.

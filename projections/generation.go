@@ -137,7 +137,9 @@ type generation struct {
 	// as it is committed: a swap to views that lack it would take it from them.
 	visible sync.Mutex
 
+	// users are those who read it; leave ends a use.
 	users   sync.WaitGroup
+	leave   func()
 	retired context.Context
 	retire  context.CancelFunc
 }
@@ -366,6 +368,7 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 		names: newNameFilter(), accounts: recentAccounts{limit: maxRecent},
 		shown: shownBalances{limit: maxRecent}, rowSpan: rowSpan,
 	}
+	g.leave = g.users.Done
 	g.room = func() bool {
 		_, enough := v.free(g.dir, v.opts.MinFreeBytes)
 		return enough

@@ -42,11 +42,11 @@ func (v *Views) Find(ctx context.Context, account string, name ledger.Name) (int
 		return 0, false, err
 	}
 	defer leave()
-	k := nameKey(account, name)
-	if g.names.lacks(k) {
+	var room [192]byte // on the stack, for what nearly always is asked in vain
+	if g.names.lacks(appendNameKey(room[:0], account, name)) {
 		return 0, false, nil
 	}
-	revision, err := lookup(g.db, k, func(value []byte) (int64, error) {
+	revision, err := lookup(g.db, nameKey(account, name), func(value []byte) (int64, error) {
 		if len(value) == 0 || len(value)%8 != 0 {
 			return 0, fmt.Errorf("%d bytes", len(value))
 		}

@@ -177,7 +177,7 @@ func (v *Views) enter() (g *generation, leave func(), err error) {
 		return nil, nil, ErrClosed
 	}
 	v.current.users.Add(1)
-	return v.current, v.current.users.Done, nil
+	return v.current, v.current.leave, nil
 }
 
 // publish makes a position visible; false if g isn't what readers see.

@@ -58,6 +58,10 @@ func (h *handover) warm(workers []*worker) {
 
 // appended ends the appends of all groups. It runs on the store's goroutine.
 func (h *handover) appended() {
+	for _, g := range h.groups { // as warm does: since it decided, the processor has had a lot else to do
+		b := g.worker.book
+		h.warmth += int64(b.position) + b.state.Revision
+	}
 	for _, g := range h.groups {
 		g.appended()
 	}

@@ -160,12 +160,14 @@ func (k *ticked) has(revision, at int64) bool {
 // with events needs no look: its append is one. Without it a refusal, a replay
 // or a strong read would rest on what is no longer so.
 func (w *worker) behind(ctx context.Context, g *group) error {
-	if g.broken != nil {
+	if g.broken != nil || !w.ledger.opts.Shared || len(g.Events) > 0 {
 		return g.broken
 	}
-	if !w.ledger.opts.Shared || len(g.Events) > 0 {
-		return nil
-	}
+	return w.leftBehind(ctx, g)
+}
+
+// leftBehind is a conflict if the stream has events that the group doesn't know of.
+func (w *worker) leftBehind(ctx context.Context, g *group) error {
 	end := eventstore.NoStream
 	for r, err := range w.ledger.opts.Store.ReadStream(ctx, w.stream, eventstore.End, eventstore.Backwards, 1) {
 		if err != nil {

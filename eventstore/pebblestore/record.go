@@ -69,10 +69,13 @@ func (f flags) erased() bool { return f&flagErased != 0 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// checksum is of the position, as eight bytes, and the body behind it.
 func checksum(position eventstore.Position, body []byte) uint32 {
-	var head [8]byte
-	binary.BigEndian.PutUint64(head[:], uint64(position))
-	return crc32.Update(crc32.Update(0, castagnoli, head[:]), castagnoli, body)
+	crc := ^uint32(0) // bytes that are handed to crc32 would be memory of their own
+	for shift := 56; shift >= 0; shift -= 8 {
+		crc = castagnoli[byte(crc)^byte(position>>shift)] ^ crc>>8
+	}
+	return crc32.Update(^crc, castagnoli, body)
 }
 
 // appendRecord encodes r, whose Position MUST be set.

@@ -2,6 +2,9 @@ package pebblestore
 
 import (
 	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"math"
 	"testing"
 	"time"
 
@@ -36,4 +39,13 @@ func FuzzDecodeRecord(f *testing.F) {
 		require.Equal(t, last.last(), lastAgain.last())
 		require.Equal(t, r, again)
 	})
+}
+
+// TestChecksumIsCastagnolis: logs that are there were written with the library's.
+func TestChecksumIsCastagnolis(t *testing.T) {
+	body := []byte("body")
+	for _, position := range []eventstore.Position{0, 1, 255, 1 << 40, math.MaxUint64} {
+		whole := append(binary.BigEndian.AppendUint64(nil, uint64(position)), body...)
+		require.Equal(t, crc32.Checksum(whole, crc32.MakeTable(crc32.Castagnoli)), checksum(position, body))
+	}
 }
