@@ -57,7 +57,8 @@ type explanation struct {
 	before domain.Amount
 	after  domain.Amount
 	lots   []explainedLot
-	// debt is what no lot covered; below zero, what a refund ended of it.
+	// debt is what no lot covered, of a charge or of a payment that was taken back;
+	// below zero, what a refund ended of it.
 	debt domain.Amount
 	// given are the lots that a refund went back to, made what it made anew.
 	given []explainedLot
@@ -131,7 +132,7 @@ func (x *explanation) gather(ctx context.Context, id domain.TransactionID) error
 // moved adds the lots that a part of the charge moved, and where they came from.
 func (x *explanation) moved(ctx context.Context, part eventstore.Fact) error {
 	effect := account.EffectOf(part.Body, part.Revision)
-	x.debt += effect.SpendingDebt
+	x.debt += effect.SpendingDebt + effect.ChargebackDebt
 	for _, use := range slices.Concat(effect.Taken, effect.Hold.Out) {
 		origin, err := x.sequel(ctx, use.Lot, "lot")
 		if err != nil {

@@ -1696,7 +1696,7 @@ type Explanation struct {
 	// Example: 12.5
 	BalanceBefore Money `json:"balance_before"`
 
-	// Debt The part that no lot covered. Below zero, of a refund: debt that it ended.
+	// Debt The part that no lot covered, of a chargeback too. Below zero, of a refund: debt that it ended.
 	Debt Money `json:"debt"`
 
 	// Events All events that this answer rests on, in their order.
