@@ -254,20 +254,37 @@ func (x *explanation) cause(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	reservation := story{kind: string(account.HoldReservation), id: hold.ID, status: "open"}
-	reservation.steps = append(reservation.steps, stepOf(opened[0], "open"))
+	reservation := story{kind: string(account.HoldReservation), id: hold.ID}
+	if reservation.status, err = x.reservationStatus(ctx, hold.ID); err != nil {
+		return err
+	}
+	became := "open"
+	reservation.steps = append(reservation.steps, stepOf(opened[0], became))
 	for _, e := range x.inOrder() { // the charge, and what its command did to the hold beside it
 		change := account.EffectOf(e.fact.Body, e.fact.Revision).Hold
 		if e.fact.Revision == revision || change.Kind != hold.Kind || change.ID != hold.ID {
 			continue
 		}
 		if change.Closes {
-			reservation.status = "closed"
+			became = "closed"
 		}
-		reservation.steps = append(reservation.steps, stepOf(e.fact, reservation.status))
+		reservation.steps = append(reservation.steps, stepOf(e.fact, became))
 	}
 	x.objects = append(x.objects, reservation)
 	return nil
+}
+
+// reservationStatus is today's, as that of every other object: the events beside the
+// charge don't tell it, because others have captured and released since.
+func (x *explanation) reservationStatus(ctx context.Context, id string) (string, error) {
+	open := false
+	_, err := x.server.opts.Ledger.Look(ctx, x.account, func(s *account.State, _ []eventstore.Fact) {
+		_, open = s.Reservations[id]
+	})
+	if open {
+		return "open", err
+	}
+	return "closed", err
 }
 
 func stepOf(f eventstore.Fact, status string) projections.ObjectStep {

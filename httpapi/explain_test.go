@@ -341,22 +341,6 @@ func TestExplainRefundOfDebt(t *testing.T) {
 	require.Contains(t, text, "  5 as a lot of its own")
 }
 
-// TestExplainChargeback: what a payment takes back when it goes is told in full, also
-// what was spent already and is owed.
-func TestExplainChargeback(t *testing.T) {
-	r := newRig(t, nil)
-	r.fund("demo-1", "10")
-	purchase := r.must(get("finance", demo+"/purchases")).Body["items"].([]any)[0].(map[string]any)["id"].(string)
-	r.must(post("service", demo+"/deductions", "a", `{"amount":"7","service":"vm"}`))
-	entries := r.must(post("finance", demo+"/purchases/"+purchase+"/reverse", "b", `{"reason":"the bank's"}`)).Body["transactions"].([]any)
-	x, text := r.explain(entries[0].(map[string]any)["transaction_id"].(string))
-	require.Equal(t, []string{"3", "-7"}, []string{x.BalanceBefore, x.BalanceAfter})
-	require.Len(t, x.Lots, 1)
-	require.Equal(t, []string{"3", "7"}, []string{x.Lots[0].Amount, x.Debt})
-	require.Contains(t, text, "\nTaken from\n  3 purchased of lot 0")
-	require.Contains(t, text, "\n  7 below zero: no credits were left for it\n")
-}
-
 // TestExplainAnything: not only charges; every entry of a history has its story.
 func TestExplainAnything(t *testing.T) {
 	r, _ := storied(t)

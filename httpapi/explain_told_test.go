@@ -1,0 +1,40 @@
+package httpapi_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestExplainOfAReservationThatEnded: its status is today's, and its steps lead to the
+// charge that is explained.
+func TestExplainOfAReservationThatEnded(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "50")
+	r.must(post("service", demo+"/reservations", "a", `{"reservation_id":"job-7","amount":"30","service":"ray"}`))
+	captured := part(r.must(post("service", demo+"/reservations/job-7/capture", "b", `{"amount":"12"}`)), "deduction")["id"].(string)
+	x, text := r.explain(captured)
+	require.Equal(t, "open", x.Objects[0].Status)
+	require.Contains(t, text, "\nOf reservation job-7 (open)\n")
+	r.must(post("service", demo+"/reservations/job-7/release", "c", ""))
+	x, text = r.explain(captured)
+	require.Equal(t, "closed", x.Objects[0].Status)
+	require.Equal(t, []string{"open", "open"}, []string{x.Objects[0].Steps[0].Status, x.Objects[0].Steps[1].Status})
+	require.Contains(t, text, "\nOf reservation job-7 (closed)\n")
+}
+
+// TestExplainChargeback: what a payment takes back when it goes is told in full, also
+// what was spent already and is owed.
+func TestExplainChargeback(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	purchase := r.must(get("finance", demo+"/purchases")).Body["items"].([]any)[0].(map[string]any)["id"].(string)
+	r.must(post("service", demo+"/deductions", "a", `{"amount":"7","service":"vm"}`))
+	entries := r.must(post("finance", demo+"/purchases/"+purchase+"/reverse", "b", `{"reason":"the bank's"}`)).Body["transactions"].([]any)
+	x, text := r.explain(entries[0].(map[string]any)["transaction_id"].(string))
+	require.Equal(t, []string{"3", "-7"}, []string{x.BalanceBefore, x.BalanceAfter})
+	require.Len(t, x.Lots, 1)
+	require.Equal(t, []string{"3", "7"}, []string{x.Lots[0].Amount, x.Debt})
+	require.Contains(t, text, "\nTaken from\n  3 purchased of lot 0")
+	require.Contains(t, text, "\n  7 below zero: no credits were left for it\n")
+}
