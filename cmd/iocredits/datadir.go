@@ -44,8 +44,12 @@ func (d dataDir) sandbox() string     { return filepath.Join(string(d), "sandbox
 func (d dataDir) sandboxAddr() string { return filepath.Join(string(d), "sandbox-addr") }
 
 // open makes the directory if need be and holds it alone until the lock is
-// closed, or the process ends however it ends.
+// closed, or the process ends however it ends. A name that is empty, as of a
+// variable that isn't set, would be the folder that the command was typed in.
 func (d dataDir) open() (lock io.Closer, err error) {
+	if d == "" {
+		return nil, usagef("--data is empty: name a folder")
+	}
 	dir, err := filepath.Abs(string(d)) // the lock goes by the name
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)

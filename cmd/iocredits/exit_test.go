@@ -121,3 +121,13 @@ func TestHelpShowsDefaults(t *testing.T) {
 		}
 	}
 }
+
+// TestDataWithoutName: --data "$DATA" with a variable that isn't set begins no engine
+// in the folder that it was typed in.
+func TestDataWithoutName(t *testing.T) {
+	t.Chdir(t.TempDir())
+	_, err := dataDir("").open()
+	require.ErrorContains(t, err, "--data is empty")
+	require.Equal(t, exitUsage, exitCode(err))
+	require.Empty(t, listing(t, "."))
+}
