@@ -215,6 +215,7 @@ func TestKeysFile(t *testing.T) {
 		"short hash":       "- {id: a, role: service, actor: m, sha256: abcd}",
 		"no hex":           "- {id: a, role: service, actor: m, sha256: " + strings.Repeat("z", 64) + "}",
 		"hash twice":       good + "- {id: b, role: service, actor: m, sha256: HASH}",
+		"two documents":    good + "---\n- {id: b, role: admin, actor: m, sha256: " + httpapi.HashKey("other") + "}",
 		"id twice":         good + "- {id: a, role: service, actor: m, sha256: " + httpapi.HashKey("other") + "}",
 	} {
 		_, err := httpapi.ParseKeys(strings.NewReader(strings.ReplaceAll(text, "HASH", hash)))

@@ -73,6 +73,9 @@ func ParseKeys(r io.Reader) (*Keys, error) {
 		if len(specs) == 0 {
 			return nil, errors.New("keys: the file has none; iocredits keys create --append FILE adds one")
 		}
+		if !errors.Is(decoder.Decode(new(yaml.Node)), io.EOF) { // its keys would be refused, and nobody told why
+			return nil, errors.New("keys: the file has more than one document")
+		}
 		return NewKeys(specs)
 	}
 	var shape *yaml.TypeError

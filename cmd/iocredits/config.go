@@ -49,8 +49,12 @@ func readConfig(path string) (fileSettings, error) {
 	}
 	defer func() { _ = f.Close() }()
 	nodes := map[string]yaml.Node{}
-	if err := yaml.NewDecoder(f).Decode(&nodes); err != nil && !errors.Is(err, io.EOF) {
+	decoder := yaml.NewDecoder(f)
+	if err := decoder.Decode(&nodes); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("config file %s: %w", path, err)
+	}
+	if !errors.Is(decoder.Decode(new(yaml.Node)), io.EOF) { // what it sets would count for nothing
+		return nil, fmt.Errorf("config file %s has more than one document", path)
 	}
 	settings := fileSettings{}
 	for name, node := range nodes {

@@ -104,6 +104,8 @@ func TestConfigFileMistakes(t *testing.T) {
 		"addr: x\n  y: z\n":   "yaml",
 		"max-queue: lots\n":   "max-queue",
 		"config: other.yml\n": `"config" is no setting`,
+
+		"dev: true\n---\nlog-level: warn\n": "more than one document",
 	} {
 		file := filepath.Join(t.TempDir(), "config.yaml")
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
