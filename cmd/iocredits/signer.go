@@ -19,6 +19,9 @@ type keysCreateSignerCmd struct {
 
 // Run makes the key that signs checkpoints.
 func (c *keysCreateSignerCmd) Run(m *Main) error {
+	if strings.Contains(c.Name, "://") { // the checkpoints' form has none, and the name is for ever
+		return usagef("--name %q has a scheme: leave it away, as in example.org/credits", c.Name)
+	}
 	s, err := createSigner(c.Out, c.Name)
 	if err != nil {
 		return err

@@ -30,6 +30,10 @@ func TestKeysCreateSigner(t *testing.T) {
 	require.ErrorContains(t, err, "exists", "a key is never overwritten")
 	_, _, err = run(t, "keys", "create-signer", "--name", "two words", "--out", path+"2")
 	require.ErrorContains(t, err, "--name")
+	_, _, err = run(t, "keys", "create-signer", "--name", "https://example.org/credits", "--out", path+"2")
+	require.ErrorContains(t, err, `--name "https://example.org/credits" has a scheme`)
+	require.Equal(t, exitUsage, exitCode(err))
+	require.NoFileExists(t, path+"2")
 	_, err = readSigner(path + ".pub")
 	require.ErrorContains(t, err, "create-signer")
 }
