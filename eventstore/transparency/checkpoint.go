@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -59,7 +61,8 @@ func OpenCheckpoint(checkpoint string, verifier note.Verifier) (Head, error) {
 // GenerateKey makes a signer's key pair. The name becomes the origin of its
 // checkpoints: a URL without scheme is usual, and names the company for ever.
 func GenerateKey(random io.Reader, name string) (private, public string, err error) {
-	if name == "" || strings.ContainsAny(name, " +\t\r\n") {
+	// As the reader of a key has it: any character of Unicode that is a space.
+	if name == "" || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsSpace) || strings.Contains(name, "+") {
 		return "", "", fmt.Errorf("name %q: 1 or more characters without space or +", name)
 	}
 	return note.GenerateKey(random, name)
