@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
 	"iocredits/eventstore/keyring"
@@ -31,8 +32,8 @@ type forgetCmd struct {
 // Run destroys the account's key in the backups first, then in the keyring, and
 // leaves the event: it says that the key is gone everywhere.
 func (c *forgetCmd) Run(ctx context.Context, m *Main) (err error) {
-	if err := account.CheckForgetReason(c.Reason); err != nil {
-		return err // before a key in a backup is gone
+	if err := c.check(); err != nil {
+		return &usageError{err} // before a key in a backup is gone
 	}
 	logger := m.warnings()
 	forget := c.inData
@@ -67,6 +68,13 @@ func (c *forgetCmd) Run(ctx context.Context, m *Main) (err error) {
 	}
 	_, err = fmt.Fprintf(m.Stdout, "%s: %s\n", c.Account, done)
 	return err
+}
+
+func (c *forgetCmd) check() error {
+	if err := domain.CheckID("account", c.Account); err != nil {
+		return err
+	}
+	return account.CheckForgetReason(c.Reason)
 }
 
 // inData leaves it to the engine that runs in the data directory, if one does.

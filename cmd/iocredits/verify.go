@@ -25,6 +25,10 @@ type verifyCmd struct {
 func (c *verifyCmd) Run(ctx context.Context, parsed *kong.Context, m *Main) (err error) {
 	keys := watchShared()
 	if c.EventStore == "" {
+		// First, because a keyring that isn't there is none to watch.
+		if err := dataDir(c.Data).checkLog(orOnCluster); err != nil {
+			return err
+		}
 		if keys, err = watchKeys(dataDir(c.Data)); err != nil {
 			return err
 		}
