@@ -4804,7 +4804,7 @@ type ClientInterface interface {
 
 	// ExplainTransaction All that led to a charge and followed from it
 	//
-	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text that can be sent to a customer.
+	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. Before it is sent to a customer, the names under *Asked by* have to be taken out, unless it was the customer who asked for it: the page on support says more.
 	//
 	// Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id}/explain (the `ExplainTransaction` operationId).
 	ExplainTransaction(ctx context.Context, account Account, transactionId TransactionID, params *ExplainTransactionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -6651,7 +6651,7 @@ func (c *Client) GetTransaction(ctx context.Context, account Account, transactio
 
 // ExplainTransaction All that led to a charge and followed from it
 //
-// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text that can be sent to a customer.
+// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. Before it is sent to a customer, the names under *Asked by* have to be taken out, unless it was the customer who asked for it: the page on support says more.
 //
 // Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id}/explain (the `ExplainTransaction` operationId).
 func (c *Client) ExplainTransaction(ctx context.Context, account Account, transactionId TransactionID, params *ExplainTransactionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -13766,7 +13766,7 @@ type ClientWithResponsesInterface interface {
 
 	// ExplainTransactionWithResponse All that led to a charge and followed from it
 	//
-	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text that can be sent to a customer.
+	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. Before it is sent to a customer, the names under *Asked by* have to be taken out, unless it was the customer who asked for it: the page on support says more.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -24450,7 +24450,7 @@ func (c *ClientWithResponses) GetTransactionWithResponse(ctx context.Context, ac
 
 // ExplainTransactionWithResponse All that led to a charge and followed from it
 //
-// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text that can be sent to a customer.
+// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. Before it is sent to a customer, the names under *Asked by* have to be taken out, unless it was the customer who asked for it: the page on support says more.
 //
 // Returns a wrapper object for the known response body format(s).
 //
