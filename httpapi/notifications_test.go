@@ -265,3 +265,15 @@ func TestNoticeOfAnotherAmount(t *testing.T) {
 	r.must(post("bd", demo+"/credit-requests/"+asked+"/approve", "b", `{"approved_amount":"50","promotional":true}`))
 	require.Equal(t, "50 credits were approved; you had asked for 5.", r.notices("")[0].(map[string]any)["message"])
 }
+
+// TestNoticeOfUsageOnTop: the event has what the booking cost, the object what was
+// charged on top.
+func TestNoticeOfUsageOnTop(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	r.must(post("service", demo+"/deployments", "a", `{"deployment_id":"d","service":"ray","payment_method":"credits","hourly_price":"6","duration_hours":2}`))
+	r.must(post("service", demo+"/deployments/d/usage", "b", `{"amount":"27.5"}`))
+	r.must(post("service", demo+"/deployments/d/stop", "c", `{"used_minutes":60}`))
+	require.Equal(t, "Deployment d is stopped. It cost 6 credits, and 27.5 credits for usage on top. What was not used came back: 6 credits.",
+		r.notices("")[0].(map[string]any)["message"])
+}

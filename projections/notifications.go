@@ -46,6 +46,8 @@ func applyNotices(w *writer, s *step) error {
 		around.Purchase, err = w.purchaseStatus(s.Account, e.Purchase)
 	case *account.PaymentDropped:
 		around.Purchase, err = w.purchaseStatus(s.Account, e.Purchase)
+	case *account.DeploymentEnded:
+		around.Usage, err = w.usage(s.Account, e.Deployment)
 	}
 	if err != nil {
 		return err
@@ -86,6 +88,16 @@ func (w *writer) purchaseStatus(name, purchase string) (account.PurchaseStatus, 
 		return "", err
 	}
 	return p.State, nil
+}
+
+// usage is what a deployment was charged on top of what was booked.
+func (w *writer) usage(name, deployment string) (domain.Amount, error) {
+	object, err := w.object(name, account.ObjectDeployment, deployment)
+	d, ok := object.(*account.Deployment)
+	if err != nil || !ok {
+		return 0, err
+	}
+	return d.Usage, nil
 }
 
 // object is nil if the account has none of this id.

@@ -56,6 +56,8 @@ type Around struct {
 	// Purchase is where the purchase stands for which a payment came, or of which one
 	// was dropped.
 	Purchase PurchaseStatus
+	// Usage is what a deployment that ends was charged on top of what was booked.
+	Usage domain.Amount
 }
 
 // NoticesOf gives what an event tells the customer: one notice, or none, and one
@@ -120,10 +122,10 @@ func noticeOf(event domain.Event, a Around) Notice {
 	if n := deskNotice(event); n.Message != "" {
 		return n
 	}
-	return deploymentNotice(event)
+	return deploymentNotice(event, a)
 }
 
-func deploymentNotice(event domain.Event) Notice {
+func deploymentNotice(event domain.Event, a Around) Notice {
 	tell := func(p Priority, format string, args ...any) Notice {
 		return Notice{TopicDeployment, p, fmt.Sprintf(format, args...)}
 	}
@@ -145,25 +147,29 @@ func deploymentNotice(event domain.Event) Notice {
 	case *DeploymentResumed:
 		return tell(PrioritySuccess, "Deployment %s goes on, until %s. %s of usage were charged.", e.Deployment, moment(e.EndsAt), credits(e.Charged))
 	case *DeploymentEnded:
-		return deploymentEnd(e)
+		return deploymentEnd(e, a.Usage)
 	}
 	return Notice{}
 }
 
-func deploymentEnd(e *DeploymentEnded) Notice {
+func deploymentEnd(e *DeploymentEnded, usage domain.Amount) Notice {
+	cost := "It cost " + credits(e.Used)
+	if usage > 0 { // else a customer would take the figure for all that it cost
+		cost += fmt.Sprintf(", and %s for usage on top", credits(usage))
+	}
 	back := ""
 	if e.Refunded > 0 {
 		back = fmt.Sprintf(" What was not used came back: %s.", credits(e.Refunded))
 	}
 	switch {
 	case e.Status != DeploymentIsFailed:
-		return Notice{TopicDeployment, PriorityInfo, fmt.Sprintf("Deployment %s is %s. It cost %s.%s", e.Deployment, e.Status, credits(e.Used), back)}
+		return Notice{TopicDeployment, PriorityInfo, fmt.Sprintf("Deployment %s is %s. %s.%s", e.Deployment, e.Status, cost, back)}
 	case e.Cause == CauseUnpaid:
 		return Notice{TopicDeployment, PriorityError, fmt.Sprintf("Deployment %s was not started: the credits did not arrive in time. Nothing was charged.", e.Deployment)}
 	case e.Cause == CauseUsageUnpaid:
 		return Notice{TopicDeployment, PriorityError, fmt.Sprintf("Deployment %s ended: the credits for its usage did not arrive in time.%s", e.Deployment, back)}
 	}
-	return Notice{TopicDeployment, PriorityError, fmt.Sprintf("Deployment %s failed, and not by your fault. It cost %s.%s", e.Deployment, credits(e.Used), back)}
+	return Notice{TopicDeployment, PriorityError, fmt.Sprintf("Deployment %s failed, and not by your fault. %s.%s", e.Deployment, cost, back)}
 }
 
 func arrival(amount domain.Amount, how string, expires time.Time, p Priority) Notice {

@@ -16,6 +16,7 @@ func TestNotices(t *testing.T) {
 		event domain.Event
 		want  string
 		asked domain.Amount
+		usage domain.Amount
 	}{
 		{event: &account.PurchaseSettled{Amount: 12_500_000}, want: "success credits-arrived: 12.5 credits arrived from your purchase."},
 		{event: &account.PurchaseSettled{Amount: credit, ExpiresAt: hour(3)}, want: "success credits-arrived: 1 credit arrived from your purchase. They can be used until 1 March 2026, 03:00 UTC."},
@@ -44,13 +45,15 @@ func TestNotices(t *testing.T) {
 		{event: &account.DeploymentPaused{Deployment: "d", Shortfall: credit, GraceEndsAt: hour(1)}, want: "critical deployment: Deployment d is paused: its usage needs 1 credit more. It goes on as soon as they arrive, and fails at 1 March 2026, 01:00 UTC."},
 		{event: &account.DeploymentResumed{Deployment: "d", Charged: 2 * credit, EndsAt: hour(4)}, want: "success deployment: Deployment d goes on, until 1 March 2026, 04:00 UTC. 2 credits of usage were charged."},
 		{event: &account.DeploymentEnded{Deployment: "d", Status: account.DeploymentIsStopped, Used: 3 * credit, Refunded: 2 * credit}, want: "info deployment: Deployment d is stopped. It cost 3 credits. What was not used came back: 2 credits."},
+		{event: &account.DeploymentEnded{Deployment: "d", Status: account.DeploymentIsCompleted, Used: 3 * credit}, usage: 9 * credit, want: "info deployment: Deployment d is completed. It cost 3 credits, and 9 credits for usage on top."},
+		{event: &account.DeploymentEnded{Deployment: "d", Status: account.DeploymentIsFailed, Cause: account.CauseProvider, Used: 3 * credit}, usage: credit, want: "error deployment: Deployment d failed, and not by your fault. It cost 3 credits, and 1 credit for usage on top."},
 		{event: &account.DeploymentEnded{Deployment: "d", Status: account.DeploymentIsFailed, Cause: account.CauseUnpaid}, want: "error deployment: Deployment d was not started: the credits did not arrive in time. Nothing was charged."},
 		{event: &account.DeploymentEnded{Deployment: "d", Status: account.DeploymentIsFailed, Cause: account.CauseUsageUnpaid, Refunded: credit}, want: "error deployment: Deployment d ended: the credits for its usage did not arrive in time. What was not used came back: 1 credit."},
 		{event: &account.DeploymentEnded{Deployment: "d", Status: account.DeploymentIsFailed, Cause: account.CauseProvider, Used: 0}, want: "error deployment: Deployment d failed, and not by your fault. It cost 0 credits."},
 		{event: &account.Deducted{Amount: credit}, want: ""},
 	} {
 		got := ""
-		for _, n := range account.NoticesOf(c.event, account.Around{Asked: c.asked}) {
+		for _, n := range account.NoticesOf(c.event, account.Around{Asked: c.asked, Usage: c.usage}) {
 			got += string(n.Priority) + " " + string(n.Topic) + ": " + n.Message
 		}
 		require.Equal(t, c.want, got, "%T", c.event)
