@@ -84,7 +84,7 @@ func noticeOf(event domain.Event, a Around) Notice {
 	case *CreditGranted:
 		if a.Asked != 0 && a.Asked != e.Terms.Amount {
 			return Notice{TopicCreditsArrived, PrioritySuccess,
-				fmt.Sprintf("%s were approved; you had asked for %s.%s", credits(e.Terms.Amount), a.Asked, usable(e.Terms.ExpiresAt))}
+				fmt.Sprintf("%s %s approved; you had asked for %s.%s", credits(e.Terms.Amount), were(e.Terms.Amount), a.Asked, usable(e.Terms.ExpiresAt))}
 		}
 		return arrival(e.Terms.Amount, "as you requested", e.Terms.ExpiresAt, PrioritySuccess)
 	case *IncentiveGranted:
@@ -139,13 +139,17 @@ func deploymentNotice(event domain.Event, a Around) Notice {
 		}
 	case *DeploymentExtended:
 		if e.Part.last() {
-			return tell(PrioritySuccess, "Deployment %s has %d more hours and runs until %s.", e.Deployment, e.Added, moment(e.EndsAt))
+			more := fmt.Sprintf("%d more hours", e.Added)
+			if e.Added == 1 {
+				more = "1 more hour"
+			}
+			return tell(PrioritySuccess, "Deployment %s has %s and runs until %s.", e.Deployment, more, moment(e.EndsAt))
 		}
 	case *DeploymentPaused:
 		return tell(PriorityCritical, "Deployment %s is paused: its usage needs %s more. It goes on as soon as they arrive, and fails at %s.",
 			e.Deployment, credits(e.Shortfall), moment(e.GraceEndsAt))
 	case *DeploymentResumed:
-		return tell(PrioritySuccess, "Deployment %s goes on, until %s. %s of usage were charged.", e.Deployment, moment(e.EndsAt), credits(e.Charged))
+		return tell(PrioritySuccess, "Deployment %s goes on, until %s. %s of usage %s charged.", e.Deployment, moment(e.EndsAt), credits(e.Charged), were(e.Charged))
 	case *DeploymentEnded:
 		return deploymentEnd(e, a.Usage)
 	}
@@ -190,6 +194,14 @@ func credits(a domain.Amount) string {
 		return "1 credit"
 	}
 	return a.String() + " credits"
+}
+
+// were is the verb of what credits tells.
+func were(a domain.Amount) string {
+	if a == domain.Credit {
+		return "was"
+	}
+	return "were"
 }
 
 func of(reference string) string {

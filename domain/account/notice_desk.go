@@ -15,7 +15,7 @@ func deskNotice(event domain.Event) Notice {
 			return Notice{TopicWithdrawal, PriorityInfo, "Your withdrawal is approved. It will be paid to your wallet."}
 		}
 	case *WithdrawalPaid:
-		return Notice{TopicWithdrawal, PrioritySuccess, fmt.Sprintf("%s were paid out to your wallet.", credits(e.Amount))}
+		return Notice{TopicWithdrawal, PrioritySuccess, fmt.Sprintf("%s %s paid out to your wallet.", credits(e.Amount), were(e.Amount))}
 	case *WithdrawalReturned:
 		return returnNotice(e)
 	case *DisputeResolved:
