@@ -31,7 +31,9 @@ func (c *replayCmd) Run(ctx context.Context, m *Main) (err error) {
 		return err
 	}
 	opts := audit.ReplayOptions{At: c.At.at, KnownAt: c.KnownAt.at, Revision: c.Revision}
-	return audit.Replay(ctx, s.Source, c.Account, opts, func(step audit.Step) error {
+	shown := 0
+	err = audit.Replay(ctx, s.Source, c.Account, opts, func(step audit.Step) error {
+		shown++
 		data := s.reveal(ctx, c.Account, step.Data)
 		a := step.After
 		_, err := fmt.Fprintf(m.Stdout, `%d %s
@@ -47,6 +49,10 @@ func (c *replayCmd) Run(ctx context.Context, m *Main) (err error) {
 			a.Balance, signed(step.Amount.String()), a.Available, a.Reserved, a.Withdrawing, a.Debt, a.Spendable)
 		return err
 	})
+	if err == nil && shown == 0 { // or it would look as if nothing had been read
+		fmt.Fprintf(m.Stderr, "account %s has events, and none within --at, --known-at and --revision\n", c.Account)
+	}
+	return err
 }
 
 // openKeys takes the keyring from the cluster, where its secret is given.

@@ -57,6 +57,10 @@ func TestReplayTakesTimesAsTheAPIDoes(t *testing.T) {
 	}
 	_, _, err := run(t, "replay", "demo-1", "--data", data, "--at", "1000-01-01")
 	require.ErrorContains(t, err, "1970 to 9999")
+	out, note, err := run(t, "replay", "demo-1", "--data", data, "--known-at", "1970-01-01")
+	require.NoError(t, err)
+	require.Empty(t, out)
+	require.Contains(t, note, "account demo-1 has events, and none within --at, --known-at and --revision\n")
 }
 
 // TestExportSaysWhatItRemoves behind what its manifest has.
