@@ -38,3 +38,21 @@ func TestExplainChargeback(t *testing.T) {
 	require.Contains(t, text, "\nTaken from\n  3 purchased of lot 0")
 	require.Contains(t, text, "\n  7 below zero: no credits were left for it\n")
 }
+
+// TestExplainOfADeploymentThatWasExtended: who added the hours is a step of it, without
+// which its terms don't follow from what was booked first.
+func TestExplainOfADeploymentThatWasExtended(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "50")
+	booked := r.must(post("service", demo+"/deployments", "a", deploymentBody("d", "vm", "2", 3)))
+	r.must(post("service", demo+"/deployments/d/extend", "b", `{"duration_hours":2}`))
+	x, text := r.explain(booked.Body["transactions"].([]any)[0].(map[string]any)["transaction_id"].(string))
+	var steps []string
+	for _, s := range x.Objects[0].Steps {
+		steps = append(steps, s.Event+" "+s.Status)
+	}
+	require.Equal(t, []string{"deployment-requested requested", "deployment-paid active", "deployment-extended active"}, steps)
+	require.Contains(t, text, "2 an hour x 3 hours = 6\n")
+	require.Contains(t, text, "2 an hour, 5 hours booked, 10 paid\n")
+	require.Contains(t, text, "  deployment-extended by actor.service (service): active\n")
+}

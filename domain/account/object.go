@@ -71,12 +71,14 @@ func ObjectOf(event domain.Event) (kind ObjectKind, id string, ok bool) {
 }
 
 // StepOf tells whether an event is a step of its object's life though its status may
-// stay: what a person decided, such as the first of two approvals; and money that came
-// for it or went elsewhere, with the amount.
+// stay: what a person decided, such as the first of two approvals; more hours of a
+// deployment; and money that came for it or went elsewhere, with the amount.
 func StepOf(event domain.Event) (is bool, amount domain.Amount) {
 	switch e := event.(type) {
 	case *AdjustmentApproved, *CreditRequestApproved, *WithdrawalApproved:
 		return true, 0
+	case *DeploymentExtended:
+		return e.Part.last(), 0
 	case *PaymentReceived:
 		return true, e.Amount
 	case *PaymentDropped:
