@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
 
+	"iocredits/domain"
 	"iocredits/eventstore/disk"
 	"iocredits/eventstore/reactor"
 	"iocredits/httpapi"
@@ -99,12 +101,14 @@ func (c *devClock) Now() time.Time {
 	return time.Now().Add(c.offset)
 }
 
-// Advance moves the clock, and remembers it first. MUST: by >= 0.
+// Advance moves the clock, and remembers it first. MUST: by >= 0. Refusal:
+// field-invalid, further ahead than an offset can be, some 292 years.
 func (c *devClock) Advance(by time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if by < 0 || c.offset+by < c.offset {
-		return fmt.Errorf("dev clock can't move by %s", by)
+		return domain.Refuse(domain.CodeFieldInvalid, "advance %s is too far: the clock is ahead by %s already, and can be by %s",
+			by, c.offset, time.Duration(math.MaxInt64)).With("field", "advance").With("value", by.String())
 	}
 	if err := disk.WriteFile(c.path, []byte((c.offset+by).String()+"\n"), privateMode); err != nil {
 		return fmt.Errorf("dev clock: %w", err)
