@@ -130,11 +130,12 @@ func decodeObject(body []byte, into any) error {
 }
 
 // notNull are the fields that mean more where they are left out, and what the refusal of a
-// null is: all of a charge is refunded, credits are given that can be paid out. A client
-// that sends null has a variable that isn't set. Other fields with a null are as if they
-// weren't there.
+// null is: all of a charge is refunded, credits are given that can be paid out, the engine
+// counts a deployment's minutes. A client that sends null has a variable that isn't set.
+// Other fields with a null are as if they weren't there.
 var notNull = map[string]domain.Code{
 	"amount": domain.CodeAmountInvalid, "refund": domain.CodeAmountInvalid, "promotional": domain.CodeFieldInvalid,
+	"used_minutes": domain.CodeFieldInvalid,
 }
 
 // refuseNull refuses a null in one of them. MUST: the body was decoded.

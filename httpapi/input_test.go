@@ -228,6 +228,8 @@ func TestBadQueries(t *testing.T) {
 	r.fund("demo-1", "1")
 	for _, c := range []struct{ path, query, field, value, detail string }{
 		{"transactions", "limit=0", "limit", "0", `limit "0" is not a whole number from 1 to 1000`},
+		{"transactions", "limit=%2B5", "limit", "+5", `limit "+5" is not a whole number from 1 to 1000`},
+		{"transactions", "limit=005", "limit", "005", `limit "005" is not a whole number from 1 to 1000`},
 		{"transactions", "limit=1001", "limit", "1001", `limit "1001" is not a whole number from 1 to 1000`},
 		{"transactions", "limit=99999999999999999999", "limit", "99999999999999999999", "from 1 to 1000"},
 		{"transactions", "limit=abc", "limit", "abc", "not a whole number from 1 to 1000"},
@@ -293,6 +295,7 @@ func TestNull(t *testing.T) {
 	got := r.refused(422, "amount-invalid", refund("r1", `,"amount":null`))
 	require.Equal(t, [3]any{"amount", "null", "amount is null: leave it out, or say what it is"}, [3]any{got.Body["field"], got.Body["value"], got.Body["detail"]})
 	require.Equal(t, "91", r.balance("demo-1")["balance"])
+	r.refused(422, "field-invalid", call{as: "service", method: "POST", path: demo + "/deployments/d/stop", key: "s", wrong: true, body: `{"used_minutes":null}`})
 	long := `{"amount":{"` + strings.Repeat("k", 20_000) + `":[` + strings.Repeat("1,", 100_000) + `"null"]}}`
 	r.refused(422, "amount-invalid", call{as: customer, method: "POST", path: demo + "/purchases", key: "long", wrong: true, body: long})
 	r.must(refund("r2", `,"reason":null`))

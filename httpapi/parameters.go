@@ -116,7 +116,7 @@ func (p *parameter) check(name, value string) error {
 		return checkMoment(name, value)
 	case p.form == wholeNumber:
 		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || n < p.least || n > p.most {
+		if err != nil || n < p.least || n > p.most || strconv.FormatInt(n, 10) != value { // a number has one spelling
 			wants = fmt.Sprintf("not a whole number from %d to %d", p.least, p.most)
 		}
 	case p.form == yesOrNo:

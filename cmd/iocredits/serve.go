@@ -79,6 +79,9 @@ func (c *serveCmd) check() error {
 	if c.PaymentURL != "" && (c.Dev || c.PaymentKey == "" || c.PaymentSecret == "") {
 		return usagef("--payment-url needs --payment-key and --payment-secret, and is not for --dev")
 	}
+	if c.PaymentURL == "" && !c.Dev && (c.PaymentKey != "" || c.PaymentSecret != "") {
+		return usagef("--payment-key and --payment-secret need --payment-url: without it nobody can buy")
+	}
 	if c.KeyringSecret != "" && c.Eventstore == "" {
 		return usagef("--keyring-secret needs --eventstore")
 	}

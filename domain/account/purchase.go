@@ -341,8 +341,8 @@ func endOfPurchase(id string) Effect {
 
 // StartPurchase begins a purchase. Frozen accounts may buy: it is how debt is paid.
 //
-// Checks, in order: amount-invalid (with the minimum), amount-too-large;
-// duplicate-id; limit-exceeded (open purchases).
+// Checks, in order: amount-invalid (with the minimum), amount-too-large (with the fee,
+// too); duplicate-id; limit-exceeded (open purchases).
 type StartPurchase struct {
 	Purchase string
 	Amount   domain.Amount
@@ -359,16 +359,19 @@ func (c StartPurchase) decide(d *decision) error {
 	if err := bounded(c.Amount); err != nil {
 		return err
 	}
+	fee, err := c.Amount.Share(int64(d.now().Policy.PurchaseFeeBasisPoints), maxBasisPoints)
+	if err != nil {
+		return err
+	}
+	if c.Amount+fee > domain.MaxAmount { // no payment may be as large
+		return domain.Refuse(domain.CodeAmountTooLarge, "amount %s with its fee of %s is above the limit of %s", c.Amount, fee, domain.MaxAmount).
+			With("field", "amount").With("value", c.Amount.String()).With("limit", domain.MaxAmount.String())
+	}
 	if d.cmd.NameTaken {
 		return domain.Refuse(domain.CodeDuplicateID, "purchase %q exists already", c.Purchase).
 			With("field", "purchase_id").With("value", c.Purchase)
 	}
-	s := d.now()
-	if err := limit("purchases", len(s.OpenPurchases), maxOpenPurchases); err != nil {
-		return err
-	}
-	fee, err := c.Amount.Share(int64(s.Policy.PurchaseFeeBasisPoints), maxBasisPoints)
-	if err != nil {
+	if err := limit("purchases", len(d.now().OpenPurchases), maxOpenPurchases); err != nil {
 		return err
 	}
 	// Accepted: nothing below refuses.

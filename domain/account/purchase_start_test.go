@@ -57,6 +57,12 @@ func TestStartPurchase(t *testing.T) {
 			refused: "amount-too-large field=amount value=1000000000.000001 limit=1000000000",
 		},
 		{
+			name:    "of too much with its fee",
+			given:   given(do(account.SetPolicy{PurchaseFeeBasisPoints: ptr(200)})),
+			when:    started("p", 990_000_000*credit),
+			refused: "amount-too-large field=amount value=990000000 limit=1000000000",
+		},
+		{
 			name: "an id is used once, even of one that ended", given: given(started("p", credit), doAt(minute(20), account.Tick{})),
 			when: doAt(hour(1), account.StartPurchase{Purchase: "p", Amount: credit}), refused: "duplicate-id field=purchase_id value=p",
 		},
