@@ -130,6 +130,7 @@ func TestUsage(t *testing.T) {
 		{"--dev binds to loopback only", []string{"serve", "--dev", "--data", dir, "--addr", ":0"}},
 		{"--dev binds to loopback only", []string{"serve", "--dev", "--data", dir, "--addr", "example.com:80"}},
 		{"--samples needs --dev", []string{"serve", "--keys", "x", "--data", dir, "--samples", "x"}},
+		{"need --payment-url", []string{"serve", "--keys", "x", "--data", dir, "--payment-key", "k", "--payment-secret", "s"}},
 		{"--request-timeout -5s is not above zero", []string{"serve", "--dev", "--data", dir, "--request-timeout=-5s"}},
 		{"--shutdown-timeout 0s is not above zero", []string{"serve", "--dev", "--data", dir, "--shutdown-timeout=0s"}},
 		{"--reconcile-every 0s is not above zero", []string{"serve", "--dev", "--data", dir, "--reconcile-every=0s"}},

@@ -49,7 +49,6 @@ func TestExitCodes(t *testing.T) {
 		{exitFailed, []string{"replay", "nobody", "--data", data}},
 		{exitFailed, []string{"receipt", "demo-1", "99", "--data", data}},
 		{exitFailed, []string{"forget", "nobody", "--reason", "x", "--data", data}},
-		{exitUsage, []string{"serve", "--data", data, "--keys", junk, "--payment-key", "k", "--payment-secret", "s"}},
 		{exitUsage, []string{"verify", "--data", none}},
 		{exitUsage, []string{"verify", "--data", data, "--scratch", none}},
 		{exitUsage, []string{"verify", "--data", data, "--key", none}},
