@@ -96,8 +96,8 @@ func PlaceOf(event domain.Event) (index, count int) {
 // is due, and what it did is written before the rest. A command that does nothing opens
 // no account.
 func Decide(s *State, c Command) ([]domain.Event, error) {
-	d := &decision{initial: s, state: s, cmd: c}
-	d.dueLeft = math.MaxInt
+	d := &decision{initial: s, state: s, cmd: c, dueLeft: math.MaxInt}
+	d.events = d.one[:0]
 	if _, tick := c.Do.(Tick); tick {
 		d.dueLeft = maxDue
 	}
@@ -130,7 +130,9 @@ type decision struct {
 	owned   bool
 	cmd     Command
 	events  []domain.Event
-	folded  int
+	// one is room for the event of most commands.
+	one    [1]domain.Event
+	folded int
 	// dueLeft is how many lots and deadlines more may end before the command's own events.
 	dueLeft int
 	// clock is the instant whose events are being decided: a deadline's while
