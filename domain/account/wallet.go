@@ -55,6 +55,9 @@ func badField(field, text, why string) error {
 	return domain.Refuse(domain.CodeFieldInvalid, "%s %q %s", field, text, why).With("field", field).With("value", text)
 }
 
+// nobodys is an address of zeros: it is of the right form, and nobody has its key.
+const nobodys = "is nobody's address: what is sent there is lost"
+
 // solanaFault says what is wrong with the base58 form of a 32-byte public key.
 func solanaFault(address string) string {
 	const size = 32
@@ -67,6 +70,8 @@ func solanaFault(address string) string {
 		return "is no Solana address: it has a character outside base58 (which has no 0, O, I, l)"
 	case n != size:
 		return "is no Solana address: it doesn't decode to 32 bytes"
+	case strings.Trim(address, "1") == "":
+		return nobodys
 	}
 	return ""
 }
@@ -103,6 +108,9 @@ func ethereumFault(address string) string {
 	}
 	if _, err := hex.DecodeString(digits); err != nil {
 		return "is no Ethereum address: it has a character outside hex"
+	}
+	if strings.Trim(digits, "0") == "" {
+		return nobodys
 	}
 	oneCase := digits == strings.ToLower(digits) || digits == strings.ToUpper(digits)
 	if !oneCase && digits != eip55(digits) {

@@ -17,9 +17,9 @@ func TestCheckWallet(t *testing.T) {
 		address string
 		fault   string
 	}{
-		// The mint of USDC, the system program (32 zero bytes), a token account.
+		// The mint of USDC, the system program (32 zero bytes), the token program.
 		{account.NetworkSolana, "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", ""},
-		{account.NetworkSolana, "11111111111111111111111111111111", ""},
+		{account.NetworkSolana, "11111111111111111111111111111111", "nobody's"},
 		{account.NetworkSolana, "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", ""},
 		{account.NetworkSolana, "", "32 to 44"},
 		{account.NetworkSolana, "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1vX", "32 to 44"},
@@ -45,6 +45,7 @@ func TestCheckWallet(t *testing.T) {
 		{account.NetworkEthereum, "0X5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0x and 40"},
 		{account.NetworkEthereum, "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAe", "0x and 40"},
 		{account.NetworkEthereum, "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeg", "outside hex"},
+		{account.NetworkEthereum, "0x0000000000000000000000000000000000000000", "nobody's"},
 
 		{account.NetworkStripe, "acct_1032D82eZvKYlo2C", ""},
 		{account.NetworkStripe, "acct1032D82eZvKYlo2C", "Stripe"},
