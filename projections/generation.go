@@ -41,6 +41,7 @@ const format = "18"
 //	m account 0 position:8 index:1      notice
 //	i account 0 id                      position and index of a notice
 //	a account 0 lot:8                   that the expiry of a lot was announced
+//	p account 0                         what the parts so far of a movement come to
 //	g account 0 revision:8              that the account's key was destroyed before the event
 //	q kind 0 status 0 time:12 account 0 id   objects by status, in the order of their queue
 //	J                                   running totals of the company's journal
@@ -65,6 +66,7 @@ const (
 	noticePrefix      = 'm'
 	noticeIDPrefix    = 'i'
 	announcedPrefix   = 'a'
+	partsPrefix       = 'p'
 	forgottenPrefix   = 'g'
 )
 

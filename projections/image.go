@@ -92,7 +92,7 @@ var kinds = map[byte]string{
 	companyKey: "trial-balance", milestonePrefix: "milestone", latePrefix: "late-entry",
 	nodePrefix: "tree", edgeKey: "tree-head",
 	noticePrefix: "notice", noticeIDPrefix: "notice-id", announcedPrefix: "expiry-announced", relatedPrefix: "related",
-	forgottenPrefix: "forgotten",
+	partsPrefix: "parts-so-far", forgottenPrefix: "forgotten",
 }
 
 // Kind names the read model that the row is of.

@@ -48,6 +48,8 @@ func applyNotices(w *writer, s *step) error {
 		around.Purchase, err = w.purchaseStatus(s.Account, e.Purchase)
 	case *account.DeploymentEnded:
 		around.Usage, err = w.usage(s.Account, e.Deployment)
+	default:
+		around.Before, err = w.partsBefore(s)
 	}
 	if err != nil {
 		return err
@@ -58,6 +60,35 @@ func applyNotices(w *writer, s *step) error {
 		}
 	}
 	return nil
+}
+
+// partsBefore is what the parts of the event's movement before it came to, and keeps the
+// sum for the next: a batch may end between them. After the last nothing is kept. A later
+// part without its first, which no decision makes, stands for itself.
+func (w *writer) partsBefore(s *step) (before domain.Amount, err error) {
+	amount, told := account.ToldInSum(s.Body)
+	if !told {
+		return 0, nil
+	}
+	k := key(partsPrefix, s.Account)
+	place, count := account.PlaceOf(s.Body)
+	if place > 1 {
+		stored, err := w.get(k)
+		if err != nil {
+			return 0, err
+		}
+		if in := (reader{left: stored}); stored != nil {
+			if before, err = in.amount(), in.end(); err != nil {
+				return 0, fmt.Errorf("sum of the parts before it: %w", err)
+			}
+		}
+	}
+	if place == count {
+		w.delete(k)
+	} else {
+		w.set(k, appendAmount(nil, before+amount))
+	}
+	return before, nil
 }
 
 // asked is what a credit request was for. The objects' view was before this one.

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore/notices"
 	"iocredits/projections"
@@ -68,6 +69,47 @@ func TestExpiringLots(t *testing.T) {
 	require.NoError(t, r.views.Rebuild(bg, nil))
 	check(r.views)
 	require.Equal(t, []string{"a 5"}, expiring(7*24*time.Hour))
+}
+
+// TestASplitMovementIsToldOnce, with its whole sum, wherever a batch of the log ends.
+func TestASplitMovementIsToldOnce(t *testing.T) {
+	const lots, one, all = 501, credit / 2, 501 * credit / 2
+	r := newRig(t, vfs.NewMem(), nil)
+	for i := range lots {
+		r.do("a", "", account.RecordPurchase{Purchase: fmt.Sprint(i), Amount: one})
+	}
+	r.toEnd()
+	spent := r.do("a", "", account.Deduct{Amount: all, Service: domain.ServiceRay, Reference: "job"})
+	r.do("a", "", account.Refund{Transaction: spent.Facts[0].ID})
+	for _, id := range []string{"w1", "w2"} {
+		r.do("a", "", account.RequestWithdrawal{Withdrawal: id, Amount: all, Wallet: "sealed", Network: account.NetworkStripe})
+		r.decides("a", account.ApproveWithdrawal{Withdrawal: id})
+		if id == "w1" {
+			r.decides("a", account.FailWithdrawal{Withdrawal: id})
+		}
+	}
+	r.decides("a", account.RecordPayout{Withdrawal: "w2", Network: account.NetworkStripe})
+
+	require.NoError(t, r.views.ApplyAhead(ended, func() int { return 1 }, func() bool { return true }))
+	page, err := r.views.Notices(bg, "a", "", 10)
+	require.NoError(t, err)
+	var told []string
+	for _, n := range page.Items[:5] {
+		told = append(told, n.Message)
+	}
+	require.Equal(t, []string{
+		"250.5 credits were paid out to your wallet.",
+		"Your withdrawal is approved. It will be paid to your wallet.",
+		"Your withdrawal could not be paid. Back in your account: 250.5 credits.",
+		"Your withdrawal is approved. It will be paid to your wallet.",
+		"250.5 credits came back to your account from job.",
+	}, told)
+	require.NoError(t, r.views.Close())
+	rows := keyspace(t, r.fs, "views")
+	require.Equal(t, r.rebuilt(), rows)
+	for _, row := range rows {
+		require.NotContains(t, row, `"pa\x00"`, "nothing is kept of a movement that is over")
+	}
 }
 
 // TestALotSpentWhileOthersAreTold: nobody is told that nothing will expire.

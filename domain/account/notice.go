@@ -58,11 +58,32 @@ type Around struct {
 	Purchase PurchaseStatus
 	// Usage is what a deployment that ends was charged on top of what was booked.
 	Usage domain.Amount
+	// Before is what the parts of its movement before the event came to (ToldInSum).
+	Before domain.Amount
+}
+
+// ToldInSum tells what an event adds to the sum of its movement, where the customer is
+// told that sum: once, at the last part, of which none has it. False for other events,
+// and for a movement in one piece.
+func ToldInSum(event domain.Event) (amount domain.Amount, told bool) {
+	switch e := event.(type) {
+	case *Refunded:
+		return e.Amount, e.Part.Count > 1
+	case *PurchaseReversed:
+		return e.Amount, e.Part.Count > 1
+	case *WithdrawalPaid:
+		return e.Amount, e.Part.Count > 1
+	case *WithdrawalReturned:
+		return e.Amount, e.Part.Count > 1
+	case *Adjusted:
+		return e.Amount, e.Part.Count > 1
+	}
+	return 0, false
 }
 
 // NoticesOf gives what an event tells the customer: one notice, or none, and one
 // more if the balance crossed the line of the policy downward: not for every
-// charge below it.
+// charge below it. Of a movement that was split the last part tells.
 func NoticesOf(event domain.Event, a Around) []Notice {
 	var notices []Notice
 	if n := noticeOf(event, a); n.Message != "" {
@@ -76,6 +97,9 @@ func NoticesOf(event domain.Event, a Around) []Notice {
 }
 
 func noticeOf(event domain.Event, a Around) Notice {
+	if _, inSum := ToldInSum(event); inSum && PartsOf(event) > 1 {
+		return Notice{}
+	}
 	switch e := event.(type) {
 	case *PurchaseSettled:
 		return arrival(e.Amount, "from your purchase", e.ExpiresAt, PrioritySuccess)
@@ -100,16 +124,15 @@ func noticeOf(event domain.Event, a Around) Notice {
 	case *PaymentResolved:
 		return paymentNotice(e, a.Why)
 	case *PurchaseReversed:
-		if e.Amount == 0 {
-			return Notice{}
+		if sum := a.Before + e.Amount; sum > 0 {
+			return Notice{TopicPurchase, PriorityCritical, fmt.Sprintf("A payment of yours was taken back: %s left your account.", credits(sum))}
 		}
-		return Notice{TopicPurchase, PriorityCritical, fmt.Sprintf("A payment of yours was taken back: %s left your account.", credits(e.Amount))}
 	case *CreditRequestClosed:
 		if e.Status == CreditIsRejected {
 			return Notice{TopicCreditRequest, PriorityInfo, "Your request for credits was not approved."}
 		}
 	case *Refunded:
-		return Notice{TopicRefund, PrioritySuccess, fmt.Sprintf("%s came back to your account%s.", credits(e.Amount), of(e.Reference))}
+		return Notice{TopicRefund, PrioritySuccess, fmt.Sprintf("%s came back to your account%s.", credits(a.Before+e.Amount), of(e.Reference))}
 	case *LotExpired:
 		return Notice{TopicExpiry, PriorityInfo, fmt.Sprintf("%s expired.", credits(e.Lot.Amount))}
 	case *ExpiryAnnounced:
@@ -119,7 +142,7 @@ func noticeOf(event domain.Event, a Around) Notice {
 	case *Unfrozen:
 		return Notice{TopicAccount, PriorityInfo, "Your account is open again."}
 	}
-	if n := deskNotice(event); n.Message != "" {
+	if n := deskNotice(event, a); n.Message != "" {
 		return n
 	}
 	return deploymentNotice(event, a)

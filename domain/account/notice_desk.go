@@ -8,16 +8,17 @@ import (
 
 // deskNotice is what people at desks decided about the customer's money. What the
 // customer did is not told.
-func deskNotice(event domain.Event) Notice {
+func deskNotice(event domain.Event, a Around) Notice {
 	switch e := event.(type) {
 	case *WithdrawalApproved:
 		if e.Final {
 			return Notice{TopicWithdrawal, PriorityInfo, "Your withdrawal is approved. It will be paid to your wallet."}
 		}
 	case *WithdrawalPaid:
-		return Notice{TopicWithdrawal, PrioritySuccess, fmt.Sprintf("%s %s paid out to your wallet.", credits(e.Amount), were(e.Amount))}
+		sum := a.Before + e.Amount
+		return Notice{TopicWithdrawal, PrioritySuccess, fmt.Sprintf("%s %s paid out to your wallet.", credits(sum), were(sum))}
 	case *WithdrawalReturned:
-		return returnNotice(e)
+		return returnNotice(e.Cause, a.Before+e.Amount)
 	case *DisputeResolved:
 		switch {
 		case e.Outcome == DisputeRejected:
@@ -31,22 +32,23 @@ func deskNotice(event domain.Event) Notice {
 		}
 		return Notice{TopicDispute, PrioritySuccess, fmt.Sprintf("Your dispute was upheld: %s came back.", credits(e.Refund))}
 	case *Adjusted:
-		if e.Amount < 0 {
-			return Notice{TopicAccount, PriorityInfo, fmt.Sprintf("A correction took %s.", credits(-e.Amount))}
+		sum := a.Before + e.Amount
+		if sum < 0 {
+			return Notice{TopicAccount, PriorityInfo, fmt.Sprintf("A correction took %s.", credits(-sum))}
 		}
-		return Notice{TopicCreditsArrived, PrioritySuccess, fmt.Sprintf("%s arrived as a correction.", credits(e.Amount))}
+		return Notice{TopicCreditsArrived, PrioritySuccess, fmt.Sprintf("%s arrived as a correction.", credits(sum))}
 	}
 	return Notice{}
 }
 
-func returnNotice(e *WithdrawalReturned) Notice {
-	if e.Cause == ReturnChargeback { // what comes back is taken in the same breath
+func returnNotice(cause ReturnCause, amount domain.Amount) Notice {
+	if cause == ReturnChargeback { // what comes back is taken in the same breath
 		return Notice{TopicWithdrawal, PriorityError, "Your withdrawal was stopped, because a payment of yours was taken back."}
 	}
 	tell := func(why string) Notice {
-		return Notice{TopicWithdrawal, PriorityError, fmt.Sprintf("Your withdrawal %s. Back in your account: %s.", why, credits(e.Amount))}
+		return Notice{TopicWithdrawal, PriorityError, fmt.Sprintf("Your withdrawal %s. Back in your account: %s.", why, credits(amount))}
 	}
-	switch e.Cause {
+	switch cause {
 	case ReturnRejected:
 		return tell("was not approved")
 	case ReturnFailed:

@@ -64,6 +64,36 @@ func TestNotices(t *testing.T) {
 	}
 }
 
+// TestSplitNotices: of a movement in parts the last one tells, with the sum of all.
+func TestSplitNotices(t *testing.T) {
+	const most, all = 500 * credit, "501 credits"
+	for _, c := range []struct {
+		part func(domain.Amount, account.Part) domain.Event
+		sign domain.Amount
+		want string
+	}{
+		{func(a domain.Amount, p account.Part) domain.Event { return &account.Refunded{Amount: a, Part: p} }, 1, all + " came back"},
+		{func(a domain.Amount, p account.Part) domain.Event {
+			return &account.PurchaseReversed{Amount: a, Part: p}
+		}, 1, "taken back: " + all},
+		{func(a domain.Amount, p account.Part) domain.Event { return &account.WithdrawalPaid{Amount: a, Part: p} }, 1, all + " were paid out"},
+		{func(a domain.Amount, p account.Part) domain.Event {
+			return &account.WithdrawalReturned{Amount: a, Cause: account.ReturnFailed, Part: p}
+		}, 1, "Back in your account: " + all},
+		{func(a domain.Amount, p account.Part) domain.Event { return &account.Adjusted{Amount: a, Part: p} }, -1, "took " + all},
+	} {
+		first, last := c.part(c.sign*most, account.Part{Index: 1, Count: 2}), c.part(c.sign*credit, account.Part{Index: 2, Count: 2})
+		require.Empty(t, account.NoticesOf(first, account.Around{}), "%T", first)
+		before, told := account.ToldInSum(first)
+		require.True(t, told, "%T", first)
+		notices := account.NoticesOf(last, account.Around{Before: before})
+		require.Len(t, notices, 1, "%T", last)
+		require.Contains(t, notices[0].Message, c.want)
+		_, told = account.ToldInSum(c.part(credit, account.Part{}))
+		require.False(t, told, "%T in one piece", last)
+	}
+}
+
 // TestPaymentNotices: what a customer is told in the end of money that did not become
 // credits of theirs; never whose they are.
 func TestPaymentNotices(t *testing.T) {
