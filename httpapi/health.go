@@ -55,6 +55,9 @@ func (s *Server) readiness(ctx context.Context) (projections.Status, string) {
 	if store, tells := s.opts.Store.(interface{ Healthy() error }); tells && store.Healthy() != nil {
 		return status, "the log takes no writes"
 	}
+	if s.opts.Sealer.Healthy() != nil {
+		return status, "the keyring takes no keys"
+	}
 	switch {
 	case err != nil:
 		return status, "the log does not answer"

@@ -13,6 +13,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/eventstore/keyring"
 	"iocredits/eventstore/ledger"
 	"iocredits/httpapi"
 	"iocredits/projections"
@@ -102,6 +103,18 @@ func TestLagMakesUnready(t *testing.T) {
 	got := r.do(get("", "/readyz"))
 	require.Equal(t, 503, got.Status)
 	require.Contains(t, got.Body["reason"], "2 positions behind")
+}
+
+// deadKeys can make no key any more.
+type deadKeys struct{ keyring.Keys }
+
+func (deadKeys) Healthy() error { return errBroken }
+
+func TestAKeyringThatTakesNoKeysMakesUnready(t *testing.T) {
+	r := newRig(t, func(p *parts) { p.server.Sealer = keyring.NewSealer(deadKeys{}, 0) })
+	got := r.do(get("", "/readyz"))
+	require.Equal(t, 503, got.Status)
+	require.Equal(t, "the keyring takes no keys", got.Body["reason"])
 }
 
 // A full disk refuses commands, not reads, and is over as soon as there is room.

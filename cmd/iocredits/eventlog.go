@@ -23,20 +23,30 @@ type eventLog struct {
 	keys keyring.Keys
 	// shared: other engines may write to it.
 	shared bool
-	// failed has the reason once an embedded log can take no more writes. Nil for others.
+	// failed has the reason once an embedded log, or the keyring beside it, can take no more
+	// writes: the first of them. Nil for others.
 	failed chan error
 	close  func() error
 }
 
 // openEmbedded opens the log in the data directory.
 func openEmbedded(dir dataDir, opts pebblestore.Options) (*eventLog, error) {
-	failed := make(chan error, 1)
-	opts.OnFail = func(err error) { failed <- err }
+	log := &eventLog{failed: make(chan error, 1)}
+	opts.OnFail = log.fail
 	store, err := pebblestore.Open(dir.log(), opts)
 	if err != nil {
 		return nil, err
 	}
-	return &eventLog{store: store, snapshots: store, failed: failed, close: store.Close}, nil
+	log.store, log.snapshots, log.close = store, store, store.Close
+	return log, nil
+}
+
+// fail lets watch give the error, if it is the first. It waits for nobody.
+func (l *eventLog) fail(err error) {
+	select {
+	case l.failed <- err:
+	default:
+	}
 }
 
 // openWithKeys opens the log and the keyring beside it.
@@ -51,8 +61,8 @@ func openWithKeys(dir dataDir, opts pebblestore.Options) (*eventLog, error) {
 	return log, nil
 }
 
-// watch gives an error once the log can take no more writes: only an engine that is
-// started again knows what of the last ones is on the disk. Nil once ctx ends.
+// watch gives an error once the log or its keyring can take no more writes: only an engine
+// that is started again knows what of the last ones is on the disk. Nil once ctx ends.
 func (l *eventLog) watch(ctx context.Context) error {
 	select {
 	case err := <-l.failed:
@@ -64,7 +74,7 @@ func (l *eventLog) watch(ctx context.Context) error {
 
 // addKeys opens the keyring beside the embedded log.
 func (l *eventLog) addKeys(dir dataDir) error {
-	keys, err := keyring.Open(dir.keyring(), keyring.Options{})
+	keys, err := keyring.Open(dir.keyring(), keyring.Options{OnFail: l.fail})
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ var exitCodes = []struct {
 	{0, "done; for serve: stopped as asked"},
 	{exitFailed, "failed: something that was needed failed or was refused, such as an account that isn't there"},
 	{exitUsage, "called wrongly: a flag, or a file or folder that was named isn't there or isn't what it should be"},
-	{exitDisk, "the disk under the log or the read models failed, and nothing was acknowledged after that"},
+	{exitDisk, "the disk under the log, the keyring or the read models failed, and nothing that needed it was acknowledged after that"},
 	{exitFindings, "a check found something: verify, diff, a receipt that isn't valid, a load that was charged wrongly"},
 }
 
@@ -53,8 +53,8 @@ func checkFolder(flag, path string) error {
 	return nil
 }
 
-// errDisk: the log can take no more writes in this process.
-var errDisk = errors.New("the disk under the log failed, start the engine again")
+// errDisk: the log or the keyring can take no more writes in this process.
+var errDisk = errors.New("the disk under the log or the keyring failed, start the engine again")
 
 // errFindings is how a check that found something ends the program.
 var errFindings = errors.New("the check found something")

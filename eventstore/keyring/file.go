@@ -35,6 +35,9 @@ type file interface {
 type Options struct {
 	// Random makes the keys; nil is the system's. Only a simulation sets it.
 	Random io.Reader
+	// OnFail, if set, is told once, when a keyring in a file can take no more writes until
+	// it is opened again: a write or sync failed. It MUST NOT wait for the keyring.
+	OnFail func(error)
 }
 
 // FileKeys keeps keys in one file of a directory of its own. It is not on
@@ -55,6 +58,7 @@ type Options struct {
 // Keys are made by group commit: callers that come while a sync runs share the next.
 type FileKeys struct {
 	random io.Reader
+	onFail func(error)
 	f      file
 	lock   io.Closer
 
@@ -168,9 +172,12 @@ func openFile(f file, options Options) (*FileKeys, error) {
 	if err := f.Sync(); err != nil {
 		return nil, fmt.Errorf("sync the keyring: %w", err)
 	}
-	k := &FileKeys{random: options.Random, f: f, accounts: found.accounts, slots: found.slots}
+	k := &FileKeys{random: options.Random, onFail: options.OnFail, f: f, accounts: found.accounts, slots: found.slots}
 	if k.random == nil {
 		k.random = rand.Reader
+	}
+	if k.onFail == nil {
+		k.onFail = func(error) {}
 	}
 	k.idle.L = &k.mu
 	return k, nil

@@ -312,8 +312,15 @@ func TestPowerCutAfterAFullDisk(t *testing.T) {
 
 func TestFailedSyncStopsWrites(t *testing.T) {
 	d := &crashDisk{}
-	k := mustOpen(t, d)
+	var told []error
+	k, err := openFile(d, Options{OnFail: func(err error) { told = append(told, err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
 	old := mustKey(t, k, "old")
+	if k.Healthy() != nil || NewSealer(k, 0).Healthy() != nil {
+		t.Error("it is not healthy")
+	}
 	d.onSync = func() error { return errPower }
 	if _, err := k.Key(t.Context(), "new"); !errors.Is(err, errPower) {
 		t.Fatalf("key: %v", err)
@@ -327,6 +334,9 @@ func TestFailedSyncStopsWrites(t *testing.T) {
 	}
 	if got := mustKey(t, k, "old"); got != old {
 		t.Error("a durable key can't be read")
+	}
+	if len(told) != 1 || !errors.Is(told[0], errPower) || !errors.Is(NewSealer(k, 0).Healthy(), errPower) {
+		t.Errorf("told %v, healthy: %v", told, k.Healthy())
 	}
 }
 

@@ -58,6 +58,15 @@ func NewSealer(keys Keys, cached int) *Sealer {
 	return &Sealer{keys: keys, cache: newCache(cached)}
 }
 
+// Healthy answers nil unless its keys tell that none can be made any more: new accounts
+// would be refused for ever.
+func (s *Sealer) Healthy() error {
+	if keys, tells := s.keys.(interface{ Healthy() error }); tells {
+		return keys.Healthy()
+	}
+	return nil
+}
+
 // Seal encrypts text under the account's key, which is made and durable before
 // Seal returns. The empty text stays empty. Equal calls give equal results
 // until the account's key is destroyed.

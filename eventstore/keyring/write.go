@@ -154,9 +154,19 @@ func (k *FileKeys) writeSynced(records []byte, slot uint32) error {
 	return nil
 }
 
+// fail is called once: io is held, and nothing is written after it.
 func (k *FileKeys) fail(err error) error {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.failed = err
+	k.mu.Unlock()
+	k.onFail(err)
 	return err
+}
+
+// Healthy answers nil while keys can be made and destroyed, and otherwise why they never
+// will be again. That the disk has no room for more passes, and isn't told here.
+func (k *FileKeys) Healthy() error {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.failed
 }
