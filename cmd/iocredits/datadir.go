@@ -54,12 +54,9 @@ func (d dataDir) open() (lock io.Closer, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); errors.Is(err, syscall.ENOTDIR) {
+	if err := disk.MakeDir(dir); errors.Is(err, syscall.ENOTDIR) {
 		return nil, usagef("%s is no folder: %w", d, err)
 	} else if err != nil {
-		return nil, fmt.Errorf("data directory: %w", err)
-	}
-	if err := disk.SyncDir(filepath.Dir(dir)); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	lock, err = vfs.Default.Lock(filepath.Join(dir, "LOCK"))

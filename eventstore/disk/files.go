@@ -17,6 +17,36 @@ func SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// MakeDir makes a directory (mode 0700) with its parents, durably. One that is there is
+// made durable too: an earlier process may have died before it did that.
+func MakeDir(dir string) error { return makeDir(dir, SyncDir) }
+
+// makeDir makes each name durable before there is one below it: what a crash leaves is a
+// path of which only the last name may still be lost.
+func makeDir(dir string, sync func(string) error) error {
+	parent := filepath.Dir(dir)
+	info, err := os.Stat(dir)
+	switch {
+	case err == nil && !info.IsDir():
+		return &os.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
+	case err == nil:
+		// Where it may not even be read, nobody like this process made a name.
+		if err = sync(parent); errors.Is(err, os.ErrPermission) {
+			return nil
+		}
+		return err
+	case !errors.Is(err, os.ErrNotExist):
+		return err
+	}
+	if err := makeDir(parent, sync); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return sync(parent)
+}
+
 // WriteFile replaces a small file as a whole, durably: a crash leaves the old content
 // or the new one.
 func WriteFile(path string, content []byte, mode os.FileMode) error {

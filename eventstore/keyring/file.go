@@ -97,7 +97,7 @@ func Open(dir string, options Options) (*FileKeys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open keyring: %w", err)
 	}
-	if err := makeDir(dir); err != nil {
+	if err := disk.MakeDir(dir); err != nil {
 		return nil, fmt.Errorf("make keyring: %w", err)
 	}
 	lock, err := lockDir(dir)
@@ -135,28 +135,6 @@ func lockDir(dir string) (io.Closer, error) {
 		return nil, fmt.Errorf("keyring %s is in use: %w", dir, err)
 	}
 	return lock, nil
-}
-
-// makeDir makes dir with its parents, durably. The nearest parent is synced even
-// if dir is there: an earlier process may have died before it did that.
-func makeDir(dir string) error {
-	changed := []string{filepath.Dir(dir)}
-	for at := filepath.Dir(dir); ; at = filepath.Dir(at) {
-		_, err := os.Stat(at)
-		if !errors.Is(err, os.ErrNotExist) {
-			break
-		}
-		changed = append(changed, filepath.Dir(at))
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	for _, parent := range changed {
-		if err := disk.SyncDir(parent); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func openFile(f file, options Options) (*FileKeys, error) {

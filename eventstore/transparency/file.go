@@ -55,7 +55,7 @@ type handle interface {
 // last line that a crash left broken was never given out, and is cut off. The others
 // aren't looked at: there may be millions.
 func OpenFile(dir string) (*File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MakeDir(dir); err != nil {
 		return nil, fmt.Errorf("checkpoints: %w", err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, fileName), os.O_RDWR|os.O_CREATE, 0o600)
@@ -68,7 +68,7 @@ func OpenFile(dir string) (*File, error) {
 		c.last, c.end, err = lastSigned(f, info.Size())
 	}
 	if err == nil {
-		err = errors.Join(f.Truncate(c.end), f.Sync(), disk.SyncDir(dir), disk.SyncDir(filepath.Dir(dir)))
+		err = errors.Join(f.Truncate(c.end), f.Sync(), disk.SyncDir(dir))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("checkpoints %s: %w", dir, err), f.Close())
