@@ -135,16 +135,17 @@ func writeNew(flag, path string, content []byte) error {
 	return createFile(flag, path, content, privateMode)
 }
 
-// createFile makes a file that isn't there, durably, of a mode that no umask narrows. what
-// names it in errors: of usage, if it is there or its folder isn't.
+// createFile makes a file that isn't there, durably, of a mode that no umask narrows; a
+// crash leaves nothing of it, which would be in its own way. what names it in errors: of
+// usage, if it is there or its folder isn't.
 func createFile(what, path string, content []byte, mode os.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
+	err := disk.CreateFile(path, content, mode)
+	var of *fs.PathError
+	if errors.As(err, &of) && of.Op == "create" {
 		return usagef("%s: %w", what, err)
 	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close(), disk.SyncDir(filepath.Dir(path))); err != nil {
-		return errors.Join(fmt.Errorf("%s %s: %w", what, path, err), os.Remove(path))
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", what, path, err)
 	}
 	return nil
 }

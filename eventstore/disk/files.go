@@ -53,6 +53,51 @@ func WriteFile(path string, content []byte, mode os.FileMode) error {
 	return replace(path, content, func(f *os.File) error { return f.Chmod(mode) })
 }
 
+// CreateFile makes a small file as a whole, durably, of a mode that no umask narrows, and
+// never in the place of another: a crash leaves no file or all of it; without hard links
+// also an empty one. After an error it has made nothing. Error: an *os.PathError of Op
+// "create" where no file can be made; it is os.ErrExist if something is there.
+func CreateFile(path string, content []byte, mode os.FileMode) error {
+	return createFile(path, content, mode, os.Link)
+}
+
+func createFile(path string, content []byte, mode os.FileMode, link func(from, to string) error) error {
+	temporary, err := writeBeside(path, content, func(f *os.File) error { return f.Chmod(mode) })
+	if err != nil {
+		return err
+	}
+	// A rename would replace what is there.
+	if err = link(temporary, path); err == nil {
+		err = os.Remove(temporary)
+	} else if err = claim(path); err == nil {
+		err = os.Rename(temporary, path)
+	} else {
+		return errors.Join(err, os.Remove(temporary))
+	}
+	if err = errors.Join(err, SyncDir(filepath.Dir(path))); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// claim makes an empty file where there is nothing.
+func claim(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return cantCreate(path, err)
+	}
+	return f.Close()
+}
+
+// cantCreate names the file that was asked for, and not one beside it.
+func cantCreate(path string, err error) error {
+	var of *os.PathError
+	if errors.As(err, &of) {
+		err = of.Err
+	}
+	return &os.PathError{Op: "create", Path: path, Err: err}
+}
+
 // RewriteFile is WriteFile for a file that is there, and isn't the caller's alone: its
 // mode and its owner stay. A symbolic link to it stays one.
 func RewriteFile(path string, content []byte) error {
@@ -80,22 +125,26 @@ func RewriteFile(path string, content []byte) error {
 	})
 }
 
-func replace(path string, content []byte, dress func(*os.File) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
+func replace(path string, content []byte, dress func(*os.File) error) error {
+	temporary, err := writeBeside(path, content, dress)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(content)
-	if err = errors.Join(err, dress(f), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
+	if err := os.Rename(temporary, path); err != nil {
+		return errors.Join(err, os.Remove(temporary))
 	}
 	return SyncDir(filepath.Dir(path))
+}
+
+// writeBeside makes a file of another name in the folder of path, durably but for its name.
+func writeBeside(path string, content []byte, dress func(*os.File) error) (name string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return "", cantCreate(path, err)
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, dress(f), f.Sync(), f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
 }
