@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -78,7 +77,9 @@ var (
 type Notary struct {
 	opts Options
 
-	mu      sync.Mutex
+	// turn has room for who is at work, and what is below is theirs. The first check reads
+	// the log, which may be slow: who waits for it gives up with its own time.
+	turn    chan struct{}
 	checked bool
 	refused error
 	pending time.Time
@@ -87,7 +88,17 @@ type Notary struct {
 // NewNotary makes a notary. It signs nothing before Run, or Sign.
 func NewNotary(opts Options) *Notary {
 	opts.defaults()
-	return &Notary{opts: opts}
+	return &Notary{opts: opts, turn: make(chan struct{}, 1)}
+}
+
+// enter waits for the turn, and gives it back with leave. Error: ctx's.
+func (n *Notary) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case n.turn <- struct{}{}:
+		return func() { <-n.turn }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the notary: %w", ctx.Err())
+	}
 }
 
 // Check compares the newest checkpoint with the tree, and the tree with the log as far
@@ -95,8 +106,11 @@ func NewNotary(opts Options) *Notary {
 // ErrSignature, after which this notary never signs; or ctx's, the store's and the
 // tree's, after which it may be asked again.
 func (n *Notary) Check(ctx context.Context) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	leave, err := n.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return n.check(ctx)
 }
 
@@ -166,8 +180,11 @@ func (n *Notary) Sign(ctx context.Context, position eventstore.Position) (Signed
 	if err := n.opts.Tree.WaitThrough(ctx, position); err != nil {
 		return Signed{}, fmt.Errorf("sign: %w", err)
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	leave, err := n.enter(ctx)
+	if err != nil {
+		return Signed{}, err
+	}
+	defer leave()
 	if err := n.check(ctx); err != nil {
 		return Signed{}, err
 	}
@@ -222,16 +239,24 @@ func (n *Notary) Step(ctx context.Context) error {
 	if head.Size <= last.Size {
 		return nil
 	}
-	n.mu.Lock()
+	due, err := n.due(ctx, head.Size-last.Size)
+	if err != nil || !due {
+		return err
+	}
+	_, err = n.Sign(ctx, eventstore.BeforeFirst)
+	return err
+}
+
+// due says whether so many events, more than none, are long enough without a checkpoint.
+func (n *Notary) due(ctx context.Context, events uint64) (bool, error) {
+	leave, err := n.enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
 	now := n.opts.Clock()
 	if n.pending.IsZero() {
 		n.pending = now
 	}
-	due := head.Size-last.Size >= n.opts.MaxEvents || now.Sub(n.pending) >= n.opts.MaxAge-n.opts.Look
-	n.mu.Unlock()
-	if !due {
-		return nil
-	}
-	_, err = n.Sign(ctx, eventstore.BeforeFirst)
-	return err
+	return events >= n.opts.MaxEvents || now.Sub(n.pending) >= n.opts.MaxAge-n.opts.Look, nil
 }

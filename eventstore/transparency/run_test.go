@@ -25,6 +25,48 @@ func (a *asked) Head(context.Context) (eventstore.Position, error) {
 	return 0, eventstore.ErrClosed
 }
 
+// slow is a log that doesn't say where it ends until it is let go.
+type slow struct {
+	eventstore.Store
+	began, letGo chan struct{}
+}
+
+func (s slow) Head(context.Context) (eventstore.Position, error) {
+	close(s.began)
+	<-s.letGo
+	return 0, eventstore.ErrClosed
+}
+
+// upToDate is a tree that has everything.
+type upToDate struct{ transparency.Tree }
+
+func (upToDate) WaitThrough(context.Context, eventstore.Position) error { return nil }
+
+// TestWhoWaitsForTheCheckHasATimeOfItsOwn: the log may be slow when it is looked at first.
+func TestWhoWaitsForTheCheckHasATimeOfItsOwn(t *testing.T) {
+	file, err := transparency.OpenFile(t.TempDir() + "/checkpoints")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, file.Close()) })
+	synctest.Test(t, func(t *testing.T) {
+		log := slow{began: make(chan struct{}), letGo: make(chan struct{})}
+		n := transparency.NewNotary(transparency.Options{Store: log, Tree: upToDate{}, File: file})
+		first := make(chan error, 1)
+		go func() { first <- n.Check(t.Context()) }()
+		<-log.began
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		for _, ask := range []func() error{
+			func() error { return n.Check(ctx) },
+			func() error { _, err := n.Sign(ctx, 0); return err },
+			func() error { return n.Step(ctx) },
+		} {
+			require.ErrorIs(t, ask(), context.DeadlineExceeded)
+		}
+		close(log.letGo)
+		require.ErrorIs(t, <-first, eventstore.ErrClosed)
+	})
+}
+
 // A start's first commands have the processors for themselves.
 func TestANotaryLooksAfterAWhile(t *testing.T) {
 	file, err := transparency.OpenFile(t.TempDir() + "/checkpoints")
