@@ -94,12 +94,32 @@ func copyKeys(ctx context.Context, dir dataDir, from, to *eventLog) (n int, err 
 		if err != nil {
 			return n, err
 		}
-		if err := target.Import(ctx, account, key, status); err != nil {
+		onlyCopies := func(ctx context.Context) error { return onlyCopies(ctx, account, from.store, to.store) }
+		if err := target.Import(ctx, account, key, status, onlyCopies); err != nil {
 			return n, err
 		}
 		n++
 	}
 	return n, nil
+}
+
+// onlyCopies refuses an account that has events in the cluster which no copy has put there:
+// engines have used it, under a key that the log to copy never had. Then neither log is a
+// beginning of the other, and no copy can put that right.
+func onlyCopies(ctx context.Context, account string, from, to eventstore.Store) error {
+	stream := eventstore.AccountStream(account)
+	for newest, err := range to.ReadStream(ctx, stream, eventstore.End, eventstore.Backwards, 1) {
+		if err != nil {
+			return err
+		}
+		for r, err := range from.ReadStream(ctx, stream, newest.Revision, eventstore.Forwards, 1) {
+			if err != nil || r.Revision == newest.Revision && r.ID == newest.ID {
+				return err
+			}
+		}
+		return fmt.Errorf("the cluster has other events in stream %q than the log to copy: engines have run on it; copy to an empty one", stream)
+	}
+	return nil
 }
 
 // keysToCopy finds those of a file, and those that move with the log, which engines have

@@ -265,7 +265,7 @@ func TestCopy(t *testing.T) {
 	e.fund("copied-1", "7")
 	require.NoError(t, e.stop())
 	_, _, err = run(t, "copy", "--from", other, "--to", cluster.connection, "--keyring-secret", secret)
-	require.ErrorContains(t, err, `the key of account "copied-1": the log has another one`)
+	require.ErrorContains(t, err, `the key of account "copied-1", generation 1: the log has another one`)
 	require.NoError(t, os.RemoveAll(filepath.Join(other, "keyring")))
 	require.NoError(t, os.CopyFS(filepath.Join(other, "keyring"), os.DirFS(filepath.Join(data, "keyring"))))
 	_, _, err = run(t, "copy", "--from", other, "--to", cluster.connection, "--keyring-secret", secret)

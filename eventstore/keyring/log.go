@@ -109,8 +109,11 @@ func (k *LogKeys) Destroy(ctx context.Context, account string) error {
 
 // Import puts a key of another keyring in its place, when a log moves to a
 // cluster. It does nothing if it is there already, and destroys it if it was
-// destroyed there since; a different key is an error.
-func (k *LogKeys) Import(ctx context.Context, account string, key Key, status Status) error {
+// destroyed there since. A key of a later generation says that those before it were
+// destroyed; if one of them is live here, it ends and makes room, unless mayEnd, which
+// is asked first, has an error: text that nobody has a copy of MUST NOT be under it.
+// Any other key that is there is an error.
+func (k *LogKeys) Import(ctx context.Context, account string, key Key, status Status, mayEnd func(context.Context) error) error {
 	for range maxKeyRaces {
 		there, now, at, err := k.newest(ctx, account)
 		switch {
@@ -119,8 +122,13 @@ func (k *LogKeys) Import(ctx context.Context, account string, key Key, status St
 		case now != None && there.Generation == key.Generation && now == status && there.Secret == key.Secret:
 			return nil
 		case now == Live && status == Destroyed && there.Generation == key.Generation:
-		case now != None:
-			return fmt.Errorf("import the key of account %q: the log has another one, of generation %d", account, there.Generation)
+		case now == Live && there.Generation < key.Generation:
+			if err := mayEnd(ctx); err != nil {
+				return fmt.Errorf("import the key of account %q: the log has one of generation %d that would end: %w", account, there.Generation, err)
+			}
+		case now != None && there.Generation >= key.Generation:
+			return fmt.Errorf("import the key of account %q, generation %d: the log has another one, of generation %d: "+
+				"either engines have used the account on it, or the keyring to copy is not the newest one", account, key.Generation, there.Generation)
 		}
 		won, err := k.put(ctx, account, at, key, status)
 		if won || err != nil {

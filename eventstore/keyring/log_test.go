@@ -127,7 +127,7 @@ func TestLogKeysImport(t *testing.T) {
 		for _, account := range file.Accounts() {
 			key, status, err := file.Find(ctx, account)
 			require.NoError(t, err)
-			require.NoError(t, k.Import(ctx, account, key, status))
+			require.NoError(t, k.Import(ctx, account, key, status, mayEnd))
 		}
 	}
 	after := keyring.NewSealer(k, 0)
@@ -137,5 +137,5 @@ func TestLogKeysImport(t *testing.T) {
 	_, status, err := k.Find(ctx, "erased")
 	require.NoError(t, err)
 	require.Equal(t, keyring.Destroyed, status)
-	require.ErrorContains(t, k.Import(ctx, "live", keyring.Key{Generation: 1}, keyring.Live), "another one")
+	require.ErrorContains(t, k.Import(ctx, "live", keyring.Key{Generation: 1}, keyring.Live, mayEnd), "another one")
 }
