@@ -101,31 +101,71 @@ func (l *eventLog) checkKeys(ctx context.Context, dir dataDir) error {
 	return err
 }
 
+// checkSharedKeys is checkKeys for a keyring that is in the log, so it can't be another
+// one; but the secret that wraps it can. Accounts that came to an engine with another
+// secret would get keys that no other engine can read. What one such account, or one whose
+// key was deleted by hand, would stop for ever is only told: all others go on.
+func (l *eventLog) checkSharedKeys(ctx context.Context, secretFile string, logger *slog.Logger) error {
+	without := 0
+	for _, direction := range bothEnds {
+		account, position, err := keylessFrom(ctx, direction, l.store, l.keys)
+		foreign := errors.Is(err, keyring.ErrKeyMissing)
+		switch {
+		case foreign && direction == eventstore.Forwards:
+			return usagef("--keyring-secret %s is not the one of this log: %w", secretFile, err)
+		case err != nil && !foreign:
+			return err
+		case account == "":
+			continue
+		case !foreign:
+			without++
+		}
+		logger.Error("the keyring in the log lacks a key, or an engine made it with another secret: texts of the account can't be read, and repeats of its requests are refused",
+			"account", account, "position", position, "error", err)
+	}
+	if without == len(bothEnds) {
+		return errors.New("the log has no keyring that fits it: neither the first account nor the newest has a key. If it is a copy, run iocredits copy again")
+	}
+	return nil
+}
+
+var bothEnds = [...]eventstore.Direction{eventstore.Forwards, eventstore.Backwards}
+
 // keyless finds an account that has no key and an event that needs one: the first or
 // the newest of them in the log.
 func keyless(ctx context.Context, store eventstore.Store, keys keyring.Keys) (account string, at eventstore.Position, err error) {
-	for _, end := range []struct {
-		from      eventstore.Position
-		direction eventstore.Direction
-	}{{eventstore.BeforeFirst, eventstore.Forwards}, {eventstore.EndOfLog, eventstore.Backwards}} {
-		for r, err := range store.ReadAll(ctx, end.from, end.direction, keySearch) {
-			if err != nil {
-				return "", 0, err
-			}
-			account, ours := eventstore.AccountOf(r.Stream)
-			if !ours {
-				continue
-			}
-			meta, err := eventstore.DecodeMetadata(r.Metadata)
-			if err != nil || meta.Command.Fingerprint == "" {
-				continue // damage is for who reads the event
-			}
-			_, status, err := keys.Find(ctx, account)
-			if err != nil || status == keyring.None {
-				return account, r.Position, err
-			}
+	for _, direction := range bothEnds {
+		if account, at, err = keylessFrom(ctx, direction, store, keys); err != nil || account != "" {
 			break
 		}
+	}
+	return account, at, err
+}
+
+// keylessFrom looks at the first such event from one end of the log. Where the key is there
+// and can't be read it gives account and error.
+func keylessFrom(ctx context.Context, direction eventstore.Direction, store eventstore.Store, keys keyring.Keys) (account string, at eventstore.Position, err error) {
+	from := eventstore.BeforeFirst
+	if direction == eventstore.Backwards {
+		from = eventstore.EndOfLog
+	}
+	for r, err := range store.ReadAll(ctx, from, direction, keySearch) {
+		if err != nil {
+			return "", 0, err
+		}
+		account, ours := eventstore.AccountOf(r.Stream)
+		if !ours {
+			continue
+		}
+		meta, err := eventstore.DecodeMetadata(r.Metadata)
+		if err != nil || meta.Command.Fingerprint == "" {
+			continue // damage is for who reads the event
+		}
+		_, status, err := keys.Find(ctx, account)
+		if err != nil || status == keyring.None {
+			return account, r.Position, err
+		}
+		break
 	}
 	return "", 0, nil
 }

@@ -68,7 +68,14 @@ func openViews(ctx context.Context, dir dataDir, log *eventLog, views projection
 // openLog opens the log that the flags name, with its keyring.
 func (c *serveCmd) openLog(ctx context.Context, dir dataDir, logger *slog.Logger, metrics *httpapi.Metrics) (*eventLog, error) {
 	if c.Eventstore != "" {
-		return openCluster(ctx, c.Eventstore, c.KeyringSecret, logger)
+		log, err := openCluster(ctx, c.Eventstore, c.KeyringSecret, logger)
+		if err != nil {
+			return nil, err
+		}
+		if err := log.checkSharedKeys(ctx, c.KeyringSecret, logger); err != nil {
+			return nil, errors.Join(err, log.close())
+		}
+		return log, nil
 	}
 	log, err := openWithKeys(dir, pebblestore.Options{
 		FS: yieldingFS{slowSyncs(c.SyncDelay)}, Logger: logger, MinFreeBytes: c.MinFreeMB << 20,
