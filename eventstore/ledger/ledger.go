@@ -95,6 +95,10 @@ type Ledger struct {
 	store  eventstore.AsyncAppender
 	shards [shardCount]shard
 
+	// tasks and batches are those that were answered, for others. They are of one ledger:
+	// the channels of one in a synctest bubble MUST NOT leave that.
+	tasks, batches sync.Pool
+
 	// runnable has the workers that have something to do, each once at most.
 	runnable chan *worker
 
@@ -155,14 +159,14 @@ func (l *Ledger) schedule(w *worker) { l.runnable <- w }
 // the command is done as a whole or not at all, and trying again with the same
 // CommandID tells which.
 func (l *Ledger) Execute(ctx context.Context, req Request) (Result, error) {
-	t := newTask(ctx, req)
+	t := l.newTask(ctx, req)
 	if err := l.submit(t); err != nil {
 		return Result{}, err
 	}
 	select {
 	case <-t.done:
 		result, err := t.result, t.err
-		t.free()
+		l.freeTask(t)
 		return result, err
 	case <-ctx.Done():
 		return Result{}, ctx.Err()
@@ -187,7 +191,7 @@ func (l *Ledger) ExecuteBatchInto(ctx context.Context, reqs []Request, out []Out
 		}
 		return
 	}
-	b := newBatch(len(reqs))
+	b := l.newBatch(len(reqs))
 	under := l.inFlight.Add(int64(len(reqs))) - int64(len(reqs))
 	for i := range reqs {
 		t := &b.tasks[i]
@@ -211,7 +215,7 @@ func (l *Ledger) ExecuteBatchInto(ctx context.Context, reqs []Request, out []Out
 		for i := range b.tasks {
 			out[i] = Outcome{Result: b.tasks[i].result, Err: b.tasks[i].err}
 		}
-		b.free()
+		l.freeBatch(b)
 	case <-ctx.Done():
 		for i := range b.tasks {
 			if t := &b.tasks[i]; t.answered.Load() {
@@ -231,14 +235,14 @@ func (l *Ledger) Read(ctx context.Context, account string) (View, error) {
 // Look is Read that also shows the state itself, for what a view doesn't have.
 // inspect is as a Request's, with no events; nothing is written, not even what is due.
 func (l *Ledger) Look(ctx context.Context, name string, inspect func(*account.State, []eventstore.Fact)) (View, error) {
-	t := newTask(ctx, Request{Account: name, Inspect: inspect})
+	t := l.newTask(ctx, Request{Account: name, Inspect: inspect})
 	if err := l.submit(t); err != nil {
 		return View{}, err
 	}
 	select {
 	case <-t.done:
 		view, err := t.view, t.err
-		t.free()
+		l.freeTask(t)
 		if err != nil {
 			return View{}, err
 		}

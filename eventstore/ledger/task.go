@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"slices"
-	"sync"
 	"sync/atomic"
 )
 
@@ -45,11 +44,12 @@ type batch struct {
 	done chan struct{}
 }
 
-var batches = sync.Pool{New: func() any { return &batch{done: make(chan struct{}, 1)} }}
-
 // newBatch makes a batch of tasks, which are to be answered each.
-func newBatch(tasks int) *batch {
-	b := batches.Get().(*batch) //nolint:forcetypeassert // the pool has nothing else
+func (l *Ledger) newBatch(tasks int) *batch {
+	b, ok := l.batches.Get().(*batch)
+	if !ok {
+		b = &batch{done: make(chan struct{}, 1)}
+	}
 	b.tasks = slices.Grow(b.tasks, tasks)[:tasks]
 	b.left.Store(int64(tasks))
 	if tasks == 0 {
@@ -58,28 +58,29 @@ func newBatch(tasks int) *batch {
 	return b
 }
 
-// free gives a batch back. MUST: done was received, so that nobody else has one
+// freeBatch gives a batch back. MUST: done was received, so that nobody else has one
 // of its tasks. One whose caller left early is never freed.
-func (b *batch) free() {
+func (l *Ledger) freeBatch(b *batch) {
 	clear(b.tasks)
 	clear(b.starting)
 	b.tasks, b.starting = b.tasks[:0], b.starting[:0]
-	batches.Put(b)
+	l.batches.Put(b)
 }
 
-var tasks = sync.Pool{New: func() any { return &task{done: make(chan struct{}, 1)} }}
-
-func newTask(ctx context.Context, req Request) *task {
-	t := tasks.Get().(*task) //nolint:forcetypeassert // the pool has nothing else
+func (l *Ledger) newTask(ctx context.Context, req Request) *task {
+	t, ok := l.tasks.Get().(*task)
+	if !ok {
+		t = &task{done: make(chan struct{}, 1)}
+	}
 	t.ctx, t.req = ctx, req
 	return t
 }
 
-// free gives a task back. MUST: its answer was received, so that nobody else
+// freeTask gives a task back. MUST: its answer was received, so that nobody else
 // has it. One whose caller left early is never freed.
-func (t *task) free() {
+func (l *Ledger) freeTask(t *task) {
 	*t = task{done: t.done}
-	tasks.Put(t)
+	l.tasks.Put(t)
 }
 
 // answer makes the result visible to the caller.

@@ -128,7 +128,7 @@ func (w *worker) now() time.Time {
 func (w *worker) tick() *task {
 	w.ledger.inFlight.Add(1)
 	w.ledger.work.Add(1) // there is work: that of the tasks before which it comes
-	t := newTask(w.ledger.life, Request{Account: w.account, Do: account.Tick{}, Actor: "engine", Role: "engine"})
+	t := w.ledger.newTask(w.ledger.life, Request{Account: w.account, Do: account.Tick{}, Actor: "engine", Role: "engine"})
 	t.own = true
 	return t
 }
