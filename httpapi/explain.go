@@ -281,10 +281,13 @@ func (x *explanation) reservationStatus(ctx context.Context, id string) (string,
 	_, err := x.server.opts.Ledger.Look(ctx, x.account, func(s *account.State, _ []eventstore.Fact) {
 		_, open = s.Reservations[id]
 	})
-	if open {
-		return "open", err
+	if err != nil { // it may still be looking
+		return "", err
 	}
-	return "closed", err
+	if open {
+		return "open", nil
+	}
+	return "closed", nil
 }
 
 func stepOf(f eventstore.Fact, status string) projections.ObjectStep {

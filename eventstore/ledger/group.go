@@ -36,7 +36,8 @@ type group struct {
 	rest []*task
 }
 
-// single is a group of one event, the most common one by far, in one piece of memory.
+// single is a group of one command, the most common one by far, with room for its event
+// in one piece of memory.
 type single struct {
 	group
 	fact    [1]eventstore.Fact

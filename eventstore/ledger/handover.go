@@ -1,37 +1,58 @@
 package ledger
 
-import "iocredits/eventstore"
+import (
+	"time"
 
-// maxHandover is how many accounts' groups of a batch go to the store together: enough
-// to share what that costs, and few enough that the first needn't wait long for the last.
-const maxHandover = 32
+	"iocredits/eventstore"
+)
+
+// A handover is at most maxHandover accounts' groups, enough to share what that costs;
+// it goes to the store sooner once it has MaxGroupBytes, or its first group has waited
+// for handoverWithin: an account whose group is in it does nothing else meanwhile.
+const (
+	maxHandover    = 32
+	handoverWithin = 500 * time.Microsecond
+)
 
 // handover is groups of as many accounts, which the store answers together.
 type handover struct {
 	groups  []*group
 	appends []*eventstore.Append
-	// warmth is of no use.
+	bytes   int
+	// warmth is the sum of what was read for nothing but to be near: without it the
+	// compiler would leave the reads out.
 	warmth int64
 }
 
 // startAll is start for several workers, whose groups are handed over together.
 func (l *Ledger) startAll(workers []*worker) {
-	h := handover{groups: make([]*group, 0, len(workers)), appends: make([]*eventstore.Append, 0, len(workers))}
-	room := make([]single, len(workers))
+	h := new(handover)
 	h.warm(workers)
+	var room []single
 	for i, w := range workers {
 		if w.mayWait() {
 			l.schedule(w)
 			continue
 		}
-		if g := w.next(&room[i]); g != nil {
+		if room == nil {
+			room = make([]single, len(workers)-i)
+		}
+		g := w.next(&room[0])
+		if room = room[1:]; g != nil {
 			h.groups, h.appends = append(h.groups, g), append(h.appends, &g.Append)
+			h.bytes += g.bytes
+		}
+		if len(h.groups) > 0 && (h.bytes >= l.opts.MaxGroupBytes || time.Since(h.groups[0].began) > handoverWithin) {
+			l.handOver(h)
+			h = new(handover)
 		}
 	}
 	if len(h.groups) > 0 {
-		l.store.AppendAsync(h.appends, h.appended)
+		l.handOver(h)
 	}
 }
+
+func (l *Ledger) handOver(h *handover) { l.store.AppendAsync(h.appends, h.appended) }
 
 // warm reads a bit of each piece of memory that the workers' decisions are about to read.
 // With ten thousand busy accounts none of it is in the processor's cache; here no read

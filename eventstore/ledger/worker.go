@@ -55,16 +55,22 @@ func (w *worker) turn() {
 	}
 }
 
-// next does what there is to do and gives the next group that has events; nil: nothing
-// is left. The caller MUST append it: from then on the worker belongs to appended.
+// next does what there is to do and gives the next group that has events: the worker is
+// the caller's, who MUST append it, and appended's from then on. nil: nothing is left, or
+// a turn will do it. With room for a group it is one of several workers, and does no
+// more than one: the others' groups wait.
 func (w *worker) next(room *single) *group {
-	ctx := w.ledger.life
+	ctx, alone := w.ledger.life, room == nil
 	if w.failed != nil {
 		w.undo()
 	}
-	for {
+	for round := 0; ; round++ {
 		w.saveIfDue()
 		if len(w.tasks) == 0 && !w.take() {
+			return nil
+		}
+		if round > 0 && !alone {
+			w.ledger.schedule(w)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -81,7 +87,6 @@ func (w *worker) next(room *single) *group {
 			w.tasks = slices.Insert(w.tasks, 0, w.tick())
 		}
 		g := w.decide(ctx, w.tasks, room)
-		room = nil
 		w.tasks = g.rest
 		if err := w.behind(ctx, g); err != nil {
 			g.Err = err
@@ -223,6 +228,7 @@ func (g *group) appended() {
 // decided again on what the stream has become.
 func (w *worker) undo() {
 	g, err := w.failed, w.failed.Err
+	defer g.leave()
 	w.dropBook()
 	w.failed = nil
 	again := isConflict(err)
@@ -285,7 +291,12 @@ func (w *worker) settle(g *group) {
 		t.complete(g, w.book)
 		w.ledger.finish(t)
 	}
-	// The log's tail keeps the group, as long as its events.
+	g.leave()
+}
+
+// leave lets go of all that isn't the events': the log's tail keeps the group as long as
+// those, and so does whoever keeps one beside it in a piece of memory.
+func (g *group) leave() {
 	g.tasks, g.rest, g.worker, g.Appended = nil, nil, nil, eventstore.Appended{}
 }
 

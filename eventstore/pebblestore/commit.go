@@ -1,45 +1,14 @@
 package pebblestore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"iocredits/eventstore"
-)
-
-// handover is appends that came together, on their way to the committer.
-type handover struct {
-	appends []pending
-	// met is how many of them the committer has come to, left how many have no answer.
-	met, left int
-	// done is called once all have theirs.
-	done func()
-	// one is room for the most common handover.
-	one [1]pending
-}
-
-// pending is one of them. The committer puts its answer into it.
-type pending struct {
-	*eventstore.Append
-	of    *handover
-	bytes int64
-	// state decides between the committer, which takes, and the caller, who
-	// leaves: an append is written as a whole or never begun.
-	state atomic.Int32
-	// position is room for Appended's, of the most common append: one event.
-	position [1]eventstore.Position
-}
-
-const (
-	waiting int32 = iota
-	taken
-	abandoned
 )
 
 // group is the appends that one sync makes durable, with their answers.
@@ -50,11 +19,9 @@ type group struct {
 	run   run
 	bytes int
 	// last is the position of the group's last event; 0: it has none.
-	last eventstore.Position
-	// started is when it was begun, created the same by the store's own clock, as it
-	// will be read back.
-	started, created time.Time
-	err              error
+	last    eventstore.Position
+	started time.Time
+	err     error
 }
 
 // streamHead is where a stream ends, the group under preparation included.
@@ -77,106 +44,6 @@ const (
 	maxHeads = 1 << 18
 )
 
-// Append implements eventstore.Store.
-func (s *Store) Append(ctx context.Context, stream string, expected int64, events []eventstore.Event) (eventstore.Appended, error) {
-	if err := ctx.Err(); err != nil {
-		return eventstore.Appended{}, err
-	}
-	done := make(chan struct{})
-	a := &eventstore.Append{Stream: stream, Expected: expected, Events: events}
-	h := newHandover([]*eventstore.Append{a}, func() { close(done) })
-	s.submit(h)
-	select {
-	case <-done:
-	case <-ctx.Done():
-		if h.appends[0].state.CompareAndSwap(waiting, abandoned) {
-			s.answered(h)
-			return eventstore.Appended{}, ctx.Err()
-		}
-		<-done // taken: its outcome is near, and worth knowing
-	}
-	return a.Appended, a.Err
-}
-
-// AppendAsync implements eventstore.AsyncAppender.
-func (s *Store) AppendAsync(appends []*eventstore.Append, done func()) {
-	s.submit(newHandover(appends, done))
-}
-
-// newHandover weighs each append, and holds it to the contract.
-func newHandover(appends []*eventstore.Append, done func()) *handover {
-	h := &handover{done: done, left: len(appends)}
-	if h.appends = h.one[:]; len(appends) > 1 {
-		h.appends = make([]pending, len(appends))
-	}
-	for i, a := range appends {
-		p := &h.appends[i]
-		p.Append, p.of = a, h
-		if p.Err = eventstore.CheckAppend(p.Stream, p.Expected, p.Events); p.Err != nil {
-			continue
-		}
-		for e := range p.Events {
-			p.bytes += int64(recordSize(p.Stream, &p.Events[e]))
-		}
-	}
-	return h
-}
-
-// submit hands appends to the committer, who answers them, or answers itself. The
-// store stays open until all are answered.
-func (s *Store) submit(h *handover) {
-	err := s.enter()
-	if err == nil {
-		s.appends.Add(int64(len(h.appends)))
-		if err = s.enqueue(h); err == nil {
-			return
-		}
-		s.answered(h)
-	}
-	for i := range h.appends {
-		if p := &h.appends[i]; p.Err == nil {
-			p.Err = err
-		}
-	}
-	h.done()
-}
-
-// answered ends what submit began.
-func (s *Store) answered(h *handover) {
-	s.appends.Add(-int64(len(h.appends)))
-	s.leave()
-}
-
-func (s *Store) enqueue(h *handover) error {
-	if s.opts.ReadOnly {
-		return fmt.Errorf("%w: opened to read only", eventstore.ErrUnavailable)
-	}
-	if failed := s.failed.Load(); failed != nil {
-		return fmt.Errorf("%w: %w", eventstore.ErrUnavailable, *failed)
-	}
-	bytes, appends := h.bytes(), int64(len(h.appends))
-	if s.queuedBytes.Add(bytes) > s.opts.MaxQueueBytes {
-		s.queuedBytes.Add(-bytes)
-		return fmt.Errorf("%w: %d bytes wait", eventstore.ErrUnavailable, s.opts.MaxQueueBytes)
-	}
-	queued := s.queued.Add(appends)
-	if queued > int64(s.opts.MaxQueue) {
-		s.queued.Add(-appends)
-		s.queuedBytes.Add(-bytes)
-		return fmt.Errorf("%w: %d appends wait", eventstore.ErrUnavailable, s.opts.MaxQueue)
-	}
-	s.queue <- h // there is room: none of it has less than one append
-	s.crowd.came(queued)
-	return nil
-}
-
-func (h *handover) bytes() (all int64) {
-	for i := range h.appends {
-		all += h.appends[i].bytes
-	}
-	return all
-}
-
 // commit prepares groups until the queue is closed. next is the last position
 // that is taken.
 func (s *Store) commit(next eventstore.Position) {
@@ -195,7 +62,7 @@ func (s *Store) commit(next eventstore.Position) {
 		}
 		s.gather(begun, len(h.appends)-h.met)
 		begun = time.Now()
-		g := s.newGroup(int(s.queued.Load()) + len(h.appends) - h.met)
+		g := s.newGroup(max(0, int(s.queued.Load())) + len(h.appends) - h.met)
 		carried = s.fill(g, h, &next, s.roomLeft())
 		full := s.apply(g)
 		s.syncing <- g
@@ -208,7 +75,7 @@ func (s *Store) commit(next eventstore.Position) {
 // newGroup makes a group when so many appends wait, most of which have one event.
 func (s *Store) newGroup(waiting int) *group {
 	room := waiting + waiting/2 // more come while it is filled
-	g := &group{pending: make([]*pending, 0, room), started: time.Now(), created: time.UnixMicro(s.opts.Now().UnixMicro()).UTC()}
+	g := &group{pending: make([]*pending, 0, room), started: time.Now()}
 	g.run = run{records: make([]eventstore.Recorded, 0, room), ends: make([]int, 0, room), begun: g.started}
 	select {
 	case g.batch = <-s.batches:
@@ -237,6 +104,9 @@ func (s *Store) free(g *group) {
 func (s *Store) fill(g *group, h *handover, next *eventstore.Position, full error) (carried *handover) {
 	s.groups++
 	for {
+		if h.met == 0 { // as it will be read back
+			h.created = time.UnixMicro(s.opts.Now().UnixMicro()).UTC()
+		}
 		for ; h.met < len(h.appends); h.met++ {
 			if len(g.run.records) >= maxGroupEvents || g.bytes >= maxGroupBytes || !s.take(g, &h.appends[h.met], next, full) {
 				return h
@@ -295,7 +165,7 @@ func (s *Store) add(g *group, p *pending, next *eventstore.Position) bool {
 		*next++
 		head.last++
 		positions[i] = *next
-		r := eventstore.Recorded{Event: p.Events[i], Stream: p.Stream, Revision: head.last, Position: *next, Created: g.created}
+		r := eventstore.Recorded{Event: p.Events[i], Stream: p.Stream, Revision: head.last, Position: *next, Created: p.of.created}
 		r.Data, r.Metadata = orEmpty(r.Data), orEmpty(r.Metadata)
 		s.encode(g, &r, i == len(p.Events)-1)
 		g.run.records = append(g.run.records, r)
@@ -426,8 +296,9 @@ func (s *Store) settle() {
 				p.Appended, p.Err = eventstore.Appended{}, errors.Join(p.Err, g.err)
 			}
 			if p.of.left--; p.of.left == 0 {
+				s.unanswered.Add(-int64(len(p.of.appends))) // whoever is answered may come again at once
 				p.of.done()
-				s.answered(p.of)
+				s.leave()
 			}
 		}
 		s.free(g)

@@ -48,11 +48,11 @@ func (c *crowd) came(queued int64) {
 // closed, an eighth less with each since.
 func (s *Store) gather(begun time.Time, here int) {
 	c := &s.crowd
-	c.size = max(s.appends.Load(), c.size)
+	c.size = max(s.unanswered.Load(), c.size)
 	if wait := maxGather - time.Since(begun); wait > 0 && c.size >= minCrowd {
 		s.await(c.size/2-int64(here), wait)
 	}
-	c.size = max(s.appends.Load(), c.size-(c.size+7)/8)
+	c.size = max(s.unanswered.Load(), c.size-(c.size+7)/8)
 }
 
 // await returns when so many are queued, or after a time. Whoever comes sees what is

@@ -34,9 +34,9 @@ type Store struct {
 	// queue has what waits for the committer: so many appends with so many bytes.
 	queue               chan *handover
 	queued, queuedBytes atomic.Int64
-	// appends counts those that are not answered.
-	appends atomic.Int64
-	syncing chan *group
+	// unanswered counts the appends that are under way.
+	unanswered atomic.Int64
+	syncing    chan *group
 	// batches are those of groups that are done.
 	batches chan *pebble.Batch
 	// heads are the streams that were written lately, groups counts the groups that

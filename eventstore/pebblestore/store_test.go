@@ -115,6 +115,37 @@ func TestAFullQueueIsRefusedAtOnce(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// endsMeanwhile is a context that ends between the first look at it and the next.
+type endsMeanwhile struct {
+	context.Context
+	looked bool
+}
+
+func (c *endsMeanwhile) Err() error {
+	if !c.looked {
+		c.looked = true
+		return nil
+	}
+	return c.Context.Err()
+}
+
+// TestARefusalIsTheEnd: a caller who leaves while its append is refused ends nothing a
+// second time.
+func TestARefusalIsTheEnd(t *testing.T) {
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := open(t, "log", pebblestore.Options{FS: vfs.NewMem(), MaxQueueBytes: 1000})
+	for range 50 { // of two ways that were open, one was chosen by lot
+		_, err := s.Append(&endsMeanwhile{Context: gone}, "s", eventstore.NoStream, []eventstore.Event{newEvent(2000)})
+		require.ErrorIs(t, err, eventstore.ErrUnavailable)
+	}
+	require.NoError(t, s.Close())
+	for range 50 {
+		_, err := s.Append(&endsMeanwhile{Context: gone}, "s", eventstore.NoStream, []eventstore.Event{newEvent(1)})
+		require.ErrorIs(t, err, eventstore.ErrClosed)
+	}
+}
+
 // What is handed over together has room as a whole or not at all.
 func TestAHandoverThatFindsNoRoomIsRefusedWhole(t *testing.T) {
 	for name, opts := range map[string]pebblestore.Options{
