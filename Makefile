@@ -34,7 +34,7 @@ test-esdb: ## run the EventStoreDB suite: Go and Node clients (ESDB_URL=esdb://â
 	go test -vet=off -count=1 -run 'TwoEngines|ClusterOutage|TestCopy|EsdbAddr|LeaseMoves|ErasureIsReal' ./cmd/iocredits
 
 fuzz: ## run every fuzz target for a while (FUZZTIME=30000x: inputs a target)
-	@cache=$$(go env GOCACHE)/fuzz/iocredits; \
+	@mkdir -p .tools; cache=$$(go env GOCACHE)/fuzz/iocredits; \
 	grep -rl --include='*_test.go' '^func Fuzz' cmd domain eventstore httpapi projections | xargs -n 1 dirname | sort -u | \
 	while read -r package; do \
 		go test -c $(FUZZ_BUILD) -o $(CURDIR)/.tools/fuzz.test ./$$package </dev/null || exit 1; \
