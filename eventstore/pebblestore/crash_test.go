@@ -57,7 +57,9 @@ func crashOnce(t *testing.T, seed uint64) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
-	written := make(chan struct{}, 1<<16)
+	// Writers are a little ahead, so that they go on while the power is cut, and wait while
+	// what was left is read: it would grow the faster the slower that is.
+	written := make(chan struct{}, 64)
 	for n := range 6 {
 		wg.Go(func() { writeUntil(ctx, t, s, w, rand.New(rand.NewPCG(seed, uint64(n))), fmt.Sprint("s", n), written) })
 	}
@@ -67,7 +69,7 @@ func crashOnce(t *testing.T, seed uint64) {
 	}()
 	rng := rand.New(rand.NewPCG(seed, 100))
 	for range 8 {
-		for range 1 + rng.IntN(40) {
+		for range 1 + rng.IntN(200) {
 			_, on := <-written
 			require.True(t, on, "no writer goes on")
 		}
@@ -105,7 +107,7 @@ func writeUntil(ctx context.Context, t *testing.T, s *pebblestore.Store, w *witn
 		w.mu.Unlock()
 		select {
 		case written <- struct{}{}:
-		default:
+		case <-ctx.Done():
 		}
 	}
 }
