@@ -117,18 +117,27 @@ func (m *mendings) sofar() said {
 	return said{m.said.begun, slices.Clone(m.said.failed), slices.Clone(m.said.at), slices.Clone(m.said.why)}
 }
 
+// running is views that follow their log on a disk of a size, until end.
+func running(t *testing.T) (r *rig, disk *sizedDisk, told *mendings, end func()) {
+	told = &mendings{}
+	r, disk = onSizedDisk(t, slog.New(told))
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); r.views.Run(ctx) }()
+	return r, disk, told, func() {
+		stop()
+		<-done
+		r.close()
+	}
+}
+
 // TestMendWaits longer after each failure, up to an hour, and not at all when it was
 // given room: then it begins as at first. Time is the bubble's.
 func TestMendWaits(t *testing.T) { synctest.Test(t, mendWaits) }
 
 func mendWaits(t *testing.T) {
-	told := &mendings{}
-	r, disk := onSizedDisk(t, slog.New(told))
-	defer r.close()
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); r.views.Run(ctx) }()
-	defer func() { stop(); <-done }()
+	r, disk, told, end := running(t)
+	defer end()
 	pass := func(d time.Duration) {
 		<-time.After(d)
 		synctest.Wait()
@@ -176,13 +185,8 @@ func mendWaits(t *testing.T) {
 func TestMendTriesAgainUntold(t *testing.T) { synctest.Test(t, mendTriesAgainUntold) }
 
 func mendTriesAgainUntold(t *testing.T) {
-	told := &mendings{}
-	r, disk := onSizedDisk(t, slog.New(told))
-	defer r.close()
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); r.views.Run(ctx) }()
-	defer func() { stop(); <-done }()
+	r, disk, told, end := running(t)
+	defer end()
 	disk.free.Store(2 * reserve)
 	r.views.FindDamage()
 	synctest.Wait()
