@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"strings"
 	"syscall"
@@ -17,11 +18,12 @@ const (
 
 // useHugePages starts a program that has its process alone over, in the same process,
 // with hugePages in its environment: glibc reads that before anything of ours runs. An
-// operator's GLIBC_TUNABLES stands. Nothing may be open yet. It is no more than faster, so
+// operator's GLIBC_TUNABLES stands. Nothing may be open yet, and no signal have come that
+// ends ctx, of which the program would know nothing any more. It is no more than faster, so
 // a system that can't do it goes on without.
-func (m *Main) useHugePages() {
+func (m *Main) useHugePages(ctx context.Context) {
 	name, _, _ := strings.Cut(hugePages, "=")
-	if _, said := os.LookupEnv(name); said || !m.Alone {
+	if _, said := os.LookupEnv(name); said || !m.Alone || ctx.Err() != nil {
 		return
 	}
 	if who, err := os.ReadFile(hugePagesOf); err != nil || !strings.Contains(string(who), "[madvise]") {

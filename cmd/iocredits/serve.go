@@ -138,7 +138,7 @@ func (c *serveCmd) Run(ctx context.Context, m *Main) (err error) {
 	if err := c.check(); err != nil {
 		return err
 	}
-	m.useHugePages()
+	m.useHugePages(ctx)
 	m.addProcessors()
 	dir := dataDir(c.Data)
 	lock, err := dir.open()
