@@ -47,7 +47,7 @@ var help = map[domain.Code]problemHelp{
 	domain.CodeDisputeOpen:           {"A dispute about the transaction is open; there is one at a time.", "Wait until it is resolved.", inputMembers},
 	domain.CodeDuplicateID:           {"The account has, or had, an object of this id; ids are used once.", "Choose another id. To repeat a request, send it with its first Idempotency-Key.", []string{"field", "value", "payment_id"}},
 	domain.CodeReservationClosed:     {"The reservation was used up, released or has expired.", "Make a new one, or deduct.", inputMembers},
-	domain.CodeWrongStatus:           {"The object is in a status in which this can't be done: field says which kind it is, value which one, current_status how it stands.", "Read the object. What you wanted may have happened already.", []string{"field", "value", "current_status", "account"}},
+	domain.CodeWrongStatus:           {"The object is in a status in which this can't be done: field says which kind it is, value which one, current_status how it stands. Of a forget: withdrawals and disputes are open.", "Read the object. What you wanted may have happened already.", []string{"field", "value", "current_status", "account", "withdrawals", "disputes"}},
 	domain.CodePreconditionFailed:    {"Something has happened to the account since the revision in If-Match.", "Read the balance, look at what is new, and decide again.", []string{"revision"}},
 	domain.CodeBodyTooLarge:          {"A body may have 1 MiB, that of a batch 32 MiB.", "Send less at once.", nil},
 	domain.CodeEncodingUnsupported:   {"The body came with a Content-Encoding, such as gzip.", "Send it as it is.", inputMembers},

@@ -1761,6 +1761,9 @@ type FailRequest struct {
 
 // ForgetRequest defines model for ForgetRequest.
 type ForgetRequest struct {
+	// Force Also while withdrawals or disputes are open.
+	Force *bool `json:"force,omitempty"`
+
 	// Reason In the clear, and never personal.
 	Reason string `json:"reason"`
 }
