@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -10,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"iocredits/httpapi"
 )
 
 // keysFile makes a file of keys for serve, and gives the keys by their roles.
@@ -57,6 +62,27 @@ func TestNoLogIsBegunByMistake(t *testing.T) {
 			require.Regexp(t, `level=INFO msg="the log is open" data=\S+ head=1\n`, e.log.String())
 		}
 	}
+}
+
+// TestDesksThatCanDecide are not warned of: what counts is actors, not keys.
+func TestDesksThatCanDecide(t *testing.T) {
+	var log bytes.Buffer
+	warned := func(names ...string) string {
+		specs := make([]httpapi.KeySpec, 0, len(names))
+		for i, name := range names { // role and actor
+			role, _, _ := strings.Cut(name, "-")
+			id := strconv.Itoa(i)
+			specs = append(specs, httpapi.KeySpec{ID: id, Role: httpapi.Role(role), Actor: name, SHA256: httpapi.HashKey(id)})
+		}
+		keys, err := httpapi.NewKeys(specs)
+		require.NoError(t, err)
+		log.Reset()
+		warnOfDesks(keys, slog.New(slog.NewTextHandler(&log, nil)))
+		return log.String()
+	}
+	require.Empty(t, warned("finance-1", "finance-2", "bd-1", "bd-2", "support-1"))
+	require.Contains(t, warned("finance-1", "finance-1", "bd-1", "bd-2", "support-1"), "level=WARN msg=\"too few actors have a key of this role, so nobody can decide what waits\" role=finance actors=1 needed=2")
+	require.Equal(t, 2, strings.Count(warned("finance-1", "finance-2", "bd-1"), "\n"))
 }
 
 // TestDevIsForItsOwnLogs: keys that lie in a file, purchases without payment and a clock

@@ -81,6 +81,9 @@ func TestServeWithKeysOfAFile(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, a.Status)
 	}
 	require.NoError(t, e.stop())
+	for role, actors := range map[string]string{"finance": "2", "bd": "2", "support": "1"} {
+		require.Contains(t, e.log.String(), "role="+role+" actors=0 needed="+actors+" ")
+	}
 
 	for text, want := range map[string]string{"": "keys", "- id: x\n": "key 1 (x)", "nonsense": "keys"} {
 		bad := filepath.Join(t.TempDir(), "keys.yaml")

@@ -214,6 +214,9 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 	if err != nil {
 		return err
 	}
+	if dev == nil {
+		warnOfDesks(keys, logger)
+	}
 	policy, err := c.readPolicy()
 	if err != nil {
 		return err
@@ -293,6 +296,25 @@ func (c *serveCmd) readKeys(dev *devMode) (*httpapi.Keys, error) {
 		return httpapi.NewKeys(dev.keys.specs())
 	}
 	return readKeysFile(c.Keys)
+}
+
+// warnOfDesks tells what will wait for ever, because too few have the keys to decide it: a
+// second approval is another actor's, and who opened a dispute doesn't resolve it.
+func warnOfDesks(keys *httpapi.Keys, logger *slog.Logger) {
+	for _, desk := range []struct {
+		role   httpapi.Role
+		actors int
+		waits  string
+	}{
+		{httpapi.RoleFinance, 2, "withdrawals and adjustments that need two approvers"},
+		{httpapi.RoleBD, 2, "credit requests that need two approvers"},
+		{httpapi.RoleSupport, 1, "disputes"},
+	} {
+		if has := keys.Actors(desk.role); has < desk.actors {
+			logger.Warn("too few actors have a key of this role, so nobody can decide what waits",
+				"role", string(desk.role), "actors", has, "needed", desk.actors, "waits", desk.waits)
+		}
+	}
 }
 
 // readKeysFile reads the file of --keys.
