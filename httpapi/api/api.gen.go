@@ -3286,7 +3286,7 @@ type ListTransactionsParams struct {
 	Type    *TransactionType    `form:"type,omitempty" json:"type,omitempty"`
 	Service *TransactionService `form:"service,omitempty" json:"service,omitempty"`
 
-	// From Recorded at or after this time.
+	// From Recorded at or after this time; after `to` it is refused.
 	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
 
 	// To Recorded before this time.

@@ -3290,7 +3290,7 @@ type ListTransactionsParams struct {
 	Type    *TransactionType    `form:"type,omitempty" json:"type,omitempty"`
 	Service *TransactionService `form:"service,omitempty" json:"service,omitempty"`
 
-	// From Recorded at or after this time.
+	// From Recorded at or after this time; after `to` it is refused.
 	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
 
 	// To Recorded before this time.
@@ -5058,7 +5058,9 @@ type ClientInterface interface {
 
 	// TakeWebhookWithBody Events of the payment provider
 	//
-	// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+	// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+	// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+	// Content-Encoding (415), or no JSON object (400).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5067,7 +5069,9 @@ type ClientInterface interface {
 
 	// TakeWebhook Events of the payment provider
 	//
-	// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+	// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+	// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+	// Content-Encoding (415), or no JSON object (400).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -7219,7 +7223,9 @@ func (c *Client) ListWithdrawalQueue(ctx context.Context, params *ListWithdrawal
 
 // TakeWebhookWithBody Events of the payment provider
 //
-// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+// Content-Encoding (415), or no JSON object (400).
 //
 // Takes any type of body and a specified content type.
 //
@@ -7238,7 +7244,9 @@ func (c *Client) TakeWebhookWithBody(ctx context.Context, params *TakeWebhookPar
 
 // TakeWebhook Events of the payment provider
 //
-// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+// Content-Encoding (415), or no JSON object (400).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -14056,7 +14064,9 @@ type ClientWithResponsesInterface interface {
 
 	// TakeWebhookWithBodyWithResponse Events of the payment provider
 	//
-	// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+	// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+	// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+	// Content-Encoding (415), or no JSON object (400).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14065,7 +14075,9 @@ type ClientWithResponsesInterface interface {
 
 	// TakeWebhookWithResponse Events of the payment provider
 	//
-	// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+	// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+	// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+	// Content-Encoding (415), or no JSON object (400).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -24937,7 +24949,9 @@ func (c *ClientWithResponses) ListWithdrawalQueueWithResponse(ctx context.Contex
 
 // TakeWebhookWithBodyWithResponse Events of the payment provider
 //
-// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+// Content-Encoding (415), or no JSON object (400).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -24952,7 +24966,9 @@ func (c *ClientWithResponses) TakeWebhookWithBodyWithResponse(ctx context.Contex
 
 // TakeWebhookWithResponse Events of the payment provider
 //
-// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+// Content-Encoding (415), or no JSON object (400).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
