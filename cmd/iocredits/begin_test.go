@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -29,10 +31,12 @@ func keysFile(t *testing.T, roles ...string) (file string, keys devKeys) {
 	return file, keys
 }
 
-// refusedUse runs a command that has to end as one that was called wrongly.
+// refusedUse runs a command that has to end as one that was called wrongly, and not to run.
 func refusedUse(t *testing.T, says string, args ...string) {
 	t.Helper()
-	_, _, err := run(t, args...)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	err := (&Main{Stdout: io.Discard, Stderr: io.Discard}).Run(ctx, args)
 	require.ErrorContains(t, err, says, "%v", args)
 	require.Equal(t, exitUsage, exitCode(err), "%v", args)
 }

@@ -17,14 +17,14 @@ import (
 // can't be replaced.
 func TestKeysCreateAppendsToAMount(t *testing.T) {
 	dir := t.TempDir()
-	real, mounted := filepath.Join(dir, "real"), filepath.Join(dir, "keys.yaml")
+	file, mounted := filepath.Join(dir, "file"), filepath.Join(dir, "keys.yaml")
 	require.NoError(t, os.WriteFile(mounted, nil, 0o600))
-	_, _, err := run(t, "keys", "create", "--role", "service", "--actor", "a", "--append", real)
+	_, _, err := run(t, "keys", "create", "--role", "service", "--actor", "a", "--append", file)
 	require.NoError(t, err)
-	before, err := os.ReadFile(real)
+	before, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(real, before[:len(before)-1], 0o600), "without a newline at its end")
-	err = syscall.Mount(real, mounted, "", syscall.MS_BIND, "")
+	require.NoError(t, os.WriteFile(file, before[:len(before)-1], 0o600), "without a newline at its end")
+	err = syscall.Mount(file, mounted, "", syscall.MS_BIND, "")
 	if errors.Is(err, syscall.EPERM) {
 		t.Skip("SKIPPED: mounting takes a right that this process lacks")
 	}
@@ -33,7 +33,7 @@ func TestKeysCreateAppendsToAMount(t *testing.T) {
 
 	out, _, err := run(t, "keys", "create", "--role", "admin", "--actor", "b", "--append", mounted)
 	require.NoError(t, err)
-	after, err := os.ReadFile(real)
+	after, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(string(after), string(before)+"- id: "), "%s", after)
 	require.Contains(t, string(after), httpapi.HashKey(strings.TrimSpace(out)))
