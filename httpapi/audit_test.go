@@ -237,6 +237,35 @@ func TestWithoutASignerNothingIsSigned(t *testing.T) {
 	require.Equal(t, 200, r.do(get("auditor", "/v1/audit/verify/demo-1")).Status)
 }
 
+// TestSigningIsSeen by who watches the figures: that it goes on, and that it has stopped.
+func TestSigningIsSeen(t *testing.T) {
+	var audit *httpapi.Audit
+	r := newRig(t, func(p *parts) { audit = p.server.Audit })
+	gauges := func() []string {
+		r.balance("demo-1") // which waits for the read models
+		r.balance("demo-2")
+		return r.gauges("iocredits_signing", "iocredits_checkpoint_timestamp_seconds", "iocredits_unsigned_events")
+	}
+	r.trade("demo-1")
+	require.Equal(t, []string{"0", "0", "7"}, gauges(), "it has yet to look")
+	require.NoError(t, audit.Notary.Step(t.Context()))
+	require.Equal(t, []string{"1", "0", "7"}, gauges(), "nothing is due")
+	r.clock.Move(time.Minute)
+	require.NoError(t, audit.Notary.Step(t.Context()))
+	require.Equal(t, []string{"1", "1.77236646e+09", "0"}, gauges())
+
+	require.NoError(t, audit.Checkpoints.Close())
+	r.fund("demo-2", "1")
+	require.Equal(t, []string{"1", "1.77236646e+09", "1"}, gauges())
+	require.NoError(t, audit.Notary.Step(t.Context()))
+	r.clock.Move(time.Minute)
+	require.Error(t, audit.Notary.Step(t.Context()))
+	require.Equal(t, []string{"0", "1.77236646e+09", "1"}, gauges())
+
+	r = newRig(t, func(p *parts) { p.server.Audit = nil })
+	require.Equal(t, []string{"0", "0", "0"}, gauges(), "nothing is signed without a signer")
+}
+
 // TestPastBalance: both times in one query, and what neither of them changes.
 func TestPastBalance(t *testing.T) {
 	r := newRig(t, nil)

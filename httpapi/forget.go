@@ -2,8 +2,12 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -30,7 +34,7 @@ func (h handlers) ForgetAccount(c echo.Context, name api.Account, _ api.ForgetAc
 	if by.OnlyAt, err = k.onlyAt(); err != nil {
 		return err
 	}
-	done, err := f.Forget(k.ctx, by, request.Reason)
+	done, err := f.Forget(k.ctx, by, Wish{Reason: request.Reason, Force: valueOf(request.Force)})
 	if err != nil {
 		return err
 	}
@@ -74,6 +78,16 @@ type Forgetter struct {
 	Sealer *keyring.Sealer
 }
 
+// Wish is what somebody wants forgotten of an account.
+type Wish struct {
+	// Reason stays, in the clear.
+	Reason string
+	// Force: also what somebody who has yet to decide would have to read.
+	Force bool
+	// Look: find out whether it would be refused, and do nothing.
+	Look bool
+}
+
 // Forgotten is what became of a wish to forget.
 type Forgotten struct {
 	// Result of Before has no facts: it is the revision of the event, and how the
@@ -92,18 +106,20 @@ type Forgotten struct {
 // An OnlyAt is looked at before the key goes, and not after, and a caller who leaves, or
 // the stop of an engine, ends nothing from then on: what can't be undone isn't left
 // without its event.
-// Refusals: field-invalid (reason), unknown-account, precondition-failed.
-func (f Forgetter) Forget(ctx context.Context, by ledger.Request, reason string) (done Forgotten, err error) {
+// Refusals: field-invalid (reason), unknown-account, precondition-failed, wrong-status
+// (withdrawals and disputes that are open).
+func (f Forgetter) Forget(ctx context.Context, by ledger.Request, wish Wish) (done Forgotten, err error) {
 	if err := domain.CheckID("account", by.Account); err != nil {
 		return done, err
 	}
-	if err := account.CheckForgetReason(reason); err != nil {
+	if err := account.CheckForgetReason(wish.Reason); err != nil {
 		return done, err
 	}
-	if err := checkText("reason", reason); err != nil {
+	if err := checkText("reason", wish.Reason); err != nil {
 		return done, err
 	}
-	view, err := f.Ledger.Look(ctx, by.Account, func(s *account.State, _ []eventstore.Fact) { done.Earlier = s.Forgotten })
+	var needed error
+	view, err := f.Ledger.Look(ctx, by.Account, func(s *account.State, _ []eventstore.Fact) { done.Earlier, needed = s.Forgotten, neededBy(s) })
 	if err != nil {
 		return done, err
 	}
@@ -121,15 +137,51 @@ func (f Forgetter) Forget(ctx context.Context, by ledger.Request, reason string)
 		return done, domain.Refuse(domain.CodePreconditionFailed, "the account is at revision %d, not at %d", view.Revision, *only).
 			With("revision", strconv.FormatInt(view.Revision, 10))
 	}
+	if needed != nil && !wish.Force {
+		return done, needed
+	}
+	if wish.Look {
+		return done, nil
+	}
 	by.OnlyAt = nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), forgetWithin)
 	defer cancel()
 	if err := f.Sealer.Destroy(ctx, by.Account); err != nil {
 		return done, err
 	}
-	by.Do = account.RecordForgotten{Reason: reason}
+	by.Do = account.RecordForgotten{Reason: wish.Reason}
 	done.Result, err = f.Ledger.Execute(ctx, by)
 	return done, err
+}
+
+// neededBy refuses while finance has yet to pay to an address that would be erased, or
+// support to decide about words that would be; nil: nobody waits.
+func neededBy(s *account.State) error {
+	var open []string
+	var fields []domain.Field
+	add := func(kind string, ids []string) {
+		if len(ids) > 0 {
+			open, fields = append(open, kind+" "+someOf(ids)), append(fields, domain.Field{Name: kind, Value: someOf(ids)})
+		}
+	}
+	add("withdrawals", slices.Sorted(maps.Keys(s.Withdrawals)))
+	add("disputes", slices.Sorted(maps.Keys(s.Disputes)))
+	if len(open) == 0 {
+		return nil
+	}
+	refusal := domain.Refuse(domain.CodeWrongStatus,
+		"open: %s. Who decides them has to read what would be erased, such as the address to pay to: close them first, or erase with force", strings.Join(open, ", "))
+	refusal.Fields = fields
+	return refusal
+}
+
+// someOf names ten of the ids at most: an account may have a thousand.
+func someOf(ids []string) string {
+	const named = 10
+	if more := len(ids) - named; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(ids[:named], ", "), more)
+	}
+	return strings.Join(ids, ", ")
 }
 
 // forgetWithin bounds what goes on without its caller.

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,11 +31,38 @@ func TestForgetGoesOnWithoutItsCaller(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	f := httpapi.Forgetter{Store: r.store, Ledger: r.ledger, Sealer: keyring.NewSealer(leaving{r.keys, cancel}, 1)}
 	by := ledger.Request{Account: "demo-1", Actor: "operator", Role: "admin"}
-	done, err := f.Forget(ctx, by, "case 7")
+	done, err := f.Forget(ctx, by, httpapi.Wish{Reason: "case 7"})
 	require.ErrorIs(t, ctx.Err(), context.Canceled)
 	require.NoError(t, err)
-	again, err := f.Forget(t.Context(), by, "case 7")
+	again, err := f.Forget(t.Context(), by, httpapi.Wish{Reason: "case 7"})
 	require.NoError(t, err)
 	require.True(t, again.Before)
 	require.Equal(t, done.Revision, again.Revision)
+}
+
+// TestForgetWaitsForWhoHasToRead: an address that finance has yet to pay to, and what is
+// disputed, are not erased unasked.
+func TestForgetWaitsForWhoHasToRead(t *testing.T) {
+	r := newRig(t, nil)
+	r.trade("demo-1")
+	withdrawal := r.withdraw("w", "10")
+	id := withdrawal[strings.LastIndex(withdrawal, "/")+1:]
+	taken := r.must(post("service", demo+"/deductions", "d", `{"amount":"1","service":"vm"}`))
+	about := taken.Body["transactions"].([]any)[0].(map[string]any)["transaction_id"].(string)
+	opened := r.must(post(customer, demo+"/disputes", "x", `{"transaction_id":"`+about+`","reason":"never used"}`))
+	dispute := part(opened, "dispute")["id"].(string)
+	forget := func(more string) call { return post("admin", demo+"/forget", "", `{"reason":"case 7"`+more+`}`) }
+
+	refused := r.refused(409, "wrong-status", forget(`,"force":false`))
+	require.Contains(t, refused.Body["detail"], "open: withdrawals "+id+", disputes "+dispute+". ")
+	require.Equal(t, []any{id, dispute}, []any{refused.Body["withdrawals"], refused.Body["disputes"]})
+	r.must(post("support", demo+"/disputes/"+dispute+"/resolve", "r", `{"outcome":"rejected","note":"it ran"}`))
+	r.must(post("finance", withdrawal+"/approve", "a", ""))
+	refused = r.refused(409, "wrong-status", forget(""))
+	require.NotContains(t, refused.Body, "disputes", "it is decided")
+	require.Contains(t, r.must(get("finance", withdrawal)).Text, "acct_1032D82eZvKYlo2C", "it can still be paid")
+
+	r.must(forget(`,"force":true`))
+	require.NotContains(t, r.must(get("finance", withdrawal)).Text, "acct_1032D82eZvKYlo2C")
+	require.Equal(t, "true", r.must(forget("")).Header.Get("Idempotency-Replayed"), "nothing is left to be erased")
 }

@@ -140,6 +140,17 @@ func (k *Keys) find(key string) *identity {
 	return k.byHash[sha256.Sum256(append(room[:0], key...))]
 }
 
+// Actors is how many persons or machines have a key of a role.
+func (k *Keys) Actors(role Role) int {
+	actors := map[string]bool{}
+	for _, who := range k.byHash {
+		if who.Role == role {
+			actors[who.Actor] = true
+		}
+	}
+	return len(actors)
+}
+
 // RoleOf gives the id and the role of a key, for other protocols that take the
 // same keys.
 func (k *Keys) RoleOf(key string) (id string, role Role, known bool) {

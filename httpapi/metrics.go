@@ -95,6 +95,20 @@ func (m *Metrics) watch(lag, queue func() float64) {
 		}, queue))
 }
 
+// watchSigning adds what tells that the log isn't signed any more.
+func (m *Metrics) watchSigning(works, signedAt, unsigned func() float64) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "iocredits_signing", Help: "1: checkpoints of the log are signed; 0: there is no signer, or it can't or won't sign, as the log says.",
+		}, works),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "iocredits_checkpoint_timestamp_seconds", Help: "When the newest checkpoint was signed, since 1970; 0: there is none.",
+		}, signedAt),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "iocredits_unsigned_events", Help: "Events that no checkpoint covers; -1: the read models don't answer.",
+		}, unsigned))
+}
+
 // watchDesk adds what waits for finance.
 func (m *Metrics) watchDesk(open, late func() float64) {
 	m.registry.MustRegister(

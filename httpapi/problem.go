@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -84,6 +85,16 @@ var problems = map[domain.Code]problemRow{
 	domain.CodeReadBehind:            {http.StatusServiceUnavailable, "The read models are behind"},
 	domain.CodeRequestTimeout:        {http.StatusServiceUnavailable, "It took too long"},
 	domain.CodeUnavailable:           {http.StatusServiceUnavailable, "The engine can't do this now"},
+}
+
+// accessLevel is at which level a request is logged: at info what somebody will ask for by
+// its id. Of those refused for overload there may be thousands a second; they are counted.
+func accessLevel(status int, err error) slog.Level {
+	askedFor := status >= http.StatusInternalServerError || status == http.StatusForbidden
+	if askedFor && !domain.IsCode(err, domain.CodeOverloaded) {
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }
 
 // retryAfterSeconds is what every 503 advises.

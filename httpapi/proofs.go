@@ -32,6 +32,39 @@ func (a *Audit) sign(ctx context.Context, store eventstore.Store) (transparency.
 	return signed, err
 }
 
+// signingGauges are the figures that Metrics.watchSigning takes.
+func (s *Server) signingGauges() (works, signedAt, unsigned func() float64) {
+	last := func() (signed transparency.Signed) {
+		if a := s.opts.Audit; a != nil {
+			signed, _ = a.Checkpoints.Last()
+		}
+		return signed
+	}
+	works = func() float64 {
+		if a := s.opts.Audit; a == nil || !a.Notary.Works() {
+			return 0
+		}
+		return 1
+	}
+	signedAt = func() float64 {
+		if signed := last(); signed.Size > 0 {
+			return float64(signed.At.Unix())
+		}
+		return 0
+	}
+	unsigned = func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), s.opts.ReadPatience)
+		defer cancel()
+		signed := last() // before the tree, which only grows
+		head, _, err := s.opts.Views.TreeHead(ctx)
+		if err != nil {
+			return -1
+		}
+		return float64(head.Size) - float64(signed.Size)
+	}
+	return works, signedAt, unsigned
+}
+
 // ProveInclusion is GET /v1/audit/proofs/inclusion: a receipt.
 func (h handlers) ProveInclusion(c echo.Context, params api.ProveInclusionParams) error {
 	k := callOf(c)

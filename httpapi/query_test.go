@@ -46,3 +46,15 @@ func TestAnEmptyAccountIsRefused(t *testing.T) {
 	}
 	require.NotContains(t, r.log.String(), "level=ERROR")
 }
+
+// TestARangeThatEndsBeforeItBegins is a mistake, and no history without entries.
+func TestARangeThatEndsBeforeItBegins(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	const early, late, list = "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z", demo + "/transactions?"
+	refused := r.refused(422, "time-invalid", get(customer, list+"from="+late+"&to="+early))
+	require.Equal(t, []any{"from " + late + " is after to " + early, "from", late}, []any{refused.Body["detail"], refused.Body["field"], refused.Body["value"]})
+	for query, want := range map[string]int{"from=" + early + "&to=" + late: 1, "from=" + early: 1, "to=" + late: 1, "from=" + late + "&to=" + late: 0} {
+		require.Len(t, r.must(get(customer, list+query)).Body["items"], want, query)
+	}
+}

@@ -180,8 +180,8 @@ func (s *Server) endpoint(rt *route, h echo.HandlerFunc) echo.HandlerFunc {
 		}
 		took := time.Since(start)
 		rt.metrics.observe(c.Response().Status, took)
-		if s.opts.Logger.Enabled(k.ctx, slog.LevelDebug) {
-			s.logAccess(k, took)
+		if level := accessLevel(c.Response().Status, err); s.opts.Logger.Enabled(k.ctx, level) {
+			s.logAccess(k, level, took)
 		}
 		if broken {
 			// Half a file must not look like a whole one: the connection is cut.
@@ -245,13 +245,13 @@ func (k *call) enter(account string) error {
 	return k.mayEnter(account)
 }
 
-func (s *Server) logAccess(k *call, took time.Duration) {
+func (s *Server) logAccess(k *call, level slog.Level, took time.Duration) {
 	request := k.Request()
 	key := ""
 	if k.key != nil {
 		key = k.key.ID
 	}
-	s.opts.Logger.LogAttrs(k.ctx, slog.LevelDebug, "request",
+	s.opts.Logger.LogAttrs(k.ctx, level, "request",
 		slog.String("request_id", k.requestID), slog.String("method", request.Method), slog.String("path", request.URL.Path),
 		slog.Int("status", k.Response().Status), slog.String("key", key), slog.Duration("took", took),
 		slog.Int64("bytes", k.Response().Size))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -148,6 +149,25 @@ func TestStoppedReadModels(t *testing.T) {
 	r.refused(503, "read-behind", get("service", "/v1/accounts/demo-1/balance?min_position="+position))
 	require.Greater(t, r.balance("demo-1")["lag"], 0.0)
 	require.Equal(t, "10", r.must(get("service", "/v1/accounts/demo-1/balance?consistency=strong")).Body["balance"])
+}
+
+// TestWhatIsAskedForByItsIDIsInTheLog at info, without a line for each request that is done.
+func TestWhatIsAskedForByItsIDIsInTheLog(t *testing.T) {
+	r := newRig(t, func(p *parts) {
+		p.ledger.MaxInFlight = -1
+		p.server.Dev.Advance = func(context.Context, time.Duration) error { panic("a fault") }
+	})
+	levelOf := func(a answer) string {
+		line := regexp.MustCompile(`level=(\w+) msg=request request_id=` + a.Header.Get("X-Request-Id") + ` method=\w+ path=\S+ status=` + strconv.Itoa(a.Status) + ` key=\S+`)
+		found := line.FindStringSubmatch(r.log.String())
+		require.NotNil(t, found, "%s", r.log)
+		return found[1]
+	}
+	require.Equal(t, "INFO", levelOf(r.refused(403, "account-not-allowed", get("customer:demo-1", "/v1/accounts/demo-2/balance"))))
+	require.Equal(t, "INFO", levelOf(r.refused(403, "role-not-allowed", post("finance", demo+"/deductions", "k", `{"amount":"1","service":"vm"}`))))
+	require.Equal(t, "INFO", levelOf(r.refused(500, "internal", post("admin", "/dev/clock", "", `{"advance":"1s"}`))))
+	require.Equal(t, "DEBUG", levelOf(r.refused(503, "overloaded", post("service", demo+"/deductions", "k", `{"amount":"1","service":"vm"}`))))
+	require.Equal(t, "DEBUG", levelOf(r.must(get("customer:demo-1", demo+"/balance"))))
 }
 
 func TestRequestIDs(t *testing.T) {

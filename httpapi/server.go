@@ -179,6 +179,7 @@ func New(opts Options) (*Server, error) {
 		func() float64 { all, _ := s.deskGauge(); return all },
 		func() float64 { _, late := s.deskGauge(); return late },
 	)
+	opts.Metrics.watchSigning(s.signingGauges())
 	return s, nil
 }
 

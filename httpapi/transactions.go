@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -83,6 +84,10 @@ func queryOf(name string, params api.ListTransactionsParams) (projections.Query,
 	}
 	if q.To, err = timeOf("to", params.To); err != nil {
 		return q, err
+	}
+	if params.To != nil && q.From.After(q.To) { // an empty list would look like no usage
+		from, to := q.From.Format(time.RFC3339Nano), q.To.Format(time.RFC3339Nano)
+		return q, domain.Refuse(domain.CodeTimeInvalid, "from %s is after to %s", from, to).With("field", "from").With("value", from)
 	}
 	if q.AsOf, err = timeOf("as_of", params.AsOf); err != nil {
 		return q, err

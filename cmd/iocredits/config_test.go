@@ -81,7 +81,7 @@ func parse(t *testing.T, args ...string) (*cli, error) {
 
 func TestSettingsPrecedence(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yaml")
-	require.NoError(t, os.WriteFile(file, []byte("addr: from-file:1\ntop-up-url: from-file\ndev: true\nmax-queue: 7\n"), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte("addr: from-file:1\ntop-up-url: from-file\nesdb-writable: true\nmax-queue: 7\n"), 0o600))
 	t.Setenv("IOCREDITS_ADDR", "from-environment:2")
 	t.Setenv("IOCREDITS_CONFIG", file)
 
@@ -89,7 +89,7 @@ func TestSettingsPrecedence(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "from-flag", c.Serve.TopUpURL)
 	require.Equal(t, "from-environment:2", c.Serve.Addr)
-	require.True(t, c.Serve.Dev)
+	require.True(t, c.Serve.EsdbWritable)
 	require.Equal(t, 7, c.Serve.MaxQueue)
 
 	c, err = parse(t, "serve", "--addr", "from-flag:3")
@@ -105,7 +105,7 @@ func TestConfigFileMistakes(t *testing.T) {
 		"max-queue: lots\n":   "max-queue",
 		"config: other.yml\n": `"config" is no setting`,
 
-		"dev: true\n---\nlog-level: warn\n": "more than one document",
+		"log-format: json\n---\nlog-level: warn\n": "more than one document",
 	} {
 		file := filepath.Join(t.TempDir(), "config.yaml")
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))

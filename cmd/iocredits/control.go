@@ -28,11 +28,14 @@ import (
 //	copy        makes a copy of log, read models and checkpoints, of hard links, that
 //	            lasts until the connection ends: a tool that is killed leaves nothing
 //	copy-views  the same without the log, which is on a cluster
-//	forget      destroys an account's key, as `iocredits forget` does without engine
+//	forget      destroys an account's key, as `iocredits forget` does without engine;
+//	            with look it only says what would be refused
 type controlRequest struct {
 	Do      string `json:"do"`
 	Account string `json:"account,omitempty"`
 	Reason  string `json:"reason,omitempty"`
+	Force   bool   `json:"force,omitempty"`
+	Look    bool   `json:"look,omitempty"`
 }
 
 type controlAnswer struct {
@@ -46,7 +49,7 @@ type controlAnswer struct {
 type control struct {
 	dir      dataDir
 	services *services
-	forget   func(ctx context.Context, account, reason string) (forgotten, error)
+	forget   func(ctx context.Context, account string, wish httpapi.Wish) (forgotten, error)
 	logger   *slog.Logger
 	serial   atomic.Int64
 }
@@ -121,7 +124,7 @@ func (c *control) serve(ctx context.Context, conn net.Conn) error {
 		_, _ = io.Copy(io.Discard, in) // ends with the connection
 		return nil
 	case "forget":
-		done, err := c.forget(ctx, request.Account, request.Reason)
+		done, err := c.forget(ctx, request.Account, httpapi.Wish{Reason: request.Reason, Force: request.Force, Look: request.Look})
 		return json.NewEncoder(conn).Encode(answerOf(done, err))
 	}
 	return json.NewEncoder(conn).Encode(controlAnswer{Error: "unknown request " + strconv.Quote(request.Do)})

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -42,6 +43,20 @@ func (d dataDir) devKeys() string     { return filepath.Join(string(d), "dev-key
 func (d dataDir) devClock() string    { return filepath.Join(string(d), "dev-clock") }
 func (d dataDir) sandbox() string     { return filepath.Join(string(d), "sandbox.json") }
 func (d dataDir) sandboxAddr() string { return filepath.Join(string(d), "sandbox-addr") }
+
+// madeByDev tells that an engine with --dev has worked here.
+func (d dataDir) madeByDev() bool {
+	return slices.ContainsFunc([]string{d.devKeys(), d.devClock(), d.devSigner(), d.sandbox(), d.sandboxAddr()}, isThere)
+}
+
+// isEngines tells that an engine has worked here. Where the log is served alone nothing
+// makes read models or checkpoints.
+func (d dataDir) isEngines() bool { return isThere(d.views()) || isThere(d.checkpoints()) }
+
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
 
 // open makes the directory if need be and holds it alone until the lock is
 // closed, or the process ends however it ends. A name that is empty, as of a

@@ -81,10 +81,11 @@ func devRoleUse(name string) string {
 		return "the customer of account " + account
 	}
 	return map[string]string{
-		"service": "the deployment API: checks, deductions, reservations, refunds",
-		"bd":      "grants: incentives", "finance": "approves adjustments, freezes, sets policy",
-		"support": "refunds, asks for adjustments, reads events",
-		"auditor": "reads everything, changes nothing", "admin": "policy, and the /dev routes",
+		"service": "the deployment API: checks, deductions, reservations, deployments, refunds",
+		"bd":      "decides credit requests, grants incentives",
+		"finance": "decides withdrawals, adjustments and unmatched payments, takes purchases back, freezes, sets policy",
+		"support": "refunds, decides disputes, asks for adjustments, reads events",
+		"auditor": "reads everything, changes nothing", "admin": "policy, freezes, forgets accounts, and the /dev routes",
 	}[role]
 }
 

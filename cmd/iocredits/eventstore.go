@@ -21,7 +21,7 @@ import (
 type eventstoreCmd struct {
 	Data     string `help:"Data directory; no engine may have it open." default:".data" placeholder:"DIR"`
 	Addr     string `help:"Address to listen on." env:"IOCREDITS_EVENTSTORE_ADDR" default:"127.0.0.1:2113" placeholder:"HOST:PORT"`
-	Insecure bool   `help:"Serve without TLS and without credentials."`
+	Insecure bool   `help:"Serve without TLS and without credentials. Loopback only." env:"-"`
 	Cert     string `help:"Certificate, PEM; required without --insecure." placeholder:"FILE"`
 	Key      string `help:"The certificate's private key, PEM." env:"IOCREDITS_CERT_KEY" placeholder:"FILE"`
 	Keys     string `help:"YAML file of API keys that clients show as basic auth; required without --insecure." placeholder:"FILE"`
@@ -54,6 +54,10 @@ func (c *eventstoreCmd) Run(ctx context.Context, m *Main) (err error) {
 	}
 	defer func() { _ = listener.Close() }()
 	opts.Logger = m.warnings()
+	if dir.isEngines() {
+		opts.Mode = esdbserver.ReadOnly
+		opts.Logger.Warn("the folder is an engine's: clients may read its log, and not write", "data", c.Data)
+	}
 	log, err := openEmbedded(dir, pebblestore.Options{Logger: opts.Logger, MinFreeBytes: c.MinFreeMB << 20})
 	if err != nil {
 		return err
@@ -79,7 +83,7 @@ func (c *eventstoreCmd) options() (esdbserver.Options, error) {
 	case c.Insecure && (c.Cert != "" || c.Key != "" || c.Keys != ""):
 		return opts, usagef("--insecure serves without TLS and credentials: leave --cert, --key and --keys out")
 	case c.Insecure:
-		return opts, nil
+		return opts, checkLoopback("--insecure", "addr", c.Addr)
 	case c.Cert == "" || c.Key == "" || c.Keys == "":
 		return opts, usagef("--cert, --key and --keys are required without --insecure")
 	}
@@ -156,12 +160,11 @@ func (c *serveCmd) checkEsdb() error {
 	case !c.Dev && c.EsdbCert == "":
 		return usagef("--esdb-addr needs --esdb-cert and --esdb-key: API keys never cross the wire in clear")
 	}
-	host, _, err := net.SplitHostPort(c.EsdbAddr)
-	if err != nil {
-		return usagef("--esdb-addr %s is not host:port", c.EsdbAddr)
+	if c.Dev {
+		return checkLoopback("--dev", "esdb-addr", c.EsdbAddr)
 	}
-	if c.Dev && !isLoopback(host) {
-		return usagef("--dev binds to loopback only, not to %s", c.EsdbAddr)
+	if _, _, err := net.SplitHostPort(c.EsdbAddr); err != nil {
+		return usagef("--esdb-addr %s is not host:port", c.EsdbAddr)
 	}
 	return nil
 }

@@ -374,7 +374,7 @@ func TestEsdbAddrWithKeys(t *testing.T) {
 		made[role] = strings.TrimSpace(out)
 	}
 	cert, key := writeCertificate(t, dir)
-	serveArgs(t, "serve", "--keys", keys, "--data", filepath.Join(dir, "data"), "--addr", "127.0.0.1:0",
+	serveArgs(t, "serve", "--create", "--keys", keys, "--data", filepath.Join(dir, "data"), "--addr", "127.0.0.1:0",
 		"--esdb-addr", addr, "--esdb-writable", "--esdb-cert", cert, "--esdb-key", key)
 	for role, want := range map[string]codes.Code{"auditor": codes.PermissionDenied, "finance": codes.PermissionDenied, "admin": codes.OK} {
 		client := esdbClient(t, "esdb://"+role+":"+made[role]+"@"+addr+"?tlsCAFile="+cert)

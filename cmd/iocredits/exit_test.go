@@ -94,6 +94,10 @@ func TestExitCodes(t *testing.T) {
 	}
 	require.ErrorIs(t, foundf("x: %w", fs.ErrInvalid), fs.ErrInvalid)
 	require.Equal(t, exitFindings, exitCode(errors.Join(fs.ErrInvalid, foundf("x"))))
+	for n, says := range map[int]string{1: ": 1 finding", 2: ": 2 findings"} {
+		require.Equal(t, exitFindings, exitCode(foundSome(n)))
+		require.True(t, strings.HasSuffix(foundSome(n).Error(), says), foundSome(n))
+	}
 }
 
 // TestBareCallAndVersion print, and do nothing else.

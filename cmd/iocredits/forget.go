@@ -21,7 +21,8 @@ import (
 
 type forgetCmd struct {
 	Account string   `arg:"" help:"Account whose free text is to be erased."`
-	Reason  string   `help:"Why, in the clear and for ever: a case number, nothing personal." required:"" placeholder:"TEXT"`
+	Reason  string   `help:"Why, in the clear and for ever: a case number, nothing personal." env:"-" required:"" placeholder:"TEXT"`
+	Force   bool     `help:"Also while withdrawals or disputes are open: who decides them can't read the address, or the reasons, any more." env:"-"`
 	Data    string   `help:"Data directory of an engine, running or stopped." default:".data" placeholder:"DIR"`
 	Backup  []string `help:"Folders of keyring copies in which the key is destroyed too." placeholder:"DIR"`
 
@@ -43,13 +44,21 @@ func (c *forgetCmd) Run(ctx context.Context, m *Main) (err error) {
 			return openErr
 		}
 		defer func() { err = errors.Join(err, log.close()) }()
-		forget = func(ctx context.Context, logger *slog.Logger) (forgotten, error) {
-			return c.onCluster(ctx, log, logger)
+		forget = func(ctx context.Context, wish httpapi.Wish, logger *slog.Logger) (forgotten, error) {
+			return c.onCluster(ctx, log, wish, logger)
 		}
 	} else if c.KeyringSecret != "" {
 		return usagef("--keyring-secret needs --eventstore")
 	} else if err := dataDir(c.Data).checkLog(orOnCluster); err != nil {
 		return err
+	}
+	wish := httpapi.Wish{Reason: c.Reason, Force: c.Force}
+	if len(c.Backup) > 0 { // what is to be refused must be before a key in them is gone
+		look := wish
+		look.Look = true
+		if _, err := forget(ctx, look, logger); err != nil {
+			return err
+		}
 	}
 	for _, backup := range c.Backup {
 		was, err := destroyIn(ctx, backup, c.Account)
@@ -62,7 +71,7 @@ func (c *forgetCmd) Run(ctx context.Context, m *Main) (err error) {
 		}
 		fmt.Fprintf(m.Stdout, "%s: %s\n", backup, done)
 	}
-	done, err := forget(ctx, logger)
+	done, err := forget(ctx, wish, logger)
 	if err != nil {
 		return err
 	}
@@ -78,11 +87,12 @@ func (c *forgetCmd) check() error {
 }
 
 // inData leaves it to the engine that runs in the data directory, if one does.
-func (c *forgetCmd) inData(ctx context.Context, logger *slog.Logger) (forgotten, error) {
+func (c *forgetCmd) inData(ctx context.Context, wish httpapi.Wish, logger *slog.Logger) (forgotten, error) {
 	dir := dataDir(c.Data)
-	answer, conn, err := askEngine(ctx, dir, controlRequest{Do: "forget", Account: c.Account, Reason: c.Reason})
+	request := controlRequest{Do: "forget", Account: c.Account, Reason: wish.Reason, Force: wish.Force, Look: wish.Look}
+	answer, conn, err := askEngine(ctx, dir, request)
 	if errors.Is(err, errNoEngine) {
-		return c.alone(ctx, dir, logger)
+		return c.alone(ctx, dir, wish, logger)
 	}
 	if err != nil {
 		return forgotten{}, err
@@ -107,7 +117,7 @@ func destroyIn(ctx context.Context, dir, account string) (was keyring.Status, er
 }
 
 // alone does it without an engine.
-func (c *forgetCmd) alone(ctx context.Context, dir dataDir, logger *slog.Logger) (done forgotten, err error) {
+func (c *forgetCmd) alone(ctx context.Context, dir dataDir, wish httpapi.Wish, logger *slog.Logger) (done forgotten, err error) {
 	lock, err := dir.open()
 	if err != nil {
 		return done, err
@@ -132,22 +142,22 @@ func (c *forgetCmd) alone(ctx context.Context, dir dataDir, logger *slog.Logger)
 	if dev, err := openDevClock(dir.devClock()); err == nil {
 		clock = dev.Now
 	}
-	return c.with(ctx, log, ledger.Options{Store: log.store, Snapshots: log.snapshots, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger})
+	return c.with(ctx, log, wish, ledger.Options{Store: log.store, Snapshots: log.snapshots, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger})
 }
 
 // onCluster does it beside running engines: the key is theirs too, and the event
 // makes them drop it from memory. The expected revision decides who is first.
-func (c *forgetCmd) onCluster(ctx context.Context, log *eventLog, logger *slog.Logger) (forgotten, error) {
-	return c.with(ctx, log, ledger.Options{
+func (c *forgetCmd) onCluster(ctx context.Context, log *eventLog, wish httpapi.Wish, logger *slog.Logger) (forgotten, error) {
+	return c.with(ctx, log, wish, ledger.Options{
 		Store: log.store, Snapshots: log.snapshots, Shared: true, Codec: eventstore.NewCodec(account.EventTypes()...), Names: noNames{}, Clock: time.Now, Logger: logger,
 	})
 }
 
 // with makes a ledger for this one command.
-func (c *forgetCmd) with(ctx context.Context, log *eventLog, opts ledger.Options) (forgotten, error) {
+func (c *forgetCmd) with(ctx context.Context, log *eventLog, wish httpapi.Wish, opts ledger.Options) (forgotten, error) {
 	l := ledger.New(opts)
 	f := forgetter{httpapi.Forgetter{Store: log.store, Ledger: l, Sealer: keyring.NewSealer(log.keys, 1)}}
-	done, err := f.forget(ctx, c.Account, c.Reason)
+	done, err := f.forget(ctx, c.Account, wish)
 	return done, errors.Join(err, l.Close(ctx))
 }
 

@@ -106,3 +106,33 @@ func TestForgetLeavesTheLogFree(t *testing.T) {
 	_, _, err = run(t, "forget", "demo-1", "--reason", "case 7", "--data", data)
 	require.NoError(t, err)
 }
+
+// TestForgetOfWhoWaitsForMoney: the address to pay to goes only with --force, and without
+// it no copy of the keyring has lost a key, beside an engine and without one.
+func TestForgetOfWhoWaitsForMoney(t *testing.T) {
+	data, backup := t.TempDir(), t.TempDir()
+	e := serve(t, data)
+	e.trade("demo-1")
+	asked := e.must("customer:demo-1", http.MethodPost, "/v1/accounts/demo-1/withdrawals", "w",
+		`{"amount":"10","wallet_address":"acct_1032D82eZvKYlo2C","network":"stripe"}`)
+	id, _ := asked["withdrawal"].(map[string]any)["id"].(string)
+	copyKeyring(t, filepath.Join(data, "keyring"), backup)
+	forget := func(more ...string) (string, error) {
+		out, _, err := run(t, append([]string{"forget", "demo-1", "--data", data, "--backup", backup}, more...)...)
+		return out, err
+	}
+	t.Setenv("IOCREDITS_REASON", "case 7")
+	t.Setenv("IOCREDITS_FORCE", "true")
+	_, err := forget()
+	require.ErrorContains(t, err, "missing flags: --reason", "an environment erases nothing")
+	for range 2 {
+		out, err := forget("--reason", "case 7")
+		require.ErrorContains(t, err, "open: withdrawals "+id)
+		require.Equal(t, exitFailed, exitCode(err))
+		require.Empty(t, out)
+		require.NoError(t, e.stop())
+	}
+	out, err := forget("--reason", "case 7", "--force")
+	require.NoError(t, err)
+	require.Regexp(t, `: key destroyed in this copy\ndemo-1: key destroyed; event \d+ says so\n$`, out)
+}

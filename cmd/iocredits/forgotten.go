@@ -31,8 +31,8 @@ func (f forgotten) String() string {
 type forgetter struct{ httpapi.Forgetter }
 
 // forget is for the operator: whoever asks again is told which event says so.
-func (f forgetter) forget(ctx context.Context, name, reason string) (forgotten, error) {
-	done, err := f.Forget(ctx, operator(name), reason)
+func (f forgetter) forget(ctx context.Context, name string, wish httpapi.Wish) (forgotten, error) {
+	done, err := f.Forget(ctx, operator(name), wish)
 	told := forgotten{Revision: done.Revision, Before: done.Before}
 	if done.Earlier > 0 && !done.Before {
 		told.Earlier = &done.Earlier

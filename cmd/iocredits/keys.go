@@ -92,8 +92,8 @@ func (c *keysCreateCmd) Run(m *Main) error {
 
 // appendKey adds an entry to the file of --keys. What it leaves is what serve takes: an
 // id that is there already is refused with all else that serve refuses, and nothing changes.
-// The file is replaced as a whole, so a crash leaves no half entry at its end; whoever
-// adds another at the same time waits.
+// The file is replaced as a whole where it can be, so a crash leaves no half entry at its
+// end; whoever adds another at the same time waits.
 func appendKey(path string, entry []byte) (err error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return appendFile(path, entry) // a pipe has no ids
@@ -107,14 +107,20 @@ func appendKey(path string, entry []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	if len(content) > 0 && !bytes.HasSuffix(content, []byte("\n")) {
+	had := len(content)
+	if had > 0 && !bytes.HasSuffix(content, []byte("\n")) {
 		content = append(content, '\n')
 	}
 	content = append(content, entry...)
 	if _, err := httpapi.ParseKeys(bytes.NewReader(content)); err != nil {
 		return usagef("--append: serve would not take %s with one key more, and it stays as it is: %w", path, err)
 	}
-	return disk.RewriteFile(path, content)
+	err = disk.RewriteFile(path, content)
+	if errors.Is(err, syscall.EBUSY) { // a mount of its own, as a container has: nothing takes its place
+		_, err = f.Write(content[had:])
+		err = errors.Join(err, f.Sync())
+	}
+	return err
 }
 
 // lockFile opens a file, which it makes if need be, and holds it alone until it is

@@ -72,7 +72,7 @@ func TestServeWithKeysOfAFile(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, string(content), keys["service"])
 
-	e := serveArgs(t, "serve", "--data", t.TempDir(), "--addr", "127.0.0.1:0", "--keys", file)
+	e := serveArgs(t, "serve", "--create", "--data", t.TempDir(), "--addr", "127.0.0.1:0", "--keys", file)
 	e.keys = keys
 	require.Equal(t, "0", e.balance("a"))
 	for _, path := range []string{"/dev/clock", "/dev/accounts/a/purchases"} {
@@ -81,11 +81,14 @@ func TestServeWithKeysOfAFile(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, a.Status)
 	}
 	require.NoError(t, e.stop())
+	for role, actors := range map[string]string{"finance": "2", "bd": "2", "support": "1"} {
+		require.Contains(t, e.log.String(), "role="+role+" actors=0 needed="+actors+" ")
+	}
 
 	for text, want := range map[string]string{"": "keys", "- id: x\n": "key 1 (x)", "nonsense": "keys"} {
 		bad := filepath.Join(t.TempDir(), "keys.yaml")
 		require.NoError(t, os.WriteFile(bad, []byte(text), 0o600))
-		_, _, err := run(t, "serve", "--data", t.TempDir(), "--addr", "127.0.0.1:0", "--keys", bad)
+		_, _, err := run(t, "serve", "--create", "--data", t.TempDir(), "--addr", "127.0.0.1:0", "--keys", bad)
 		var usage *usageError
 		require.ErrorAs(t, err, &usage)
 		require.ErrorContains(t, err, want)

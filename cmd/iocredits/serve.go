@@ -24,7 +24,8 @@ type serveCmd struct {
 	Data    string `help:"Data directory; one engine at a time has it." default:".data" placeholder:"DIR"`
 	Addr    string `help:"Address to listen on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	Keys    string `help:"YAML file of API keys; required without --dev." placeholder:"FILE"`
-	Dev     bool   `help:"For development: keys of its own, a clock that can be moved, purchases without payment. Loopback only."`
+	Create  bool   `help:"Begin a new log in --data where there is none." env:"-"`
+	Dev     bool   `help:"For development: keys of its own, a clock that can be moved, purchases without payment. Loopback only." env:"-"`
 	Samples string `help:"With --dev: put the samples of this folder in, once." placeholder:"DIR"`
 
 	Signer string `help:"Private key that signs checkpoints of the log, made by keys create-signer; without it nothing is signed." placeholder:"FILE"`
@@ -68,6 +69,12 @@ func (c *serveCmd) check() error {
 	if !c.Dev && c.Keys == "" {
 		return usagef("--keys is required without --dev")
 	}
+	if c.Dev && c.Keys != "" {
+		return usagef("--keys is not for --dev, which has keys of its own")
+	}
+	if c.Create && c.Eventstore != "" {
+		return usagef("--create begins a log in --data: with --eventstore the log is on the cluster")
+	}
 	if c.Samples != "" && !c.Dev {
 		return usagef("--samples needs --dev")
 	}
@@ -88,15 +95,17 @@ func (c *serveCmd) check() error {
 	if err := c.checkEsdb(); err != nil {
 		return err
 	}
-	host, port, err := net.SplitHostPort(c.Addr)
+	_, port, err := net.SplitHostPort(c.Addr)
 	if err != nil {
 		return usagef("--addr %s is not host:port", c.Addr)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return usagef("--addr %s has no port from 0 to 65535", c.Addr)
 	}
-	if c.Dev && !isLoopback(host) {
-		return usagef("--dev binds to loopback only, not to %s: use 127.0.0.1 or serve with --keys", c.Addr)
+	if c.Dev {
+		if err := checkLoopback("--dev", "addr", c.Addr); err != nil {
+			return err
+		}
 	}
 	if c.SyncDelay < 0 || c.SyncDelay > 0 && !c.Dev {
 		return usagef("--sync-delay is for --dev, and not below 0")
@@ -123,10 +132,35 @@ func (c *serveCmd) check() error {
 	return nil
 }
 
-// isLoopback tells that nobody but this machine reaches a host.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+// orCreate is the hint of serve, for what it was most likely given.
+const orCreate = " (is its disk mounted? --create begins a new log in it)"
+
+// checkData finds out that the folder can't be the one that was meant, before anything is
+// made in it: an engine on a new log says that nobody has any credits, and takes every
+// repeat for a request that it never saw.
+func (c *serveCmd) checkData(dir dataDir) error {
+	switch {
+	case dir == "" || c.Eventstore != "": // open refuses the first; of the others it has only read models
+		return nil
+	case !c.Dev && !c.Create:
+		return dir.checkLog(orCreate)
+	case c.Dev && dir.checkLog("") == nil && !dir.madeByDev():
+		return usagef("the log in %s wasn't made with --dev: whoever has the keys of --dev could make credits in it", dir)
+	}
+	return nil
+}
+
+// checkLoopback refuses an address that others than this machine reach, for what a flag
+// leaves open to everyone.
+func checkLoopback(because, flag, addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return usagef("--%s %s is not host:port", flag, addr)
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return usagef("%s binds to loopback only, not to %s: use 127.0.0.1, or serve with --keys", because, addr)
 }
 
 // readyLine begins the line that a supervisor, or a test, may wait for: from
@@ -138,9 +172,12 @@ func (c *serveCmd) Run(ctx context.Context, m *Main) (err error) {
 	if err := c.check(); err != nil {
 		return err
 	}
+	dir := dataDir(c.Data)
+	if err := c.checkData(dir); err != nil {
+		return err
+	}
 	m.useHugePages(ctx)
 	m.addProcessors()
-	dir := dataDir(c.Data)
 	lock, err := dir.open()
 	if err != nil {
 		return err
@@ -176,6 +213,9 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 	keys, err := c.readKeys(dev)
 	if err != nil {
 		return err
+	}
+	if dev == nil {
+		warnOfDesks(keys, logger)
 	}
 	policy, err := c.readPolicy()
 	if err != nil {
@@ -231,6 +271,7 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 func (c *serveCmd) announce(ctx context.Context, m *Main, s *services, dev *devMode, url string) error {
 	head, err := s.log.store.Head(ctx)
 	if err == nil {
+		s.logger.Info("the log is open", "data", c.Data, "head", head)
 		err = s.views.WaitThrough(ctx, head)
 	}
 	if err == nil && c.Samples != "" {
@@ -255,6 +296,25 @@ func (c *serveCmd) readKeys(dev *devMode) (*httpapi.Keys, error) {
 		return httpapi.NewKeys(dev.keys.specs())
 	}
 	return readKeysFile(c.Keys)
+}
+
+// warnOfDesks tells what will wait for ever, because too few have the keys to decide it: a
+// second approval is another actor's, and who opened a dispute doesn't resolve it.
+func warnOfDesks(keys *httpapi.Keys, logger *slog.Logger) {
+	for _, desk := range []struct {
+		role   httpapi.Role
+		actors int
+		waits  string
+	}{
+		{httpapi.RoleFinance, 2, "withdrawals and adjustments that need two approvers"},
+		{httpapi.RoleBD, 2, "credit requests that need two approvers"},
+		{httpapi.RoleSupport, 1, "disputes"},
+	} {
+		if has := keys.Actors(desk.role); has < desk.actors {
+			logger.Warn("too few actors have a key of this role, so nobody can decide what waits",
+				"role", string(desk.role), "actors", has, "needed", desk.actors, "waits", desk.waits)
+		}
+	}
 }
 
 // readKeysFile reads the file of --keys.

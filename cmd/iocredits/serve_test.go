@@ -250,6 +250,8 @@ func TestDevBanner(t *testing.T) {
 		dev.keys[name] = "key-of-" + name
 		require.NotEmpty(t, devRoleUse(name), name)
 	}
+	require.Contains(t, devRoleUse("finance"), "withdrawals, adjustments and unmatched payments")
+	require.Contains(t, devRoleUse("bd"), "decides credit requests")
 	var out bytes.Buffer
 	dev.print(&out, "folder", "http://127.0.0.1:1")
 	for _, want := range []string{

@@ -75,9 +75,17 @@ func (c *verifyCmd) Run(ctx context.Context, parsed *kong.Context, m *Main) (err
 	}
 	c.print(m, s, summary, keys.absent, time.Since(began))
 	if summary.Findings > 0 {
-		return fmt.Errorf("%w: %d findings", errFindings, summary.Findings)
+		return foundSome(summary.Findings)
 	}
 	return nil
+}
+
+// foundSome ends a check by how much it found.
+func foundSome(findings int) error {
+	if findings == 1 {
+		return fmt.Errorf("%w: 1 finding", errFindings)
+	}
+	return fmt.Errorf("%w: %d findings", errFindings, findings)
 }
 
 // verifier takes the key that was given, or the one beside the checkpoints.
@@ -175,7 +183,7 @@ func (c *diffCmd) Run(ctx context.Context, m *Main) (err error) {
 	}
 	fmt.Fprintf(m.Stdout, "%d events, balance %s, %s\n", summary.Events, summary.Totals.Balance(), compared)
 	if summary.Findings > 0 {
-		return fmt.Errorf("%w: %d findings", errFindings, summary.Findings)
+		return foundSome(summary.Findings)
 	}
 	fmt.Fprintln(m.Stdout, "no findings")
 	return nil

@@ -154,7 +154,7 @@ func deploymentNotice(event domain.Event, a Around) Notice {
 	}
 	switch e := event.(type) {
 	case *DeploymentPending:
-		return tell(PriorityCritical, "Deployment %s waits for credits: it needs %s more. If they arrive by %s, it starts at once.",
+		return tell(PriorityCritical, "Deployment %s waits for credits: it needs %s more. If they arrive by %s, it starts at once, after what has waited longer.",
 			e.Deployment, credits(e.Shortfall), moment(e.GraceEndsAt))
 	case *DeploymentPaid:
 		if e.Part.last() {
@@ -169,7 +169,7 @@ func deploymentNotice(event domain.Event, a Around) Notice {
 			return tell(PrioritySuccess, "Deployment %s has %s and runs until %s.", e.Deployment, more, moment(e.EndsAt))
 		}
 	case *DeploymentPaused:
-		return tell(PriorityCritical, "Deployment %s is paused: its usage needs %s more. It goes on as soon as they arrive, and fails at %s.",
+		return tell(PriorityCritical, "Deployment %s is paused: its usage needs %s more. It goes on as soon as they arrive, after what has waited longer, and fails at %s.",
 			e.Deployment, credits(e.Shortfall), moment(e.GraceEndsAt))
 	case *DeploymentResumed:
 		return tell(PrioritySuccess, "Deployment %s goes on, until %s. %s of usage %s charged.", e.Deployment, moment(e.EndsAt), credits(e.Charged), were(e.Charged))

@@ -52,6 +52,13 @@ func TestOpeningPolicy(t *testing.T) {
 	for i, f := range r.facts("a")[:2] {
 		require.Equal(t, eventstore.Command{ID: "k1", Fingerprint: f.Meta.Command.Fingerprint, Index: i, Count: 2}, f.Meta.Command)
 	}
+	by := func(acct string, revision int) [3]string {
+		meta := r.facts(acct)[revision].Meta
+		return [3]string{meta.Actor, meta.Role, meta.Key}
+	}
+	require.Equal(t, [3]string{"operator", "admin", ""}, by("a", 0), "nobody else chose it")
+	asked := command("a", "k1", purchase("p", 5))
+	require.Equal(t, [3]string{asked.Actor, asked.Role, asked.Key}, by("a", 1))
 }
 
 // TestOpeningPolicyIsReplayed with the command that it came with, also where the

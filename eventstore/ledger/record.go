@@ -52,6 +52,7 @@ func (w *worker) record(g *group, t *task, at time.Time, events []domain.Event) 
 		Command: eventstore.Command{ID: req.CommandID, Fingerprint: req.Fingerprint, Count: len(events)},
 	}
 	hash, revision := w.book.hash, w.book.state.Revision
+	opened := revision < 0 && opensWithPolicy(events)
 	start := len(g.facts)
 	r := recorders.Get().(*recorder) //nolint:forcetypeassert // the pool has nothing else
 	defer recorders.Put(r)
@@ -60,6 +61,9 @@ func (w *worker) record(g *group, t *task, at time.Time, events []domain.Event) 
 		revision++
 		g.written = append(g.written, eventstore.Written{Meta: meta, Body: body})
 		written := &g.written[len(g.written)-1]
+		if opened && i == 0 {
+			written.Meta.Actor, written.Meta.Role, written.Meta.Key = operatorActor, operatorRole, ""
+		}
 		g.facts = append(g.facts, eventstore.Fact{
 			Recorded: eventstore.Recorded{Stream: w.stream, Revision: revision}, Meta: &written.Meta, Body: body,
 		})
@@ -91,6 +95,22 @@ func (w *worker) record(g *group, t *task, at time.Time, events []domain.Event) 
 		w.book.hash, w.book.recordedAt = hash, at
 	}
 	return nil
+}
+
+// The operator is who started the engine: nobody else chose the policy that accounts begin with.
+const (
+	operatorActor = "operator"
+	operatorRole  = "admin"
+)
+
+// opensWithPolicy tells that the first events of an account begin with Options.Opening: a
+// policy that was asked for is alone in its command.
+func opensWithPolicy(events []domain.Event) bool {
+	if len(events) < 2 {
+		return false
+	}
+	_, policy := events[0].(*account.PolicySet)
+	return policy
 }
 
 // encode makes the event that is to be stored of a fact's body and metadata. Its

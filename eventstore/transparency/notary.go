@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -83,6 +84,8 @@ type Notary struct {
 	checked bool
 	refused error
 	pending time.Time
+
+	works atomic.Bool
 }
 
 // NewNotary makes a notary. It signs nothing before Run, or Sign.
@@ -226,8 +229,18 @@ func (n *Notary) Run(ctx context.Context) {
 	}
 }
 
+// Works tells that the newest Step had nothing to complain of: what has to be signed is.
+// False before the first.
+func (n *Notary) Works() bool { return n.works.Load() }
+
 // Step looks once, and signs if it is time.
 func (n *Notary) Step(ctx context.Context) error {
+	err := n.step(ctx)
+	n.works.Store(err == nil)
+	return err
+}
+
+func (n *Notary) step(ctx context.Context) error {
 	if err := n.Check(ctx); err != nil {
 		return err
 	}

@@ -1761,6 +1761,9 @@ type FailRequest struct {
 
 // ForgetRequest defines model for ForgetRequest.
 type ForgetRequest struct {
+	// Force Also while withdrawals or disputes are open.
+	Force *bool `json:"force,omitempty"`
+
 	// Reason In the clear, and never personal.
 	Reason string `json:"reason"`
 }
@@ -3283,7 +3286,7 @@ type ListTransactionsParams struct {
 	Type    *TransactionType    `form:"type,omitempty" json:"type,omitempty"`
 	Service *TransactionService `form:"service,omitempty" json:"service,omitempty"`
 
-	// From Recorded at or after this time.
+	// From Recorded at or after this time; after `to` it is refused.
 	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
 
 	// To Recorded before this time.

@@ -1765,6 +1765,9 @@ type FailRequest struct {
 
 // ForgetRequest defines model for ForgetRequest.
 type ForgetRequest struct {
+	// Force Also while withdrawals or disputes are open.
+	Force *bool `json:"force,omitempty"`
+
 	// Reason In the clear, and never personal.
 	Reason string `json:"reason"`
 }
@@ -3287,7 +3290,7 @@ type ListTransactionsParams struct {
 	Type    *TransactionType    `form:"type,omitempty" json:"type,omitempty"`
 	Service *TransactionService `form:"service,omitempty" json:"service,omitempty"`
 
-	// From Recorded at or after this time.
+	// From Recorded at or after this time; after `to` it is refused.
 	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
 
 	// To Recorded before this time.
@@ -4540,7 +4543,9 @@ type ClientInterface interface {
 	// read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-	// nothing, unless the account was used since and so has got another key.
+	// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+	// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
+	// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4553,7 +4558,9 @@ type ClientInterface interface {
 	// read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-	// nothing, unless the account was used since and so has got another key.
+	// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+	// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
+	// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5051,7 +5058,9 @@ type ClientInterface interface {
 
 	// TakeWebhookWithBody Events of the payment provider
 	//
-	// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+	// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+	// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+	// Content-Encoding (415), or no JSON object (400).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5060,7 +5069,9 @@ type ClientInterface interface {
 
 	// TakeWebhook Events of the payment provider
 	//
-	// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+	// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+	// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+	// Content-Encoding (415), or no JSON object (400).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6067,7 +6078,9 @@ func (c *Client) ListEvents(ctx context.Context, account Account, params *ListEv
 // read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 // valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 // Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-// nothing, unless the account was used since and so has got another key.
+// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
+// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6090,7 +6103,9 @@ func (c *Client) ForgetAccountWithBody(ctx context.Context, account Account, par
 // read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 // valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 // Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-// nothing, unless the account was used since and so has got another key.
+// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
+// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7208,7 +7223,9 @@ func (c *Client) ListWithdrawalQueue(ctx context.Context, params *ListWithdrawal
 
 // TakeWebhookWithBody Events of the payment provider
 //
-// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+// Content-Encoding (415), or no JSON object (400).
 //
 // Takes any type of body and a specified content type.
 //
@@ -7227,7 +7244,9 @@ func (c *Client) TakeWebhookWithBody(ctx context.Context, params *TakeWebhookPar
 
 // TakeWebhook Events of the payment provider
 //
-// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+// Content-Encoding (415), or no JSON object (400).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13482,7 +13501,9 @@ type ClientWithResponsesInterface interface {
 	// read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-	// nothing, unless the account was used since and so has got another key.
+	// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+	// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
+	// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13495,7 +13516,9 @@ type ClientWithResponsesInterface interface {
 	// read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-	// nothing, unless the account was used since and so has got another key.
+	// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+	// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
+	// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14041,7 +14064,9 @@ type ClientWithResponsesInterface interface {
 
 	// TakeWebhookWithBodyWithResponse Events of the payment provider
 	//
-	// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+	// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+	// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+	// Content-Encoding (415), or no JSON object (400).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14050,7 +14075,9 @@ type ClientWithResponsesInterface interface {
 
 	// TakeWebhookWithResponse Events of the payment provider
 	//
-	// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+	// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+	// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+	// Content-Encoding (415), or no JSON object (400).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18080,6 +18107,8 @@ type ForgetAccountResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -18123,6 +18152,11 @@ func (r ForgetAccountResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ForgetAccountResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ForgetAccountResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
 }
 
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
@@ -23974,7 +24008,9 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, accoun
 // read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 // valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 // Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-// nothing, unless the account was used since and so has got another key.
+// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
+// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -23993,7 +24029,9 @@ func (c *ClientWithResponses) ForgetAccountWithBodyWithResponse(ctx context.Cont
 // read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 // valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 // Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-// nothing, unless the account was used since and so has got another key.
+// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
+// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -24911,7 +24949,9 @@ func (c *ClientWithResponses) ListWithdrawalQueueWithResponse(ctx context.Contex
 
 // TakeWebhookWithBodyWithResponse Events of the payment provider
 //
-// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+// Content-Encoding (415), or no JSON object (400).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -24926,7 +24966,9 @@ func (c *ClientWithResponses) TakeWebhookWithBodyWithResponse(ctx context.Contex
 
 // TakeWebhookWithResponse Events of the payment provider
 //
-// Signed over the raw body. Events may come twice, late and in any order; none is refused once the signature is right.
+// Signed over the raw body. Events may come twice, late and in any order; none that is signed is refused
+// for what it says of a payment. Only a body that can't be read is: above 64 KiB (413), with a
+// Content-Encoding (415), or no JSON object (400).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -28841,6 +28883,13 @@ func ParseForgetAccountResponse(rsp *http.Response) (*ForgetAccountResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
 		var dest PreconditionFailed
