@@ -243,7 +243,7 @@ func (c ComparePayment) ClaimFor(*State) string { return paymentName(c.Payment) 
 
 func (c ComparePayment) decide(d *decision) error {
 	if recorded, known := d.recordedPayment(); known && recorded != c.Amount {
-		return domain.Refuse(domain.CodeAmountInvalid, "payment %q was recorded with %s credits, not %s", c.Payment, recorded, c.Amount).
+		return domain.Refuse(domain.CodeAmountInvalid, "payment %q was recorded with %s, not %s", c.Payment, credits(recorded), c.Amount).
 			With("field", "amount").With("value", c.Amount.String()).With(RecordedField, recorded.String())
 	}
 	return nil
