@@ -98,6 +98,23 @@ func TestTheReversalOfACreditedPayment(t *testing.T) {
 	require.Empty(t, r.unmatched())
 }
 
+// TestAPartOfACreditedPaymentIsTakenBack: nothing is taken where it was credited, and
+// people find out what went back.
+func TestAPartOfACreditedPaymentIsTakenBack(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	r.must(tell("unseen", "none", "pay-1", "succeeded", "7"))
+	r.must(resolve("a", "@unmatched~pay-1", `{"account":"demo-1"}`))
+	for range 2 {
+		r.must(tell("unseen", "none", "pay-1", "refunded", "4"))
+		require.Equal(t, "8", r.balance("demo-1")["balance"])
+		waiting := r.unmatched()
+		require.Len(t, waiting, 1)
+		back := waiting[0].(map[string]any)
+		require.Equal(t, []any{"demo-1~reversal:pay-1", "refund", "amount-differs", "4"}, []any{back["id"], back["kind"], back["why"], back["amount"]})
+	}
+}
+
 // TestTheReversalOfAPaymentThatIsOnlyAssigned waits for people: nothing was credited.
 func TestTheReversalOfAPaymentThatIsOnlyAssigned(t *testing.T) {
 	r := newRig(t, nil)

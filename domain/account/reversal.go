@@ -131,6 +131,10 @@ func (c ReversePurchase) ClaimFor(*State) string {
 
 func (c ReversePurchase) decide(d *decision) error {
 	recorded, known := d.recordedPayment()
+	credited, alone := d.now().settled(creditedName(c.Payment))
+	if alone { // its event may stand in another account
+		recorded, known = credited.Amount, true
+	}
 	switch {
 	case d.cmd.NameTaken:
 		return nil
@@ -146,7 +150,7 @@ func (c ReversePurchase) decide(d *decision) error {
 	s := d.now()
 	event := PurchaseReversed{Purchase: c.Purchase, Payment: c.Payment, Kind: c.Kind, Reason: c.Reason}
 	p, known := s.settled(c.Purchase)
-	if credited, ok := s.settled(creditedName(c.Payment)); ok {
+	if alone {
 		p, known, event.Purchase = credited, true, ""
 	}
 	amount, its := p.reversible(c.Payment)

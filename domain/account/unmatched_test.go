@@ -209,6 +209,17 @@ func TestReversalOfPayments(t *testing.T) {
 			then: events(&account.PurchaseReversed{Payment: "x", Kind: account.ReversalRefund, Amount: 5 * credit, Lots: lots(paid(1, 5*credit))}), balance: "nothing",
 		},
 		{
+			name:  "of a payment that stands in another account and was credited here",
+			given: given(do(account.CreditPayment{Payment: "x", From: "@unmatched", Amount: 10 * credit})), when: backOf("x", "q", 10*credit),
+			then: events(&account.PurchaseReversed{Payment: "x", Kind: account.ReversalRefund, Amount: 10 * credit, Lots: lots(paid(0, 10*credit))}), balance: "nothing",
+		},
+		{
+			name:  "of a part of it: people have to find out",
+			given: given(do(account.CreditPayment{Payment: "x", From: "@unmatched", Amount: 10 * credit})), when: backOf("x", "q", 4*credit),
+			then:    events(backWaits(account.WhyAmountDiffers, "x", "q", 4*credit)),
+			balance: "balance 10, available 10, purchased 10, withdrawable 10, allowance 10, spendable 20",
+		},
+		{
 			name: "of a part payment: it no longer counts", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit))), when: backOf("x", "p", 3*credit),
 			then: events(&account.PaymentDropped{Payment: "x", Purchase: "p", Amount: 3 * credit, Reversal: true}),
 		},
