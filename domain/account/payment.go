@@ -312,7 +312,7 @@ const (
 	// WhyPaymentUnnamed: it tells no id, so nobody knows whether it came before.
 	WhyPaymentUnnamed UnmatchedWhy = "payment-unnamed"
 	// WhyAmountDiffers: a payment is taken back with another amount than it came with,
-	// or is told with more than it came with: see RecordRest.
+	// or is told with more than it came with: see RecordRest and RecordFurtherReversal.
 	WhyAmountDiffers UnmatchedWhy = "amount-differs"
 )
 

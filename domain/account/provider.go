@@ -1,6 +1,10 @@
 package account
 
-import "iocredits/domain"
+import (
+	"cmp"
+
+	"iocredits/domain"
+)
 
 // UnmatchedAccount has the payments that named no account that we know. Accounts
 // that begin with "@" are the engine's own: none comes from outside.
@@ -46,6 +50,13 @@ func (p ProviderPayment) takenBack() bool {
 	return p.Status == ProviderRefunded || p.Status == ProviderChargedBack
 }
 
+func (p ProviderPayment) reversal() ReversalKind {
+	if p.Status == ProviderChargedBack {
+		return ReversalChargeback
+	}
+	return ReversalRefund
+}
+
 // Actions are what has to be recorded, in order; each may be recorded again. A
 // payment that was taken back has arrived before, though the provider's events
 // come in any order and may be lost: so it is recorded first, or what tells of
@@ -64,14 +75,27 @@ func (p ProviderPayment) Actions() []Action {
 	case !p.takenBack():
 		return nil
 	}
-	reversed := ReversePurchase{Purchase: p.Purchase, Payment: p.Payment, Kind: ReversalRefund, Amount: p.Amount}
-	if p.Status == ProviderChargedBack {
-		reversed.Kind = ReversalChargeback
-	}
+	reversed := ReversePurchase{Purchase: p.Purchase, Payment: p.Payment, Kind: p.reversal(), Amount: p.Amount}
 	if p.Odd == WhyPaymentUnnamed {
 		// Its arrival, if it was told, has another id: people have to find it.
 		reversed.Odd = p.Odd
 		return []Action{reversed}
 	}
 	return []Action{arrived, reversed}
+}
+
+// More is what has to be recorded after Actions: what it tells beyond the amount with
+// which its arrival, or its reversal, was recorded first. Nil: nothing. recorded is the
+// former amount. It belongs where the last of Actions does.
+func (p ProviderPayment) More(recorded domain.Amount) Action {
+	switch {
+	case p.Status == ProviderSucceeded && p.Odd == "" && p.Amount > recorded:
+		return RecordRest{Payment: p.Payment, Purchase: p.Purchase, Recorded: recorded, Amount: p.Amount}
+	case p.takenBack() && p.Odd != WhyPaymentUnnamed:
+		return RecordFurtherReversal{
+			Payment: p.Payment, Purchase: p.Purchase, Kind: p.reversal(), Recorded: recorded,
+			Amount: cmp.Or(p.Amount, recorded), // without an amount it is the whole
+		}
+	}
+	return nil
 }

@@ -104,7 +104,8 @@ func reversalNameIf(reversal bool, payment string) string {
 // rejects them, then other unreserved lots, purchased first; the rest is debt, and
 // debt freezes the account (money.md, Chargeback). Reservations and approved
 // withdrawals stay untouched. It is a fact: never refused; what fits nowhere
-// becomes a PaymentUnmatched, and what was recorded before has no event.
+// becomes a PaymentUnmatched, and what was recorded before has no event: what another
+// amount tells is for RecordFurtherReversal.
 type ReversePurchase struct {
 	Purchase string
 	// Payment is the provider's id of the payment; empty if it isn't known.
