@@ -309,6 +309,23 @@ func TestAFurtherRefundOfACreditedPayment(t *testing.T) {
 	}
 }
 
+// TestARefundToldFirst pays nothing on its way: what waits for credits waits on.
+func TestARefundToldFirst(t *testing.T) {
+	r := newRig(t, nil)
+	id := object(r.must(post(customer, demo+"/purchases", "a", `{"amount":"10"}`)).Body, "purchase")["id"].(string)
+	r.must(post("service", demo+"/deployments", "b", `{"deployment_id":"d","service":"ray","payment_method":"credits","hourly_price":"10","duration_hours":1}`))
+	for range 2 {
+		r.must(tell("demo-1", id, "pay-1", "refunded", "10"))
+		b := r.balance("demo-1")
+		require.Equal(t, []any{"0", false}, []any{b["balance"], b["frozen"]})
+		require.Equal(t, "reversed", r.must(get(customer, demo+"/purchases/"+id)).Body["status"])
+		require.Equal(t, "pending-payment", r.must(get("service", demo+"/deployments/d")).Body["status"])
+		require.Empty(t, r.unmatched())
+	}
+	r.must(tell("demo-1", id, "pay-1", "succeeded", "10"))
+	require.Equal(t, "0", r.balance("demo-1")["balance"])
+}
+
 // TestARefundOfASecondPaymentToldFirst pays nothing on its way: the account is in debt.
 func TestARefundOfASecondPaymentToldFirst(t *testing.T) {
 	r := newRig(t, nil)

@@ -46,15 +46,17 @@ type ProviderPayment struct {
 // is recorded in an account: its arrival, that it was taken back, or both.
 func (p ProviderPayment) Recorded() bool { return p.Status == ProviderSucceeded || p.takenBack() }
 
-func (p ProviderPayment) takenBack() bool {
-	return p.Status == ProviderRefunded || p.Status == ProviderChargedBack
-}
+func (p ProviderPayment) takenBack() bool { return p.reversal() != "" }
 
+// reversal is how it was taken back; "" if it wasn't.
 func (p ProviderPayment) reversal() ReversalKind {
-	if p.Status == ProviderChargedBack {
+	switch p.Status {
+	case ProviderChargedBack:
 		return ReversalChargeback
+	case ProviderRefunded:
+		return ReversalRefund
 	}
-	return ReversalRefund
+	return ""
 }
 
 // Actions are what has to be recorded, in order; each may be recorded again. A
@@ -65,7 +67,7 @@ func (p ProviderPayment) reversal() ReversalKind {
 func (p ProviderPayment) Actions() []Action {
 	arrived := RecordPayment{
 		Payment: p.Payment, Purchase: p.Purchase, Link: p.Link, Amount: p.Amount, Named: p.Named, Odd: p.Odd, Told: p.Told,
-		TakenBack: p.takenBack(),
+		TakenBack: p.reversal(),
 	}
 	switch {
 	case p.Status == ProviderSucceeded:
