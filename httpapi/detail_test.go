@@ -31,6 +31,8 @@ func (r *rig) details(all ...detail) {
 func TestDetailsNameTheInput(t *testing.T) {
 	r := newRig(t, nil)
 	r.fund("demo-1", "100")
+	r.fund("owing", "5")
+	r.must(post("service", "/v1/accounts/owing/deductions", "d", `{"amount":"8","service":"vm"}`))
 	spent := part(r.must(post("service", demo+"/deductions", "d", `{"amount":"4","service":"vm"}`)), "deduction")["id"].(string)
 	r.must(post("service", demo+"/refunds", "r", `{"transaction_id":"`+spent+`"}`))
 	none := r.refused(422, "refund-exceeds-deduction", post("service", demo+"/refunds", "r2", `{"transaction_id":"`+spent+`"}`))
@@ -48,6 +50,9 @@ func TestDetailsNameTheInput(t *testing.T) {
 			map[string]any{"available": "100", "spendable": "110", "shortfall": "1900"}},
 		detail{post("service", demo+"/deductions", "v", `{"amount":"2000","service":"vm"}`),
 			402, "insufficient-credits", "2000 credits are required and 110 can be spent", nil},
+		detail{post("service", "/v1/accounts/owing/reservations", "v", `{"reservation_id":"v","amount":"1","service":"vm"}`),
+			402, "insufficient-credits", "1 credit is required and 0 are available: a hold takes no allowance",
+			map[string]any{"available": "-3", "spendable": "7", "shortfall": "4"}},
 		detail{get("auditor", "/v1/audit/proofs/consistency?from=5&to=2"),
 			422, "field-invalid", "from 5 is above to, which is 2", map[string]any{"field": "from"}},
 	)

@@ -28,7 +28,13 @@ import "iocredits/domain"
 // credits, so only those have a Backing, with one exception. A refund of debt that
 // purchased credits had paid makes a lot of its own (money.md, Refund), and nobody can
 // say whose money that was: once something that had been spent was taken back, there
-// is none behind such lots.
+// is none behind such lots, before any of them stands in for it. What was paid out of
+// them until then was the money of others, so they have less than none.
+//
+// From then on all lots together have what came in for purchased credits, less what was
+// taken back and paid out: nothing else adds to it, and standing in only moves it. What
+// can be paid out is at most that, less what those have that are spent.
+// TestNoMoreIsPaidOutThanCameIn holds this from outside.
 
 // Backing is the money of a purchased lot that may have less of it than credits.
 type Backing struct {
@@ -128,6 +134,13 @@ func (s *State) standIn(uses []LotUse, own int64) (money domain.Amount) {
 
 // reverse takes what e says off the money behind a purchase.
 func (s *State) reverse(p SettledPurchase, e *PurchaseReversed) {
+	if e.missing(p.Lot) > 0 { // before anything stands in
+		s.SpentTakenBack = true
+		for _, lot := range s.Made {
+			s.noMoney(lot)
+		}
+		s.Made = nil
+	}
 	b, known := s.Backing[p.Lot]
 	if !known {
 		b.Money = p.Amount - s.left(p.Lot)
@@ -138,24 +151,19 @@ func (s *State) reverse(p SettledPurchase, e *PurchaseReversed) {
 	if e.Expired > 0 {
 		put(&s.Expired, p.Lot, s.expired(p.Lot)-e.Expired)
 	}
-	if e.missing(p.Lot) == 0 {
-		return
-	}
-	s.SpentTakenBack = true
-	for _, lot := range s.Made {
-		put(&s.Backing, lot, Backing{})
-	}
-	s.Made = nil
 }
 
 // made notes a purchased lot for debt that purchased credits had paid.
 func (s *State) made(lot int64) {
 	if s.SpentTakenBack {
-		put(&s.Backing, lot, Backing{})
+		s.noMoney(lot)
 	} else {
 		s.Made = append(s.Made, lot)
 	}
 }
+
+// noMoney notes that none came in for a lot: what was paid out of it was that of others.
+func (s *State) noMoney(lot int64) { put(&s.Backing, lot, Backing{Money: -s.left(lot)}) }
 
 // missing is what the lot itself no longer had.
 func (e *PurchaseReversed) missing(lot int64) domain.Amount { return e.Amount - sumOfLot(e.Lots, lot) }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"iocredits/domain"
 	"iocredits/domain/account"
 )
@@ -133,7 +135,7 @@ func (b *buyer) send() account.Action {
 }
 
 func (b *buyer) action() account.Action {
-	switch b.random.IntN(20) {
+	switch b.random.IntN(21) {
 	case 0:
 		return account.StartPurchase{Purchase: b.name("p", 6), Amount: credit + b.amount(10)}
 	case 1, 2, 3:
@@ -164,11 +166,22 @@ func (b *buyer) action() account.Action {
 		return account.ExtendDeployment{Deployment: b.deployment(), Hours: 1 + b.random.IntN(3)}
 	case 18:
 		return account.Deduct{Amount: b.amount(4), Service: vm}
+	case 19:
+		return b.supportRefunds()
 	}
 	if b.state.Figures.Frozen {
 		return account.Unfreeze{}
 	}
 	return account.Tick{}
+}
+
+// supportRefunds gives back some of what an open deployment paid, if there is one.
+func (b *buyer) supportRefunds() account.Action {
+	payments := b.state.Payments[b.deployment()]
+	if len(payments) == 0 {
+		return account.Tick{}
+	}
+	return account.Refund{Transaction: tx(payments[b.random.IntN(len(payments))].Revision), Amount: b.amount(6)}
 }
 
 func (b *buyer) nothingIsDue() {
@@ -199,7 +212,7 @@ func (b *buyer) waitsForAReason() {
 func (b *buyer) lawsHold(run int) {
 	b.t.Helper()
 	objects := map[string]account.Object{}
-	prepaid := map[string]domain.Amount{}
+	prepaid, support := map[string]domain.Amount{}, map[string]domain.Amount{}
 	credited := domain.Amount(0)
 	for _, e := range b.log {
 		if kind, id, ok := account.ObjectOf(e); ok {
@@ -216,6 +229,9 @@ func (b *buyer) lawsHold(run int) {
 			prepaid[e.Deployment] += e.Amount
 		case *account.Refunded:
 			prepaid[e.Reference] -= e.Amount
+			if e.Deduction != uuid.Nil { // a deployment's end knows only the place
+				support[e.Reference] += e.Amount
+			}
 		case *account.PurchaseSettled:
 			credited += e.Received
 		case *account.PaymentCredited:
@@ -228,8 +244,9 @@ func (b *buyer) lawsHold(run int) {
 		switch o := object.(type) {
 		case *account.Deployment:
 			_, id, _ := strings.Cut(key, "/")
-			if want := o.Paid - o.Refunded; prepaid[id] != want || !o.Open() && want != o.Used {
-				b.t.Fatalf("run %d: %s kept %s of %s and says that it used %s", run, key, prepaid[id], o.Paid, o.Used)
+			want := o.Paid - o.Refunded - support[id]
+			if prepaid[id] != want || !o.Open() && want != min(o.Used, o.Paid-support[id]) {
+				b.t.Fatalf("run %d: %s kept %s of %s, of which support gave back %s, and says that it used %s", run, key, prepaid[id], o.Paid, support[id], o.Used)
 			}
 		case *account.Payment:
 			waits := o.State == account.PaymentIsUnmatched && o.Kind == account.KindPayment && o.Why != account.WhyUnderpaid

@@ -159,3 +159,40 @@ func TestAPayoutHoldsWhatHasMoneyBehindIt(t *testing.T) {
 		},
 	})
 }
+
+// madeLot: y is spent for good; p's 10 and 5 of debt were spent, z paid the debt, and its
+// refund made lot 6.
+func madeLot() []step {
+	return given(bought("y", 5*credit), spent(5*credit), bought("p", 10*credit), spent(15*credit), bought("z", 5*credit), refunded(3, 5*credit))
+}
+
+// The money of a lot that a refund of debt made is some other lot's: it stands behind one
+// of them only.
+func TestMoneyOfMadeLotsCountsOnce(t *testing.T) {
+	check(t, []row{
+		{
+			name:  "taken for a reversal, and then its payer's is taken back: promotional credits made up for both",
+			given: append(madeLot(), granted(5*credit), chargedBack("p"), granted(5*credit), chargedBack("z")),
+			when:  refunded(3, 10*credit),
+			then:  events(backTo(3, 10*credit, paid(2, 10*credit)), &account.BackingChanged{Unbacked: 10 * credit}),
+			// 20 came in and 15 went back: the other 5 are y's.
+			balance: "balance 10, available 10, purchased 10, allowance 10, spendable 20",
+		},
+		{
+			name:  "paid out, and then its payer's is taken back",
+			given: append(madeLot(), withdrawn("w", 5*credit), okayed("w", "fin"), paidOut("w", "fin"), granted(5*credit), chargedBack("z")),
+			when:  refunded(3, 10*credit),
+			then:  events(backTo(3, 10*credit, paid(2, 10*credit))),
+			// 20 came in, 5 went back, 5 were paid out and 5 are y's.
+			balance: "balance 10, available 10, purchased 10, withdrawable 5, allowance 10, spendable 20",
+		},
+		{
+			name: "the same as if its payer had been paid out",
+			given: given(bought("y", 5*credit), spent(5*credit), bought("p", 10*credit), bought("z", 5*credit), spent(10*credit),
+				withdrawn("w", 5*credit), okayed("w", "fin"), paidOut("w", "fin"), granted(5*credit), chargedBack("z")),
+			when:    refunded(4, 10*credit),
+			then:    events(backTo(4, 10*credit, paid(2, 10*credit))),
+			balance: "balance 10, available 10, purchased 10, withdrawable 5, allowance 10, spendable 20",
+		},
+	})
+}

@@ -168,7 +168,7 @@ func TestPromotionalNeverWithdrawable(t *testing.T) {
 	met := outcomes{}
 	rapid.Check(t, func(rt *rapid.T) {
 		met["runs"]++
-		h, a, run := newHistory(rt), newAuditor(rt), &desk{}
+		h, a, money, run := newHistory(rt), newAuditor(rt), newBank(), &desk{}
 		for range 20 + uniform(rt, 80, "commands") {
 			s := run.draw(rt, h)
 			if _, reversal := s.do.(account.ReversePurchase); reversal {
@@ -184,9 +184,15 @@ func TestPromotionalNeverWithdrawable(t *testing.T) {
 				rt.Fatalf("%s opened the dispute that %T%+v decides", s.by, s.do, s.do)
 			}
 			for i, e := range events {
-				a.follow(e, h.state.Revision-int64(len(events)-1-i))
+				revision := h.state.Revision - int64(len(events)-1-i)
+				a.follow(e, revision)
+				money.follow(e, revision, h.lotOf(e))
 			}
 			a.settle(h.state)
+			_, payout := s.do.(account.RecordPayout)
+			if broken := money.holds(h.state, payout); broken != "" {
+				rt.Fatalf("%s", broken)
+			}
 		}
 		h.replay()
 	})

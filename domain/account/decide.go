@@ -291,7 +291,7 @@ func limit(what string, have, most int) error {
 
 // cantSpend is the 402 of what may take the allowance too.
 func cantSpend(f *Figures, required domain.Amount) error {
-	return insufficient(f, required, f.Spendable(), "%s credits are required and %s can be spent", required, f.Spendable())
+	return insufficient(f, required, f.Spendable(), "%s %s required and %s can be spent", credits(required), are(required), f.Spendable())
 }
 
 // insufficient is the 402 of api.md, against what counts for the command.

@@ -130,7 +130,7 @@ func (d *decision) completeDeployment(id string) {
 // then ends it. What has waited less long is paid last.
 func (d *decision) endDeployment(x Deployment, charge domain.Amount, chargeOpen bool, event DeploymentEnded) {
 	event.Used, event.EndedAt, event.UsageDropped = charge, d.clock, x.UsageOpen
-	event.Refunded = d.refundDeployment(event.Deployment, x.Service, x.Paid-charge, event.Reason)
+	event.Refunded = d.refundDeployment(event.Deployment, x, charge, event.Reason)
 	if event.Refunded > 0 {
 		d.cameIn()
 	}
@@ -147,11 +147,14 @@ func (d *decision) endDeployment(x Deployment, charge domain.Amount, chargeOpen 
 	}
 }
 
-// refundDeployment gives back amount of a deployment's payments, the last one
-// first, and never more than support has left of them. It tells what it gave.
-func (d *decision) refundDeployment(id string, service domain.Service, amount domain.Amount, reason domain.Sealed) domain.Amount {
-	left := amount
-	payments := d.now().Payments[id]
+// refundDeployment gives back what a deployment's payments have above its charge, the
+// last one first. What support gave back of them is the first of that: the charge stays
+// paid, unless they gave more. It tells what it gave.
+func (d *decision) refundDeployment(id string, x Deployment, charged domain.Amount, reason domain.Sealed) (gave domain.Amount) {
+	payments, left := d.now().Payments[id], x.Paid-charged
+	for _, p := range payments {
+		left -= d.now().refunded(p.Revision)
+	}
 	for i := len(payments) - 1; i >= 0 && left > 0; i-- {
 		p := payments[i]
 		done := d.now().refunded(p.Revision)
@@ -159,14 +162,15 @@ func (d *decision) refundDeployment(id string, service domain.Service, amount do
 		if give <= 0 {
 			continue
 		}
-		event := Refunded{Revision: p.Revision, Service: service, Reference: id, Reason: reason}
+		event := Refunded{Revision: p.Revision, Service: x.Service, Reference: id, Reason: reason}
 		if d.clock.Before(d.cmd.At) {
 			event.EffectiveAt = d.clock
 		}
 		d.giveBack(charge{amount: p.Amount, lots: p.Lots, debt: p.Debt}, done, give, event)
 		left -= give
+		gave += give
 	}
-	return amount - left
+	return gave
 }
 
 // usedMinutes is the caller's figure, capped at what was booked, or the engine's.

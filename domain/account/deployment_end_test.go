@@ -253,8 +253,25 @@ func TestStopDeployment(t *testing.T) {
 			balance: "nothing",
 		},
 		{
-			name: "what support gave back before is not given again", given: append(runs[:3:3], doAt(minute(10), account.Refund{Transaction: tx(3), Amount: 5 * credit})), when: stopped(minute(60)),
+			name: "what support gave back before is not given again", given: append(runs[:3:3], doAt(minute(10), account.Refund{Transaction: tx(3), Amount: 3 * credit})), when: stopped(minute(60)),
 			then: events(back("d", 3, promo(1, credit)), ended(account.DeploymentIsStopped, "d", minute(60), 60, 2*credit, credit)),
+		},
+		{
+			name: "nor anything, if that was more than comes back", given: append(runs[:3:3], doAt(minute(10), account.Refund{Transaction: tx(3), Amount: 5 * credit})), when: stopped(minute(60)),
+			then:    events(ended(account.DeploymentIsStopped, "d", minute(60), 60, 2*credit, 0)),
+			balance: "balance 9, available 9, promotional 3, purchased 6, withdrawable 6, allowance 10, spendable 19",
+		},
+		{
+			name:  "so a VM's first hour stays paid",
+			given: append(machine(hour(0), nil).given, doAt(minute(3), account.Refund{Transaction: tx(2), Amount: 4 * credit})), when: stopped(minute(5)),
+			then:    events(ended(account.DeploymentIsStopped, "d", minute(5), 5, 2*credit, 0)),
+			balance: "balance 4, available 4, promotional 4, spendable 4",
+		},
+		{
+			name:  "and an extension's hour comes back, whatever was given back of the first ones",
+			given: append(runs[:3:3], doAt(minute(10), account.ExtendDeployment{Deployment: "d", Hours: 1}), doAt(minute(10), account.Refund{Transaction: tx(3), Amount: 6 * credit})),
+			when:  stopped(minute(30)),
+			then:  events(back("d", 4, paid(0, credit)), ended(account.DeploymentIsStopped, "d", minute(30), 30, credit, credit)),
 		},
 		{name: "before it was paid", given: given(do(deploy("d", "2", 2))), when: stopped(minute(1)), refused: "wrong-status field=deployment_id value=d status=pending-payment"},
 		{name: "twice", given: append(runs[:3:3], stopped(minute(1))), when: stopped(minute(1)), refused: "wrong-status field=deployment_id value=d"},

@@ -240,12 +240,20 @@ func (n *naive) reverse(c account.ReversePurchase, now time.Time) {
 	}
 	taken, rest := take(order, p.amount)
 	covered := p.amount
+	for _, s := range taken {
+		if s.lot == p.lot {
+			covered -= s.amount
+		}
+	}
+	n.spentTakenBack = n.spentTakenBack || covered > 0
+	for _, l := range n.lots {
+		l.reversed = l.reversed || l.made && n.spentTakenBack
+	}
 	p.lot.reversed = true
 	p.lot.money -= p.amount
 	for _, s := range taken {
 		switch {
 		case s.lot == p.lot:
-			covered -= s.amount
 		case s.lot.purchased:
 			p.lot.money += s.lot.moneyOf(s.amount)
 		default:
@@ -256,12 +264,6 @@ func (n *naive) reverse(c account.ReversePurchase, now time.Time) {
 	p.lot.expired -= gone
 	n.expired -= gone
 	p.lot.owed += rest
-	n.spentTakenBack = n.spentTakenBack || covered > 0
-	for _, l := range n.lots {
-		if l.made && covered > 0 && !l.reversed {
-			l.reversed, l.money = true, 0
-		}
-	}
 	n.chargebackDebt += rest
 	n.frozen = n.frozen || rest > 0
 	if returned {

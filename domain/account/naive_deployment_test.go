@@ -229,14 +229,16 @@ func (n *naive) ended(x *naiveDeployment, status account.DeploymentStatus, came 
 	}
 }
 
-// unused gives back what was booked and is not charged, the last booking first, as
-// far as support has left it.
+// unused gives back what support has left of the bookings and is not charged, the last
+// booking first.
 func (n *naive) unused(x *naiveDeployment, minutes int, now time.Time) (came bool) {
-	left := max(0, x.paid-x.cost(minutes))
+	left := -x.cost(minutes)
+	for _, b := range x.bookings {
+		left += b.left()
+	}
 	for _, b := range slices.Backward(x.bookings) {
-		part := min(left, b.left())
-		left -= part
-		if part > 0 {
+		if part := min(left, b.left()); part > 0 {
+			left -= part
 			n.giveBack(b, part)
 			came = true
 		}

@@ -219,6 +219,14 @@ func credits(a domain.Amount) string {
 	return a.String() + " credits"
 }
 
+// are is its verb of now.
+func are(a domain.Amount) string {
+	if a == domain.Credit {
+		return "is"
+	}
+	return "are"
+}
+
 // were is the verb of what credits tells.
 func were(a domain.Amount) string {
 	if a == domain.Credit {

@@ -70,8 +70,10 @@ type RecordPayment struct {
 	// is certain of it, or 0, and Told how the provider wrote it.
 	Odd  UnmatchedWhy
 	Told string
-	// TakenBack: the provider tells of it as taken back already, so the next fact is that.
-	TakenBack bool
+	// TakenBack: the provider tells of it as taken back already, and how. The next fact is
+	// that, and where it settles a purchase it is recorded with it: in between the payment
+	// would pay for what is then owed.
+	TakenBack ReversalKind
 }
 
 // NameFor asks whether the payment is known.
@@ -101,7 +103,7 @@ func (c RecordPayment) decide(d *decision) error {
 	p, why := d.payablePurchase(c.Purchase)
 	if why != "" {
 		d.unmatched(c, why)
-		if why == WhySettledBefore && !c.TakenBack && d.roomToBuy(c.Amount) == nil {
+		if why == WhySettledBefore && c.TakenBack == "" && d.roomToBuy(c.Amount) == nil {
 			d.creditAbove(c)
 		}
 		return nil
@@ -117,7 +119,7 @@ func (c RecordPayment) decide(d *decision) error {
 	})
 	switch {
 	case total >= p.ToPay:
-		d.settlePurchase(c.Purchase, p, total)
+		d.settlePurchase(c, p, total)
 	case p.State != PurchaseIsAwaiting:
 		d.unmatched(c, WhyUnderpaid)
 	}
@@ -153,16 +155,21 @@ func (d *decision) payablePurchase(id string) (Purchase, UnmatchedWhy) {
 }
 
 // settlePurchase credits all that came but the fee. What waited in the queue of
-// unmatched payments is part of it.
-func (d *decision) settlePurchase(id string, p Purchase, received domain.Amount) {
+// unmatched payments is part of it; what was taken back already goes again at once.
+func (d *decision) settlePurchase(c RecordPayment, p Purchase, received domain.Amount) {
 	d.emit(&PurchaseSettled{
-		Purchase: id, Amount: received - p.Fee, Received: received, Fee: p.Fee,
+		Purchase: c.Purchase, Amount: received - p.Fee, Received: received, Fee: p.Fee,
 		ExpiresAt: d.now().Policy.purchasedExpiry(d.cmd.At),
 	})
 	for _, earlier := range p.Payments {
 		if d.now().Unmatched[earlier.Payment].State == PaymentIsUnmatched {
 			d.emit(&PaymentResolved{Payment: earlier.Payment, Outcome: PaymentIsMatched, Amount: earlier.Amount})
 		}
+	}
+	if c.TakenBack != "" {
+		settled, _ := d.now().settled(c.Purchase)
+		amount, _ := settled.reversible(c.Payment)
+		d.reverse(settled, amount, PurchaseReversed{Purchase: c.Purchase, Payment: c.Payment, Kind: c.TakenBack})
 	}
 	d.arrived()
 }
@@ -243,7 +250,7 @@ func (c ComparePayment) ClaimFor(*State) string { return paymentName(c.Payment) 
 
 func (c ComparePayment) decide(d *decision) error {
 	if recorded, known := d.recordedPayment(); known && recorded != c.Amount {
-		return domain.Refuse(domain.CodeAmountInvalid, "payment %q was recorded with %s credits, not %s", c.Payment, recorded, c.Amount).
+		return domain.Refuse(domain.CodeAmountInvalid, "payment %q was recorded with %s, not %s", c.Payment, credits(recorded), c.Amount).
 			With("field", "amount").With("value", c.Amount.String()).With(RecordedField, recorded.String())
 	}
 	return nil
@@ -312,7 +319,7 @@ const (
 	// WhyPaymentUnnamed: it tells no id, so nobody knows whether it came before.
 	WhyPaymentUnnamed UnmatchedWhy = "payment-unnamed"
 	// WhyAmountDiffers: a payment is taken back with another amount than it came with,
-	// or is told with more than it came with: see RecordRest.
+	// or is told with more than it came with: see RecordRest and RecordFurtherReversal.
 	WhyAmountDiffers UnmatchedWhy = "amount-differs"
 )
 

@@ -240,7 +240,7 @@ func (d *decision) moneyBehind(id string, amount domain.Amount) error {
 	if behind >= amount {
 		return nil
 	}
-	return domain.Refuse(domain.CodeNotWithdrawable, "the money behind withdrawal %q was taken back: %s are left of %s", id, behind, amount).
+	return domain.Refuse(domain.CodeNotWithdrawable, "the money behind withdrawal %q was taken back: %s %s left of %s", id, behind, are(behind), amount).
 		With("withdrawable", behind.String()).With("required", amount.String())
 }
 

@@ -1,6 +1,10 @@
 package account
 
-import "iocredits/domain"
+import (
+	"cmp"
+
+	"iocredits/domain"
+)
 
 // UnmatchedAccount has the payments that named no account that we know. Accounts
 // that begin with "@" are the engine's own: none comes from outside.
@@ -42,8 +46,17 @@ type ProviderPayment struct {
 // is recorded in an account: its arrival, that it was taken back, or both.
 func (p ProviderPayment) Recorded() bool { return p.Status == ProviderSucceeded || p.takenBack() }
 
-func (p ProviderPayment) takenBack() bool {
-	return p.Status == ProviderRefunded || p.Status == ProviderChargedBack
+func (p ProviderPayment) takenBack() bool { return p.reversal() != "" }
+
+// reversal is how it was taken back; "" if it wasn't.
+func (p ProviderPayment) reversal() ReversalKind {
+	switch p.Status {
+	case ProviderChargedBack:
+		return ReversalChargeback
+	case ProviderRefunded:
+		return ReversalRefund
+	}
+	return ""
 }
 
 // Actions are what has to be recorded, in order; each may be recorded again. A
@@ -54,7 +67,7 @@ func (p ProviderPayment) takenBack() bool {
 func (p ProviderPayment) Actions() []Action {
 	arrived := RecordPayment{
 		Payment: p.Payment, Purchase: p.Purchase, Link: p.Link, Amount: p.Amount, Named: p.Named, Odd: p.Odd, Told: p.Told,
-		TakenBack: p.takenBack(),
+		TakenBack: p.reversal(),
 	}
 	switch {
 	case p.Status == ProviderSucceeded:
@@ -64,14 +77,27 @@ func (p ProviderPayment) Actions() []Action {
 	case !p.takenBack():
 		return nil
 	}
-	reversed := ReversePurchase{Purchase: p.Purchase, Payment: p.Payment, Kind: ReversalRefund, Amount: p.Amount}
-	if p.Status == ProviderChargedBack {
-		reversed.Kind = ReversalChargeback
-	}
+	reversed := ReversePurchase{Purchase: p.Purchase, Payment: p.Payment, Kind: p.reversal(), Amount: p.Amount}
 	if p.Odd == WhyPaymentUnnamed {
 		// Its arrival, if it was told, has another id: people have to find it.
 		reversed.Odd = p.Odd
 		return []Action{reversed}
 	}
 	return []Action{arrived, reversed}
+}
+
+// More is what has to be recorded after Actions: what it tells beyond the amount with
+// which its arrival, or its reversal, was recorded first. Nil: nothing. recorded is the
+// former amount. It belongs where the last of Actions does.
+func (p ProviderPayment) More(recorded domain.Amount) Action {
+	switch {
+	case p.Status == ProviderSucceeded && p.Odd == "" && p.Amount > recorded:
+		return RecordRest{Payment: p.Payment, Purchase: p.Purchase, Recorded: recorded, Amount: p.Amount}
+	case p.takenBack() && p.Odd != WhyPaymentUnnamed:
+		return RecordFurtherReversal{
+			Payment: p.Payment, Purchase: p.Purchase, Kind: p.reversal(), Recorded: recorded,
+			Amount: cmp.Or(p.Amount, recorded), // without an amount it is the whole
+		}
+	}
+	return nil
 }

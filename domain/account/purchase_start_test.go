@@ -139,7 +139,7 @@ func TestRecordPaymentAboveThePrice(t *testing.T) {
 		},
 		{
 			name: "above the price, told as taken back: it is never here", given: given(started("p", credit), do(payment("x", "p", credit))),
-			when: do(account.RecordPayment{Payment: "y", Purchase: "p", Amount: 5, TakenBack: true}), then: events(unmatched("y", "p", 5, account.WhySettledBefore)),
+			when: do(account.RecordPayment{Payment: "y", Purchase: "p", Amount: 5, TakenBack: account.ReversalRefund}), then: events(unmatched("y", "p", 5, account.WhySettledBefore)),
 		},
 		{
 			name: "above the price, past the limit of an account", given: given(started("p", credit), do(payment("x", "p", credit))),
@@ -203,6 +203,36 @@ func TestRecordPayment(t *testing.T) {
 			then: events(received("x", "p", 10*credit, 10*credit, 10*credit), settled("p", 10*credit, 10*credit),
 				&account.DebtRepaid{Debt: account.DebtSpending, Lots: lots(paid(4, 4*credit))}),
 			balance: "balance 6, available 6, purchased 6, withdrawable 6, allowance 10, spendable 16",
+		},
+	})
+}
+
+// TestAPaymentToldAsTakenBack: it went again, so nothing is paid with it on its way.
+func TestAPaymentToldAsTakenBack(t *testing.T) {
+	gone := func(id string, amount domain.Amount) step {
+		return do(account.RecordPayment{Payment: id, Purchase: "p", Amount: amount, TakenBack: account.ReversalRefund})
+	}
+	waits := given(started("p", 10*credit), do(deploy("d", "10", 1)))
+	owes := given(bought("o", credit), spent(5*credit), started("p", 10*credit))
+	check(t, []row{
+		{
+			name: "no deployment that waits", given: waits, when: gone("x", 10*credit),
+			then: events(received("x", "p", 10*credit, 10*credit, 10*credit), settled("p", 10*credit, 10*credit), backTaken("p", 10*credit, 4)), balance: "nothing",
+		},
+		{name: "the reversal that follows is a repeat", given: append(waits[:2:2], gone("x", 10*credit)), when: backOf("x", "p", 10*credit)},
+		{
+			name: "no debt", given: owes, when: gone("x", 10*credit),
+			then:    events(received("x", "p", 10*credit, 10*credit, 10*credit), settled("p", 10*credit, 10*credit), backTaken("p", 10*credit, 4)),
+			balance: "balance -4, available -4, debt 4, allowance 10, spendable 6",
+		},
+		{
+			name: "but what else came for its purchase does", given: append(owes, do(payment("y", "p", 6*credit))), when: gone("x", 4*credit),
+			then: events(received("x", "p", 4*credit, 10*credit, 10*credit), settled("p", 10*credit, 10*credit), backTaken("p", 4*credit, 5),
+				&account.DebtRepaid{Debt: account.DebtSpending, Lots: lots(paid(5, 4*credit))}),
+			balance: "balance 2, available 2, purchased 2, withdrawable 2, allowance 10, spendable 12",
+		},
+		{
+			name: "a part of the purchase", given: waits, when: gone("x", 4*credit), then: events(received("x", "p", 4*credit, 4*credit, 10*credit)),
 		},
 	})
 }

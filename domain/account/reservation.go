@@ -201,9 +201,10 @@ func (c Reserve) decide(d *decision) error {
 	}
 	uses, short := s.Lots.pick(c.Amount)
 	if short > 0 {
-		available := max(0, s.Available())
+		available := s.Available() // below zero the debt is missing too
+		some := max(0, available)
 		return insufficient(&s.Figures, c.Amount, available,
-			"%s credits are required and %s are available: a hold takes no allowance", c.Amount, available)
+			"%s %s required and %s %s available: a hold takes no allowance", credits(c.Amount), are(c.Amount), some, are(some))
 	}
 	// Accepted: nothing below refuses.
 	parts := split(uses)

@@ -37,10 +37,10 @@ func TestReserve(t *testing.T) {
 			refused: "insufficient-credits available=5 allowance=10 spendable=15 required=6 shortfall=1",
 		},
 		{
-			name:    "in debt there is nothing to hold",
+			name:    "in debt there is nothing to hold: the debt comes first",
 			given:   given(bought("p", 5*credit), spent(8*credit)),
 			when:    held("r", 1*credit),
-			refused: "insufficient-credits available=-3 allowance=10 spendable=7 required=1 shortfall=1",
+			refused: "insufficient-credits available=-3 allowance=10 spendable=7 required=1 shortfall=4",
 		},
 		{
 			name:    "of the same id while open",

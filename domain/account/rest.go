@@ -1,6 +1,10 @@
 package account
 
-import "iocredits/domain"
+import (
+	"strings"
+
+	"iocredits/domain"
+)
 
 // restID is the id under which the rest of a payment waits: no provider's id, and no
 // reversal's, because no payment has the id of one.
@@ -27,6 +31,55 @@ func (c RecordRest) decide(d *decision) error {
 		Payment: restID(c.Payment), Purchase: c.Purchase, Amount: c.Amount - c.Recorded,
 		Kind: KindPayment, Why: WhyAmountDiffers, EffectiveAt: d.cmd.At,
 	})
+	return nil
+}
+
+// RecordFurtherReversal records that a payment was taken back with another amount than
+// that with which its reversal waits: a second refund of a part of it, or by now the
+// whole. It follows ReversePurchase, which knows a reversal by its payment. Two amounts
+// that are more than the payment together are no two refunds: the later one is the sum of
+// both, and only what is new of it waits. Without an event if nothing is, if it was told
+// before, or if the payment's credits were taken already.
+type RecordFurtherReversal struct {
+	Payment, Purchase string
+	Kind              ReversalKind
+	// Recorded is the amount with which the payment came, Amount the one that is told.
+	Recorded, Amount domain.Amount
+}
+
+// id is that under which it waits: of each amount one does.
+func (c RecordFurtherReversal) id() string { return reversalID(c.Payment) + "." + c.Amount.String() }
+
+// NameFor asks whether it is known.
+func (c RecordFurtherReversal) NameFor(*State) string { return paymentName(c.id()) }
+
+// ClaimFor asks for the reversal that was told first.
+func (c RecordFurtherReversal) ClaimFor(*State) string { return paymentName(reversalID(c.Payment)) }
+
+func (c RecordFurtherReversal) decide(d *decision) error {
+	first, waited := d.recordedPayment()
+	if d.cmd.NameTaken || !waited || c.Amount == first {
+		return nil
+	}
+	s, before := d.now(), first
+	for id, p := range s.Unmatched {
+		if strings.HasPrefix(id, reversalID(c.Payment)+".") {
+			before += p.Amount
+		}
+	}
+	recorded, more := c.Recorded, c.Amount
+	if credited, here := s.settled(creditedName(c.Payment)); here { // it came in another account
+		recorded = credited.Amount
+	}
+	if before+c.Amount > recorded {
+		more = c.Amount - before
+	}
+	if more > 0 {
+		d.emit(&PaymentUnmatched{
+			Payment: c.id(), Purchase: c.Purchase, Amount: more,
+			Kind: UnmatchedKind(c.Kind), Why: WhyAmountDiffers, EffectiveAt: d.cmd.At,
+		})
+	}
 	return nil
 }
 

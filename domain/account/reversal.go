@@ -104,7 +104,8 @@ func reversalNameIf(reversal bool, payment string) string {
 // rejects them, then other unreserved lots, purchased first; the rest is debt, and
 // debt freezes the account (money.md, Chargeback). Reservations and approved
 // withdrawals stay untouched. It is a fact: never refused; what fits nowhere
-// becomes a PaymentUnmatched, and what was recorded before has no event.
+// becomes a PaymentUnmatched, and what was recorded before has no event: what another
+// amount tells is for RecordFurtherReversal.
 type ReversePurchase struct {
 	Purchase string
 	// Payment is the provider's id of the payment; empty if it isn't known.
@@ -131,6 +132,10 @@ func (c ReversePurchase) ClaimFor(*State) string {
 
 func (c ReversePurchase) decide(d *decision) error {
 	recorded, known := d.recordedPayment()
+	credited, alone := d.now().settled(creditedName(c.Payment))
+	if alone { // its event may stand in another account
+		recorded, known = credited.Amount, true
+	}
 	switch {
 	case d.cmd.NameTaken:
 		return nil
@@ -146,7 +151,7 @@ func (c ReversePurchase) decide(d *decision) error {
 	s := d.now()
 	event := PurchaseReversed{Purchase: c.Purchase, Payment: c.Payment, Kind: c.Kind, Reason: c.Reason}
 	p, known := s.settled(c.Purchase)
-	if credited, ok := s.settled(creditedName(c.Payment)); ok {
+	if alone {
 		p, known, event.Purchase = credited, true, ""
 	}
 	amount, its := p.reversible(c.Payment)

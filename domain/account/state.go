@@ -8,7 +8,7 @@ import (
 
 // FoldVersion names the fold that made a snapshot. MUST change whenever a
 // State folded from the same events would differ (design.md rule 16).
-const FoldVersion = "11"
+const FoldVersion = "12"
 
 // State is all that a decision needs, folded from the account's events. It forgets
 // what no rule asks for: spent lots, closed holds and objects, deductions of which

@@ -171,6 +171,46 @@ func TestTheRestOfAPayment(t *testing.T) {
 	})
 }
 
+// TestAFurtherReversalOfAPayment: the provider refunds a part, and then another, or tells
+// the sum of both.
+func TestAFurtherReversalOfAPayment(t *testing.T) {
+	further := func(amount domain.Amount) step {
+		return do(account.RecordFurtherReversal{Payment: "x", Purchase: "p", Kind: account.ReversalRefund, Recorded: 10 * credit, Amount: amount})
+	}
+	waits := func(told string, amount domain.Amount) []domain.Event {
+		e := backWaits(account.WhyAmountDiffers, "x", "p", amount)
+		e.Payment += "." + told
+		return events(e)
+	}
+	part := given(started("p", 10*credit), do(payment("x", "p", 10*credit)), backOf("x", "p", 4*credit))
+	elsewhere := given(do(account.CreditPayment{Payment: "x", From: "@unmatched", Amount: 20 * credit}), backOf("x", "p", 4*credit))
+	after := func(steps []step, more ...step) []step { return append(steps[:len(steps):len(steps)], more...) }
+	check(t, []row{
+		{
+			name: "a second part waits", given: part, when: further(6 * credit), then: waits("6", 6*credit),
+			balance: "balance 10, available 10, purchased 10, withdrawable 10, allowance 10, spendable 20",
+		},
+		{name: "which waits once", given: after(part, further(6*credit)), when: further(6 * credit)},
+		{name: "the part that is known, again", given: part, when: further(4 * credit)},
+		{name: "of the whole only what is new", given: part, when: further(10 * credit), then: waits("10", 6*credit)},
+		{name: "which waits once, too", given: after(part, further(10*credit)), when: further(10 * credit)},
+		{name: "the whole, once both parts wait", given: after(part, further(6*credit)), when: further(10 * credit)},
+		{name: "a third part", given: after(part, further(2*credit)), when: further(3 * credit), then: waits("3", 3*credit)},
+		{name: "more than is left is the sum", given: part, when: further(7 * credit), then: waits("7", 3*credit)},
+		{name: "the first, told after the sum", given: given(started("p", 10*credit), do(payment("x", "p", 10*credit)), backOf("x", "p", 8*credit)), when: further(4 * credit)},
+		{
+			name: "also after finance has closed the first", given: after(part, do(account.ResolvePayment{Payment: "reversal:x", Returned: true})),
+			when: further(10 * credit), then: waits("10", 6*credit),
+		},
+		{name: "of one that was credited from elsewhere", given: elsewhere, when: further(10 * credit), then: waits("10", 10*credit)},
+		{name: "of one that was taken back", given: after(part[:2], backOf("x", "p", 10*credit)), when: further(4 * credit)},
+		{
+			name: "it is closed as a refund", given: after(part, further(10*credit)), when: do(account.ResolvePayment{Payment: "reversal:x.10", Returned: true}),
+			then: events(&account.PaymentResolved{Payment: "reversal:x.10", Outcome: account.PaymentIsReturned, Amount: 6 * credit, Kind: account.KindRefund}),
+		},
+	})
+}
+
 // TestReversalOfPayments is about which payment the provider takes back.
 func TestReversalOfPayments(t *testing.T) {
 	whole := given(started("p", 5*credit), do(payment("x", "p", 5*credit)))
@@ -207,6 +247,17 @@ func TestReversalOfPayments(t *testing.T) {
 			name:  "of a payment that finance credited",
 			given: given(do(payment("x", "q", 5*credit)), do(account.ResolvePayment{Payment: "x"})), when: backOf("x", "q", 5*credit),
 			then: events(&account.PurchaseReversed{Payment: "x", Kind: account.ReversalRefund, Amount: 5 * credit, Lots: lots(paid(1, 5*credit))}), balance: "nothing",
+		},
+		{
+			name:  "of a payment that stands in another account and was credited here",
+			given: given(do(account.CreditPayment{Payment: "x", From: "@unmatched", Amount: 10 * credit})), when: backOf("x", "q", 10*credit),
+			then: events(&account.PurchaseReversed{Payment: "x", Kind: account.ReversalRefund, Amount: 10 * credit, Lots: lots(paid(0, 10*credit))}), balance: "nothing",
+		},
+		{
+			name:  "of a part of it: people have to find out",
+			given: given(do(account.CreditPayment{Payment: "x", From: "@unmatched", Amount: 10 * credit})), when: backOf("x", "q", 4*credit),
+			then:    events(backWaits(account.WhyAmountDiffers, "x", "q", 4*credit)),
+			balance: "balance 10, available 10, purchased 10, withdrawable 10, allowance 10, spendable 20",
 		},
 		{
 			name: "of a part payment: it no longer counts", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit))), when: backOf("x", "p", 3*credit),

@@ -211,13 +211,14 @@ func (c *cashier) reconcileOne(ctx context.Context, p OpenPurchase) error {
 
 // RecordPayment has record write every fact of a payment, which MUST be Normal, into
 // the account where it belongs; home is PaymentHome. differs: the provider tells of
-// another amount than was recorded first; what it has above that waits for finance.
+// another amount than was recorded first; what it has above that waits for finance, and
+// so does a second part of it that was taken back.
 func RecordPayment(ctx context.Context, l Ledger, logger *slog.Logger, home string, p account.ProviderPayment,
 	record func(ctx context.Context, name string, fact account.Action) error,
 ) (differs bool, err error) {
+	in := home
 	for _, fact := range p.Actions() {
-		in, err := factHome(ctx, l, home, fact)
-		if err != nil {
+		if in, err = factHome(ctx, l, home, fact); err != nil {
 			return false, err
 		}
 		if err := record(ctx, in, fact); err != nil {
@@ -225,11 +226,13 @@ func RecordPayment(ctx context.Context, l Ledger, logger *slog.Logger, home stri
 		}
 	}
 	recorded, differs, err := comparePayment(ctx, l, logger, home, p)
-	if err != nil || !differs || p.Status != account.ProviderSucceeded || p.Odd != "" {
-		return differs, err
+	if err != nil {
+		return false, err
 	}
-	rest := account.RecordRest{Payment: p.Payment, Purchase: p.Purchase, Recorded: recorded, Amount: p.Amount}
-	return true, record(ctx, home, rest)
+	if more := p.More(recorded); more != nil {
+		err = record(ctx, in, more)
+	}
+	return differs, err
 }
 
 // Normal is a payment with ids that our own can be: whoever learns of it, by
@@ -332,19 +335,20 @@ func factHome(ctx context.Context, l Ledger, home string, fact account.Action) (
 
 // comparePayment holds what the provider says of a payment to what was recorded of
 // it, in the account home. The first amount that was recorded stays; people have
-// to look, so the log says so, and differs. It changes nothing.
+// to look, so the log says so, and differs. It changes nothing. recorded is that amount,
+// or what is told where nothing else was.
 func comparePayment(ctx context.Context, l Ledger, logger *slog.Logger, home string, p account.ProviderPayment) (recorded domain.Amount, differs bool, err error) {
 	actions := p.Actions()
 	if len(actions) == 0 || p.Payment == "" {
-		return 0, false, nil
+		return p.Amount, false, nil
 	}
 	if _, arrived := actions[0].(account.RecordPayment); !arrived {
-		return 0, false, nil
+		return p.Amount, false, nil
 	}
 	_, err = l.Execute(ctx, byEngine(home, account.ComparePayment{Payment: p.Payment, Amount: p.Amount}))
 	refusal, refused := domain.AsError(err)
 	if !refused || refusal.Code != domain.CodeAmountInvalid {
-		return 0, false, err
+		return p.Amount, false, err
 	}
 	for _, f := range refusal.Fields {
 		if f.Name == account.RecordedField {
