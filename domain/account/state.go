@@ -18,8 +18,9 @@ const FoldVersion = "12"
 //
 //	Purchases        each settled purchase and credited payment: it may be taken back
 //	Refunded         each deduction of which anything was ever refunded
-//	Left, Lent,      each purchased lot of which money was paid out or stood in, or
-//	Expired          that expired: no more of them than purchased lots were ever made
+//	Left, Expired    each purchased lot of which money was paid out or stood in, or
+//	                 that expired: no more of them than purchased lots were ever made
+//	Lent             each time that one stood in
 //
 // Exported fields are the snapshot's content; other packages MUST NOT change them.
 type State struct {
