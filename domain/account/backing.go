@@ -1,6 +1,10 @@
 package account
 
-import "iocredits/domain"
+import (
+	"slices"
+
+	"iocredits/domain"
+)
 
 // The money behind purchased credits.
 //
@@ -23,6 +27,8 @@ import "iocredits/domain"
 //	the spending is refunded      30 (money 20) 0 (money 0)   20
 //
 // So 50 can be spent, and 20 of them, not 30, be withdrawn. TestBackingExample is this.
+// Were B's 20 taken back then, and C's stood in, the 20 behind A would be gone with them:
+// what a lot lacks is missing where its money went, as far as that is there still.
 //
 // Only lots of which the provider took something back can have less money than
 // credits, so only those have a Backing, with one exception. A refund of debt that
@@ -38,7 +44,7 @@ import "iocredits/domain"
 
 // Backing is the money of a purchased lot that may have less of it than credits.
 type Backing struct {
-	// Money is behind the lot. Below zero: more was paid out of it.
+	// Money is behind the lot. Below zero: more was paid out of it, or stood in for others.
 	Money domain.Amount
 	// Owed is what of the reversal is chargeback debt still.
 	Owed domain.Amount
@@ -115,9 +121,15 @@ func (s *State) leave(lot int64, amount domain.Amount) {
 	}
 }
 
-// standIn is the money of purchased credits that were just taken for a reversal, in
-// place of the reversed lot's own. It leaves their lots.
-func (s *State) standIn(uses []LotUse, own int64) (money domain.Amount) {
+// Loan is money of a lot that went behind another one.
+type Loan struct {
+	To    int64
+	Money domain.Amount
+}
+
+// standIn moves the money of purchased credits that were just taken for a reversal, in
+// place of the reversed lot's own, behind that.
+func (s *State) standIn(uses []LotUse, own int64) {
 	for _, use := range uses {
 		if use.Class != Purchased || use.Lot == own {
 			continue
@@ -126,10 +138,37 @@ func (s *State) standIn(uses []LotUse, own int64) (money domain.Amount) {
 		if b, known := s.Backing[use.Lot]; known {
 			unbacked = min(use.Amount, max(0, s.present(map[int64]Backing{use.Lot: b})[use.Lot]+use.Amount-b.Money))
 		}
-		s.leave(use.Lot, use.Amount-unbacked)
-		money += use.Amount - unbacked
+		money := use.Amount - unbacked
+		if money == 0 {
+			continue
+		}
+		s.leave(use.Lot, money)
+		put(&s.Lent, use.Lot, with(s.lent(use.Lot), Loan{To: own, Money: money}))
+		b := s.Backing[own]
+		b.Money += money
+		s.Backing[own] = b
 	}
-	return money
+}
+
+// recall takes what a lot lacks, and nobody owes for it, from where it went.
+func (s *State) recall(lot int64) {
+	b := s.Backing[lot]
+	if b.Money+b.Owed >= 0 {
+		return
+	}
+	loans := slices.Clone(s.lent(lot))
+	for i, loan := range loans {
+		to := s.Backing[loan.To]
+		some := min(-b.Money-b.Owed, loan.Money, max(0, to.Money))
+		to.Money -= some
+		s.Backing[loan.To] = to
+		loans[i].Money -= some
+		b.Money += some
+	}
+	s.Backing[lot] = b
+	if len(loans) > 0 {
+		put(&s.Lent, lot, loans)
+	}
 }
 
 // reverse takes what e says off the money behind a purchase.
@@ -145,9 +184,11 @@ func (s *State) reverse(p SettledPurchase, e *PurchaseReversed) {
 	if !known {
 		b.Money = p.Amount - s.left(p.Lot)
 	}
-	b.Money += s.standIn(e.Lots, p.Lot) - e.Amount
+	b.Money -= e.Amount
 	b.Owed += e.Debt
 	put(&s.Backing, p.Lot, b)
+	s.standIn(e.Lots, p.Lot)
+	s.recall(p.Lot)
 	if e.Expired > 0 {
 		put(&s.Expired, p.Lot, s.expired(p.Lot)-e.Expired)
 	}
@@ -184,10 +225,8 @@ func (s *State) repayReversal(uses []LotUse) {
 			some.Amount = min(left, b.Owed)
 			b.Owed -= some.Amount
 			s.Backing[lot] = b
-			money := s.standIn([]LotUse{some}, lot)
-			b = s.Backing[lot]
-			b.Money += money
-			s.Backing[lot] = b
+			s.standIn([]LotUse{some}, lot)
+			s.recall(lot)
 			left -= some.Amount
 		}
 	}

@@ -72,7 +72,8 @@ func (b *bank) move(uses []account.LotUse, how func(*bankLot, domain.Amount)) {
 	}
 }
 
-// most is what may be paid out, with what is held for it.
+// most is what may be paid out, with what is held for it. Of lots for debt it can't be told
+// which paid it, so they may have as much as any sound ones did.
 func (b *bank) most() domain.Amount {
 	var sound, others, refunded, debt domain.Amount
 	money := b.in - b.back - b.out

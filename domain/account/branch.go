@@ -15,7 +15,7 @@ import (
 func (s *State) branch() *State {
 	b := *s
 	b.under = s
-	b.Purchases, b.Refunded, b.Left, b.Expired = nil, nil, nil, nil
+	b.Purchases, b.Refunded, b.Left, b.Lent, b.Expired = nil, nil, nil, nil, nil
 	b.Lots = slices.Clone(s.Lots)
 	b.Due = slices.Clone(s.Due)
 	b.DueAt = maps.Clone(s.DueAt)
@@ -45,24 +45,29 @@ func (s *State) settled(id string) (p SettledPurchase, found bool) {
 
 // refunded is what came back so far of the deduction at a revision.
 func (s *State) refunded(revision int64) domain.Amount {
-	return s.lasting(revision, func(s *State) map[int64]domain.Amount { return s.Refunded })
+	return lasting(s, revision, func(s *State) map[int64]domain.Amount { return s.Refunded })
 }
 
 // left is the money that left a purchased lot.
 func (s *State) left(lot int64) domain.Amount {
-	return s.lasting(lot, func(s *State) map[int64]domain.Amount { return s.Left })
+	return lasting(s, lot, func(s *State) map[int64]domain.Amount { return s.Left })
+}
+
+// lent is where money of a purchased lot stood in, in turn.
+func (s *State) lent(lot int64) []Loan {
+	return lasting(s, lot, func(s *State) map[int64][]Loan { return s.Lent })
 }
 
 // expired is what of a purchased lot expired.
 func (s *State) expired(lot int64) domain.Amount {
-	return s.lasting(lot, func(s *State) map[int64]domain.Amount { return s.Expired })
+	return lasting(s, lot, func(s *State) map[int64]domain.Amount { return s.Expired })
 }
 
-func (s *State) lasting(key int64, of func(*State) map[int64]domain.Amount) domain.Amount {
+func lasting[V any](s *State, key int64, of func(*State) map[int64]V) (none V) {
 	for ; s != nil; s = s.under {
-		if amount, known := of(s)[key]; known {
-			return amount
+		if value, known := of(s)[key]; known {
+			return value
 		}
 	}
-	return 0
+	return none
 }

@@ -10,7 +10,7 @@ import (
 // TestBranchSharesNothingItChanges: a field that somebody adds is copied, or is one of
 // those that are looked up in the state below.
 func TestBranchSharesNothingItChanges(t *testing.T) {
-	lasting := map[string]bool{"Purchases": true, "Refunded": true, "Left": true, "Expired": true}
+	lasting := map[string]bool{"Purchases": true, "Refunded": true, "Left": true, "Lent": true, "Expired": true}
 	s := New()
 	fields := reflect.ValueOf(s).Elem()
 	for i := range fields.NumField() {

@@ -196,3 +196,34 @@ func TestMoneyOfMadeLotsCountsOnce(t *testing.T) {
 		},
 	})
 }
+
+// What stood in for another purchase is taken back itself: its money is missing where it
+// went, and not from what is bought later.
+func TestMoneyThatStoodInIsTakenBack(t *testing.T) {
+	chained := given(bought("p", 10*credit), spent(10*credit), bought("q", 10*credit), chargedBack("p"), granted(10*credit), chargedBack("q"))
+	back := append(chained[:6:6], refunded(1, 10*credit), bought("s", 10*credit))
+	indebted := given(bought("p", 10*credit), spent(10*credit), bought("q", 10*credit), chargedBack("p"), chargedBack("q"))
+	check(t, []row{
+		{
+			name: "what comes back of the first has no money", given: chained, when: refunded(1, 10*credit),
+			then:    events(backTo(1, 10*credit, paid(0, 10*credit)), &account.BackingChanged{Unbacked: 10 * credit}),
+			balance: "balance 10, available 10, purchased 10, spendable 10",
+		},
+		{
+			name: "once that is spent, what was bought can be withdrawn", given: back, when: spent(10 * credit),
+			then:    events(&account.Deducted{Amount: 10 * credit, Service: vm, Lots: lots(paid(0, 10*credit))}, &account.BackingChanged{}),
+			balance: "balance 10, available 10, purchased 10, withdrawable 10, allowance 10, spendable 20",
+		},
+		{
+			name: "the same where an incentive paid the debt", given: append(indebted[:5:5], granted(10*credit), refunded(1, 10*credit), do(account.Unfreeze{}), bought("s", 10*credit)),
+			when:    spent(10 * credit),
+			then:    events(&account.Deducted{Amount: 10 * credit, Service: vm, Lots: lots(paid(0, 10*credit))}, &account.BackingChanged{}),
+			balance: "balance 10, available 10, purchased 10, withdrawable 10, allowance 10, spendable 20",
+		},
+		{
+			name: "purchased credits that paid the debt leave it where it went", given: append(indebted[:5:5], bought("s", 10*credit)), when: refunded(1, 10*credit),
+			then:    events(backTo(1, 10*credit, paid(0, 10*credit))),
+			balance: "balance 10, available 10, purchased 10, withdrawable 10, spendable 10, frozen",
+		},
+	})
+}

@@ -343,6 +343,8 @@ func sortedKeys[T any](of map[string]T) []string { return slices.Sorted(maps.Key
 func TestMoneyBehindAWithdrawal(t *testing.T) {
 	before := given(bought("p", 30*credit), spent(30*credit), granted(60*credit), chargedBack("p"), refunded(1, 30*credit),
 		bought("q", 30*credit), facts(asksFor("w", 30*credit, paid(0, 30*credit))))
+	two := given(bought("p", 10*credit), withdrawn("w", 10*credit), okayed("w", "fin"), bought("q", 10*credit), withdrawn("v", 10*credit),
+		okayed("v", "fin"), granted(10*credit), chargedBack("p"))
 	check(t, []row{
 		{
 			name: "is there", given: before, when: okayed("w", "fin"),
@@ -361,6 +363,12 @@ func TestMoneyBehindAWithdrawal(t *testing.T) {
 			given: given(bought("p", 30*credit), withdrawn("w", 30*credit), okayed("w", "fin"), chargedBack("p"), granted(30*credit),
 				do(account.Unfreeze{})),
 			when: paidOut("w", "fin"), refused: "not-withdrawable withdrawable=0 required=30",
+		},
+		{name: "has left for another one: that counts against each", given: two, when: paidOut("v", "fin"), refused: "not-withdrawable withdrawable=0 required=10"},
+		{
+			name: "is there once that has ended", given: append(two, doBy("fin", account.FailWithdrawal{Withdrawal: "w"})), when: paidOut("v", "fin"),
+			then: events(&account.WithdrawalPaid{Withdrawal: "v", Amount: 10 * credit, TxURL: "sealed-url",
+				Network: account.NetworkSolana, Lots: lots(paid(3, 10*credit))}),
 		},
 		{
 			name: "is paid out once", given: append(before, okayed("w", "fin")), when: paidOut("w", "fin"),

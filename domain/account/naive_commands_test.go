@@ -255,7 +255,7 @@ func (n *naive) reverse(c account.ReversePurchase, now time.Time) {
 		switch {
 		case s.lot == p.lot:
 		case s.lot.purchased:
-			p.lot.money += s.lot.moneyOf(s.amount)
+			s.lot.standFor(p.lot, s.amount)
 		default:
 			n.promoForReversals += s.amount
 		}
@@ -264,6 +264,7 @@ func (n *naive) reverse(c account.ReversePurchase, now time.Time) {
 	p.lot.expired -= gone
 	n.expired -= gone
 	p.lot.owed += rest
+	p.lot.recall()
 	n.chargebackDebt += rest
 	n.frozen = n.frozen || rest > 0
 	if returned {

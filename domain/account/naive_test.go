@@ -54,6 +54,8 @@ type naiveLot struct {
 	// the lot's date; owed is what of the reversal is debt; made: by a refund of debt.
 	money, owed, expired domain.Amount
 	reversed, made       bool
+	// lent is its money that stood in for other lots, in turn.
+	lent []slice
 }
 
 // hollow is what the lot has without money behind it.
@@ -64,14 +66,28 @@ func (l *naiveLot) hollow() domain.Amount {
 	return max(0, l.free+l.out-l.money)
 }
 
-// moneyOf takes the money with credits that were just taken from the lot to cover a
-// reversal: those without any go first.
-func (l *naiveLot) moneyOf(taken domain.Amount) domain.Amount {
+// standFor takes the money with credits that were just taken from the lot to cover a
+// reversal of another: those without any go first.
+func (l *naiveLot) standFor(other *naiveLot, taken domain.Amount) {
 	l.free += taken
-	hollow := min(taken, l.hollow())
+	money := taken - min(taken, l.hollow())
 	l.free -= taken
-	l.money -= taken - hollow
-	return taken - hollow
+	l.money -= money
+	other.money += money
+	l.lent = append(l.lent, slice{other, money})
+}
+
+// recall gets what the lot lacks from those that it stood in for: what they got of it
+// was taken back as well. What is owed for it will come.
+func (l *naiveLot) recall() {
+	for i := range l.lent {
+		loan := &l.lent[i]
+		if some := min(-l.money-l.owed, loan.amount, loan.lot.money); some > 0 {
+			loan.lot.money -= some
+			loan.amount -= some
+			l.money += some
+		}
+	}
 }
 
 // slice is credits of one lot, somewhere else than in its free part.
@@ -271,8 +287,11 @@ func (n *naive) coverOwed(from *naiveLot, paid domain.Amount) {
 		part := min(paid, l.owed)
 		l.owed -= part
 		paid -= part
-		if from.purchased {
-			l.money += from.moneyOf(part)
+		if from.purchased && from != l {
+			from.standFor(l, part)
+		}
+		if part > 0 {
+			l.recall()
 		}
 	}
 }

@@ -20,6 +20,7 @@ const FoldVersion = "12"
 //	Refunded         each deduction of which anything was ever refunded
 //	Left, Expired    each purchased lot of which money was paid out or stood in, or
 //	                 that expired: no more of them than purchased lots were ever made
+//	Lent             each time that one stood in
 //
 // Exported fields are the snapshot's content; other packages MUST NOT change them.
 type State struct {
@@ -46,9 +47,11 @@ type State struct {
 	// lots have paid of spending debt and have not got back.
 	DebtPaidByPurchased domain.Amount
 	// Backing has the purchased lots that may have less money than credits, Left the
-	// money that left purchased lots, Expired what expired of them. See backing.go.
+	// money that left purchased lots, Lent what of that stood in for others, Expired what
+	// expired of them. See backing.go.
 	Backing map[int64]Backing
 	Left    map[int64]domain.Amount
+	Lent    map[int64][]Loan
 	Expired map[int64]domain.Amount
 	// Made are the purchased lots that refunds of debt made, until SpentTakenBack:
 	// something that had been spent was taken back.
