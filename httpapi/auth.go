@@ -70,6 +70,7 @@ var access = map[string][]Role{
 	"GET /v1/withdrawals":                {RoleFinance, RoleAuditor},
 	"GET /v1/disputes":                   {RoleSupport, RoleAuditor},
 	"GET /v1/adjustments":                {RoleFinance, RoleSupport, RoleAuditor},
+	"GET /v1/deployments":                {RoleService, RoleSupport, RoleAuditor},
 	"POST /v1/accounts/{account}/forget": {RoleAdmin},
 
 	"GET /v1/audit/checkpoint":         {RoleAuditor},

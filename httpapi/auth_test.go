@@ -71,6 +71,7 @@ var allowed = map[string]string{
 	"POST /v1/accounts/{account}/credit-requests/{credit_request_id}/reject":  "bd",
 	"POST /v1/accounts/{account}/credit-requests/{credit_request_id}/cancel":  "customer",
 	"GET /v1/credit-requests":                                                 "bd auditor",
+	"GET /v1/deployments":                                                     "service support auditor",
 	"POST /v1/accounts/{account}/deployments":                                 "service customer",
 	"GET /v1/accounts/{account}/deployments":                                  "service customer support auditor",
 	"GET /v1/accounts/{account}/deployments/{deployment_id}":                  "service customer support auditor",

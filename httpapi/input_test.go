@@ -260,6 +260,8 @@ func TestBadQueries(t *testing.T) {
 		{"/v1/withdrawals", "status=foo", "status", "foo", "is none of open, requested, approved, paid, rejected, cancelled, failed"},
 		{"/v1/withdrawals", "network=foo", "network", "foo", "is none of solana, ethereum, stripe"},
 		{"/v1/withdrawals", "cursor=abc", "cursor", "abc", "cursor is none that this list gave out"},
+		{"/v1/deployments", "status=running", "status", "running", "is none of active, pending-payment, paused, completed, stopped, cancelled, failed"},
+		{"/v1/deployments", "after_position=-1", "after_position", "-1", "not a whole number from 0 to"},
 		{"/v1/disputes", "service=credits", "service", "credits", "is none of ray, caas, vm, kubernetes, baremetal, inference"},
 		{"/v1/audit/journal", "cursor=abc", "cursor", "abc", "cursor is none that this list gave out"},
 		{"/v1/audit/journal", "from=-1", "from", "-1", "not a whole number from 0 to"},
