@@ -28,6 +28,7 @@ var (
 var access = map[string][]Role{
 	"GET /credits/check": {RoleCustomer, RoleService, RoleAuditor},
 
+	"GET /v1/accounts":                                                 {RoleFinance, RoleSupport, RoleAuditor, RoleAdmin},
 	"GET /v1/accounts/{account}/balance":                               readers,
 	"GET /v1/accounts/{account}/transactions":                          readers,
 	"GET /v1/accounts/{account}/transactions/{transaction_id}":         readers,

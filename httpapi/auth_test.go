@@ -37,6 +37,7 @@ var allowed = map[string]string{
 	"POST /v1/accounts/{account}/adjustments/{adjustment_id}/reject": "finance",
 	"GET /v1/adjustments":                                                     "finance support auditor",
 	"GET /credits/check":                                                      "customer service auditor",
+	"GET /v1/accounts":                                                        "finance support auditor admin",
 	"GET /v1/accounts/{account}/balance":                                      "customer service bd finance support auditor admin",
 	"GET /v1/accounts/{account}/transactions":                                 "customer service bd finance support auditor admin",
 	"GET /v1/accounts/{account}/transactions/{transaction_id}":                "customer service bd finance support auditor admin",

@@ -10,6 +10,7 @@ var operations = map[string]operation{
 	"GET /metrics":       {name: "GET /metrics"},
 	"GET /openapi.json":  {name: "GET /openapi.json"},
 	"GET /readyz":        {name: "GET /readyz"},
+	"GET /v1/accounts":   {name: "GET /v1/accounts", query: map[string]parameter{"cursor": {}, "frozen": {form: yesOrNo}, "in_debt": {form: yesOrNo}, "limit": {form: wholeNumber, least: 1, most: 1000}, "min_position": {form: wholeNumber, least: 0, most: anyNumber}, "prefix": {}}},
 	"GET /v1/accounts/:account/adjustments/:adjustment_id":                  {name: "GET /v1/accounts/{account}/adjustments/{adjustment_id}", query: map[string]parameter{"min_position": {form: wholeNumber, least: 0, most: anyNumber}}},
 	"GET /v1/accounts/:account/balance":                                     {name: "GET /v1/accounts/{account}/balance", query: map[string]parameter{"as_of": {form: moment}, "consistency": {oneOf: []string{"strong"}}, "known_at": {form: moment}, "min_position": {form: wholeNumber, least: 0, most: anyNumber}}},
 	"GET /v1/accounts/:account/checkout":                                    {name: "GET /v1/accounts/{account}/checkout", query: map[string]parameter{"amount": {form: figure}, "min_position": {form: wholeNumber, least: 0, most: anyNumber}}, needed: []string{"amount"}},

@@ -854,6 +854,15 @@ func (e ListWithdrawalQueueParamsStatus) Valid() bool {
 	}
 }
 
+// AccountList defines model for AccountList.
+type AccountList struct {
+	Items []Balance `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
+}
+
 // AccountPolicy defines model for AccountPolicy.
 type AccountPolicy struct {
 	Account string `json:"account"`
@@ -2890,6 +2899,25 @@ type RecordDevPurchaseParams struct {
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListAccountsParams defines parameters for ListAccounts.
+type ListAccountsParams struct {
+	// Prefix What the name begins with.
+	Prefix *string `form:"prefix,omitempty" json:"prefix,omitempty"`
+
+	// Frozen Only what is frozen, or only what is not.
+	Frozen *bool `form:"frozen,omitempty" json:"frozen,omitempty"`
+
+	// InDebt Only what has debt, or only what has none.
+	InDebt *bool  `form:"in_debt,omitempty" json:"in_debt,omitempty"`
+	Limit  *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // RequestAdjustmentParams defines parameters for RequestAdjustment.
 type RequestAdjustmentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
@@ -4073,6 +4101,9 @@ type ServerInterface interface {
 	// GetReadiness The engine can serve
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
+	// ListAccounts All accounts, and what each has
+	// (GET /v1/accounts)
+	ListAccounts(ctx echo.Context, params ListAccountsParams) error
 	// RequestAdjustment Ask for a correction
 	// (POST /v1/accounts/{account}/adjustments)
 	RequestAdjustment(ctx echo.Context, account Account, params RequestAdjustmentParams) error
@@ -4447,6 +4478,59 @@ func (w *ServerInterfaceWrapper) GetReadiness(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetReadiness(ctx)
+	return err
+}
+
+// ListAccounts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAccounts(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccountsParams
+	// ------------- Optional query parameter "prefix" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "prefix", ctx.QueryParams(), &params.Prefix, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter prefix: %s", err))
+	}
+
+	// ------------- Optional query parameter "frozen" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "frozen", ctx.QueryParams(), &params.Frozen, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter frozen: %s", err))
+	}
+
+	// ------------- Optional query parameter "in_debt" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "in_debt", ctx.QueryParams(), &params.InDebt, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter in_debt: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAccounts(ctx, params)
 	return err
 }
 
@@ -7811,6 +7895,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	}
 
 	router.GET(options.BaseURL+"/credits/check", wrapper.CheckCredits, options.OperationMiddlewares["checkCredits"]...)
+	router.GET(options.BaseURL+"/v1/accounts", wrapper.ListAccounts, options.OperationMiddlewares["listAccounts"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/balance", wrapper.GetBalance, options.OperationMiddlewares["getBalance"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/transactions", wrapper.ListTransactions, options.OperationMiddlewares["listTransactions"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/transactions/:transaction_id", wrapper.GetTransaction, options.OperationMiddlewares["getTransaction"]...)
