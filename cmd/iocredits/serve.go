@@ -177,6 +177,9 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 	if err != nil {
 		return err
 	}
+	if dev == nil {
+		defer c.rereadKeys(keys, logger)()
+	}
 	policy, err := c.readPolicy()
 	if err != nil {
 		return err
