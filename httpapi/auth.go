@@ -28,6 +28,7 @@ var (
 var access = map[string][]Role{
 	"GET /credits/check": {RoleCustomer, RoleService, RoleAuditor},
 
+	"GET /v1/accounts":                                                 {RoleFinance, RoleSupport, RoleAuditor, RoleAdmin},
 	"GET /v1/accounts/{account}/balance":                               readers,
 	"GET /v1/accounts/{account}/transactions":                          readers,
 	"GET /v1/accounts/{account}/transactions/{transaction_id}":         readers,
@@ -70,6 +71,7 @@ var access = map[string][]Role{
 	"GET /v1/withdrawals":                {RoleFinance, RoleAuditor},
 	"GET /v1/disputes":                   {RoleSupport, RoleAuditor},
 	"GET /v1/adjustments":                {RoleFinance, RoleSupport, RoleAuditor},
+	"GET /v1/deployments":                {RoleService, RoleSupport, RoleAuditor},
 	"POST /v1/accounts/{account}/forget": {RoleAdmin},
 
 	"GET /v1/audit/checkpoint":         {RoleAuditor},

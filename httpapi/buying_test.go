@@ -105,6 +105,7 @@ func buyingTour(t *testing.T, r *rig, run func(step) map[string]any) {
 	run(step{post("service", deployments+"/d-2/cancel", "dep-c", ``), 200, &api.DeploymentAnswer{}})
 	run(step{post("service", deployments+"/d-3/fail", "dep-f", `{"reason":"the host"}`), 200, &api.DeploymentAnswer{}})
 	run(step{get("support", deployments), 200, &api.DeploymentList{}})
+	run(step{get("service", "/v1/deployments?after_position=1&status=stopped"), 200, &api.ChangedDeployments{}})
 	run(step{get("customer:demo-1", deployments+"/d-1"), 200, &api.Deployment{}})
 }
 

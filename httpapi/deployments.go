@@ -152,6 +152,40 @@ func (h handlers) ListDeployments(c echo.Context, _ api.Account, params api.List
 	return callOf(c).sendObjects(deployments, paging{params.Limit, params.Cursor, params.MinPosition})
 }
 
+// ListChangedDeployments is GET /v1/deployments.
+func (h handlers) ListChangedDeployments(c echo.Context, params api.ListChangedDeploymentsParams) error {
+	k := callOf(c)
+	if params.Account != nil {
+		if err := domain.CheckID("account", *params.Account); err != nil {
+			return err
+		}
+	}
+	if err := k.awaitAll(params.MinPosition); err != nil {
+		return err
+	}
+	page, err := k.server.opts.Views.ChangedObjects(k.ctx, projections.Changed{
+		Kind: account.ObjectDeployment, After: eventstore.Position(valueOf(params.AfterPosition)), Limit: limitOf(params.Limit),
+		Keep: func(r *projections.ObjectRecord) bool {
+			return (params.Account == nil || r.Account == *params.Account) &&
+				(params.Status == nil || r.Object.Status() == string(*params.Status))
+		},
+	})
+	if err != nil {
+		return err
+	}
+	d := newDocument()
+	d.open()
+	if err := k.items(d, deploymentForm, page.Items); err != nil {
+		return err
+	}
+	d.number("next_position", int64(page.Through))
+	d.flag("more", page.More)
+	d.number("lag", k.server.lag())
+	d.close()
+	k.send(statusOK, jsonType, d)
+	return nil
+}
+
 // shortfall is what a deployment that waits lacks today: what came or went since it began
 // to wait counts, and not the figure of that time, which a customer would top up in vain.
 func (k *call) shortfall(name string, x *account.Deployment) (domain.Amount, error) {

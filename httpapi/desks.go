@@ -201,8 +201,19 @@ func (k *call) filter() string {
 func (k *call) sendPage(form objectForm, page projections.ObjectPage) error {
 	d := newDocument()
 	d.open()
+	if err := k.items(d, form, page.Items); err != nil {
+		return err
+	}
+	d.nullable("next_cursor", page.Next)
+	d.number("lag", k.server.lag())
+	d.close()
+	k.send(statusOK, jsonType, d)
+	return nil
+}
+
+func (k *call) items(d *document, form objectForm, records []*projections.ObjectRecord) error {
 	d.array("items")
-	for _, record := range page.Items {
+	for _, record := range records {
 		d.open()
 		if err := form(k, d, record); err != nil {
 			return err
@@ -210,10 +221,6 @@ func (k *call) sendPage(form objectForm, page projections.ObjectPage) error {
 		d.close()
 	}
 	d.end()
-	d.nullable("next_cursor", page.Next)
-	d.number("lag", k.server.lag())
-	d.close()
-	k.send(statusOK, jsonType, d)
 	return nil
 }
 

@@ -219,6 +219,7 @@ func TestBadIDs(t *testing.T) {
 		body: `{"reservation_id":"a b","amount":"1","service":"vm"}`})
 	r.refused(422, "id-invalid", call{as: "service", method: "GET", path: "/credits/check?amount=1&account=a%20b", wrong: true})
 	r.refused(422, "id-invalid", call{as: "service", method: "GET", path: "/credits/check?amount=1", wrong: true})
+	r.refused(422, "id-invalid", call{as: "support", method: "GET", path: "/v1/accounts?prefix=a%20b", wrong: true})
 	escaped := r.do(call{as: "service", method: "GET", path: "/v1/accounts/a%40b:c._-/balance", wrong: true}) // the validator doesn't unescape
 	require.Equal(t, "a@b:c._-", escaped.Body["account"])
 }
@@ -260,6 +261,10 @@ func TestBadQueries(t *testing.T) {
 		{"/v1/withdrawals", "status=foo", "status", "foo", "is none of open, requested, approved, paid, rejected, cancelled, failed"},
 		{"/v1/withdrawals", "network=foo", "network", "foo", "is none of solana, ethereum, stripe"},
 		{"/v1/withdrawals", "cursor=abc", "cursor", "abc", "cursor is none that this list gave out"},
+		{"/v1/accounts", "frozen=maybe", "frozen", "maybe", `frozen "maybe" is not true or false`},
+		{"/v1/accounts", "cursor=abc", "cursor", "abc", "cursor is none that this list gave out"},
+		{"/v1/deployments", "status=running", "status", "running", "is none of active, pending-payment, paused, completed, stopped, cancelled, failed"},
+		{"/v1/deployments", "after_position=-1", "after_position", "-1", "not a whole number from 0 to"},
 		{"/v1/disputes", "service=credits", "service", "credits", "is none of ray, caas, vm, kubernetes, baremetal, inference"},
 		{"/v1/audit/journal", "cursor=abc", "cursor", "abc", "cursor is none that this list gave out"},
 		{"/v1/audit/journal", "from=-1", "from", "-1", "not a whole number from 0 to"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 
 	"go.yaml.in/yaml/v3"
 
@@ -46,15 +47,19 @@ type KeySpec struct {
 	SHA256 string `yaml:"sha256"`
 }
 
-// Keys are the API keys that are accepted. Immutable to its users.
+// Keys are the API keys that are accepted. Safe for concurrent use.
 type Keys struct {
-	byHash map[[sha256.Size]byte]*identity
+	// byHash never changes; Replace puts another in its place.
+	byHash atomic.Pointer[map[keyHash]*identity]
 }
+
+type keyHash = [sha256.Size]byte
 
 // identity is who a key stands for.
 type identity struct {
 	KeySpec
-	bit roleSet
+	hash keyHash
+	bit  roleSet
 }
 
 // HashKey gives the SHA256 of KeySpec for a key.
@@ -87,7 +92,7 @@ func ParseKeys(r io.Reader) (*Keys, error) {
 
 // NewKeys checks the entries and makes them usable.
 func NewKeys(specs []KeySpec) (*Keys, error) {
-	keys := &Keys{byHash: make(map[[sha256.Size]byte]*identity, len(specs))}
+	byHash := make(map[keyHash]*identity, len(specs))
 	ids := make(map[string]bool, len(specs))
 	for i := range specs {
 		spec := specs[i]
@@ -95,18 +100,30 @@ func NewKeys(specs []KeySpec) (*Keys, error) {
 		if err != nil {
 			return nil, fmt.Errorf("key %d (%s): %w", i+1, spec.ID, err)
 		}
-		if keys.byHash[hash] != nil || ids[spec.ID] {
+		if byHash[hash] != nil || ids[spec.ID] {
 			return nil, fmt.Errorf("key %d (%s): its id or its sha256 is there twice", i+1, spec.ID)
 		}
-		ids[spec.ID], keys.byHash[hash] = true, &identity{KeySpec: spec, bit: bitOf(spec.Role)}
+		ids[spec.ID], byHash[hash] = true, &identity{KeySpec: spec, hash: hash, bit: bitOf(spec.Role)}
 	}
 	if len(specs) == 0 {
 		return nil, errors.New("keys: there is none, so nobody could use the engine")
 	}
+	keys := new(Keys)
+	keys.byHash.Store(&byHash)
 	return keys, nil
 }
 
-func (k *KeySpec) check() (hash [sha256.Size]byte, err error) {
+// Replace accepts the keys of another from now on, and no others: requests under way end
+// as they began, streams end.
+func (k *Keys) Replace(by *Keys) { k.byHash.Store(by.byHash.Load()) }
+
+// still says that a key that was found is accepted, and for the same.
+func (k *Keys) still(who *identity) bool {
+	now := (*k.byHash.Load())[who.hash]
+	return now != nil && now.KeySpec == who.KeySpec
+}
+
+func (k *KeySpec) check() (hash keyHash, err error) {
 	if err := domain.CheckID("id", k.ID); err != nil {
 		return hash, err
 	}
@@ -137,13 +154,13 @@ func (k *KeySpec) check() (hash [sha256.Size]byte, err error) {
 // them than the file has.
 func (k *Keys) find(key string) *identity {
 	var room [64]byte // or each request would make its own
-	return k.byHash[sha256.Sum256(append(room[:0], key...))]
+	return (*k.byHash.Load())[sha256.Sum256(append(room[:0], key...))]
 }
 
 // Actors is how many persons or machines have a key of a role.
 func (k *Keys) Actors(role Role) int {
 	actors := map[string]bool{}
-	for _, who := range k.byHash {
+	for _, who := range *k.byHash.Load() {
 		if who.Role == role {
 			actors[who.Actor] = true
 		}

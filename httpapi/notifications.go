@@ -91,7 +91,7 @@ const (
 var streamType = []string{"text/event-stream"}
 
 // StreamNotifications is GET …/notifications/stream: server-sent events until the
-// client or the engine has enough.
+// client or the engine has enough, or the key is no longer accepted.
 func (h handlers) StreamNotifications(c echo.Context, name api.Account, params api.StreamNotificationsParams) error {
 	k := callOf(c)
 	if !h.streams.begin(k.key.ID, h.opts.MaxStreams) {
@@ -113,7 +113,7 @@ func (h handlers) StreamNotifications(c echo.Context, name api.Account, params a
 	if !known {
 		d.b = appendOnlyID(d.b, last)
 	}
-	for {
+	for h.opts.Keys.still(k.key) {
 		items, err := h.opts.Views.NoticesAfter(k.ctx, name, last, streamPage)
 		if err != nil {
 			if k.ctx.Err() != nil {
@@ -145,6 +145,7 @@ func (h handlers) StreamNotifications(c echo.Context, name api.Account, params a
 			return nil
 		}
 	}
+	return nil
 }
 
 // streamCount counts the open streams of each key. The zero value is ready to use.

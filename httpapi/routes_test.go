@@ -84,6 +84,7 @@ func TestEveryRoute(t *testing.T) {
 	run(step{get("customer:demo-1", a+"/transactions?limit=3"), 200, &api.TransactionList{}})
 	run(step{get("support", a+"/transactions/"+id(deducted, "deduction")), 200, &api.Transaction{}})
 	run(step{get("auditor", a+"/events?with=balance"), 200, &api.EventList{}})
+	run(step{get("support", "/v1/accounts?prefix=demo&frozen=false"), 200, &api.AccountList{}})
 	auditTour(run, id(deducted, "deduction"))
 	run(step{post("admin", a+"/forget", "", `{"reason":"case 7"}`), 200, &api.CommandAnswer{}})
 	for _, open := range []string{"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/clients"} {

@@ -88,7 +88,7 @@ type Row struct{ Key, Value []byte }
 // kinds names the rows for people.
 var kinds = map[byte]string{
 	checkpointKey: "checkpoint", balancePrefix: "balance", transactionPrefix: "transaction", namePrefix: "name",
-	lotPrefix: "lot", setDeadlinePrefix: "deadline", deadlinePrefix: "due", objectPrefix: "object", queuePrefix: "queue",
+	lotPrefix: "lot", setDeadlinePrefix: "deadline", deadlinePrefix: "due", objectPrefix: "object", queuePrefix: "queue", changedPrefix: "changed",
 	companyKey: "trial-balance", milestonePrefix: "milestone", latePrefix: "late-entry",
 	nodePrefix: "tree", edgeKey: "tree-head",
 	noticePrefix: "notice", noticeIDPrefix: "notice-id", announcedPrefix: "expiry-announced", relatedPrefix: "related",
@@ -151,6 +151,8 @@ func (r Row) Account() string {
 		return ""
 	case deadlinePrefix:
 		rest = rest[min(timeBytes, len(rest)):]
+	case changedPrefix:
+		rest = r.Value
 	case queuePrefix:
 		for range 2 { // kind and status
 			_, rest, _ = bytes.Cut(rest, []byte{0})
@@ -227,7 +229,7 @@ func (i *Image) RowsOf(account string) iter.Seq2[Row, error] {
 			case balancePrefix: // the name is the whole key
 				lower = lower[:len(lower)-1]
 				upper = append(append([]byte{}, lower...), 0)
-			case deadlinePrefix, queuePrefix:
+			case deadlinePrefix, queuePrefix, changedPrefix:
 				lower, upper = []byte{prefix}, []byte{prefix + 1}
 			}
 			for row, err := range i.rows(lower, upper) {

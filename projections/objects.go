@@ -118,6 +118,9 @@ func applyObject(w *writer, s *step) error {
 			return err
 		}
 		w.delete(r.queueKey())
+		if inOrderOfChange(kind) {
+			w.delete(changedKey(kind, r.Position))
+		}
 	}
 	w.purchases = w.purchases || stored == nil && kind == account.ObjectPurchase
 	r.Apply(*s.Fact)
@@ -127,6 +130,9 @@ func applyObject(w *writer, s *step) error {
 	}
 	w.set(k, value)
 	w.set(r.queueKey(), []byte{})
+	if inOrderOfChange(kind) {
+		w.set(changedKey(kind, r.Position), changedValue(s.Account, id))
+	}
 	return nil
 }
 

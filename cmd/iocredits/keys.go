@@ -82,7 +82,7 @@ func (c *keysCreateCmd) Run(m *Main) error {
 		if err := appendKey(c.Append, entry); err != nil {
 			return fmt.Errorf("add key: %w", err)
 		}
-		fmt.Fprintf(m.Stderr, "key %s is in %s; a running engine reads that file only at its start: restart it\n", c.ID, c.Append)
+		fmt.Fprintf(m.Stderr, "key %s is in %s; a running engine reads that file again at SIGHUP\n", c.ID, c.Append)
 		_, err = fmt.Fprintf(m.Stdout, "%s\n", key)
 		return err
 	}

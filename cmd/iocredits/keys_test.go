@@ -62,7 +62,7 @@ func TestServeWithKeysOfAFile(t *testing.T) {
 	for _, role := range []string{"service", "admin"} {
 		out, log, err := run(t, "keys", "create", "--role", role, "--actor", "machine-"+role, "--append", file)
 		require.NoError(t, err)
-		require.Contains(t, log, "is in "+file+"; a running engine reads that file only at its start: restart it")
+		require.Contains(t, log, "is in "+file+"; a running engine reads that file again at SIGHUP")
 		keys[role] = strings.TrimSpace(out)
 	}
 	info, err := os.Stat(file)

@@ -216,6 +216,7 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 	}
 	if dev == nil {
 		warnOfDesks(keys, logger)
+		defer c.rereadKeys(keys, logger)()
 	}
 	policy, err := c.readPolicy()
 	if err != nil {

@@ -854,6 +854,15 @@ func (e ListWithdrawalQueueParamsStatus) Valid() bool {
 	}
 }
 
+// AccountList defines model for AccountList.
+type AccountList struct {
+	Items []Balance `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
+}
+
 // AccountPolicy defines model for AccountPolicy.
 type AccountPolicy struct {
 	Account string `json:"account"`
@@ -1129,6 +1138,20 @@ type CaptureRequest struct {
 
 	// Final Releases the rest.
 	Final *bool `json:"final,omitempty"`
+}
+
+// ChangedDeployments defines model for ChangedDeployments.
+type ChangedDeployments struct {
+	Items []Deployment `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag Lag `json:"lag"`
+
+	// More There may be more by now: ask again at once. With a filter `items` may be empty and more follow all the same.
+	More bool `json:"more"`
+
+	// NextPosition The `after_position` of the next question.
+	NextPosition int64 `json:"next_position"`
 }
 
 // Check defines model for Check.
@@ -1435,9 +1458,6 @@ type Deployment struct {
 // DeploymentPaymentMethod defines model for Deployment.PaymentMethod.
 type DeploymentPaymentMethod string
 
-// DeploymentStatus defines model for Deployment.Status.
-type DeploymentStatus string
-
 // DeploymentAnswer defines model for DeploymentAnswer.
 type DeploymentAnswer struct {
 	Balance    Balance    `json:"balance"`
@@ -1476,6 +1496,9 @@ type DeploymentRequest struct {
 	PaymentMethod string  `json:"payment_method"`
 	Service       Service `json:"service"`
 }
+
+// DeploymentStatus defines model for DeploymentStatus.
+type DeploymentStatus string
 
 // DevPurchase defines model for DevPurchase.
 type DevPurchase struct {
@@ -2879,6 +2902,25 @@ type RecordDevPurchaseParams struct {
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListAccountsParams defines parameters for ListAccounts.
+type ListAccountsParams struct {
+	// Prefix What the name begins with.
+	Prefix *string `form:"prefix,omitempty" json:"prefix,omitempty"`
+
+	// Frozen Only what is frozen, or only what is not.
+	Frozen *bool `form:"frozen,omitempty" json:"frozen,omitempty"`
+
+	// InDebt Only what has debt, or only what has none.
+	InDebt *bool  `form:"in_debt,omitempty" json:"in_debt,omitempty"`
+	Limit  *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // RequestAdjustmentParams defines parameters for RequestAdjustment.
 type RequestAdjustmentParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
@@ -3457,6 +3499,20 @@ type ListCreditRequestsParams struct {
 
 // ListCreditRequestsParamsStatus defines parameters for ListCreditRequests.
 type ListCreditRequestsParamsStatus string
+
+// ListChangedDeploymentsParams defines parameters for ListChangedDeployments.
+type ListChangedDeploymentsParams struct {
+	// AfterPosition Only what changed after this position.
+	AfterPosition *int64 `form:"after_position,omitempty" json:"after_position,omitempty"`
+
+	// Status Only what has this status now.
+	Status  *DeploymentStatus `form:"status,omitempty" json:"status,omitempty"`
+	Account *string           `form:"account,omitempty" json:"account,omitempty"`
+	Limit   *Limit            `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
 
 // ListDisputeQueueParams defines parameters for ListDisputeQueue.
 type ListDisputeQueueParams struct {
@@ -4048,6 +4104,9 @@ type ServerInterface interface {
 	// GetReadiness The engine can serve
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
+	// ListAccounts All accounts, and what each has
+	// (GET /v1/accounts)
+	ListAccounts(ctx echo.Context, params ListAccountsParams) error
 	// RequestAdjustment Ask for a correction
 	// (POST /v1/accounts/{account}/adjustments)
 	RequestAdjustment(ctx echo.Context, account Account, params RequestAdjustmentParams) error
@@ -4246,6 +4305,9 @@ type ServerInterface interface {
 	// DeductBatch Many deductions and meter readings, one a line
 	// (POST /v1/deductions/batch)
 	DeductBatch(ctx echo.Context) error
+	// ListChangedDeployments What changed among all deployments
+	// (GET /v1/deployments)
+	ListChangedDeployments(ctx echo.Context, params ListChangedDeploymentsParams) error
 	// ListDisputeQueue The desk of support
 	// (GET /v1/disputes)
 	ListDisputeQueue(ctx echo.Context, params ListDisputeQueueParams) error
@@ -4419,6 +4481,59 @@ func (w *ServerInterfaceWrapper) GetReadiness(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetReadiness(ctx)
+	return err
+}
+
+// ListAccounts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAccounts(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccountsParams
+	// ------------- Optional query parameter "prefix" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "prefix", ctx.QueryParams(), &params.Prefix, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter prefix: %s", err))
+	}
+
+	// ------------- Optional query parameter "frozen" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "frozen", ctx.QueryParams(), &params.Frozen, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter frozen: %s", err))
+	}
+
+	// ------------- Optional query parameter "in_debt" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "in_debt", ctx.QueryParams(), &params.InDebt, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter in_debt: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAccounts(ctx, params)
 	return err
 }
 
@@ -7462,6 +7577,52 @@ func (w *ServerInterfaceWrapper) DeductBatch(ctx echo.Context) error {
 	return err
 }
 
+// ListChangedDeployments converts echo context to params.
+func (w *ServerInterfaceWrapper) ListChangedDeployments(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListChangedDeploymentsParams
+	// ------------- Optional query parameter "after_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after_position", ctx.QueryParams(), &params.AfterPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after_position: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListChangedDeployments(ctx, params)
+	return err
+}
+
 // ListDisputeQueue converts echo context to params.
 func (w *ServerInterfaceWrapper) ListDisputeQueue(ctx echo.Context) error {
 	var err error
@@ -7737,6 +7898,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	}
 
 	router.GET(options.BaseURL+"/credits/check", wrapper.CheckCredits, options.OperationMiddlewares["checkCredits"]...)
+	router.GET(options.BaseURL+"/v1/accounts", wrapper.ListAccounts, options.OperationMiddlewares["listAccounts"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/balance", wrapper.GetBalance, options.OperationMiddlewares["getBalance"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/transactions", wrapper.ListTransactions, options.OperationMiddlewares["listTransactions"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/transactions/:transaction_id", wrapper.GetTransaction, options.OperationMiddlewares["getTransaction"]...)
@@ -7801,6 +7963,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/stop", wrapper.StopDeployment, options.OperationMiddlewares["stopDeployment"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/cancel", wrapper.CancelDeployment, options.OperationMiddlewares["cancelDeployment"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/deployments/:deployment_id/fail", wrapper.FailDeployment, options.OperationMiddlewares["failDeployment"]...)
+	router.GET(options.BaseURL+"/v1/deployments", wrapper.ListChangedDeployments, options.OperationMiddlewares["listChangedDeployments"]...)
 	router.POST(options.BaseURL+"/dev/payments/:purchase_id", wrapper.PlayPayment, options.OperationMiddlewares["playPayment"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/forget", wrapper.ForgetAccount, options.OperationMiddlewares["forgetAccount"]...)
 	router.GET(options.BaseURL+"/v1/audit/checkpoint", wrapper.GetCheckpoint, options.OperationMiddlewares["getCheckpoint"]...)

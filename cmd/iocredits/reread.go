@@ -1,0 +1,36 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"iocredits/httpapi"
+)
+
+// rereadKeys reads the file of --keys again whenever SIGHUP comes, until stop: so that a
+// key that is out is taken out while customers are served. A file that can't be read
+// changes nothing.
+func (c *serveCmd) rereadKeys(keys *httpapi.Keys, logger *slog.Logger) (stop func()) {
+	hups, ended := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hups, syscall.SIGHUP)
+	go func() {
+		defer close(ended)
+		for range hups {
+			read, err := readKeysFile(c.Keys)
+			if err != nil {
+				logger.Error("the keys of before stay", "error", err)
+				continue
+			}
+			warnOfDesks(read, logger)
+			keys.Replace(read)
+			logger.Info("keys were read again", "file", c.Keys)
+		}
+	}()
+	return func() {
+		signal.Stop(hups)
+		close(hups)
+		<-ended
+	}
+}
