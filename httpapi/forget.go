@@ -103,10 +103,12 @@ func (f Forgetter) Forget(ctx context.Context, by ledger.Request, reason string)
 	if err := checkText("reason", reason); err != nil {
 		return done, err
 	}
-	view, err := f.Ledger.Look(ctx, by.Account, func(s *account.State, _ []eventstore.Fact) { done.Earlier = s.Forgotten })
-	if err != nil {
+	earlier := int64(0)
+	view, err := f.Ledger.Look(ctx, by.Account, func(s *account.State, _ []eventstore.Fact) { earlier = s.Forgotten })
+	if err != nil { // it may still be looking
 		return done, err
 	}
+	done.Earlier = earlier
 	if view.Revision == eventstore.NoStream {
 		return done, domain.Refuse(domain.CodeUnknownAccount, "nothing has happened to account %s yet", by.Account).With("account", by.Account)
 	}

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,4 +38,29 @@ func TestForgetGoesOnWithoutItsCaller(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, again.Before)
 	require.Equal(t, done.Revision, again.Revision)
+}
+
+// endsWhenAsked is a context that ends as soon as somebody was told that it hasn't.
+type endsWhenAsked struct {
+	context.Context
+	end func()
+}
+
+func (c endsWhenAsked) Err() error {
+	defer c.end()
+	return c.Context.Err()
+}
+
+// TestForgetOfACallerWhoLeaves is for the race detector: while a caller who has left is
+// answered, the ledger still looks at the account.
+func TestForgetOfACallerWhoLeaves(t *testing.T) {
+	r := newRig(t, nil)
+	f := httpapi.Forgetter{Store: r.store, Ledger: r.ledger, Sealer: r.sealer}
+	for i := range 20 { // who is first is left to chance
+		ctx, cancel := context.WithCancel(t.Context())
+		by := ledger.Request{Account: fmt.Sprint("demo-", i), Actor: "operator", Role: "admin"}
+		done, err := f.Forget(endsWhenAsked{ctx, cancel}, by, "case 7")
+		require.Error(t, err)
+		require.Zero(t, done)
+	}
 }
