@@ -20,8 +20,8 @@ type Balance struct {
 	RecordedAt time.Time
 }
 
-// balanceRecord is what is stored. It has no pointer, a time's neither: there are two of
-// each account that is busy, and a garbage collection needn't look into them.
+// balanceRecord is what is stored. It has no pointers, not even a time.Time's: there are
+// two of each busy account, and the garbage collector can skip them.
 type balanceRecord struct {
 	Figures    account.Figures
 	Revision   int64
