@@ -2,6 +2,7 @@ package disk
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -14,7 +15,7 @@ var ErrLocked = errors.New("in use by another process")
 
 // Lock holds a file, which it makes (mode 0600) if need be, until the lock is closed, or
 // the process ends however it ends. MUST: name is absolute, because the lock goes by it.
-// Errors: ErrLocked; an *os.PathError if the file can't be held by anybody.
+// Error: ErrLocked; any other keeps everybody from it.
 func Lock(name string) (io.Closer, error) {
 	// Pebble would make the file readable by all. Only a new one is opened here: to close a
 	// locked file ends the process's lock.
@@ -26,15 +27,12 @@ func Lock(name string) (io.Closer, error) {
 		return nil, err
 	}
 	lock, err := vfs.Default.Lock(name)
-	var path *os.PathError
-	var number syscall.Errno
+	var number syscall.Errno // where another process has it, EAGAIN; none where this one has
 	switch {
 	case err == nil:
 		return lock, nil
-	case errors.As(err, &path):
-		return nil, err
-	case errors.As(err, &number) && number != syscall.EAGAIN && number != syscall.EACCES: // a file system without locks
-		return nil, &os.PathError{Op: "lock", Path: name, Err: number}
+	case errors.As(err, &number) && number != syscall.EAGAIN:
+		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
 	return nil, ErrLocked
 }
