@@ -58,10 +58,15 @@ type accountRow struct {
 	changed, unwritten, stored bool
 }
 
+// applyBalance puts an event into its account's row. Error: errDamaged if the row hasn't
+// exactly the events before it.
 func applyBalance(w *writer, s *step) error {
 	row, err := w.account(s.Account)
 	if err != nil {
 		return err
+	}
+	if s.Revision != row.Revision+1 {
+		return row.outOfPlace(s.Stream, s.Revision)
 	}
 	s.Row = row
 	s.BalanceBefore = row.Figures.Available() + row.Figures.Held()
