@@ -145,6 +145,9 @@ func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool)
 		g.writer = newWriter(g)
 	}
 	applying := &applier{v: v, g: g, w: g.writer, done: done}
+	if v.serves(g.number) {
+		applying.hurry = v.hurry
+	}
 	var applied error
 	group.Go(func() error {
 		// What was read is applied though the subscription breaks, as soon as the disk has room.
