@@ -140,7 +140,7 @@ func (l *Ledger) runWorkers() {
 	for {
 		select {
 		case w := <-l.runnable:
-			w.turn()
+			w.turn(false)
 		case <-l.life.Done():
 			return
 		}
@@ -314,7 +314,7 @@ func (l *Ledger) abandon(finished <-chan struct{}) {
 		for {
 			select {
 			case w := <-l.runnable:
-				w.turn()
+				w.turn(false)
 			case <-finished:
 				return
 			}
@@ -384,7 +384,7 @@ func (l *Ledger) start(w *worker) {
 		l.schedule(w)
 		return
 	}
-	w.turn()
+	w.turn(true)
 }
 
 // mayWait says that the worker may have to read first, or wait for the read models: so

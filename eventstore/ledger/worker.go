@@ -48,19 +48,21 @@ type worker struct {
 // (design.md §3).
 const maxAttempts = 5
 
-// turn does what there is to do until an append is on its way, or nothing is left.
-func (w *worker) turn() {
-	if g := w.next(nil); g != nil {
+// turn does what there is to do until an append is on its way, or nothing is left; with
+// once a single round of it.
+func (w *worker) turn(once bool) {
+	if g := w.next(once, nil); g != nil {
 		w.ledger.store.AppendAsync([]*eventstore.Append{&g.Append}, g.appended)
 	}
 }
 
 // next does what there is to do and gives the next group that has events: the worker is
 // the caller's, who MUST append it, and appended's from then on. nil: nothing is left, or
-// a turn will do it. With room for a group it is one of several workers, and does no
-// more than one: the others' groups wait.
-func (w *worker) next(room *single) *group {
-	ctx, alone := w.ledger.life, room == nil
+// a turn will do it. once: the goroutine is of somebody whose own answer, or whose other
+// workers' groups, would wait for all that others go on asking of this account. room, for
+// a group, may be nil.
+func (w *worker) next(once bool, room *single) *group {
+	ctx := w.ledger.life
 	if w.failed != nil {
 		w.undo()
 	}
@@ -69,7 +71,7 @@ func (w *worker) next(room *single) *group {
 		if len(w.tasks) == 0 && !w.take() {
 			return nil
 		}
-		if round > 0 && !alone {
+		if once && round > 0 {
 			w.ledger.schedule(w)
 			return nil
 		}
