@@ -73,8 +73,10 @@ func TestABatchIsHandedOverInParts(t *testing.T) {
 	}
 }
 
-// batch does the same on so many accounts, and gives the errors by their numbers.
+// batch does the same on so many accounts, in a bubble, and gives the errors by their
+// numbers. After it all accounts are at rest.
 func (r *rig) batch(accounts int, key string, do account.Action) map[int]error {
+	defer synctest.Wait()
 	reqs := make([]ledger.Request, accounts)
 	for i := range reqs {
 		reqs[i] = command(fmt.Sprint("a", i), key, do)
