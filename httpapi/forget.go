@@ -118,11 +118,13 @@ func (f Forgetter) Forget(ctx context.Context, by ledger.Request, wish Wish) (do
 	if err := checkText("reason", wish.Reason); err != nil {
 		return done, err
 	}
+	earlier := int64(0)
 	var needed error
-	view, err := f.Ledger.Look(ctx, by.Account, func(s *account.State, _ []eventstore.Fact) { done.Earlier, needed = s.Forgotten, neededBy(s) })
-	if err != nil {
+	view, err := f.Ledger.Look(ctx, by.Account, func(s *account.State, _ []eventstore.Fact) { earlier, needed = s.Forgotten, neededBy(s) })
+	if err != nil { // it may still be looking
 		return done, err
 	}
+	done.Earlier = earlier
 	if view.Revision == eventstore.NoStream {
 		return done, domain.Refuse(domain.CodeUnknownAccount, "nothing has happened to account %s yet", by.Account).With("account", by.Account)
 	}

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -65,4 +66,29 @@ func TestForgetWaitsForWhoHasToRead(t *testing.T) {
 	r.must(forget(`,"force":true`))
 	require.NotContains(t, r.must(get("finance", withdrawal)).Text, "acct_1032D82eZvKYlo2C")
 	require.Equal(t, "true", r.must(forget("")).Header.Get("Idempotency-Replayed"), "nothing is left to be erased")
+}
+
+// endsWhenAsked is a context that ends as soon as somebody was told that it hasn't.
+type endsWhenAsked struct {
+	context.Context
+	end func()
+}
+
+func (c endsWhenAsked) Err() error {
+	defer c.end()
+	return c.Context.Err()
+}
+
+// TestForgetOfACallerWhoLeaves is for the race detector: while a caller who has left is
+// answered, the ledger still looks at the account.
+func TestForgetOfACallerWhoLeaves(t *testing.T) {
+	r := newRig(t, nil)
+	f := httpapi.Forgetter{Store: r.store, Ledger: r.ledger, Sealer: r.sealer}
+	for i := range 20 { // who is first is left to chance
+		ctx, cancel := context.WithCancel(t.Context())
+		by := ledger.Request{Account: fmt.Sprint("demo-", i), Actor: "operator", Role: "admin"}
+		done, err := f.Forget(endsWhenAsked{ctx, cancel}, by, httpapi.Wish{Reason: "case 7"})
+		require.Error(t, err)
+		require.Zero(t, done)
+	}
 }

@@ -87,7 +87,7 @@ func (k *call) refuseIfMatch() error {
 
 func etagOf(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
 
-// requestIDs makes ids that don't repeat, over restarts neither.
+// requestIDs makes ids that don't repeat, not even across restarts.
 type requestIDs struct {
 	boot string
 	next *atomic.Uint64

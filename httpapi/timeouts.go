@@ -58,11 +58,11 @@ func (c *timedContext) Err() error {
 // Value implements context.Context.
 func (c *timedContext) Value(key any) any { return c.client.Value(key) }
 
-// limited gives a read RequestTimeout, a context of its own: unlike a command it may
-// be given up in the middle, at once when the client has gone. An account has no
-// bound, and what folds all of it would else take as long as it likes. Reads that
-// are one look-up go a lean way around this; a file that has begun takes as long as
-// its reader does, and has a limit for each piece (send.go).
+// limited gives a read a context of its own, which ends after RequestTimeout, or at once
+// when the client has gone: unlike a command, a read may be given up in the middle. An
+// account's history has no bound, and to fold all of it could take any time. Reads of one
+// look-up don't need this and go without; a file that has begun takes as long as its
+// reader does, with a limit for each piece (send.go).
 func limited(h echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		k := callOf(c)

@@ -35,6 +35,9 @@ type applier struct {
 	// already; nil is never done.
 	done     func() bool
 	finished bool
+	// hurry has a value while somebody waits for the views: those that answer, and none
+	// that a rebuild makes.
+	hurry <-chan struct{}
 	// underWay gets what became of the change that is being written; nil if there is none.
 	underWay chan error
 }
@@ -43,14 +46,14 @@ type applier struct {
 // nothing is under way; rows that are to be written late stay with the writer.
 func (a *applier) run(ctx context.Context, batches <-chan opening) (err error) {
 	defer func() { err = errors.Join(err, a.settle()) }()
-	var shown time.Time
+	var stepBegan time.Time
 	for {
 		first, err := a.next(batches)
 		if first == nil || err != nil {
 			return err
 		}
-		ready, err := a.gather(ctx, first, batches, shown.Add(stepFor))
-		shown = time.Now()
+		ready, err := a.gather(ctx, first, batches, stepBegan.Add(stepFor))
+		stepBegan = time.Now()
 		if applying := a.applyAll(ctx, ready); applying != nil {
 			return applying
 		}
@@ -112,7 +115,7 @@ func (a *applier) another(ctx context.Context, batches <-chan opening, end time.
 	select {
 	case next := <-batches:
 		return next
-	case <-a.v.hurry:
+	case <-a.hurry:
 	case <-timer.C:
 	case <-ctx.Done():
 	}

@@ -20,8 +20,8 @@ type Balance struct {
 	RecordedAt time.Time
 }
 
-// balanceRecord is what is stored. It has no pointer, a time's neither: there are two of
-// each account that is busy, and a garbage collection needn't look into them.
+// balanceRecord is what is stored. It has no pointers, not even a time.Time's: there are
+// two of each busy account, and the garbage collector can skip them.
 type balanceRecord struct {
 	Figures    account.Figures
 	Revision   int64
@@ -58,10 +58,15 @@ type accountRow struct {
 	changed, unwritten, stored bool
 }
 
+// applyBalance puts an event into its account's row. Error: errDamaged if the row hasn't
+// exactly the events before it.
 func applyBalance(w *writer, s *step) error {
 	row, err := w.account(s.Account)
 	if err != nil {
 		return err
+	}
+	if s.Revision != row.Revision+1 {
+		return row.outOfPlace(s.Stream, s.Revision)
 	}
 	s.Row = row
 	s.BalanceBefore = row.Figures.Available() + row.Figures.Held()

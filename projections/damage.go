@@ -46,9 +46,9 @@ func (v *Views) mend(ctx context.Context) {
 //
 // It begins only where the disk has room for as much again, and leaves the log its own:
 // views that can be read in part are better than a log that takes nothing. After a
-// failure it waits, longer each time: a disk that is failing fails the log's reads too.
-// Then it tries again without being told again: views that have stopped at the damage
-// read it no more.
+// failure, which the stop of an engine isn't, it waits, longer each time: a disk that is
+// failing fails the log's reads too. Then it tries again without being told again: views
+// that have stopped at the damage read it no more.
 func (v *Views) mendGeneration(ctx context.Context, number int) {
 	for wait := firstMend; v.serves(number); wait = min(2*wait, maxMend) {
 		err := v.roomFor(mendReserves)
@@ -56,7 +56,7 @@ func (v *Views) mendGeneration(ctx context.Context, number int) {
 			v.opts.Logger.Warn("the read models are built again from the log: a file of theirs is damaged")
 			err = v.Rebuild(ctx, nil)
 		}
-		if err == nil {
+		if err == nil || ctx.Err() != nil || errors.Is(err, ErrClosed) {
 			return
 		}
 		v.opts.Logger.Error("the read models stay damaged", "error", err, "again", wait)
@@ -78,13 +78,15 @@ const mendReserves = 2
 // roomFor is an error if the disk has too little room for the views once more, beside
 // those that answer meanwhile, and for so many times what is kept free for the log.
 func (v *Views) roomFor(reserves uint64) error {
-	v.mu.RLock()
-	size := v.current.db.Metrics().DiskSpaceUsage()
-	dir := v.current.dir
-	v.mu.RUnlock()
-	usage, err := v.opts.FS.GetDiskUsage(dir)
-	if needed := size + reserves*v.opts.MinFreeBytes; err == nil && usage.TotalBytes > 0 && usage.AvailBytes < needed {
-		return fmt.Errorf("%w: %d bytes are free on the disk of %s, %d are needed to build them again", ErrNoRoom, usage.AvailBytes, dir, needed)
+	g, leave, err := v.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	usage, err := v.opts.FS.GetDiskUsage(g.dir)
+	needed := g.db.Metrics().DiskSpaceUsage() + reserves*v.opts.MinFreeBytes
+	if err == nil && usage.TotalBytes > 0 && usage.AvailBytes < needed {
+		return fmt.Errorf("%w: %d bytes are free on the disk of %s, %d are needed to build them again", ErrNoRoom, usage.AvailBytes, g.dir, needed)
 	}
 	return nil
 }

@@ -71,6 +71,27 @@ func TestADamagedFileIsMended(t *testing.T) {
 	}
 }
 
+// TestARowThatIsOutOfPlace: a checkpoint that is whole says that each row has all events
+// up to it. One that hasn't, as after a file of before was put back, is never gone on with.
+func TestARowThatIsOutOfPlace(t *testing.T) {
+	for events, at := range map[int64]string{3: "revision 7", -2: "revision 12"} {
+		r := newRig(t, vfs.NewMem(), nil)
+		r.spend("a", 10)
+		r.toEnd()
+		require.NoError(t, r.views.Close())
+		r.views = openViews(t, "views", r.opts)
+		require.Zero(t, r.views.Unwritten())
+		require.NoError(t, r.views.AgeRow("a", events))
+		through := r.views.Through()
+		r.do("a", "", account.Deduct{Amount: 1, Service: domain.ServiceRay})
+		err := r.views.RunToEnd(bg, nil)
+		require.ErrorContains(t, err, "the row for account-a is at "+at+", where 10 should be")
+		require.True(t, projections.Damaged(err))
+		require.True(t, projections.Permanent(err))
+		require.Equal(t, through, r.views.Through())
+	}
+}
+
 // whole reads all of an account; false if that can't be done now.
 func (r *rig) whole(name string) bool {
 	r.t.Helper()

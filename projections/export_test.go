@@ -45,6 +45,10 @@ func (v *Views) FindDamage() {
 	}
 }
 
+// Hurry is as if somebody waited for the views; Hurried says that nobody has heard yet.
+func (v *Views) Hurry()        { raise(v.hurry) }
+func (v *Views) Hurried() bool { return len(v.hurry) > 0 }
+
 // DamageRow makes an account's row unreadable.
 func (v *Views) DamageRow(name string) error {
 	return v.current.db.Set(balanceKey(name), []byte("damaged"), pebble.NoSync)

@@ -113,7 +113,6 @@ func (g *generation) replaced() bool { return g.retired.Err() != nil }
 func (g *generation) close() error {
 	g.retire()
 	g.users.Wait()
-	defer g.free()
 	var err error
 	if g.room() {
 		if g.writer != nil {
@@ -121,7 +120,7 @@ func (g *generation) close() error {
 		}
 		err = errors.Join(err, g.db.Flush())
 	}
-	return errors.Join(err, g.db.Close())
+	return errors.Join(err, g.drop())
 }
 
 const currentFile = "CURRENT"

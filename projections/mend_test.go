@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,11 +17,19 @@ import (
 	"iocredits/projections"
 )
 
-// sizedDisk is a fillable one that knows how large it is, as real ones do.
-type sizedDisk struct{ fillable }
+// sizedDisk is a fillable one that knows how large it is, as real ones do. After so many
+// looks it is full, if that is set.
+type sizedDisk struct {
+	fillable
+	looks atomic.Int32
+}
 
 func (d *sizedDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
-	return vfs.DiskUsage{AvailBytes: d.free.Load(), TotalBytes: 1 << 40}, nil
+	usage := vfs.DiskUsage{AvailBytes: d.free.Load(), TotalBytes: 1 << 40}
+	if d.looks.Add(-1) == 0 {
+		d.free.Store(0)
+	}
+	return usage, nil
 }
 
 const reserve = 1 << 20
@@ -28,7 +37,7 @@ const reserve = 1 << 20
 // onSizedDisk has views on a disk with much room.
 func onSizedDisk(t *testing.T, logger *slog.Logger) (*rig, *sizedDisk) {
 	t.Helper()
-	disk := &sizedDisk{fillable{FS: vfs.NewMem()}}
+	disk := &sizedDisk{fillable: fillable{FS: vfs.NewMem()}}
 	disk.free.Store(1 << 40)
 	r := newRig(t, vfs.NewMem(), func(o *projections.Options) { o.FS, o.MinFreeBytes, o.Logger = disk, reserve, logger })
 	for i := range 50 {
@@ -196,4 +205,27 @@ func mendTriesAgainUntold(t *testing.T) {
 	synctest.Wait()
 	require.Equal(t, 1, told.sofar().begun)
 	require.Len(t, told.sofar().failed, 1)
+}
+
+// TestStopWhileMending: who stops an engine, or closes its views, while they are mended
+// reads of no failure.
+func TestStopWhileMending(t *testing.T) {
+	for name, stop := range map[string]func(*rig){
+		"stopped": func(*rig) {},
+		"closed":  func(r *rig) { require.NoError(t, r.views.Close()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, disk, told, end := running(t)
+				disk.looks.Store(2) // of who mends, and of the rebuild
+				r.views.FindDamage()
+				synctest.Wait()
+				require.Equal(t, 1, told.sofar().begun, "it waits for room")
+				require.Zero(t, disk.free.Load())
+				stop(r)
+				end()
+				require.Empty(t, told.sofar().failed)
+			})
+		})
+	}
 }

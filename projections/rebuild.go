@@ -52,7 +52,7 @@ func (v *Views) rebuild(ctx context.Context, progress Progress) error {
 		return v.swap(old, next, head)
 	})
 	if err != nil {
-		return errors.Join(err, next.close(), v.opts.FS.RemoveAll(next.dir))
+		return errors.Join(err, v.remove(next))
 	}
 	return v.replace(ctx, old, next)
 }
@@ -87,8 +87,21 @@ func (v *Views) replace(ctx context.Context, old, next *generation) error {
 	if err == nil {
 		err = errors.Join(next.db.Flush(), v.writeCurrent(next.number))
 	}
-	if err := errors.Join(err, old.close()); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(err, old.close()) // the next start opens it
 	}
-	return v.opts.FS.RemoveAll(old.dir)
+	return v.remove(old)
+}
+
+// remove deletes a generation.
+func (v *Views) remove(g *generation) error {
+	return errors.Join(g.drop(), v.opts.FS.RemoveAll(g.dir))
+}
+
+// drop is close without the writing: nobody opens it again.
+func (g *generation) drop() error {
+	g.retire()
+	g.users.Wait()
+	defer g.free()
+	return g.db.Close()
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -315,4 +317,71 @@ func TestARebuildShowsAccountsThatRest(t *testing.T) {
 	after, err := r.views.Balance(bg, "quiet")
 	require.NoError(t, err)
 	require.Equal(t, before, after)
+}
+
+// tableNames notes which tables are made.
+type tableNames struct {
+	vfs.FS
+	mu   sync.Mutex
+	made []string
+}
+
+func (n *tableNames) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasSuffix(name, ".sst") {
+		n.mu.Lock()
+		n.made = append(n.made, n.PathDir(name))
+		n.mu.Unlock()
+	}
+	return n.FS.Create(name, category)
+}
+
+// TestWhatIsDeletedIsNotWritten first: neither the views that were replaced, nor those of a
+// rebuild that didn't end.
+func TestWhatIsDeletedIsNotWritten(t *testing.T) {
+	disk := &tableNames{FS: vfs.NewMem()}
+	r := newRig(t, vfs.NewMem(), func(o *projections.Options) { o.FS, o.Store = disk, oneByOne{o.Store} })
+	r.spend("a", 10)
+	r.toEnd()
+	require.NoError(t, r.views.Rebuild(within(t), nil))
+	require.Len(t, disk.made, 1)
+	require.Equal(t, "000002", disk.PathBase(disk.made[0]))
+	require.True(t, r.whole("a"))
+
+	faults["an event of an unknown type"](r)
+	written := eventstore.Position(0)
+	require.Error(t, r.views.Rebuild(within(t), func(through, _ eventstore.Position) { written = through }))
+	require.Positive(t, written)
+	require.Len(t, disk.made, 1)
+}
+
+// TestARebuildLeavesTheHurry of who waits for the views that answer to those.
+func TestARebuildLeavesTheHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, vfs.NewMem(), nil)
+		r.spend("a", 10)
+		r.toEnd()
+		require.NoError(t, r.views.Close())
+		r.opts.Store = &tapped{r.store, slowly}
+		r.views = openViews(t, "views", r.opts)
+		r.views.Hurry()
+		require.NoError(t, r.views.Rebuild(bg, nil))
+		require.True(t, r.views.Hurried())
+		r.follow()
+		r.spend("a", 10)
+		<-time.After(time.Second)
+		require.False(t, r.views.Hurried(), "who follows on hears it")
+	})
+}
+
+// slowly gives each event of the log by itself, and some time for it.
+func slowly(_ context.Context, _ eventstore.Position, from iter.Seq2[[]eventstore.Recorded, error]) iter.Seq2[[]eventstore.Recorded, error] {
+	return func(yield func([]eventstore.Recorded, error) bool) {
+		for batch, err := range from {
+			for i := range batch {
+				if <-time.After(time.Millisecond); !yield(batch[i:i+1], err) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -61,9 +61,10 @@ func (w *writer) rowsDue(from checkpoint) bool {
 	return w.since >= g.rowSpan
 }
 
-// flushRows puts into the change the balances that it changes, and rows of accounts: all
-// that are unwritten if it is to leave none, else those that never were written. They
-// themselves may be changed again while the change is written.
+// flushRows puts copies of balances and rows into the change, since the rows themselves
+// may be changed again while it is written: the balances that it changed, for readers; and
+// every row that is unwritten, if the change is to leave none, else only rows that were
+// never written.
 func (w *writer) flushRows() error {
 	due, read := w.checkpoint.whole(), w.checkpoint.Position >= w.g.wholeFrom
 	for _, row := range w.rows {
@@ -173,7 +174,7 @@ func (row *accountRow) advance(codec *eventstore.Codec, r eventstore.Recorded, c
 		return nil
 	}
 	if r.Revision > row.Revision+1 {
-		return fmt.Errorf("%w: the row for %s is at revision %d, where %d should be", errDamaged, r.Stream, row.Revision, r.Revision-1)
+		return row.outOfPlace(r.Stream, r.Revision)
 	}
 	f, err := codec.Open(r)
 	if err != nil {
@@ -183,6 +184,10 @@ func (row *accountRow) advance(codec *eventstore.Codec, r eventstore.Recorded, c
 	row.apply(&f, &effect)
 	_, err = clerk.Book(f.Body, f.Revision, &effect, row.Books)
 	return err
+}
+
+func (row *accountRow) outOfPlace(stream string, revision int64) error {
+	return fmt.Errorf("%w: the row for %s is at revision %d, where %d should be", errDamaged, stream, row.Revision, revision-1)
 }
 
 func encodeRows(rows map[string]*accountRow, c checkpoint) (map[string][]byte, error) {

@@ -45,10 +45,11 @@ const (
 	maxPause = 5 * time.Second
 )
 
-// follow applies the log to g until ctx ends, g is replaced, done (asked after
-// what was written, and before anything is) says so, or something fails for good.
-// One goroutine at a time follows into a generation: another waits for its end, as the
-// one that follows on does for the rebuild's.
+// follow applies the log to g until ctx ends, g is replaced, done says so, or something
+// fails for good. done is asked before anything is written, and after each change that
+// was; nil is never done.
+// One goroutine at a time follows into a generation, and another waits until that ends:
+// so does Run, for a rebuild whose generation it is to follow on.
 func (v *Views) follow(ctx context.Context, g *generation, done func() bool) error {
 	g.following.Lock()
 	defer g.following.Unlock()
@@ -144,6 +145,9 @@ func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool)
 		g.writer = newWriter(g)
 	}
 	applying := &applier{v: v, g: g, w: g.writer, done: done}
+	if v.serves(g.number) {
+		applying.hurry = v.hurry
+	}
 	var applied error
 	group.Go(func() error {
 		// What was read is applied though the subscription breaks, as soon as the disk has room.

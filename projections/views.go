@@ -215,8 +215,8 @@ func (v *Views) wake() {
 	v.moved = make(chan struct{})
 }
 
-// Through is the position up to which the views have everything. It never goes
-// back, over a rebuild neither.
+// Through is the position up to which the views have everything. It never goes back,
+// not even across a rebuild.
 func (v *Views) Through() eventstore.Position {
 	return eventstore.Position(v.through.Load())
 }

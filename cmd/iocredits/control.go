@@ -78,25 +78,41 @@ func removeIfThere(path string) error {
 
 // run answers until ctx ends.
 func (c *control) run(ctx context.Context) {
-	listener := c.listen(ctx)
-	if listener == nil {
-		return
+	if listener := c.listen(ctx); listener != nil {
+		c.accept(ctx, listener)
 	}
+}
+
+// acceptPause is what a listener that failed is given, as when too many files are open.
+const acceptPause = time.Second
+
+// accept serves who comes until ctx ends. A listener that fails doesn't end it: who
+// comes later would wait for an answer in vain.
+func (c *control) accept(ctx context.Context, listener net.Listener) {
 	var open sync.WaitGroup
 	defer open.Wait()
+	defer func() { _ = listener.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
 	for {
 		conn, err := listener.Accept()
-		if err != nil {
+		switch {
+		case err == nil:
+			open.Go(func() { c.answer(ctx, conn) })
+		case ctx.Err() != nil:
 			return
+		default:
+			c.logger.Warn("tools have to wait: the control socket takes no calls", "error", err)
+			_ = pause(ctx, acceptPause) // once ctx ends, the listener is closed
 		}
-		open.Go(func() {
-			defer func() { _ = conn.Close() }()
-			defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-			if err := c.serve(ctx, conn); err != nil && ctx.Err() == nil {
-				c.logger.Warn("control socket", "error", err)
-			}
-		})
+	}
+}
+
+// answer has a connection, and ends it.
+func (c *control) answer(ctx context.Context, conn net.Conn) {
+	defer func() { _ = conn.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	if err := c.serve(ctx, conn); err != nil && ctx.Err() == nil {
+		c.logger.Warn("control socket", "error", err)
 	}
 }
 

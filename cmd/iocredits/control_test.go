@@ -1,15 +1,23 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"iocredits/eventstore/storetest"
 )
 
 // TestCopiesGoThroughNoMemory: an engine's checkpoints are gigabytes after a year, and
@@ -41,4 +49,65 @@ func TestAnEngineThatDoesNotAnswer(t *testing.T) {
 	_, _, err = askEngineWithin(t.Context(), 10*time.Millisecond, dir, controlRequest{Do: "copy"})
 	require.ErrorContains(t, err, "didn't answer within 10ms")
 	require.NotErrorIs(t, err, errNoEngine)
+}
+
+// lameListener can't accept at first.
+type lameListener struct {
+	net.Listener
+	failures int
+	conns    chan net.Conn
+	closed   chan struct{}
+	close    sync.Once
+}
+
+func (l *lameListener) Accept() (net.Conn, error) {
+	if l.failures > 0 {
+		l.failures--
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *lameListener) Close() error {
+	l.close.Do(func() { close(l.closed) })
+	return nil
+}
+
+// TestAControlSocketOutlivesAnError: too many open files are soon less. The stop of an
+// engine waits for no listener.
+func TestAControlSocketOutlivesAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(storetest.Buffer)
+		c := &control{logger: slog.New(slog.NewTextHandler(log, nil))}
+		listener := &lameListener{failures: 2, conns: make(chan net.Conn), closed: make(chan struct{})}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			c.accept(ctx, listener)
+		}()
+		ours, theirs := net.Pipe()
+		listener.conns <- theirs
+		_, err := ours.Write([]byte(`{"do":"dance"}` + "\n"))
+		require.NoError(t, err)
+		answer, err := bufio.NewReader(ours).ReadString('\n')
+		require.NoError(t, err)
+		require.Contains(t, answer, "unknown request")
+		require.Contains(t, log.String(), "level=WARN")
+		require.Contains(t, log.String(), syscall.EMFILE.Error())
+		stop()
+		<-ended
+		<-listener.closed
+
+		began := time.Now()
+		gone, leave := context.WithTimeout(t.Context(), acceptPause/2)
+		defer leave()
+		c.accept(gone, &lameListener{failures: 1, conns: listener.conns, closed: make(chan struct{})})
+		require.Equal(t, acceptPause/2, time.Since(began))
+	})
 }

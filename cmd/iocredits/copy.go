@@ -212,7 +212,7 @@ func (k *copier) append(ctx context.Context, run []eventstore.Recorded) error {
 	return refused(run[0].Stream, err)
 }
 
-// resume finds the first position whose event isn't in the cluster, by halves.
+// resume finds, by binary search, the first position whose event isn't in the cluster.
 func (k *copier) resume(ctx context.Context, head eventstore.Position) (eventstore.Position, error) {
 	low, high := eventstore.Position(1), head+1
 	for low < high {

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"iocredits/eventstore/disk"
 	"iocredits/eventstore/pebblestore"
 )
@@ -74,13 +72,12 @@ func (d dataDir) open() (lock io.Closer, err error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	lock, err = vfs.Default.Lock(filepath.Join(dir, "LOCK"))
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return nil, fmt.Errorf("data directory: %w", err)
+	lock, err = disk.Lock(filepath.Join(dir, "LOCK"))
+	if errors.Is(err, disk.ErrLocked) {
+		return nil, fmt.Errorf("data directory %s is %w: stop it first", d, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("data directory %s is in use by another process: stop it first", d)
+		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	return lock, nil
 }

@@ -15,7 +15,7 @@ import (
 type exportCmd struct {
 	sourceFlags
 	Format string `help:"hledger, csv or ndjson." enum:"hledger,csv,ndjson" default:"hledger"`
-	Out    string `help:"File to write, with its manifest beside it; one that is there goes on. Standard output without it." env:"-" placeholder:"FILE"`
+	Out    string `help:"File to write, with its manifest beside it; an existing one is continued. Standard output without it." env:"-" placeholder:"FILE"`
 }
 
 // Run writes the journal of the whole log.

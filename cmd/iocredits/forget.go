@@ -138,11 +138,11 @@ func (c *forgetCmd) alone(ctx context.Context, dir dataDir, wish httpapi.Wish, l
 	if err := s.views.RunToEnd(ctx, nil); err != nil {
 		return done, err
 	}
-	clock := time.Now
-	if dev, err := openDevClock(dir.devClock()); err == nil {
-		clock = dev.Now
+	clock, err := openDevClock(dir.devClock()) // without --dev it has no offset
+	if err != nil {
+		return done, err
 	}
-	return c.with(ctx, log, wish, ledger.Options{Store: log.store, Snapshots: log.snapshots, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger})
+	return c.with(ctx, log, wish, ledger.Options{Store: log.store, Snapshots: log.snapshots, Codec: s.codec, Names: s.views, Clock: clock.Now, Logger: logger})
 }
 
 // onCluster does it beside running engines: the key is theirs too, and the event
@@ -173,7 +173,7 @@ func (noNames) Find(_ context.Context, _ string, name ledger.Name) (int64, bool,
 	return 0, false, fmt.Errorf("name %x was asked for, and there is no read model of names", name)
 }
 
-// operator is who has the data directory in his hands.
+// operator is whoever controls the data directory.
 func operator(account string) ledger.Request {
 	return ledger.Request{Account: account, Actor: "operator", Role: string(httpapi.RoleAdmin)}
 }

@@ -64,6 +64,22 @@ func TestForgetAfterACrash(t *testing.T) {
 	}
 }
 
+// TestForgetByAClockThatCannotBeRead: the event would have the wrong time. Nothing is done.
+func TestForgetByAClockThatCannotBeRead(t *testing.T) {
+	data := t.TempDir()
+	e := serve(t, data)
+	e.trade("demo-1")
+	require.NoError(t, e.stop())
+	clock := dataDir(data).devClock()
+	require.NoError(t, os.WriteFile(clock, []byte("tomorrow"), privateMode))
+	_, _, err := run(t, "forget", "demo-1", "--reason", "case 7", "--data", data)
+	require.ErrorContains(t, err, "dev clock: ")
+	require.NoError(t, os.Remove(clock))
+	out, _, err := run(t, "forget", "demo-1", "--reason", "case 7", "--data", data)
+	require.NoError(t, err)
+	require.Contains(t, out, "key destroyed; event 7 says so")
+}
+
 // TestForgetThatCannotBegin changes nothing, in the copies of the keyring neither, and
 // names what is missing.
 func TestForgetThatCannotBegin(t *testing.T) {

@@ -36,5 +36,6 @@
 //
 // The package is pure. It never reads a clock, never draws a random number,
 // never does I/O, and never lets a map's order reach an event.
-// The rules are those of money.md; a comment names the one it implements.
+// The rules are those of money.md; a comment names the one it implements. That page lies
+// in ../shared beside the checkout, as others that comments name (README.md).
 package account

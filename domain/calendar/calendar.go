@@ -31,9 +31,6 @@ func newPayments() *cal.BusinessCalendar {
 	return c
 }
 
-// BusinessDay tells whether payments move on the day of at.
-func BusinessDay(at time.Time) bool { return payments.IsWorkday(at.UTC()) }
-
 // AfterBusinessDays is the instant days business days after from, at the same
 // time of the day: three business days after Thursday noon is Tuesday noon. The
 // day of from itself never counts. MUST: days > 0.

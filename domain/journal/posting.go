@@ -21,13 +21,8 @@ type Posting struct {
 // does. Both are mistakes of the program: the log has what the books can't hold.
 func Of(event domain.Event, revision int64) ([]Posting, error) {
 	effect := account.EffectOf(event, revision)
-	return OfEffect(event, revision, &effect)
-}
-
-// OfEffect is Of for whoever has the event's effect already.
-func OfEffect(event domain.Event, revision int64, effect *account.Effect) ([]Posting, error) {
 	var e entry
-	if err := e.derive(event, revision, effect); err != nil {
+	if err := e.derive(event, revision, &effect); err != nil {
 		return nil, err
 	}
 	return e.postings(), nil
@@ -37,7 +32,7 @@ func OfEffect(event domain.Event, revision int64, effect *account.Effect) ([]Pos
 // concurrent use.
 type Clerk struct{ e entry }
 
-// Book adds the postings of an event, those that OfEffect gives, to each of the
+// Book adds the postings of an event, those that Of gives, to each of the
 // books; false if it has none.
 func (c *Clerk) Book(event domain.Event, revision int64, effect *account.Effect, books ...*Totals) (bool, error) {
 	c.e = entry{}

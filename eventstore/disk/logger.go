@@ -1,6 +1,6 @@
 // Package disk is what everything that keeps files on this machine does alike: the
-// end of the process when a database can't go on, and small files and names that a
-// crash doesn't take. It never looks at what is in a file.
+// end of the process when a database can't go on, small files and names that a crash
+// doesn't take, and locks. It never looks at what is in a file.
 package disk
 
 import (

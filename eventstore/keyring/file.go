@@ -12,8 +12,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"iocredits/eventstore/disk"
 )
 
@@ -100,9 +98,9 @@ func Open(dir string, options Options) (*FileKeys, error) {
 	if err := disk.MakeDir(dir); err != nil {
 		return nil, fmt.Errorf("make keyring: %w", err)
 	}
-	lock, err := lockDir(dir)
+	lock, err := disk.Lock(filepath.Join(dir, lockName))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("hold keyring %s: %w", dir, err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, fileName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -117,24 +115,6 @@ func Open(dir string, options Options) (*FileKeys, error) {
 	}
 	keys.lock = lock
 	return keys, nil
-}
-
-func lockDir(dir string) (io.Closer, error) {
-	path := filepath.Join(dir, lockName)
-	// Lock itself would make the file readable by all. Only a new one is opened
-	// here: to close a locked file ends the process's lock.
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err == nil {
-		err = f.Close()
-	}
-	if err != nil && !errors.Is(err, os.ErrExist) {
-		return nil, fmt.Errorf("make keyring's lock: %w", err)
-	}
-	lock, err := vfs.Default.Lock(path)
-	if err != nil {
-		return nil, fmt.Errorf("keyring %s is in use: %w", dir, err)
-	}
-	return lock, nil
 }
 
 func openFile(f file, options Options) (*FileKeys, error) {
@@ -170,18 +150,10 @@ func (k *FileKeys) Key(ctx context.Context, account string) (Key, error) {
 	if err != nil || status == Live {
 		return key, err
 	}
-	k.mu.Lock()
-	if err := k.writable(); err != nil {
-		defer k.mu.Unlock()
-		return Key{}, err
+	key, b, i, err := k.order(account)
+	if err != nil || b == nil {
+		return key, err
 	}
-	if at := k.accounts[account]; at.live { // made since Find
-		defer k.mu.Unlock()
-		return k.read(account, at)
-	}
-	b, i := k.enqueue(account)
-	k.mu.Unlock()
-
 	select {
 	case <-b.done:
 	case <-ctx.Done():
@@ -191,6 +163,22 @@ func (k *FileKeys) Key(ctx context.Context, account string) (Key, error) {
 		return Key{}, b.err
 	}
 	return b.keys[i], nil
+}
+
+// order gives the batch that makes the account's key, and which of the batch's it is; or
+// the key, if it was made since it wasn't found.
+func (k *FileKeys) order(account string) (key Key, b *batch, i int, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.writable(); err != nil {
+		return Key{}, nil, 0, err
+	}
+	if at := k.accounts[account]; at.live {
+		key, err := k.read(account, at)
+		return key, nil, 0, err
+	}
+	b, i = k.enqueue(account)
+	return Key{}, b, i, nil
 }
 
 // Find implements Keys.

@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 
 	"pgregory.net/rapid"
+
+	"iocredits/eventstore/disk"
 )
 
 func mustOpen(t require, d *crashDisk) *FileKeys {
@@ -356,8 +358,8 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("%s has mode %v", name, info.Mode())
 		}
 	}
-	if _, err := Open(dir, Options{}); err == nil {
-		t.Error("opened twice")
+	if _, err := Open(dir, Options{}); !errors.Is(err, disk.ErrLocked) {
+		t.Errorf("opened twice: %v", err)
 	}
 	if err := errors.Join(k.Close(), k.Close()); err != nil {
 		t.Fatal(err)
@@ -375,6 +377,19 @@ func TestDirectory(t *testing.T) {
 	defer k.Close()
 	if got := mustKey(t, k, "account"); got != want {
 		t.Error("key changed over a restart")
+	}
+}
+
+// TestNoLock: what keeps everybody from the keyring is no lock of another's.
+func TestNoLock(t *testing.T) {
+	dir := t.TempDir()
+	lock := filepath.Join(dir, lockName)
+	if err := os.Mkdir(lock, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(dir, Options{})
+	if err == nil || errors.Is(err, disk.ErrLocked) || !strings.Contains(err.Error(), lock+": is a directory") {
+		t.Errorf("opened with a folder in place of the lock: %v", err)
 	}
 }
 

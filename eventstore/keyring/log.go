@@ -115,20 +115,22 @@ func (k *LogKeys) Destroy(ctx context.Context, account string) error {
 // Any other key that is there is an error.
 func (k *LogKeys) Import(ctx context.Context, account string, key Key, status Status, mayEnd func(context.Context) error) error {
 	for range maxKeyRaces {
-		there, now, at, err := k.newest(ctx, account)
-		switch {
-		case err != nil || status == None:
+		stored, storedStatus, at, err := k.newest(ctx, account)
+		if err != nil || status == None {
 			return err
-		case now != None && there.Generation == key.Generation && now == status && there.Secret == key.Secret:
+		}
+		if storedStatus == status && stored == key {
 			return nil
-		case now == Live && status == Destroyed && there.Generation == key.Generation:
-		case now == Live && there.Generation < key.Generation:
+		}
+		switch {
+		case storedStatus == Live && status == Destroyed && stored.Generation == key.Generation:
+		case storedStatus == Live && stored.Generation < key.Generation:
 			if err := mayEnd(ctx); err != nil {
-				return fmt.Errorf("import the key of account %q: the log has one of generation %d that would end: %w", account, there.Generation, err)
+				return fmt.Errorf("import the key of account %q: the log has one of generation %d that would end: %w", account, stored.Generation, err)
 			}
-		case now != None && there.Generation >= key.Generation:
+		case storedStatus != None && stored.Generation >= key.Generation:
 			return fmt.Errorf("import the key of account %q, generation %d: the log has another one, of generation %d: "+
-				"either engines have used the account on it, or the keyring to copy is not the newest one", account, key.Generation, there.Generation)
+				"either engines have used the account on it, or the keyring to copy is not the newest one", account, key.Generation, stored.Generation)
 		}
 		won, err := k.put(ctx, account, at, key, status)
 		if won || err != nil {

@@ -17,9 +17,9 @@ import (
 // Erased is what a text reads as once its account's key was destroyed.
 const Erased = "[erased]"
 
-// DefaultCached is the number of accounts whose subkeys a Sealer keeps ready,
+// defaultCached is the number of accounts whose subkeys a Sealer keeps ready,
 // at about 1 KB each: as many as the ledger has books.
-const DefaultCached = 1 << 17
+const defaultCached = 1 << 17
 
 // A sealed text is
 //
@@ -50,10 +50,10 @@ type Sealer struct {
 }
 
 // NewSealer makes a sealer that keeps the subkeys of at most cached accounts;
-// 0 stands for DefaultCached.
+// 0 stands for as many as the ledger has books.
 func NewSealer(keys Keys, cached int) *Sealer {
 	if cached <= 0 {
-		cached = DefaultCached
+		cached = defaultCached
 	}
 	return &Sealer{keys: keys, cache: newCache(cached)}
 }

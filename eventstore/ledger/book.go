@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -92,7 +93,7 @@ func (w *worker) load(ctx context.Context) (*book, error) {
 			return nil, err
 		}
 		if f.Position > through {
-			b.recent.add(&f)
+			b.recent.addAll(&f)
 			if err := w.trim(ctx, b); err != nil {
 				return nil, err
 			}
@@ -153,7 +154,8 @@ func (w *worker) loadSnapshot(ctx context.Context) (*book, error) {
 // recall fills the window with the names of events that are in the snapshot but
 // not yet in the read model: it lags behind the snapshot.
 func (w *worker) recall(ctx context.Context, b *book, through eventstore.Position) error {
-	var late []eventstore.Fact
+	var late []claim // the newest first
+	var room [MaxNames]Name
 	for r, err := range w.ledger.opts.Store.ReadStream(ctx, w.stream, b.state.Revision, eventstore.Backwards, math.MaxInt) {
 		if err != nil {
 			return fmt.Errorf("read %s: %w", w.stream, err)
@@ -165,24 +167,35 @@ func (w *worker) recall(ctx context.Context, b *book, through eventstore.Positio
 		if err != nil {
 			return err
 		}
-		if late = append(late, f); len(late) > w.ledger.opts.MaxRecentNames {
-			return w.waitForNames(ctx, late[0].Position)
+		for _, name := range AppendNames(room[:0], &f) {
+			late = append(late, claim{name, f.Revision, f.Position})
+		}
+		if len(late) > w.ledger.opts.MaxRecentNames {
+			return w.waitForNames(ctx, late[0].position)
 		}
 	}
-	for i := len(late) - 1; i >= 0; i-- {
-		b.recent.add(&late[i])
+	for _, c := range slices.Backward(late) {
+		b.recent.add(c)
 	}
 	return nil
 }
 
-// saveInBackground saves a book that left the shard: nobody else has it.
+// saveInBackground saves a book that left the shard: nobody else has it. When many leave
+// at once not all are: a book that is kept until it is saved is one more in memory, and a
+// snapshot is a cache.
 func (w *worker) saveInBackground() {
 	if !w.lacks(w.ledger.opts.IdleSnapshot) {
+		return
+	}
+	select {
+	case w.ledger.saving <- struct{}{}:
+	default:
 		return
 	}
 	w.ledger.work.Add(1)
 	go func() {
 		defer w.ledger.work.Done()
+		defer func() { <-w.ledger.saving }()
 		w.save()
 	}()
 }

@@ -8,6 +8,12 @@
 // together. While an append is being made durable, what arrives waits, and is
 // the next group: the busier an account, the larger its groups.
 //
+// A batch is many commands of one call. What waits for accounts whose books are in memory
+// is decided on the caller's goroutine, one account after the other, and their groups go
+// to the store together, which answers them together (handover.go): with thousands of busy
+// accounts an append of its own would cost each more than its decision. Still each group
+// is done or fails on its own.
+//
 // What is decided on a book that isn't durable yet is answered only once it is:
 // refusals, replays and strong reads too. A failed append discards the book and
 // everything decided on it.

@@ -37,7 +37,7 @@ func (l *Ledger) startAll(workers []*worker) {
 		if room == nil {
 			room = make([]single, len(workers)-i)
 		}
-		g := w.next(&room[0])
+		g := w.next(true, &room[0])
 		if room = room[1:]; g != nil {
 			h.groups, h.appends = append(h.groups, g), append(h.appends, &g.Append)
 			h.bytes += g.bytes

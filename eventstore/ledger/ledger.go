@@ -35,7 +35,9 @@ type Options struct {
 	SnapshotEvery int
 	// IdleSnapshot is the number of events from which an idle account is saved.
 	IdleSnapshot int
-	// MaxAccounts bounds the books in memory.
+	// MaxAccounts is how many books are kept in memory. Shards of the accounts have equal
+	// shares of it, and each may grow to twice its own while its accounts are busy or the
+	// read models lag behind them; beyond that the answer is `overloaded`.
 	MaxAccounts int
 	// MaxQueue bounds what waits for one account, MaxInFlight for all of them;
 	// beyond either the answer is `overloaded`.
@@ -112,6 +114,9 @@ type Ledger struct {
 	gate   sync.RWMutex
 	closed bool
 
+	// saving has a place for each book that left and is being saved.
+	saving chan struct{}
+
 	// life is the context of workers: it ends when Close gives up waiting.
 	life context.Context
 	end  context.CancelFunc
@@ -123,6 +128,7 @@ func New(opts Options) *Ledger {
 	opts.defaults()
 	l := &Ledger{opts: opts, runnable: make(chan *worker, 2*max(opts.MaxAccounts, shardCount))}
 	l.life, l.end = context.WithCancel(context.Background())
+	l.saving = make(chan struct{}, opts.Deciders)
 	l.store = eventstore.Async(l.life, opts.Store)
 	for i := range l.shards {
 		l.shards[i].init()
@@ -140,7 +146,7 @@ func (l *Ledger) runWorkers() {
 	for {
 		select {
 		case w := <-l.runnable:
-			w.turn()
+			w.turn(false)
 		case <-l.life.Done():
 			return
 		}
@@ -314,7 +320,7 @@ func (l *Ledger) abandon(finished <-chan struct{}) {
 		for {
 			select {
 			case w := <-l.runnable:
-				w.turn()
+				w.turn(false)
 			case <-finished:
 				return
 			}
@@ -384,7 +390,7 @@ func (l *Ledger) start(w *worker) {
 		l.schedule(w)
 		return
 	}
-	w.turn()
+	w.turn(true)
 }
 
 // mayWait says that the worker may have to read first, or wait for the read models: so
@@ -407,7 +413,7 @@ func (l *Ledger) enqueue(t *task, under int64) (*worker, error) {
 	w := s.worker(l, t.req.Account)
 	if w == nil {
 		s.mu.Unlock()
-		return nil, l.overloaded("more than %d accounts are busy or wait for the read models", l.opts.MaxAccounts)
+		return nil, l.overloaded("the %d accounts that this one shares its room with are busy or wait for the read models", 2*l.share())
 	}
 	if len(w.queue) >= l.opts.MaxQueue {
 		s.mu.Unlock()

@@ -35,7 +35,8 @@ type Request struct {
 	// positions may not be known yet. It runs on the account's worker: it MUST be
 	// quick, MUST NOT change anything and MUST copy what it keeps. It may be
 	// called more than once if an append has to be decided again; the last call
-	// counts. It is not called for refusals.
+	// counts. It is not called for refusals. It may still run after Execute or Look
+	// has returned ctx's error: what it writes MUST NOT be read then.
 	Inspect func(*account.State, []eventstore.Fact)
 }
 

@@ -2,6 +2,9 @@ package ledger_test
 
 import (
 	"context"
+	"errors"
+	"iter"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	"iocredits/domain/account"
 	"iocredits/eventstore"
 	"iocredits/eventstore/ledger"
+	"iocredits/eventstore/storetest"
 )
 
 // twoEngines are ledgers on one log, both with the same read model.
@@ -151,6 +155,41 @@ func TestAKeyAtAPlaceThatAnotherCommandHas(t *testing.T) {
 	require.True(t, out[1].Result.Replayed)
 	require.EqualValues(t, 2, out[1].Result.Revision, "the other engine's")
 	require.EqualValues(t, 7, credits(t, r.Ledger, "a"))
+}
+
+// blindStore can't read the ends of streams while it is so.
+type blindStore struct {
+	eventstore.Store
+	blind atomic.Bool
+}
+
+func (s *blindStore) ReadStream(ctx context.Context, stream string, from int64, d eventstore.Direction, limit int) iter.Seq2[eventstore.Recorded, error] {
+	if d == eventstore.Backwards && s.blind.Load() {
+		return func(yield func(eventstore.Recorded, error) bool) {
+			yield(eventstore.Recorded{}, errors.New("connection lost"))
+		}
+	}
+	return s.Store.ReadStream(ctx, stream, from, d, limit)
+}
+
+// TestAnEndThatCannotBeRead: an answer that rests on no append has none, and nobody is
+// told of a write that there wasn't.
+func TestAnEndThatCannotBeRead(t *testing.T) {
+	store, log := new(blindStore), new(storetest.Buffer)
+	r := newRig(t, func(o *ledger.Options) {
+		store.Store, o.Store = o.Store, store
+		o.Shared, o.Logger = true, slog.New(slog.NewTextHandler(log, nil))
+	})
+	r.do("a", "1", grant(10))
+	store.blind.Store(true)
+	require.Contains(t, r.refused(domain.CodeUnavailable, command("a", "2", spend(50))).Detail, "can't be read now; nothing was written")
+	_, err := r.Read(t.Context(), "a")
+	require.True(t, domain.IsCode(err, domain.CodeUnavailable), "%v", err)
+	require.Contains(t, log.String(), "connection lost")
+	require.NotContains(t, log.String(), "append")
+	r.do("a", "3", spend(1)) // an append is a look of its own
+	store.blind.Store(false)
+	_ = r.refused(domain.CodeInsufficientCredits, command("a", "2", spend(50)))
 }
 
 func rate(t *testing.T, text string) domain.Rate {

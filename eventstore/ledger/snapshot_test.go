@@ -212,6 +212,37 @@ func TestBooksInMemoryAreBounded(t *testing.T) {
 	}
 }
 
+// heldShelf saves nothing before it is let.
+type heldShelf struct {
+	shelf
+	saving atomic.Int64
+	let    chan struct{}
+}
+
+func (s *heldShelf) SaveSnapshot(ctx context.Context, stream string, snap eventstore.Snapshot) error {
+	s.saving.Add(1)
+	<-s.let
+	return s.shelf.SaveSnapshot(ctx, stream, snap)
+}
+
+// TestBooksThatLeaveAreNotKeptForTheirSnapshots: where they are saved slower than they
+// leave, most leave without.
+func TestBooksThatLeaveAreNotKeptForTheirSnapshots(t *testing.T) {
+	snaps := &heldShelf{shelf: shelf{saved: map[string]eventstore.Snapshot{}}, let: make(chan struct{})}
+	let := sync.OnceFunc(func() { close(snaps.let) })
+	const savers = 3
+	r := newRig(t, func(o *ledger.Options) { o.Snapshots, o.MaxAccounts, o.IdleSnapshot, o.Deciders = snaps, 64, 1, savers })
+	t.Cleanup(let) // a test that fails ends, too
+	for i := range 500 {
+		r.do(fmt.Sprint("acct", i), "k", purchase("p", 1))
+		r.names.advance(r.AckedAny())
+	}
+	waitFor(t, func() bool { return snaps.saving.Load() >= savers })
+	require.EqualValues(t, savers, snaps.saving.Load())
+	let()
+	require.NoError(t, r.Close(t.Context()))
+}
+
 func TestABrokenChainStopsTheAccountAlone(t *testing.T) {
 	r := newRig(t, nil)
 	r.do("a", "1", purchase("p", 1))

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"iocredits/eventstore"
 	"iocredits/eventstore/ledger"
+	"iocredits/eventstore/storetest"
 )
 
 // brokenNames panics when it is asked for one name, as Pebble does where a file is missing.
@@ -61,6 +63,23 @@ func TestAPanicLeavesNoAccountBehind(t *testing.T) {
 			require.Zero(t, r.QueueDepth())
 		})
 	}
+}
+
+// TestAPanicWhileLookingAtWhatIsDue is logged like every other. Here the clock has one.
+func TestAPanicWhileLookingAtWhatIsDue(t *testing.T) {
+	log, now := new(storetest.Buffer), (func() time.Time)(nil)
+	r := overdue(t, appends(300), func(o *ledger.Options) {
+		now = o.Clock
+		o.Clock, o.Logger = func() time.Time { return now() }, slog.New(slog.NewTextHandler(log, nil))
+	})
+	clock := now
+	now = func() time.Time { panic("no clock") }
+	_, err := r.Read(within(t), "a")
+	require.NoError(t, err, "who only looks needs no time")
+	require.Contains(t, log.String(), "look at what is due panicked")
+	require.Contains(t, log.String(), "no clock")
+	now = clock
+	r.do("a", "1", deduct(1))
 }
 
 func within(t *testing.T) context.Context {

@@ -34,7 +34,7 @@ func TestATickThatEndsNothing(t *testing.T) {
 	for key := range 3 {
 		asked.Store(0)
 		_, err := r.Execute(within(t), command("a", fmt.Sprint(key), deduct(1)))
-		require.ErrorContains(t, err, "what is due doesn't end")
+		require.ErrorContains(t, err, "a tick ended nothing of what is due")
 		require.EqualValues(t, rounds, asked.Load(), "one Tick")
 	}
 	require.Len(t, r.facts("a"), before)

@@ -92,14 +92,19 @@ func (n *window) remember(first int64, facts []eventstore.Fact) {
 	}
 }
 
-// add puts in the names of a durable event.
-func (n *window) add(f *eventstore.Fact) {
+// addAll puts in the names of a durable event.
+func (n *window) addAll(f *eventstore.Fact) {
 	var room [MaxNames]Name
 	for _, name := range AppendNames(room[:0], f) {
-		n.claim(name, f.Revision)
+		n.add(claim{name, f.Revision, f.Position})
 	}
+}
+
+// add puts in a name of a durable event.
+func (n *window) add(c claim) {
+	n.claim(c.name, c.revision)
 	for ; n.durable < len(n.names); n.durable++ {
-		n.names[n.durable].position = f.Position
+		n.names[n.durable].position = c.position
 	}
 }
 

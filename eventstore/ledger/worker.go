@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -48,19 +47,21 @@ type worker struct {
 // (design.md §3).
 const maxAttempts = 5
 
-// turn does what there is to do until an append is on its way, or nothing is left.
-func (w *worker) turn() {
-	if g := w.next(nil); g != nil {
+// turn does what there is to do until an append is on its way, or nothing is left; with
+// once a single round of it.
+func (w *worker) turn(once bool) {
+	if g := w.next(once, nil); g != nil {
 		w.ledger.store.AppendAsync([]*eventstore.Append{&g.Append}, g.appended)
 	}
 }
 
 // next does what there is to do and gives the next group that has events: the worker is
 // the caller's, who MUST append it, and appended's from then on. nil: nothing is left, or
-// a turn will do it. With room for a group it is one of several workers, and does no
-// more than one: the others' groups wait.
-func (w *worker) next(room *single) *group {
-	ctx, alone := w.ledger.life, room == nil
+// a turn will do it. once: the goroutine is of somebody whose own answer, or whose other
+// workers' groups, would wait for all that others go on asking of this account. room, for
+// a group, may be nil.
+func (w *worker) next(once bool, room *single) *group {
+	ctx := w.ledger.life
 	if w.failed != nil {
 		w.undo()
 	}
@@ -69,18 +70,16 @@ func (w *worker) next(room *single) *group {
 		if len(w.tasks) == 0 && !w.take() {
 			return nil
 		}
-		if round > 0 && !alone {
+		if once && round > 0 {
 			w.ledger.schedule(w)
 			return nil
 		}
 		if ctx.Err() != nil {
-			w.fail(w.tasks, errShutDown())
-			w.tasks = nil
+			w.failAll(errShutDown())
 			continue
 		}
 		if err := w.ready(ctx); err != nil {
-			w.fail(w.tasks, err)
-			w.tasks = nil
+			w.failAll(err)
 			continue
 		}
 		if w.overdue() && !w.tasks[0].own && slices.ContainsFunc(w.tasks, (*task).writes) {
@@ -89,7 +88,7 @@ func (w *worker) next(room *single) *group {
 		g := w.decide(ctx, w.tasks, room)
 		w.tasks = g.rest
 		if err := w.behind(ctx, g); err != nil {
-			g.Err = err
+			g.Err, g.broken = err, err
 			w.failed = g
 			w.undo()
 			continue
@@ -107,8 +106,7 @@ func (w *worker) next(room *single) *group {
 		}
 		w.settle(g)
 		if failed != nil {
-			w.fail(w.tasks, failed)
-			w.tasks = nil
+			w.failAll(failed)
 		}
 	}
 }
@@ -117,8 +115,9 @@ func (w *worker) next(room *single) *group {
 // does a part of it, in a group of its own.
 func (w *worker) overdue() (is bool) {
 	defer func() {
-		if recover() != nil {
-			is = false // a clock that panics does so again, for the task that is decided
+		if p := recover(); p != nil { // a clock that panics does so again, for the task that is decided
+			_ = w.panicked("look at what is due", p)
+			is = false
 		}
 	}()
 	return w.book.state.Overdue(w.now)
@@ -138,8 +137,8 @@ func (w *worker) tick() *task {
 	return t
 }
 
-// errTickless: a Tick ended nothing of an account of which much is due.
-var errTickless = errors.New("what is due doesn't end")
+// errTickless is for an account of which much is due.
+var errTickless = errors.New("a tick ended nothing of what is due")
 
 // beginsWithTick says that a Tick of the ledger's own comes first. If that fails, what waits
 // behind it fails with it: the next would be the same Tick again, for ever.
@@ -171,12 +170,14 @@ func (w *worker) behind(ctx context.Context, g *group) error {
 	return w.leftBehind(ctx, g)
 }
 
-// leftBehind is a conflict if the stream has events that the group doesn't know of.
+// leftBehind is a conflict if the stream has events that the group doesn't know of, or a
+// refusal if nobody can tell.
 func (w *worker) leftBehind(ctx context.Context, g *group) error {
 	end := eventstore.NoStream
 	for r, err := range w.ledger.opts.Store.ReadStream(ctx, w.stream, eventstore.End, eventstore.Backwards, 1) {
 		if err != nil {
-			return fmt.Errorf("read the end of %s: %w", w.stream, err)
+			w.ledger.opts.Logger.Warn("the end of an account's stream can't be read", "account", w.account, "error", err)
+			return domain.Refuse(domain.CodeUnavailable, "the log can't be read now; nothing was written, try again later")
 		}
 		end = r.Revision
 	}
@@ -243,8 +244,7 @@ func (w *worker) undo() {
 	withTick := g.beginsWithTick() // before its tasks are answered, and somebody else's
 	w.fail(g.tasks, err)
 	if withTick {
-		w.fail(w.tasks, err)
-		w.tasks = nil
+		w.failAll(err)
 	}
 	w.attempt = 1
 }
@@ -310,6 +310,12 @@ func (l *Ledger) raiseAcked(position eventstore.Position) {
 	}
 }
 
+// failAll fails the tasks that are taken.
+func (w *worker) failAll(err error) {
+	w.fail(w.tasks, err)
+	w.tasks = nil
+}
+
 func (w *worker) fail(tasks []*task, err error) {
 	for _, t := range tasks {
 		t.result, t.err = Result{}, err
@@ -333,11 +339,12 @@ func (w *worker) appendError(err error) error {
 	return domain.Refuse(domain.CodeUnavailable, "the log did not confirm the write; try again with the same Idempotency-Key to learn the outcome")
 }
 
-// usualSnapshot is how large a snapshot may be before it is worth waiting for more
-// events. What an account leaves behind for ever (account.State) stands in each snapshot
-// again: saved after a fixed number of events, all of them together would grow with the
-// square of an account's life. So they are less than two usualSnapshots for every events,
-// and who reads the account has more events to fold behind a larger snapshot.
+// usualSnapshot is the size up to which a snapshot is saved every `every` events. A
+// larger one waits for proportionally more: what an account leaves behind for ever
+// (account.State) is in each of its snapshots, so at a fixed interval their sum would grow
+// with the square of its life. So on average fewer than two usualSnapshots are written per
+// `every` events, and whoever loads an account with a large snapshot folds more events
+// behind it.
 const usualSnapshot = 256 << 10
 
 // lacks says that the newest snapshot lacks so many events, or as many more as it is

@@ -61,9 +61,10 @@ const maxAttempts = 5
 // maxMarks bounds how far MarkSeen looks back.
 const maxMarks = 1_000
 
-// MarkSeen records that a notice was seen; the caller knows of the log up to shown that it
-// wasn't. Where a mark stands behind that, nothing is written: what is asked for again
-// while the read models stand still would else be in the log for ever, each time.
+// MarkSeen records that a notice was seen. The caller knows that the log has no mark of it
+// up to position shown. If there is one after that, nothing is written: while the read
+// models stand still clients ask again and again, and each mark would be in the log for
+// ever.
 func (w *Writer) MarkSeen(ctx context.Context, name, notice string, shown eventstore.Position, by By) (eventstore.Position, error) {
 	leave, err := w.turn(ctx, name)
 	if err != nil {

@@ -32,8 +32,24 @@ func (w *witness) snapshot() map[uuid.UUID]eventstore.Position {
 	return copied
 }
 
+// begins is told of an append before it is handed over.
+func (w *witness) begins(events []eventstore.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sizes[events[0].ID] = len(events)
+}
+
+func (w *witness) acknowledged(events []eventstore.Event, positions []eventstore.Position) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, e := range events {
+		w.acked[e.ID] = positions[i]
+	}
+}
+
 // TestCrash cuts the power at random points under load: every acknowledged
-// append is there, none is half there, and the store takes appends again.
+// append is there, none is half there, and the store takes appends again. Half of the
+// writers hand over appends to several streams together.
 func TestCrash(t *testing.T) {
 	seeds := 12
 	if testing.Short() {
@@ -61,7 +77,11 @@ func crashOnce(t *testing.T, seed uint64) {
 	// what was left is read: it would grow the faster the slower that is.
 	written := make(chan struct{}, 64)
 	for n := range 6 {
-		wg.Go(func() { writeUntil(ctx, t, s, w, rand.New(rand.NewPCG(seed, uint64(n))), fmt.Sprint("s", n), written) })
+		streams := []string{fmt.Sprint("s", n)}
+		if n%2 == 0 {
+			streams = append(streams, streams[0]+" second", streams[0]+" third")
+		}
+		wg.Go(func() { writeUntil(ctx, t, s, w, rand.New(rand.NewPCG(seed, uint64(n))), streams, written) })
 	}
 	go func() {
 		wg.Wait()
@@ -84,32 +104,46 @@ func crashOnce(t *testing.T, seed uint64) {
 	require.NoError(t, s.Close())
 }
 
-func writeUntil(ctx context.Context, t *testing.T, s *pebblestore.Store, w *witness, rng *rand.Rand, stream string, written chan<- struct{}) {
-	revision := eventstore.NoStream
+func writeUntil(ctx context.Context, t *testing.T, s *pebblestore.Store, w *witness, rng *rand.Rand, streams []string, written chan<- struct{}) {
+	revisions := make([]int64, len(streams))
+	for i := range revisions {
+		revisions[i] = eventstore.NoStream
+	}
 	for ctx.Err() == nil {
-		batch := make([]eventstore.Event, 1+rng.IntN(6))
-		for i := range batch {
-			batch[i] = newEvent(rng.IntN(400))
+		appends := make([]*eventstore.Append, len(streams))
+		for i, stream := range streams {
+			appends[i] = &eventstore.Append{Stream: stream, Expected: revisions[i], Events: make([]eventstore.Event, 1+rng.IntN(6))}
+			for e := range appends[i].Events {
+				appends[i].Events[e] = newEvent(rng.IntN(400))
+			}
+			w.begins(appends[i].Events)
 		}
-		w.mu.Lock()
-		w.sizes[batch[0].ID] = len(batch)
-		w.mu.Unlock()
-		a, err := s.Append(context.Background(), stream, revision, batch)
-		if err != nil {
-			t.Errorf("append to %s: %v", stream, err)
-			return
+		write(s, appends)
+		for i, a := range appends {
+			if a.Err != nil {
+				t.Errorf("append to %s: %v", a.Stream, a.Err)
+				return
+			}
+			revisions[i] = a.Appended.Revision
+			w.acknowledged(a.Events, a.Appended.Positions)
 		}
-		revision = a.Revision
-		w.mu.Lock()
-		for i, e := range batch {
-			w.acked[e.ID] = a.Positions[i]
-		}
-		w.mu.Unlock()
 		select {
 		case written <- struct{}{}:
 		case <-ctx.Done():
 		}
 	}
+}
+
+// write appends one by itself, and several together.
+func write(s *pebblestore.Store, appends []*eventstore.Append) {
+	if len(appends) == 1 {
+		a := appends[0]
+		a.Appended, a.Err = s.Append(context.Background(), a.Stream, a.Expected, a.Events)
+		return
+	}
+	done := make(chan struct{})
+	s.AppendAsync(appends, func() { close(done) })
+	<-done
 }
 
 func verifyClone(t *testing.T, opts pebblestore.Options, acked map[uuid.UUID]eventstore.Position, w *witness) {

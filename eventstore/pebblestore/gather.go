@@ -55,8 +55,9 @@ func (s *Store) gather(begun time.Time, here int) {
 	c.size = max(s.unanswered.Load(), c.size-(c.size+7)/8)
 }
 
-// await returns when so many are queued, or after a time. Whoever comes sees what is
-// wanted, or is seen here.
+// await returns once wanted appends are queued, or after wait. wanted is stored before
+// queued is read, and an append is counted in queued before wanted is read: so one of the
+// two sees the other.
 func (s *Store) await(wanted int64, wait time.Duration) {
 	c := &s.crowd
 	select {

@@ -47,7 +47,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected int64, event
 	}
 	done := make(chan struct{})
 	a := &eventstore.Append{Stream: stream, Expected: expected, Events: events}
-	h := newHandover([]*eventstore.Append{a}, func() { close(done) })
+	h := s.newHandover([]*eventstore.Append{a}, func() { close(done) })
 	if !s.submit(h) {
 		return a.Appended, a.Err
 	}
@@ -66,13 +66,13 @@ func (s *Store) Append(ctx context.Context, stream string, expected int64, event
 
 // AppendAsync implements eventstore.AsyncAppender.
 func (s *Store) AppendAsync(appends []*eventstore.Append, done func()) {
-	if !s.submit(newHandover(appends, done)) {
+	if !s.submit(s.newHandover(appends, done)) {
 		done()
 	}
 }
 
 // newHandover weighs each append, and holds it to the contract.
-func newHandover(appends []*eventstore.Append, done func()) *handover {
+func (s *Store) newHandover(appends []*eventstore.Append, done func()) *handover {
 	h := &handover{done: done, left: len(appends)}
 	if h.appends = h.one[:]; len(appends) != 1 {
 		h.appends = make([]pending, len(appends))
@@ -85,6 +85,9 @@ func newHandover(appends []*eventstore.Append, done func()) *handover {
 		}
 		for e := range p.Events {
 			p.bytes += int64(recordSize(p.Stream, &p.Events[e]))
+		}
+		if limit := s.opts.MaxQueueBytes; p.bytes > limit { // it would never find room
+			p.Err, p.bytes = fmt.Errorf("%w: an append of %d bytes, %d are allowed", eventstore.ErrInvalid, p.bytes, limit), 0
 		}
 	}
 	return h

@@ -232,9 +232,8 @@ func compareStreams(a, b string) int {
 }
 
 // openIndex reads the entries that a crash took, up to the head, or all of them if there
-// is no index. Who opens a damaged
-// log to read it, as an audit does, gets forwards what the index has of each stream, and
-// then the damage.
+// is no index. A damaged log that is opened to be read, as an audit does, gives forwards
+// what the index has of each stream, and then the damage.
 func (s *Store) openIndex(head eventstore.Position) error {
 	s.index.fresh = newEntries(0)
 	indexed, err := s.indexed(head)

@@ -1,7 +1,6 @@
 package pebblestore
 
 import (
-	"errors"
 	"log/slog"
 	"time"
 
@@ -25,7 +24,8 @@ type Options struct {
 	// compaction.
 	MinFreeBytes uint64
 	// MaxQueue and MaxQueueBytes bound the appends that wait; more are refused
-	// with ErrUnavailable.
+	// with ErrUnavailable. An append of more than MaxQueueBytes would never find room,
+	// and is ErrInvalid.
 	MaxQueue      int
 	MaxQueueBytes int64
 	// OnCommit, if set, is told of every group that became durable.
@@ -49,10 +49,10 @@ type CommitStats struct {
 
 // Defaults of Options.
 const (
-	DefaultCacheBytes    = 64 << 20
-	DefaultMinFreeBytes  = 512 << 20
-	DefaultMaxQueue      = 16_384
-	DefaultMaxQueueBytes = 64 << 20
+	defaultCacheBytes    = 64 << 20
+	defaultMinFreeBytes  = 512 << 20
+	defaultMaxQueue      = 16_384
+	defaultMaxQueueBytes = 64 << 20
 
 	memTableBytes = 32 << 20
 	memTables     = 3
@@ -63,9 +63,6 @@ const (
 	// mostly read in a row.
 	blockBytes = 32 << 10
 )
-
-// ErrLocked: another process has the directory open.
-var ErrLocked = errors.New("in use by another process")
 
 func (o *Options) defaults() {
 	if o.FS == nil {
@@ -78,16 +75,16 @@ func (o *Options) defaults() {
 		o.Now = time.Now
 	}
 	if o.CacheBytes == 0 {
-		o.CacheBytes = DefaultCacheBytes
+		o.CacheBytes = defaultCacheBytes
 	}
 	if o.MinFreeBytes == 0 {
-		o.MinFreeBytes = DefaultMinFreeBytes
+		o.MinFreeBytes = defaultMinFreeBytes
 	}
 	if o.MaxQueue == 0 {
-		o.MaxQueue = DefaultMaxQueue
+		o.MaxQueue = defaultMaxQueue
 	}
 	if o.MaxQueueBytes == 0 {
-		o.MaxQueueBytes = DefaultMaxQueueBytes
+		o.MaxQueueBytes = defaultMaxQueueBytes
 	}
 	if o.foldEvents == 0 {
 		o.foldEvents = foldEvents

@@ -10,11 +10,16 @@ import (
 	"iocredits/eventstore"
 )
 
-// Keys, numbers big-endian so that they sort:
+// Keys, numbers big-endian so that they sort. In the log:
 //
 //	'e' position:8                               → record
+//	'i'                                          → movedFormat, 0: the index is not here
+//
+// In the index's database (indexdb.go):
+//
 //	's' length:2 stream revision:8               → positions of the events from there on
-//	'i'                                          → format, position through which 's' has all; uvarints
+//	'i'                                          → format, position through which 's' has all, both
+//	                                               uvarints; then the id of the event there: 16
 //	'p' stream                                   → snapshot
 //
 // The length before the stream keeps every stream's keys together and apart

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -87,8 +86,8 @@ func Exists(dir string) (bool, error) {
 	return found.Exists, nil
 }
 
-// Open opens the store in dir, which it makes if need be. Errors: ErrLocked;
-// a *eventstore.CorruptError if the newest record is damaged or, unless ReadOnly, if a
+// Open opens the store in dir, which it makes if need be. Error: a
+// *eventstore.CorruptError if the newest record is damaged or, unless ReadOnly, if a
 // record without an index entry or the index's own end is.
 func Open(dir string, opts Options) (*Store, error) {
 	opts.defaults()
@@ -101,9 +100,6 @@ func Open(dir string, opts Options) (*Store, error) {
 	db, err := pebble.Open(dir, pebbleOptions)
 	if err != nil {
 		free()
-		if strings.Contains(err.Error(), "lock") {
-			return nil, fmt.Errorf("event log %s: %w", dir, errors.Join(ErrLocked, err))
-		}
 		return nil, fmt.Errorf("open event log %s: %w", dir, err)
 	}
 	s := &Store{

@@ -50,11 +50,10 @@ func newEvent(size int) eventstore.Event {
 	return eventstore.Event{ID: uuid.New(), Type: "tested", Data: make([]byte, size), Metadata: []byte("{}")}
 }
 
-func TestASecondProcessIsRefused(t *testing.T) {
+func TestADirectoryIsOpenedOnce(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, pebblestore.Options{})
 	_, err := pebblestore.Open(dir, pebblestore.Options{Logger: quiet()})
-	require.ErrorIs(t, err, pebblestore.ErrLocked)
 	require.ErrorContains(t, err, dir)
 	require.NoError(t, s.Close())
 	require.NoError(t, open(t, dir, pebblestore.Options{}).Close())
@@ -73,27 +72,32 @@ func (d *smallDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
 func TestAFullDiskRefusesAppendsAndPasses(t *testing.T) {
 	disk := &smallDisk{FS: vfs.NewMem()}
 	disk.free.Store(1 << 30)
-	now := time.Now()
-	clock := func() time.Time { // a look is good for less than this
-		now = now.Add(time.Second)
-		return now
-	}
-	s := open(t, "log", pebblestore.Options{FS: disk, MinFreeBytes: 1 << 20, Now: clock})
+	began := time.Now()
+	s := open(t, "log", pebblestore.Options{FS: disk, MinFreeBytes: 1 << 20, Now: func() time.Time { return began }})
 	defer func() { _ = s.Close() }()
 	ctx := context.Background()
-	_, err := s.Append(ctx, "s", eventstore.NoStream, []eventstore.Event{newEvent(10)})
-	require.NoError(t, err)
+	written := 0
+	write := func() error {
+		_, err := s.Append(ctx, "s", int64(written-1), []eventstore.Event{newEvent(10)})
+		if err == nil {
+			written++
+		}
+		return err
+	}
+	require.NoError(t, write())
 
 	disk.free.Store(1 << 10)
-	_, err = s.Append(ctx, "s", 0, []eventstore.Event{newEvent(10)})
+	var err error
+	for deadline := time.Now().Add(10 * time.Second); err == nil; err = write() { // a look that found room is good for a while
+		require.True(t, time.Now().Before(deadline), "nobody looks again, by a clock that stands still")
+	}
 	require.ErrorIs(t, err, eventstore.ErrUnavailable)
 	require.ErrorContains(t, err, "1024 bytes are free")
 	require.ErrorIs(t, s.SaveSnapshot(ctx, "s", eventstore.Snapshot{}), eventstore.ErrUnavailable)
-	require.Len(t, readAll(t, s), 1, "reading goes on")
+	require.Len(t, readAll(t, s), written, "reading goes on")
 
 	disk.free.Store(1 << 30)
-	_, err = s.Append(ctx, "s", 0, []eventstore.Event{newEvent(10)})
-	require.NoError(t, err)
+	require.NoError(t, write())
 }
 
 func readAll(t *testing.T, s *pebblestore.Store) []eventstore.Recorded {
@@ -106,13 +110,26 @@ func readAll(t *testing.T, s *pebblestore.Store) []eventstore.Recorded {
 	return all
 }
 
-func TestAFullQueueIsRefusedAtOnce(t *testing.T) {
+// An append that would find no room in an empty queue is told so: to try it again later
+// would be for ever. Those that are handed over with it have theirs.
+func TestAnAppendThatIsTooLargeForTheQueue(t *testing.T) {
 	s := open(t, "log", pebblestore.Options{FS: vfs.NewMem(), MaxQueueBytes: 1000})
 	defer func() { _ = s.Close() }()
 	_, err := s.Append(context.Background(), "s", eventstore.NoStream, []eventstore.Event{newEvent(2000)})
-	require.ErrorIs(t, err, eventstore.ErrUnavailable)
-	_, err = s.Append(context.Background(), "s", eventstore.NoStream, []eventstore.Event{newEvent(10)})
-	require.NoError(t, err)
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	require.ErrorContains(t, err, "1000 are allowed")
+	handed := []*eventstore.Append{
+		{Stream: "s", Expected: eventstore.NoStream, Events: []eventstore.Event{newEvent(2000)}},
+		{Stream: "t", Expected: eventstore.NoStream, Events: []eventstore.Event{newEvent(500)}},
+	}
+	for range 3 { // what was refused takes no room
+		done := make(chan struct{})
+		s.AppendAsync(handed, func() { close(done) })
+		<-done
+		require.ErrorIs(t, handed[0].Err, eventstore.ErrInvalid)
+		require.NoError(t, handed[1].Err)
+		handed[1] = &eventstore.Append{Stream: "t", Expected: handed[1].Appended.Revision, Events: []eventstore.Event{newEvent(500)}}
+	}
 }
 
 // endsMeanwhile is a context that ends between the first look at it and the next.
@@ -134,9 +151,11 @@ func (c *endsMeanwhile) Err() error {
 func TestARefusalIsTheEnd(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	s := open(t, "log", pebblestore.Options{FS: vfs.NewMem(), MaxQueueBytes: 1000})
+	fs := vfs.NewMem()
+	require.NoError(t, open(t, "log", pebblestore.Options{FS: fs}).Close())
+	s := open(t, "log", pebblestore.Options{FS: fs, ReadOnly: true})
 	for range 50 { // of two ways that were open, one was chosen by lot
-		_, err := s.Append(&endsMeanwhile{Context: gone}, "s", eventstore.NoStream, []eventstore.Event{newEvent(2000)})
+		_, err := s.Append(&endsMeanwhile{Context: gone}, "s", eventstore.NoStream, []eventstore.Event{newEvent(1)})
 		require.ErrorIs(t, err, eventstore.ErrUnavailable)
 	}
 	require.NoError(t, s.Close())

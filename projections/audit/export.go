@@ -31,8 +31,8 @@ type Line struct {
 	Postings []journal.Posting
 }
 
-// LineOf derives a line of the journal from an event of an account.
-func LineOf(f eventstore.Fact) (Line, error) {
+// lineOf derives a line of the journal from an event of an account.
+func lineOf(f eventstore.Fact) (Line, error) {
 	postings, err := journal.Of(f.Body, f.Revision)
 	if err != nil {
 		return Line{}, err
@@ -180,7 +180,7 @@ func EachLine(ctx context.Context, source Source, from, through eventstore.Posit
 		if err != nil {
 			return err
 		}
-		l, err := LineOf(f)
+		l, err := lineOf(f)
 		if err != nil {
 			return err
 		}
