@@ -26,7 +26,7 @@ func TestKeysAreReadAgainAtSIGHUP(t *testing.T) {
 	}
 	keys := devKeys{}
 	keys["first"], _ = create("first")
-	e := serveArgs(t, "serve", "--data", t.TempDir(), "--addr", "127.0.0.1:0", "--keys", file)
+	e := serveArgs(t, "serve", "--create", "--data", t.TempDir(), "--addr", "127.0.0.1:0", "--keys", file)
 	e.keys = keys
 	status := func(key string) int {
 		a, err := e.call(key, http.MethodGet, "/v1/accounts/a/balance", "", "")
