@@ -128,14 +128,17 @@ func (s *Store) fill(g *group, h *handover, next *eventstore.Position, full erro
 // take puts an append into the group, unless its caller has left. It answers false if it
 // has to be compared with events of this very group.
 func (s *Store) take(g *group, p *pending, next *eventstore.Position, full error) bool {
-	if p.state.CompareAndSwap(waiting, taken) || p.state.Load() == taken {
+	p.state.CompareAndSwap(waiting, taken) // one that was carried is taken already
+	if p.state.Load() == taken {
 		switch {
 		case p.Err != nil: // it breaks the contract
 		case s.failed.Load() != nil: // settle answers: what is before it may not be there
 		case full != nil:
 			p.Err = full
-		case !s.add(g, p, next):
-			return false
+		default:
+			if !s.add(g, p, next) {
+				return false
+			}
 		}
 		g.pending = append(g.pending, p)
 	}
