@@ -94,7 +94,7 @@ var unknownObjects = map[account.ObjectKind]domain.Code{
 
 func (k *call) mustObject(kind account.ObjectKind, id string) (*projections.ObjectRecord, error) {
 	record, found, err := k.server.opts.Views.Object(k.ctx, k.account, kind, id)
-	if err == nil && !found {
+	if err == nil && (!found || k.key.Role == RoleCustomer && !forCustomers(record.Object)) {
 		err = unknownObject(kind, id)
 	}
 	return record, err

@@ -192,23 +192,27 @@ func (x *explanation) log(d *document) error {
 }
 
 // data is what is stored of an event. A payment that finance gave to another account
-// than it came to names that one: to a customer, who may be either's, it doesn't.
+// than it came to names that one, and has finance's note: to a customer, who may be
+// either's, it has neither.
 func (x *explanation) data(f eventstore.Fact) ([]byte, error) {
-	if !x.forCustomer {
+	switch {
+	case x.nameless:
+		return []byte("{}"), nil // it may name who approved
+	case !x.forCustomer:
 		return f.Data, nil
 	}
 	switch e := f.Body.(type) {
 	case *account.PaymentAssigned:
 		plain := *e
-		plain.Account = ""
+		plain.Account, plain.Note = "", ""
 		return json.Marshal(&plain)
 	case *account.PaymentCredited:
 		plain := *e
-		plain.From = ""
+		plain.From, plain.Note = "", ""
 		return json.Marshal(&plain)
 	case *account.PaymentResolved:
 		plain := *e
-		plain.Account = ""
+		plain.Account, plain.Note = "", ""
 		return json.Marshal(&plain)
 	}
 	return f.Data, nil

@@ -24,7 +24,7 @@ import (
 
 // format names what the views write. MUST change with any change of a key or a
 // value: views of another format are built again.
-const format = "18"
+const format = "19"
 
 // The keys of a generation. An account's name has no zero byte, so one account's
 // keys are never a prefix of another's.

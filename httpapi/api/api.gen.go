@@ -755,6 +755,21 @@ func (e ListEventsParamsWith) Valid() bool {
 	}
 }
 
+// Defines values for ExplainTransactionParamsFor.
+const (
+	Customer ExplainTransactionParamsFor = "customer"
+)
+
+// Valid indicates whether the value is a known member of the ExplainTransactionParamsFor enum.
+func (e ExplainTransactionParamsFor) Valid() bool {
+	switch e {
+	case Customer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListAdjustmentQueueParamsStatus.
 const (
 	ListAdjustmentQueueParamsStatusApproved  ListAdjustmentQueueParamsStatus = "approved"
@@ -3312,9 +3327,15 @@ type GetTransactionParams struct {
 
 // ExplainTransactionParams defines parameters for ExplainTransaction.
 type ExplainTransactionParams struct {
+	// For `customer`: as the customer sees it, without the names of all others and without the events' `data`, which has some.
+	For *ExplainTransactionParamsFor `form:"for,omitempty" json:"for,omitempty"`
+
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
 	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
+
+// ExplainTransactionParamsFor defines parameters for ExplainTransaction.
+type ExplainTransactionParamsFor string
 
 // UnfreezeAccountParams defines parameters for UnfreezeAccount.
 type UnfreezeAccountParams struct {
@@ -6742,6 +6763,13 @@ func (w *ServerInterfaceWrapper) ExplainTransaction(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ExplainTransactionParams
+	// ------------- Optional query parameter "for" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "for", ctx.QueryParams(), &params.For, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter for: %s", err))
+	}
+
 	// ------------- Optional query parameter "min_position" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})

@@ -759,6 +759,21 @@ func (e ListEventsParamsWith) Valid() bool {
 	}
 }
 
+// Defines values for ExplainTransactionParamsFor.
+const (
+	Customer ExplainTransactionParamsFor = "customer"
+)
+
+// Valid indicates whether the value is a known member of the ExplainTransactionParamsFor enum.
+func (e ExplainTransactionParamsFor) Valid() bool {
+	switch e {
+	case Customer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListAdjustmentQueueParamsStatus.
 const (
 	ListAdjustmentQueueParamsStatusApproved  ListAdjustmentQueueParamsStatus = "approved"
@@ -3316,9 +3331,15 @@ type GetTransactionParams struct {
 
 // ExplainTransactionParams defines parameters for ExplainTransaction.
 type ExplainTransactionParams struct {
+	// For `customer`: as the customer sees it, without the names of all others and without the events' `data`, which has some.
+	For *ExplainTransactionParamsFor `form:"for,omitempty" json:"for,omitempty"`
+
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
 	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
+
+// ExplainTransactionParamsFor defines parameters for ExplainTransaction.
+type ExplainTransactionParamsFor string
 
 // UnfreezeAccountParams defines parameters for UnfreezeAccount.
 type UnfreezeAccountParams struct {
@@ -4804,7 +4825,7 @@ type ClientInterface interface {
 
 	// ExplainTransaction All that led to a charge and followed from it
 	//
-	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. Before it is sent to a customer, the names under *Asked by* have to be taken out, unless it was the customer who asked for it: the page on support says more.
+	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance. Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
 	//
 	// Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id}/explain (the `ExplainTransaction` operationId).
 	ExplainTransaction(ctx context.Context, account Account, transactionId TransactionID, params *ExplainTransactionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -6651,7 +6672,7 @@ func (c *Client) GetTransaction(ctx context.Context, account Account, transactio
 
 // ExplainTransaction All that led to a charge and followed from it
 //
-// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. Before it is sent to a customer, the names under *Asked by* have to be taken out, unless it was the customer who asked for it: the page on support says more.
+// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance. Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
 //
 // Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id}/explain (the `ExplainTransaction` operationId).
 func (c *Client) ExplainTransaction(ctx context.Context, account Account, transactionId TransactionID, params *ExplainTransactionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -11263,6 +11284,18 @@ func NewExplainTransactionRequest(server string, account Account, transactionId 
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.For != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "for", *params.For, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.MinPosition != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
@@ -13766,7 +13799,7 @@ type ClientWithResponsesInterface interface {
 
 	// ExplainTransactionWithResponse All that led to a charge and followed from it
 	//
-	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. Before it is sent to a customer, the names under *Asked by* have to be taken out, unless it was the customer who asked for it: the page on support says more.
+	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance. Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -24450,7 +24483,7 @@ func (c *ClientWithResponses) GetTransactionWithResponse(ctx context.Context, ac
 
 // ExplainTransactionWithResponse All that led to a charge and followed from it
 //
-// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. Before it is sent to a customer, the names under *Asked by* have to be taken out, unless it was the customer who asked for it: the page on support says more.
+// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance. Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
 //
 // Returns a wrapper object for the known response body format(s).
 //
