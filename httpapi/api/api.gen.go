@@ -80,6 +80,27 @@ func (e CreditRequestStatus) Valid() bool {
 	}
 }
 
+// Defines values for DeploymentCause.
+const (
+	PaymentNotCovered DeploymentCause = "payment-not-covered"
+	Provider          DeploymentCause = "provider"
+	UsageNotCovered   DeploymentCause = "usage-not-covered"
+)
+
+// Valid indicates whether the value is a known member of the DeploymentCause enum.
+func (e DeploymentCause) Valid() bool {
+	switch e {
+	case PaymentNotCovered:
+		return true
+	case Provider:
+		return true
+	case UsageNotCovered:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeploymentPaymentMethod.
 const (
 	DeploymentPaymentMethodCredits DeploymentPaymentMethod = "credits"
@@ -230,6 +251,24 @@ func (e ExplainedLotClass) Valid() bool {
 	case ExplainedLotClassPromotional:
 		return true
 	case ExplainedLotClassPurchased:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FreezeCause.
+const (
+	FreezeCauseChargeback FreezeCause = "chargeback"
+	FreezeCauseDesk       FreezeCause = "desk"
+)
+
+// Valid indicates whether the value is a known member of the FreezeCause enum.
+func (e FreezeCause) Valid() bool {
+	switch e {
+	case FreezeCauseChargeback:
+		return true
+	case FreezeCauseDesk:
 		return true
 	default:
 		return false
@@ -876,8 +915,11 @@ type AccountPolicy struct {
 	// Allowance Credits, canonical.
 	//
 	// Example: 12.5
-	Allowance    Money `json:"allowance"`
-	GraceMinutes int   `json:"grace_minutes"`
+	Allowance Money `json:"allowance"`
+
+	// Freeze Why the account is frozen; null if it isn't. Customers and the service aren't told.
+	Freeze       *Freeze `json:"freeze,omitempty"`
+	GraceMinutes int     `json:"grace_minutes"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
 	Lag Lag `json:"lag"`
@@ -885,13 +927,13 @@ type AccountPolicy struct {
 	// LowBalanceAt Credits, canonical.
 	//
 	// Example: 12.5
-	LowBalanceAt   Money           `json:"low_balance_at"`
-	MinimumMinutes *map[string]int `json:"minimum_minutes,omitempty"`
+	LowBalanceAt   Money          `json:"low_balance_at"`
+	MinimumMinutes map[string]int `json:"minimum_minutes"`
 
 	// Position Place in the whole log.
 	Position               Position `json:"position"`
-	PurchaseFeeBasisPoints *int     `json:"purchase_fee_basis_points,omitempty"`
-	PurchasedLifeMonths    *int     `json:"purchased_life_months,omitempty"`
+	PurchaseFeeBasisPoints int      `json:"purchase_fee_basis_points"`
+	PurchasedLifeMonths    int      `json:"purchased_life_months"`
 
 	// Revision Place in the account's stream; -1: nothing has happened yet.
 	Revision Revision `json:"revision"`
@@ -963,6 +1005,9 @@ type AdjustmentRequest struct {
 
 // AmountInput Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 type AmountInput = Figure
+
+// AmountOrZeroInput Credits, 0 or more; else as AmountInput.
+type AmountOrZeroInput = Figure
 
 // ApprovalRequest defines model for ApprovalRequest.
 type ApprovalRequest struct {
@@ -1299,10 +1344,10 @@ type CreditRequest struct {
 	RejectedBy      *string             `json:"rejected_by,omitempty"`
 	RejectionLevel  *int                `json:"rejection_level,omitempty"`
 	RejectionReason *string             `json:"rejection_reason,omitempty"`
-	RequestedAt     *time.Time          `json:"requested_at,omitempty"`
+	RequestedAt     time.Time           `json:"requested_at"`
 	RequestedBy     string              `json:"requested_by"`
 	Status          CreditRequestStatus `json:"status"`
-	Steps           *[]ObjectStep       `json:"steps,omitempty"`
+	Steps           []ObjectStep        `json:"steps"`
 }
 
 // CreditRequestStatus defines model for CreditRequest.Status.
@@ -1328,7 +1373,7 @@ type CreditRequestList struct {
 	Items []CreditRequest `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -1395,22 +1440,24 @@ type DeductionRequest struct {
 
 // Deployment defines model for Deployment.
 type Deployment struct {
-	Account       string     `json:"account"`
-	Cause         *string    `json:"cause,omitempty"`
-	DurationHours int        `json:"duration_hours"`
-	EndedAt       *time.Time `json:"ended_at,omitempty"`
-	EndsAt        *time.Time `json:"ends_at,omitempty"`
-	GraceEndsAt   *time.Time `json:"grace_ends_at,omitempty"`
-	HourlyPrice   string     `json:"hourly_price"`
-	Id            string     `json:"id"`
+	Account string `json:"account"`
+
+	// Cause Of one that failed.
+	Cause         *DeploymentCause `json:"cause,omitempty"`
+	DurationHours int              `json:"duration_hours"`
+	EndedAt       *time.Time       `json:"ended_at,omitempty"`
+	EndsAt        *time.Time       `json:"ends_at,omitempty"`
+	GraceEndsAt   *time.Time       `json:"grace_ends_at,omitempty"`
+	HourlyPrice   string           `json:"hourly_price"`
+	Id            string           `json:"id"`
 
 	// Paid Credits, canonical.
 	//
 	// Example: 12.5
-	Paid          Money                    `json:"paid"`
-	PausedAt      *time.Time               `json:"paused_at,omitempty"`
-	PaymentMethod *DeploymentPaymentMethod `json:"payment_method,omitempty"`
-	Reason        *string                  `json:"reason,omitempty"`
+	Paid          Money                   `json:"paid"`
+	PausedAt      *time.Time              `json:"paused_at,omitempty"`
+	PaymentMethod DeploymentPaymentMethod `json:"payment_method"`
+	Reason        *string                 `json:"reason,omitempty"`
 
 	// Refunded Credits, canonical.
 	//
@@ -1421,31 +1468,34 @@ type Deployment struct {
 	// Required Credits, canonical.
 	//
 	// Example: 12.5
-	Required *Money  `json:"required,omitempty"`
+	Required Money   `json:"required"`
 	Service  Service `json:"service"`
 
 	// Shortfall What it lacks now, while it waits: debt that is paid first is in it, what waits longer is not. Of a frozen account nothing is paid.
 	Shortfall string           `json:"shortfall"`
 	StartedAt *time.Time       `json:"started_at,omitempty"`
 	Status    DeploymentStatus `json:"status"`
-	Steps     *[]ObjectStep    `json:"steps,omitempty"`
+	Steps     []ObjectStep     `json:"steps"`
 	TopUpUrl  *string          `json:"top_up_url,omitempty"`
 
 	// Usage Charged on top of paid.
-	Usage *string `json:"usage,omitempty"`
+	Usage string `json:"usage"`
 
 	// UsageDropped Never covered, and not charged.
-	UsageDropped *string `json:"usage_dropped,omitempty"`
+	UsageDropped string `json:"usage_dropped"`
 
 	// UsageOpen Not covered yet.
-	UsageOpen *string `json:"usage_open,omitempty"`
+	UsageOpen string `json:"usage_open"`
 
 	// Used Credits, canonical.
 	//
 	// Example: 12.5
 	Used        Money `json:"used"`
-	UsedMinutes *int  `json:"used_minutes,omitempty"`
+	UsedMinutes int   `json:"used_minutes"`
 }
+
+// DeploymentCause Of one that failed.
+type DeploymentCause string
 
 // DeploymentPaymentMethod defines model for Deployment.PaymentMethod.
 type DeploymentPaymentMethod string
@@ -1473,7 +1523,7 @@ type DeploymentList struct {
 	Items []Deployment `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -1780,6 +1830,27 @@ type ForgetRequest struct {
 	Reason string `json:"reason"`
 }
 
+// Freeze Why the account is frozen; null if it isn't. Customers and the service aren't told.
+type Freeze struct {
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+
+	// Cause A desk decided it, or a payment that was taken back left debt.
+	Cause FreezeCause `json:"cause"`
+
+	// Purchase Of a chargeback: the purchase, or the payment that finance had credited.
+	Purchase *string `json:"purchase,omitempty"`
+
+	// Reason What the desk said, or finance of the payment that was taken back; empty if nothing.
+	Reason string `json:"reason"`
+
+	// TransactionId The event that froze it.
+	TransactionId string `json:"transaction_id"`
+}
+
+// FreezeCause A desk decided it, or a payment that was taken back left debt.
+type FreezeCause string
+
 // Head defines model for Head.
 type Head struct {
 	// Root A SHA-256 in base64.
@@ -1933,7 +2004,7 @@ type NotificationList struct {
 	Items []Notification `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -1995,7 +2066,7 @@ type Payment struct {
 	Purchase *string       `json:"purchase,omitempty"`
 	Since    time.Time     `json:"since"`
 	Status   PaymentStatus `json:"status"`
-	Steps    *[]ObjectStep `json:"steps,omitempty"`
+	Steps    []ObjectStep  `json:"steps"`
 	Why      string        `json:"why"`
 }
 
@@ -2025,7 +2096,7 @@ type PaymentList struct {
 	Items []Payment `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -2063,10 +2134,10 @@ type Policy struct {
 	// LowBalanceAt Credits, canonical.
 	//
 	// Example: 12.5
-	LowBalanceAt           Money           `json:"low_balance_at"`
-	MinimumMinutes         *map[string]int `json:"minimum_minutes,omitempty"`
-	PurchaseFeeBasisPoints *int            `json:"purchase_fee_basis_points,omitempty"`
-	PurchasedLifeMonths    *int            `json:"purchased_life_months,omitempty"`
+	LowBalanceAt           Money          `json:"low_balance_at"`
+	MinimumMinutes         map[string]int `json:"minimum_minutes"`
+	PurchaseFeeBasisPoints int            `json:"purchase_fee_basis_points"`
+	PurchasedLifeMonths    int            `json:"purchased_life_months"`
 
 	// TwoApproversFrom Credits, canonical.
 	//
@@ -2089,14 +2160,14 @@ type PolicyAnswer struct {
 	Transactions []Transaction `json:"transactions"`
 }
 
-// PolicyRequest defines model for PolicyRequest.
+// PolicyRequest At least one of its members; what is left out, or null, stays.
 type PolicyRequest struct {
-	// Allowance Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
-	Allowance    *AmountInput `json:"allowance,omitempty"`
-	GraceMinutes *int         `json:"grace_minutes,omitempty"`
+	// Allowance Credits, 0 or more; else as AmountInput.
+	Allowance    *AmountOrZeroInput `json:"allowance,omitempty"`
+	GraceMinutes *int               `json:"grace_minutes,omitempty"`
 
-	// LowBalanceAt Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
-	LowBalanceAt *AmountInput `json:"low_balance_at,omitempty"`
+	// LowBalanceAt Credits, 0 or more; else as AmountInput.
+	LowBalanceAt *AmountOrZeroInput `json:"low_balance_at,omitempty"`
 
 	// MinimumMinutes What a deployment is charged at least, by service.
 	MinimumMinutes *map[string]int `json:"minimum_minutes,omitempty"`
@@ -2107,8 +2178,8 @@ type PolicyRequest struct {
 	// PurchasedLifeMonths How long purchased credits live; 0: for ever.
 	PurchasedLifeMonths *int `json:"purchased_life_months,omitempty"`
 
-	// TwoApproversFrom Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
-	TwoApproversFrom *AmountInput `json:"two_approvers_from,omitempty"`
+	// TwoApproversFrom Credits, 0 or more; else as AmountInput.
+	TwoApproversFrom *AmountOrZeroInput `json:"two_approvers_from,omitempty"`
 }
 
 // Position Place in the whole log.
@@ -2196,7 +2267,7 @@ type Purchase struct {
 	// Credited Credits, canonical.
 	//
 	// Example: 12.5
-	Credited  *Money     `json:"credited,omitempty"`
+	Credited  Money      `json:"credited"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
 	// Fee Credits, canonical.
@@ -2212,10 +2283,10 @@ type Purchase struct {
 	// Reversed Credits, canonical.
 	//
 	// Example: 12.5
-	Reversed  *Money         `json:"reversed,omitempty"`
+	Reversed  Money          `json:"reversed"`
 	StartedAt *time.Time     `json:"started_at,omitempty"`
 	Status    PurchaseStatus `json:"status"`
-	Steps     *[]ObjectStep  `json:"steps,omitempty"`
+	Steps     []ObjectStep   `json:"steps"`
 
 	// ToPay Credits, canonical.
 	//
@@ -2848,6 +2919,9 @@ type Conflict = Problem
 
 // Encoded RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Encoded = Problem
+
+// Fault RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
+type Fault = Problem
 
 // Forbidden RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Forbidden = Problem

@@ -84,6 +84,27 @@ func (e CreditRequestStatus) Valid() bool {
 	}
 }
 
+// Defines values for DeploymentCause.
+const (
+	PaymentNotCovered DeploymentCause = "payment-not-covered"
+	Provider          DeploymentCause = "provider"
+	UsageNotCovered   DeploymentCause = "usage-not-covered"
+)
+
+// Valid indicates whether the value is a known member of the DeploymentCause enum.
+func (e DeploymentCause) Valid() bool {
+	switch e {
+	case PaymentNotCovered:
+		return true
+	case Provider:
+		return true
+	case UsageNotCovered:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeploymentPaymentMethod.
 const (
 	DeploymentPaymentMethodCredits DeploymentPaymentMethod = "credits"
@@ -234,6 +255,24 @@ func (e ExplainedLotClass) Valid() bool {
 	case ExplainedLotClassPromotional:
 		return true
 	case ExplainedLotClassPurchased:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FreezeCause.
+const (
+	FreezeCauseChargeback FreezeCause = "chargeback"
+	FreezeCauseDesk       FreezeCause = "desk"
+)
+
+// Valid indicates whether the value is a known member of the FreezeCause enum.
+func (e FreezeCause) Valid() bool {
+	switch e {
+	case FreezeCauseChargeback:
+		return true
+	case FreezeCauseDesk:
 		return true
 	default:
 		return false
@@ -880,8 +919,11 @@ type AccountPolicy struct {
 	// Allowance Credits, canonical.
 	//
 	// Example: 12.5
-	Allowance    Money `json:"allowance"`
-	GraceMinutes int   `json:"grace_minutes"`
+	Allowance Money `json:"allowance"`
+
+	// Freeze Why the account is frozen; null if it isn't. Customers and the service aren't told.
+	Freeze       *Freeze `json:"freeze,omitempty"`
+	GraceMinutes int     `json:"grace_minutes"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
 	Lag Lag `json:"lag"`
@@ -889,13 +931,13 @@ type AccountPolicy struct {
 	// LowBalanceAt Credits, canonical.
 	//
 	// Example: 12.5
-	LowBalanceAt   Money           `json:"low_balance_at"`
-	MinimumMinutes *map[string]int `json:"minimum_minutes,omitempty"`
+	LowBalanceAt   Money          `json:"low_balance_at"`
+	MinimumMinutes map[string]int `json:"minimum_minutes"`
 
 	// Position Place in the whole log.
 	Position               Position `json:"position"`
-	PurchaseFeeBasisPoints *int     `json:"purchase_fee_basis_points,omitempty"`
-	PurchasedLifeMonths    *int     `json:"purchased_life_months,omitempty"`
+	PurchaseFeeBasisPoints int      `json:"purchase_fee_basis_points"`
+	PurchasedLifeMonths    int      `json:"purchased_life_months"`
 
 	// Revision Place in the account's stream; -1: nothing has happened yet.
 	Revision Revision `json:"revision"`
@@ -967,6 +1009,9 @@ type AdjustmentRequest struct {
 
 // AmountInput Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 type AmountInput = Figure
+
+// AmountOrZeroInput Credits, 0 or more; else as AmountInput.
+type AmountOrZeroInput = Figure
 
 // ApprovalRequest defines model for ApprovalRequest.
 type ApprovalRequest struct {
@@ -1303,10 +1348,10 @@ type CreditRequest struct {
 	RejectedBy      *string             `json:"rejected_by,omitempty"`
 	RejectionLevel  *int                `json:"rejection_level,omitempty"`
 	RejectionReason *string             `json:"rejection_reason,omitempty"`
-	RequestedAt     *time.Time          `json:"requested_at,omitempty"`
+	RequestedAt     time.Time           `json:"requested_at"`
 	RequestedBy     string              `json:"requested_by"`
 	Status          CreditRequestStatus `json:"status"`
-	Steps           *[]ObjectStep       `json:"steps,omitempty"`
+	Steps           []ObjectStep        `json:"steps"`
 }
 
 // CreditRequestStatus defines model for CreditRequest.Status.
@@ -1332,7 +1377,7 @@ type CreditRequestList struct {
 	Items []CreditRequest `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -1399,22 +1444,24 @@ type DeductionRequest struct {
 
 // Deployment defines model for Deployment.
 type Deployment struct {
-	Account       string     `json:"account"`
-	Cause         *string    `json:"cause,omitempty"`
-	DurationHours int        `json:"duration_hours"`
-	EndedAt       *time.Time `json:"ended_at,omitempty"`
-	EndsAt        *time.Time `json:"ends_at,omitempty"`
-	GraceEndsAt   *time.Time `json:"grace_ends_at,omitempty"`
-	HourlyPrice   string     `json:"hourly_price"`
-	Id            string     `json:"id"`
+	Account string `json:"account"`
+
+	// Cause Of one that failed.
+	Cause         *DeploymentCause `json:"cause,omitempty"`
+	DurationHours int              `json:"duration_hours"`
+	EndedAt       *time.Time       `json:"ended_at,omitempty"`
+	EndsAt        *time.Time       `json:"ends_at,omitempty"`
+	GraceEndsAt   *time.Time       `json:"grace_ends_at,omitempty"`
+	HourlyPrice   string           `json:"hourly_price"`
+	Id            string           `json:"id"`
 
 	// Paid Credits, canonical.
 	//
 	// Example: 12.5
-	Paid          Money                    `json:"paid"`
-	PausedAt      *time.Time               `json:"paused_at,omitempty"`
-	PaymentMethod *DeploymentPaymentMethod `json:"payment_method,omitempty"`
-	Reason        *string                  `json:"reason,omitempty"`
+	Paid          Money                   `json:"paid"`
+	PausedAt      *time.Time              `json:"paused_at,omitempty"`
+	PaymentMethod DeploymentPaymentMethod `json:"payment_method"`
+	Reason        *string                 `json:"reason,omitempty"`
 
 	// Refunded Credits, canonical.
 	//
@@ -1425,31 +1472,34 @@ type Deployment struct {
 	// Required Credits, canonical.
 	//
 	// Example: 12.5
-	Required *Money  `json:"required,omitempty"`
+	Required Money   `json:"required"`
 	Service  Service `json:"service"`
 
 	// Shortfall What it lacks now, while it waits: debt that is paid first is in it, what waits longer is not. Of a frozen account nothing is paid.
 	Shortfall string           `json:"shortfall"`
 	StartedAt *time.Time       `json:"started_at,omitempty"`
 	Status    DeploymentStatus `json:"status"`
-	Steps     *[]ObjectStep    `json:"steps,omitempty"`
+	Steps     []ObjectStep     `json:"steps"`
 	TopUpUrl  *string          `json:"top_up_url,omitempty"`
 
 	// Usage Charged on top of paid.
-	Usage *string `json:"usage,omitempty"`
+	Usage string `json:"usage"`
 
 	// UsageDropped Never covered, and not charged.
-	UsageDropped *string `json:"usage_dropped,omitempty"`
+	UsageDropped string `json:"usage_dropped"`
 
 	// UsageOpen Not covered yet.
-	UsageOpen *string `json:"usage_open,omitempty"`
+	UsageOpen string `json:"usage_open"`
 
 	// Used Credits, canonical.
 	//
 	// Example: 12.5
 	Used        Money `json:"used"`
-	UsedMinutes *int  `json:"used_minutes,omitempty"`
+	UsedMinutes int   `json:"used_minutes"`
 }
+
+// DeploymentCause Of one that failed.
+type DeploymentCause string
 
 // DeploymentPaymentMethod defines model for Deployment.PaymentMethod.
 type DeploymentPaymentMethod string
@@ -1477,7 +1527,7 @@ type DeploymentList struct {
 	Items []Deployment `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -1784,6 +1834,27 @@ type ForgetRequest struct {
 	Reason string `json:"reason"`
 }
 
+// Freeze Why the account is frozen; null if it isn't. Customers and the service aren't told.
+type Freeze struct {
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+
+	// Cause A desk decided it, or a payment that was taken back left debt.
+	Cause FreezeCause `json:"cause"`
+
+	// Purchase Of a chargeback: the purchase, or the payment that finance had credited.
+	Purchase *string `json:"purchase,omitempty"`
+
+	// Reason What the desk said, or finance of the payment that was taken back; empty if nothing.
+	Reason string `json:"reason"`
+
+	// TransactionId The event that froze it.
+	TransactionId string `json:"transaction_id"`
+}
+
+// FreezeCause A desk decided it, or a payment that was taken back left debt.
+type FreezeCause string
+
 // Head defines model for Head.
 type Head struct {
 	// Root A SHA-256 in base64.
@@ -1937,7 +2008,7 @@ type NotificationList struct {
 	Items []Notification `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -1999,7 +2070,7 @@ type Payment struct {
 	Purchase *string       `json:"purchase,omitempty"`
 	Since    time.Time     `json:"since"`
 	Status   PaymentStatus `json:"status"`
-	Steps    *[]ObjectStep `json:"steps,omitempty"`
+	Steps    []ObjectStep  `json:"steps"`
 	Why      string        `json:"why"`
 }
 
@@ -2029,7 +2100,7 @@ type PaymentList struct {
 	Items []Payment `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -2067,10 +2138,10 @@ type Policy struct {
 	// LowBalanceAt Credits, canonical.
 	//
 	// Example: 12.5
-	LowBalanceAt           Money           `json:"low_balance_at"`
-	MinimumMinutes         *map[string]int `json:"minimum_minutes,omitempty"`
-	PurchaseFeeBasisPoints *int            `json:"purchase_fee_basis_points,omitempty"`
-	PurchasedLifeMonths    *int            `json:"purchased_life_months,omitempty"`
+	LowBalanceAt           Money          `json:"low_balance_at"`
+	MinimumMinutes         map[string]int `json:"minimum_minutes"`
+	PurchaseFeeBasisPoints int            `json:"purchase_fee_basis_points"`
+	PurchasedLifeMonths    int            `json:"purchased_life_months"`
 
 	// TwoApproversFrom Credits, canonical.
 	//
@@ -2093,14 +2164,14 @@ type PolicyAnswer struct {
 	Transactions []Transaction `json:"transactions"`
 }
 
-// PolicyRequest defines model for PolicyRequest.
+// PolicyRequest At least one of its members; what is left out, or null, stays.
 type PolicyRequest struct {
-	// Allowance Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
-	Allowance    *AmountInput `json:"allowance,omitempty"`
-	GraceMinutes *int         `json:"grace_minutes,omitempty"`
+	// Allowance Credits, 0 or more; else as AmountInput.
+	Allowance    *AmountOrZeroInput `json:"allowance,omitempty"`
+	GraceMinutes *int               `json:"grace_minutes,omitempty"`
 
-	// LowBalanceAt Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
-	LowBalanceAt *AmountInput `json:"low_balance_at,omitempty"`
+	// LowBalanceAt Credits, 0 or more; else as AmountInput.
+	LowBalanceAt *AmountOrZeroInput `json:"low_balance_at,omitempty"`
 
 	// MinimumMinutes What a deployment is charged at least, by service.
 	MinimumMinutes *map[string]int `json:"minimum_minutes,omitempty"`
@@ -2111,8 +2182,8 @@ type PolicyRequest struct {
 	// PurchasedLifeMonths How long purchased credits live; 0: for ever.
 	PurchasedLifeMonths *int `json:"purchased_life_months,omitempty"`
 
-	// TwoApproversFrom Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
-	TwoApproversFrom *AmountInput `json:"two_approvers_from,omitempty"`
+	// TwoApproversFrom Credits, 0 or more; else as AmountInput.
+	TwoApproversFrom *AmountOrZeroInput `json:"two_approvers_from,omitempty"`
 }
 
 // Position Place in the whole log.
@@ -2200,7 +2271,7 @@ type Purchase struct {
 	// Credited Credits, canonical.
 	//
 	// Example: 12.5
-	Credited  *Money     `json:"credited,omitempty"`
+	Credited  Money      `json:"credited"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
 	// Fee Credits, canonical.
@@ -2216,10 +2287,10 @@ type Purchase struct {
 	// Reversed Credits, canonical.
 	//
 	// Example: 12.5
-	Reversed  *Money         `json:"reversed,omitempty"`
+	Reversed  Money          `json:"reversed"`
 	StartedAt *time.Time     `json:"started_at,omitempty"`
 	Status    PurchaseStatus `json:"status"`
-	Steps     *[]ObjectStep  `json:"steps,omitempty"`
+	Steps     []ObjectStep   `json:"steps"`
 
 	// ToPay Credits, canonical.
 	//
@@ -2852,6 +2923,9 @@ type Conflict = Problem
 
 // Encoded RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Encoded = Problem
+
+// Fault RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
+type Fault = Problem
 
 // Forbidden RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Forbidden = Problem
@@ -4224,6 +4298,8 @@ type ClientInterface interface {
 
 	// GetAdjustment One correction, and who did what when
 	//
+	// A customer finds only those in effect.
+	//
 	// Corresponds with GET /v1/accounts/{account}/adjustments/{adjustment_id} (the `GetAdjustment` operationId).
 	GetAdjustment(ctx context.Context, account Account, adjustmentId AdjustmentID, params *GetAdjustmentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -4658,7 +4734,7 @@ type ClientInterface interface {
 
 	// GetPolicy The account's limits
 	//
-	// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change.
+	// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change. Staff also see why the account is frozen.
 	//
 	// Corresponds with GET /v1/accounts/{account}/policy (the `GetPolicy` operationId).
 	GetPolicy(ctx context.Context, account Account, params *GetPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5350,6 +5426,8 @@ func (c *Client) RequestAdjustment(ctx context.Context, account Account, params 
 }
 
 // GetAdjustment One correction, and who did what when
+//
+// A customer finds only those in effect.
 //
 // Corresponds with GET /v1/accounts/{account}/adjustments/{adjustment_id} (the `GetAdjustment` operationId).
 func (c *Client) GetAdjustment(ctx context.Context, account Account, adjustmentId AdjustmentID, params *GetAdjustmentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6295,7 +6373,7 @@ func (c *Client) SeeNotification(ctx context.Context, account Account, notificat
 
 // GetPolicy The account's limits
 //
-// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change.
+// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change. Staff also see why the account is frozen.
 //
 // Corresponds with GET /v1/accounts/{account}/policy (the `GetPolicy` operationId).
 func (c *Client) GetPolicy(ctx context.Context, account Account, params *GetPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -13158,6 +13236,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetAdjustmentWithResponse One correction, and who did what when
 	//
+	// A customer finds only those in effect.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/accounts/{account}/adjustments/{adjustment_id} (the `GetAdjustment` operationId).
@@ -13618,7 +13698,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetPolicyWithResponse The account's limits
 	//
-	// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change.
+	// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change. Staff also see why the account is frozen.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -14116,6 +14196,8 @@ type CheckCreditsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CheckCreditsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -14150,6 +14232,11 @@ func (r CheckCreditsResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r CheckCreditsResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CheckCreditsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -14222,6 +14309,8 @@ type RecordDevPurchaseResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RecordDevPurchaseResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -14275,6 +14364,11 @@ func (r RecordDevPurchaseResponse) GetApplicationproblemJSON422() *Unprocessable
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r RecordDevPurchaseResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordDevPurchaseResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -14340,6 +14434,8 @@ type AdvanceClockResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *AdvanceClockResponse401Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -14386,6 +14482,11 @@ func (r AdvanceClockResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r AdvanceClockResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AdvanceClockResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -14455,6 +14556,8 @@ type PlayPaymentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PlayPaymentResponse401Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -14513,6 +14616,11 @@ func (r PlayPaymentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PlayPaymentResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r PlayPaymentResponse) GetBody() []byte {
 	return r.Body
@@ -14552,6 +14660,8 @@ type GetDocsResponse struct {
 	HTTPResponse *http.Response
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetDocsResponse200Headers
 }
@@ -14559,6 +14669,11 @@ type GetDocsResponse struct {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r GetDocsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetDocsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -14602,6 +14717,8 @@ type GetDocsPageResponse struct {
 	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetDocsPageResponse200Headers
 }
@@ -14614,6 +14731,11 @@ func (r GetDocsPageResponse) GetApplicationproblemJSON400() *BadRequest {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r GetDocsPageResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetDocsPageResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -14652,6 +14774,8 @@ type GetHealthResponse struct {
 	JSON200 *Health
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -14662,6 +14786,11 @@ func (r GetHealthResponse) GetJSON200() *Health {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r GetHealthResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetHealthResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -14698,11 +14827,18 @@ type GetMetricsResponse struct {
 	HTTPResponse *http.Response
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 }
 
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r GetMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetMetricsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -14741,6 +14877,8 @@ type GetOpenAPIResponse struct {
 	JSON200 *map[string]interface{}
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -14751,6 +14889,11 @@ func (r GetOpenAPIResponse) GetJSON200() *map[string]interface{} {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r GetOpenAPIResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetOpenAPIResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -14791,6 +14934,8 @@ type GetReadinessResponse struct {
 	ApplicationproblemJSON400 *BadRequest
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *Readiness
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -14806,6 +14951,11 @@ func (r GetReadinessResponse) GetApplicationproblemJSON400() *BadRequest {
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
 func (r GetReadinessResponse) GetJSON503() *Readiness {
 	return r.JSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReadinessResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -14882,6 +15032,8 @@ type RequestAdjustmentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RequestAdjustmentResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -14947,6 +15099,11 @@ func (r RequestAdjustmentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RequestAdjustmentResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r RequestAdjustmentResponse) GetBody() []byte {
 	return r.Body
@@ -15003,6 +15160,8 @@ type GetAdjustmentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetAdjustmentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -15042,6 +15201,11 @@ func (r GetAdjustmentResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetAdjustmentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetAdjustmentResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -15120,6 +15284,8 @@ type ApproveAdjustmentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ApproveAdjustmentResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -15188,6 +15354,11 @@ func (r ApproveAdjustmentResponse) GetApplicationproblemJSON422() *Unprocessable
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ApproveAdjustmentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApproveAdjustmentResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -15264,6 +15435,8 @@ type RejectAdjustmentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RejectAdjustmentResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -15327,6 +15500,11 @@ func (r RejectAdjustmentResponse) GetApplicationproblemJSON422() *Unprocessable 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r RejectAdjustmentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RejectAdjustmentResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -15393,6 +15571,8 @@ type GetBalanceResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetBalanceResponse200Headers
 	// Headers304 the parsed response headers for an HTTP 304 response
@@ -15431,6 +15611,11 @@ func (r GetBalanceResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetBalanceResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetBalanceResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -15489,6 +15674,8 @@ type GetCheckoutResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetCheckoutResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -15528,6 +15715,11 @@ func (r GetCheckoutResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetCheckoutResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetCheckoutResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -15586,6 +15778,8 @@ type ListAccountCreditRequestsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListAccountCreditRequestsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -15625,6 +15819,11 @@ func (r ListAccountCreditRequestsResponse) GetApplicationproblemJSON422() *Unpro
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListAccountCreditRequestsResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAccountCreditRequestsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -15701,6 +15900,8 @@ type RequestCreditResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RequestCreditResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -15766,6 +15967,11 @@ func (r RequestCreditResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RequestCreditResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r RequestCreditResponse) GetBody() []byte {
 	return r.Body
@@ -15822,6 +16028,8 @@ type GetCreditRequestResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetCreditRequestResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -15861,6 +16069,11 @@ func (r GetCreditRequestResponse) GetApplicationproblemJSON422() *Unprocessable 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetCreditRequestResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetCreditRequestResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -15937,6 +16150,8 @@ type ApproveCreditRequestResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ApproveCreditRequestResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -16000,6 +16215,11 @@ func (r ApproveCreditRequestResponse) GetApplicationproblemJSON422() *Unprocessa
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ApproveCreditRequestResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApproveCreditRequestResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -16076,6 +16296,8 @@ type CancelCreditRequestResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CancelCreditRequestResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -16139,6 +16361,11 @@ func (r CancelCreditRequestResponse) GetApplicationproblemJSON422() *Unprocessab
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r CancelCreditRequestResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CancelCreditRequestResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -16215,6 +16442,8 @@ type RejectCreditRequestResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RejectCreditRequestResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -16278,6 +16507,11 @@ func (r RejectCreditRequestResponse) GetApplicationproblemJSON422() *Unprocessab
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r RejectCreditRequestResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RejectCreditRequestResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -16354,6 +16588,8 @@ type DeductResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *DeductResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -16419,6 +16655,11 @@ func (r DeductResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeductResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r DeductResponse) GetBody() []byte {
 	return r.Body
@@ -16475,6 +16716,8 @@ type ListDeploymentsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListDeploymentsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -16514,6 +16757,11 @@ func (r ListDeploymentsResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListDeploymentsResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListDeploymentsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -16597,6 +16845,8 @@ type StartDeploymentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *StartDeploymentResponse201Headers
 	// Headers202 the parsed response headers for an HTTP 202 response
@@ -16669,6 +16919,11 @@ func (r StartDeploymentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r StartDeploymentResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r StartDeploymentResponse) GetBody() []byte {
 	return r.Body
@@ -16725,6 +16980,8 @@ type GetDeploymentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetDeploymentResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -16764,6 +17021,11 @@ func (r GetDeploymentResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetDeploymentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetDeploymentResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -16840,6 +17102,8 @@ type CancelDeploymentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CancelDeploymentResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -16903,6 +17167,11 @@ func (r CancelDeploymentResponse) GetApplicationproblemJSON422() *Unprocessable 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r CancelDeploymentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CancelDeploymentResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -16981,6 +17250,8 @@ type ExtendDeploymentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ExtendDeploymentResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -17049,6 +17320,11 @@ func (r ExtendDeploymentResponse) GetApplicationproblemJSON422() *Unprocessable 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ExtendDeploymentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExtendDeploymentResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -17125,6 +17401,8 @@ type FailDeploymentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *FailDeploymentResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -17188,6 +17466,11 @@ func (r FailDeploymentResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r FailDeploymentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FailDeploymentResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -17264,6 +17547,8 @@ type StopDeploymentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *StopDeploymentResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -17327,6 +17612,11 @@ func (r StopDeploymentResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r StopDeploymentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r StopDeploymentResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -17410,6 +17700,8 @@ type RecordDeploymentUsageResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RecordDeploymentUsageResponse200Headers
 	// Headers202 the parsed response headers for an HTTP 202 response
@@ -17482,6 +17774,11 @@ func (r RecordDeploymentUsageResponse) GetApplicationproblemJSON503() *Unavailab
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordDeploymentUsageResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r RecordDeploymentUsageResponse) GetBody() []byte {
 	return r.Body
@@ -17538,6 +17835,8 @@ type ListDisputesResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListDisputesResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -17577,6 +17876,11 @@ func (r ListDisputesResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListDisputesResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListDisputesResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -17653,6 +17957,8 @@ type OpenDisputeResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *OpenDisputeResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -17718,6 +18024,11 @@ func (r OpenDisputeResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r OpenDisputeResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r OpenDisputeResponse) GetBody() []byte {
 	return r.Body
@@ -17774,6 +18085,8 @@ type GetDisputeResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetDisputeResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -17813,6 +18126,11 @@ func (r GetDisputeResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetDisputeResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetDisputeResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -17889,6 +18207,8 @@ type ResolveDisputeResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ResolveDisputeResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -17954,6 +18274,11 @@ func (r ResolveDisputeResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResolveDisputeResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r ResolveDisputeResponse) GetBody() []byte {
 	return r.Body
@@ -18010,6 +18335,8 @@ type ListEventsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListEventsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -18049,6 +18376,11 @@ func (r ListEventsResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListEventsResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListEventsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -18123,6 +18455,8 @@ type ForgetAccountResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ForgetAccountResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -18181,6 +18515,11 @@ func (r ForgetAccountResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ForgetAccountResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ForgetAccountResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -18255,6 +18594,8 @@ type FreezeAccountResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *FreezeAccountResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -18313,6 +18654,11 @@ func (r FreezeAccountResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r FreezeAccountResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FreezeAccountResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -18387,6 +18733,8 @@ type GrantIncentiveResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *GrantIncentiveResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -18445,6 +18793,11 @@ func (r GrantIncentiveResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GrantIncentiveResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GrantIncentiveResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -18521,6 +18874,8 @@ type RecordReadingResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RecordReadingResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -18586,6 +18941,11 @@ func (r RecordReadingResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordReadingResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r RecordReadingResponse) GetBody() []byte {
 	return r.Body
@@ -18642,6 +19002,8 @@ type ListNotificationsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListNotificationsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -18681,6 +19043,11 @@ func (r ListNotificationsResponse) GetApplicationproblemJSON422() *Unprocessable
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListNotificationsResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListNotificationsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -18737,6 +19104,8 @@ type StreamNotificationsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *StreamNotificationsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -18771,6 +19140,11 @@ func (r StreamNotificationsResponse) GetApplicationproblemJSON422() *Unprocessab
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r StreamNotificationsResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r StreamNotificationsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -18840,6 +19214,8 @@ type SeeNotificationResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *SeeNotificationResponse401Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -18896,6 +19272,11 @@ func (r SeeNotificationResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r SeeNotificationResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SeeNotificationResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -18957,6 +19338,8 @@ type GetPolicyResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetPolicyResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -18993,6 +19376,11 @@ func (r GetPolicyResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetPolicyResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetPolicyResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -19067,6 +19455,8 @@ type SetPolicyResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *SetPolicyResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19127,6 +19517,11 @@ func (r SetPolicyResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SetPolicyResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r SetPolicyResponse) GetBody() []byte {
 	return r.Body
@@ -19183,6 +19578,8 @@ type ListPurchasesResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListPurchasesResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -19222,6 +19619,11 @@ func (r ListPurchasesResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListPurchasesResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPurchasesResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -19298,6 +19700,8 @@ type StartPurchaseResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *StartPurchaseResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19363,6 +19767,11 @@ func (r StartPurchaseResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r StartPurchaseResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r StartPurchaseResponse) GetBody() []byte {
 	return r.Body
@@ -19419,6 +19828,8 @@ type GetPurchaseResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetPurchaseResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -19458,6 +19869,11 @@ func (r GetPurchaseResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetPurchaseResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetPurchaseResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -19534,6 +19950,8 @@ type ReversePurchaseResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ReversePurchaseResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19597,6 +20015,11 @@ func (r ReversePurchaseResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ReversePurchaseResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReversePurchaseResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -19673,6 +20096,8 @@ type RefundResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RefundResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19736,6 +20161,11 @@ func (r RefundResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r RefundResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RefundResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -19812,6 +20242,8 @@ type ReserveResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *ReserveResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19877,6 +20309,11 @@ func (r ReserveResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReserveResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r ReserveResponse) GetBody() []byte {
 	return r.Body
@@ -19933,6 +20370,8 @@ type GetReservationResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetReservationResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -19972,6 +20411,11 @@ func (r GetReservationResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetReservationResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReservationResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -20048,6 +20492,8 @@ type CaptureReservationResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CaptureReservationResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -20111,6 +20557,11 @@ func (r CaptureReservationResponse) GetApplicationproblemJSON422() *Unprocessabl
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r CaptureReservationResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CaptureReservationResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -20187,6 +20638,8 @@ type ReleaseReservationResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ReleaseReservationResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -20252,6 +20705,11 @@ func (r ReleaseReservationResponse) GetApplicationproblemJSON503() *Unavailable 
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReleaseReservationResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r ReleaseReservationResponse) GetBody() []byte {
 	return r.Body
@@ -20306,6 +20764,8 @@ type GetStatementResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetStatementResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -20340,6 +20800,11 @@ func (r GetStatementResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetStatementResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetStatementResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -20401,6 +20866,8 @@ type ListTransactionsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListTransactionsResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -20437,6 +20904,11 @@ func (r ListTransactionsResponse) GetApplicationproblemJSON422() *Unprocessable 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListTransactionsResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListTransactionsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -20495,6 +20967,8 @@ type GetTransactionResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetTransactionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -20534,6 +21008,11 @@ func (r GetTransactionResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetTransactionResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTransactionResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -20592,6 +21071,8 @@ type ExplainTransactionResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ExplainTransactionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -20631,6 +21112,11 @@ func (r ExplainTransactionResponse) GetApplicationproblemJSON422() *Unprocessabl
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ExplainTransactionResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExplainTransactionResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -20705,6 +21191,8 @@ type UnfreezeAccountResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UnfreezeAccountResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -20765,6 +21253,11 @@ func (r UnfreezeAccountResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UnfreezeAccountResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r UnfreezeAccountResponse) GetBody() []byte {
 	return r.Body
@@ -20821,6 +21314,8 @@ type ListWithdrawalsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListWithdrawalsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -20860,6 +21355,11 @@ func (r ListWithdrawalsResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListWithdrawalsResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListWithdrawalsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -20936,6 +21436,8 @@ type RequestWithdrawalResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *RequestWithdrawalResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21001,6 +21503,11 @@ func (r RequestWithdrawalResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RequestWithdrawalResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r RequestWithdrawalResponse) GetBody() []byte {
 	return r.Body
@@ -21057,6 +21564,8 @@ type GetWithdrawalResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetWithdrawalResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -21096,6 +21605,11 @@ func (r GetWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetWithdrawalResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetWithdrawalResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -21172,6 +21686,8 @@ type ApproveWithdrawalResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ApproveWithdrawalResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21235,6 +21751,11 @@ func (r ApproveWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ApproveWithdrawalResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApproveWithdrawalResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -21311,6 +21832,8 @@ type CancelWithdrawalResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CancelWithdrawalResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21374,6 +21897,11 @@ func (r CancelWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r CancelWithdrawalResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CancelWithdrawalResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -21450,6 +21978,8 @@ type FailWithdrawalResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *FailWithdrawalResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21513,6 +22043,11 @@ func (r FailWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r FailWithdrawalResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FailWithdrawalResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -21589,6 +22124,8 @@ type RecordPayoutResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RecordPayoutResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21652,6 +22189,11 @@ func (r RecordPayoutResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r RecordPayoutResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RecordPayoutResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -21728,6 +22270,8 @@ type RejectWithdrawalResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RejectWithdrawalResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21793,6 +22337,11 @@ func (r RejectWithdrawalResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RejectWithdrawalResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r RejectWithdrawalResponse) GetBody() []byte {
 	return r.Body
@@ -21847,6 +22396,8 @@ type ListAdjustmentQueueResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListAdjustmentQueueResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -21881,6 +22432,11 @@ func (r ListAdjustmentQueueResponse) GetApplicationproblemJSON422() *Unprocessab
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListAdjustmentQueueResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAdjustmentQueueResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -21939,6 +22495,8 @@ type GetCheckpointResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetCheckpointResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -21978,6 +22536,11 @@ func (r GetCheckpointResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetCheckpointResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetCheckpointResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -22036,6 +22599,8 @@ type ListJournalResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListJournalResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -22075,6 +22640,11 @@ func (r ListJournalResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListJournalResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListJournalResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -22133,6 +22703,8 @@ type ProveConsistencyResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ProveConsistencyResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -22172,6 +22744,11 @@ func (r ProveConsistencyResponse) GetApplicationproblemJSON422() *Unprocessable 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ProveConsistencyResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ProveConsistencyResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -22230,6 +22807,8 @@ type ProveInclusionResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ProveInclusionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -22269,6 +22848,11 @@ func (r ProveInclusionResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ProveInclusionResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ProveInclusionResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -22327,6 +22911,8 @@ type GetTrialBalanceResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetTrialBalanceResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -22366,6 +22952,11 @@ func (r GetTrialBalanceResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetTrialBalanceResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTrialBalanceResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -22424,6 +23015,8 @@ type VerifyAccountResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *VerifyAccountResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -22463,6 +23056,11 @@ func (r VerifyAccountResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r VerifyAccountResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r VerifyAccountResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -22519,6 +23117,8 @@ type ListCreditRequestsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListCreditRequestsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -22553,6 +23153,11 @@ func (r ListCreditRequestsResponse) GetApplicationproblemJSON422() *Unprocessabl
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListCreditRequestsResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListCreditRequestsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -22616,6 +23221,8 @@ type DeductBatchResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeductBatchResponse401Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -22657,6 +23264,11 @@ func (r DeductBatchResponse) GetApplicationproblemJSON422() *Unprocessable {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r DeductBatchResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeductBatchResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -22713,6 +23325,8 @@ type ListDisputeQueueResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListDisputeQueueResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -22747,6 +23361,11 @@ func (r ListDisputeQueueResponse) GetApplicationproblemJSON422() *Unprocessable 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListDisputeQueueResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListDisputeQueueResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -22803,6 +23422,8 @@ type ListUnmatchedPaymentsResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListUnmatchedPaymentsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -22837,6 +23458,11 @@ func (r ListUnmatchedPaymentsResponse) GetApplicationproblemJSON422() *Unprocess
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListUnmatchedPaymentsResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListUnmatchedPaymentsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -22913,6 +23539,8 @@ type ResolvePaymentResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ResolvePaymentResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -22978,6 +23606,11 @@ func (r ResolvePaymentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
 }
 
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResolvePaymentResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
 // GetBody returns the raw response body bytes
 func (r ResolvePaymentResponse) GetBody() []byte {
 	return r.Body
@@ -23032,6 +23665,8 @@ type ListWithdrawalQueueResponse struct {
 	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListWithdrawalQueueResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -23066,6 +23701,11 @@ func (r ListWithdrawalQueueResponse) GetApplicationproblemJSON422() *Unprocessab
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListWithdrawalQueueResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListWithdrawalQueueResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -23127,6 +23767,8 @@ type TakeWebhookResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *TakeWebhookResponse401Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -23163,6 +23805,11 @@ func (r TakeWebhookResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r TakeWebhookResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TakeWebhookResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -23409,6 +24056,8 @@ func (c *ClientWithResponses) RequestAdjustmentWithResponse(ctx context.Context,
 }
 
 // GetAdjustmentWithResponse One correction, and who did what when
+//
+// A customer finds only those in effect.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -24176,7 +24825,7 @@ func (c *ClientWithResponses) SeeNotificationWithResponse(ctx context.Context, a
 
 // GetPolicyWithResponse The account's limits
 //
-// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change.
+// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change. Staff also see why the account is frozen.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -25028,6 +25677,13 @@ func ParseCheckCreditsResponse(rsp *http.Response) (*CheckCreditsResponse, error
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -25132,6 +25788,13 @@ func ParseRecordDevPurchaseResponse(rsp *http.Response) (*RecordDevPurchaseRespo
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -25250,6 +25913,13 @@ func ParseAdvanceClockResponse(rsp *http.Response) (*AdvanceClockResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -25373,6 +26043,13 @@ func ParsePlayPaymentResponse(rsp *http.Response) (*PlayPaymentResponse, error) 
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -25432,6 +26109,13 @@ func ParseGetDocsResponse(rsp *http.Response) (*GetDocsResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -25477,6 +26161,13 @@ func ParseGetDocsPageResponse(rsp *http.Response) (*GetDocsPageResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -25524,6 +26215,13 @@ func ParseGetHealthResponse(rsp *http.Response) (*GetHealthResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	return response, nil
@@ -25549,6 +26247,13 @@ func ParseGetMetricsResponse(rsp *http.Response) (*GetMetricsResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -25582,6 +26287,13 @@ func ParseGetOpenAPIResponse(rsp *http.Response) (*GetOpenAPIResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -25622,6 +26334,13 @@ func ParseGetReadinessResponse(rsp *http.Response) (*GetReadinessResponse, error
 			return nil, err
 		}
 		response.JSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -25718,6 +26437,13 @@ func ParseRequestAdjustmentResponse(rsp *http.Response) (*RequestAdjustmentRespo
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -25829,6 +26555,13 @@ func ParseGetAdjustmentResponse(rsp *http.Response) (*GetAdjustmentResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -25955,6 +26688,13 @@ func ParseApproveAdjustmentResponse(rsp *http.Response) (*ApproveAdjustmentRespo
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -26095,6 +26835,13 @@ func ParseRejectAdjustmentResponse(rsp *http.Response) (*RejectAdjustmentRespons
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -26201,6 +26948,13 @@ func ParseGetBalanceResponse(rsp *http.Response) (*GetBalanceResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -26313,6 +27067,13 @@ func ParseGetCheckoutResponse(rsp *http.Response) (*GetCheckoutResponse, error) 
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -26403,6 +27164,13 @@ func ParseListAccountCreditRequestsResponse(rsp *http.Response) (*ListAccountCre
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -26523,6 +27291,13 @@ func ParseRequestCreditResponse(rsp *http.Response) (*RequestCreditResponse, err
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -26633,6 +27408,13 @@ func ParseGetCreditRequestResponse(rsp *http.Response) (*GetCreditRequestRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -26752,6 +27534,13 @@ func ParseApproveCreditRequestResponse(rsp *http.Response) (*ApproveCreditReques
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -26892,6 +27681,13 @@ func ParseCancelCreditRequestResponse(rsp *http.Response) (*CancelCreditRequestR
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -27030,6 +27826,13 @@ func ParseRejectCreditRequestResponse(rsp *http.Response) (*RejectCreditRequestR
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -27170,6 +27973,13 @@ func ParseDeductResponse(rsp *http.Response) (*DeductResponse, error) {
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -27280,6 +28090,13 @@ func ParseListDeploymentsResponse(rsp *http.Response) (*ListDeploymentsResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -27407,6 +28224,13 @@ func ParseStartDeploymentResponse(rsp *http.Response) (*StartDeploymentResponse,
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -27528,6 +28352,13 @@ func ParseGetDeploymentResponse(rsp *http.Response) (*GetDeploymentResponse, err
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -27646,6 +28477,13 @@ func ParseCancelDeploymentResponse(rsp *http.Response) (*CancelDeploymentRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -27793,6 +28631,13 @@ func ParseExtendDeploymentResponse(rsp *http.Response) (*ExtendDeploymentRespons
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -27932,6 +28777,13 @@ func ParseFailDeploymentResponse(rsp *http.Response) (*FailDeploymentResponse, e
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -28070,6 +28922,13 @@ func ParseStopDeploymentResponse(rsp *http.Response) (*StopDeploymentResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -28217,6 +29076,13 @@ func ParseRecordDeploymentUsageResponse(rsp *http.Response) (*RecordDeploymentUs
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -28338,6 +29204,13 @@ func ParseListDisputesResponse(rsp *http.Response) (*ListDisputesResponse, error
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -28457,6 +29330,13 @@ func ParseOpenDisputeResponse(rsp *http.Response) (*OpenDisputeResponse, error) 
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -28567,6 +29447,13 @@ func ParseGetDisputeResponse(rsp *http.Response) (*GetDisputeResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -28687,6 +29574,13 @@ func ParseResolveDisputeResponse(rsp *http.Response) (*ResolveDisputeResponse, e
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -28797,6 +29691,13 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -28909,6 +29810,13 @@ func ParseForgetAccountResponse(rsp *http.Response) (*ForgetAccountResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -29042,6 +29950,13 @@ func ParseFreezeAccountResponse(rsp *http.Response) (*FreezeAccountResponse, err
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -29173,6 +30088,13 @@ func ParseGrantIncentiveResponse(rsp *http.Response) (*GrantIncentiveResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -29313,6 +30235,13 @@ func ParseRecordReadingResponse(rsp *http.Response) (*RecordReadingResponse, err
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -29424,6 +30353,13 @@ func ParseListNotificationsResponse(rsp *http.Response) (*ListNotificationsRespo
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -29507,6 +30443,13 @@ func ParseStreamNotificationsResponse(rsp *http.Response) (*StreamNotificationsR
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -29620,6 +30563,13 @@ func ParseSeeNotificationResponse(rsp *http.Response) (*SeeNotificationResponse,
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -29713,6 +30663,13 @@ func ParseGetPolicyResponse(rsp *http.Response) (*GetPolicyResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -29836,6 +30793,13 @@ func ParseSetPolicyResponse(rsp *http.Response) (*SetPolicyResponse, error) {
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -29946,6 +30910,13 @@ func ParseListPurchasesResponse(rsp *http.Response) (*ListPurchasesResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -30066,6 +31037,13 @@ func ParseStartPurchaseResponse(rsp *http.Response) (*StartPurchaseResponse, err
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -30176,6 +31154,13 @@ func ParseGetPurchaseResponse(rsp *http.Response) (*GetPurchaseResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -30295,6 +31280,13 @@ func ParseReversePurchaseResponse(rsp *http.Response) (*ReversePurchaseResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -30435,6 +31427,13 @@ func ParseRefundResponse(rsp *http.Response) (*RefundResponse, error) {
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -30574,6 +31573,13 @@ func ParseReserveResponse(rsp *http.Response) (*ReserveResponse, error) {
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -30684,6 +31690,13 @@ func ParseGetReservationResponse(rsp *http.Response) (*GetReservationResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -30803,6 +31816,13 @@ func ParseCaptureReservationResponse(rsp *http.Response) (*CaptureReservationRes
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -30943,6 +31963,13 @@ func ParseReleaseReservationResponse(rsp *http.Response) (*ReleaseReservationRes
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -31047,6 +32074,13 @@ func ParseGetStatementResponse(rsp *http.Response) (*GetStatementResponse, error
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	case rsp.StatusCode == 200:
 		// Content-type (text/plain) unsupported
 
@@ -31133,6 +32167,13 @@ func ParseListTransactionsResponse(rsp *http.Response) (*ListTransactionsRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	case rsp.StatusCode == 200:
 		// Content-type (text/csv) unsupported
@@ -31238,6 +32279,13 @@ func ParseGetTransactionResponse(rsp *http.Response) (*GetTransactionResponse, e
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -31328,6 +32376,13 @@ func ParseExplainTransactionResponse(rsp *http.Response) (*ExplainTransactionRes
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	case rsp.StatusCode == 200:
 		// Content-type (text/plain) unsupported
@@ -31444,6 +32499,13 @@ func ParseUnfreezeAccountResponse(rsp *http.Response) (*UnfreezeAccountResponse,
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -31554,6 +32616,13 @@ func ParseListWithdrawalsResponse(rsp *http.Response) (*ListWithdrawalsResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -31674,6 +32743,13 @@ func ParseRequestWithdrawalResponse(rsp *http.Response) (*RequestWithdrawalRespo
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -31784,6 +32860,13 @@ func ParseGetWithdrawalResponse(rsp *http.Response) (*GetWithdrawalResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -31903,6 +32986,13 @@ func ParseApproveWithdrawalResponse(rsp *http.Response) (*ApproveWithdrawalRespo
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -32043,6 +33133,13 @@ func ParseCancelWithdrawalResponse(rsp *http.Response) (*CancelWithdrawalRespons
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -32181,6 +33278,13 @@ func ParseFailWithdrawalResponse(rsp *http.Response) (*FailWithdrawalResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -32321,6 +33425,13 @@ func ParseRecordPayoutResponse(rsp *http.Response) (*RecordPayoutResponse, error
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -32460,6 +33571,13 @@ func ParseRejectWithdrawalResponse(rsp *http.Response) (*RejectWithdrawalRespons
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -32564,6 +33682,13 @@ func ParseListAdjustmentQueueResponse(rsp *http.Response) (*ListAdjustmentQueueR
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -32654,6 +33779,13 @@ func ParseGetCheckpointResponse(rsp *http.Response) (*GetCheckpointResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	case rsp.StatusCode == 200:
 		// Content-type (text/plain) unsupported
@@ -32749,6 +33881,13 @@ func ParseListJournalResponse(rsp *http.Response) (*ListJournalResponse, error) 
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -32839,6 +33978,13 @@ func ParseProveConsistencyResponse(rsp *http.Response) (*ProveConsistencyRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -32931,6 +34077,13 @@ func ParseProveInclusionResponse(rsp *http.Response) (*ProveInclusionResponse, e
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -33021,6 +34174,13 @@ func ParseGetTrialBalanceResponse(rsp *http.Response) (*GetTrialBalanceResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -33113,6 +34273,13 @@ func ParseVerifyAccountResponse(rsp *http.Response) (*VerifyAccountResponse, err
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -33196,6 +34363,13 @@ func ParseListCreditRequestsResponse(rsp *http.Response) (*ListCreditRequestsRes
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -33287,6 +34461,13 @@ func ParseDeductBatchResponse(rsp *http.Response) (*DeductBatchResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -33382,6 +34563,13 @@ func ParseListDisputeQueueResponse(rsp *http.Response) (*ListDisputeQueueRespons
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -33465,6 +34653,13 @@ func ParseListUnmatchedPaymentsResponse(rsp *http.Response) (*ListUnmatchedPayme
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -33585,6 +34780,13 @@ func ParseResolvePaymentResponse(rsp *http.Response) (*ResolvePaymentResponse, e
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -33689,6 +34891,13 @@ func ParseListWithdrawalQueueResponse(rsp *http.Response) (*ListWithdrawalQueueR
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	switch {
@@ -33772,6 +34981,13 @@ func ParseTakeWebhookResponse(rsp *http.Response) (*TakeWebhookResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
