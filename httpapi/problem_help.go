@@ -23,7 +23,7 @@ const (
 var help = map[domain.Code]problemHelp{
 	domain.CodeBodyInvalid:           {"The body broke off, is not JSON, not an object, or has a field twice.", "Send one JSON object. Where the detail says a byte, it counts from 0.", []string{"field"}},
 	domain.CodeFieldUnknown:          {"The body has a field, or the query a parameter, that the route doesn't know.", "Look for a misspelling, or for a field of another route.", []string{"field"}},
-	domain.CodeIdempotencyKeyMissing: {"The route moves or promises money, and no Idempotency-Key came.", "Make a key for each thing that you want done, and keep it for when you try again.", nil},
+	domain.CodeIdempotencyKeyMissing: {"The route moves or promises money, and no Idempotency-Key came.", "Make a key for each thing that you want done, and keep it for when you try again.", []string{"field"}},
 	domain.CodeUnauthenticated:       {"No API key came, or one that nobody has; of a webhook: the signature is not the provider's.", "Send a key as x-api-key or as Authorization: Bearer.", nil},
 	domain.CodeInsufficientCredits:   {"required is more than can be spent: spendable, or for a hold available, because a hold takes no allowance.", "Let the customer top up by shortfall, at top_up_url, and send the same request again.", []string{"available", "allowance", "spendable", "required", "shortfall", "top_up_url"}},
 	domain.CodeAccountFrozen:         {"Finance, or debt after a chargeback, froze the account: no new spending, holds or payouts.", "Finance unfreezes it. What runs goes on: captures, usage, releases and refunds are not refused.", nil},

@@ -1114,7 +1114,7 @@ type BatchAnswer struct {
 	// Key The line's, also of a line that is refused; empty where none can be read, or two different ones.
 	Key string `json:"key"`
 
-	// Length Of a refusal for its length: how long it is, in bytes.
+	// Length Of a refusal for its length: how long it is; a reference or a text in characters, an id or a key in bytes.
 	Length *string `json:"length,omitempty"`
 
 	// Limit Of a refusal: the most that is allowed.
@@ -2219,7 +2219,7 @@ type Problem struct {
 	Field    *string `json:"field,omitempty"`
 	Instance string  `json:"instance"`
 
-	// Length How long it is, in bytes, where that is what is wrong.
+	// Length How long it is, where that is what is wrong: a reference or a text in characters, an id or a key in bytes.
 	Length *string `json:"length,omitempty"`
 
 	// Limit The most that is allowed.
