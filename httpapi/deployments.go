@@ -149,7 +149,7 @@ func (h handlers) GetDeployment(c echo.Context, _ api.Account, id api.Deployment
 
 // ListDeployments is GET …/deployments.
 func (h handlers) ListDeployments(c echo.Context, _ api.Account, params api.ListDeploymentsParams) error {
-	return callOf(c).sendObjects(deployments, paging{params.Limit, params.Cursor, params.MinPosition})
+	return callOf(c).sendObjects(deployments, params.Order, paging{params.Limit, params.Cursor, params.MinPosition})
 }
 
 // shortfall is what a deployment that waits lacks today: what came or went since it began

@@ -129,8 +129,11 @@ func (d *document) sequel(s sequel) {
 	}
 }
 
+// kindText is a kind as a value: those have hyphens, as all of the API's.
+func kindText(kind account.ObjectKind) string { return strings.ReplaceAll(string(kind), "_", "-") }
+
 func (d *document) story(s story) {
-	d.text("kind", strings.ReplaceAll(s.kind, "_", "-")) // values have hyphens, as all of the API's
+	d.text("kind", kindText(account.ObjectKind(s.kind)))
 	d.text("id", s.id)
 	d.text("status", s.status)
 	d.optional("asked", s.asked)

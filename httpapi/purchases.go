@@ -99,7 +99,7 @@ func (h handlers) GetPurchase(c echo.Context, _ api.Account, id api.PurchaseID, 
 
 // ListPurchases is GET …/purchases of an account.
 func (h handlers) ListPurchases(c echo.Context, _ api.Account, params api.ListPurchasesParams) error {
-	return callOf(c).sendObjects(purchases, paging{params.Limit, params.Cursor, params.MinPosition})
+	return callOf(c).sendObjects(purchases, params.Order, paging{params.Limit, params.Cursor, params.MinPosition})
 }
 
 // ReversePurchase is POST …/purchases/{id}/reverse: finance learnt of a chargeback,
@@ -158,7 +158,11 @@ func purchaseForm(_ *call, d *document, r *projections.ObjectRecord) error {
 	d.money("received", p.Received)
 	d.money("credited", p.Credited)
 	d.money("reversed", p.Reversed)
-	d.nullable("payment_url", p.URL())
+	link := ""
+	if p.State == account.PurchaseIsAwaiting { // nobody should pay for another one
+		link = p.URL()
+	}
+	d.nullable("payment_url", link)
 	d.moment("started_at", p.StartedAt)
 	d.moment("expires_at", p.ExpiresAt)
 	d.steps(r.Steps)

@@ -347,6 +347,39 @@ func (e Network) Valid() bool {
 	}
 }
 
+// Defines values for NotificationObjectKind.
+const (
+	NotificationObjectKindAdjustment    NotificationObjectKind = "adjustment"
+	NotificationObjectKindCreditRequest NotificationObjectKind = "credit-request"
+	NotificationObjectKindDeployment    NotificationObjectKind = "deployment"
+	NotificationObjectKindDispute       NotificationObjectKind = "dispute"
+	NotificationObjectKindPayment       NotificationObjectKind = "payment"
+	NotificationObjectKindPurchase      NotificationObjectKind = "purchase"
+	NotificationObjectKindWithdrawal    NotificationObjectKind = "withdrawal"
+)
+
+// Valid indicates whether the value is a known member of the NotificationObjectKind enum.
+func (e NotificationObjectKind) Valid() bool {
+	switch e {
+	case NotificationObjectKindAdjustment:
+		return true
+	case NotificationObjectKindCreditRequest:
+		return true
+	case NotificationObjectKindDeployment:
+		return true
+	case NotificationObjectKindDispute:
+		return true
+	case NotificationObjectKindPayment:
+		return true
+	case NotificationObjectKindPurchase:
+		return true
+	case NotificationObjectKindWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NotificationPriority.
 const (
 	Critical NotificationPriority = "critical"
@@ -410,6 +443,24 @@ func (e NotificationTopic) Valid() bool {
 	case NotificationTopicRefund:
 		return true
 	case NotificationTopicWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Order.
+const (
+	Asc  Order = "asc"
+	Desc Order = "desc"
+)
+
+// Valid indicates whether the value is a known member of the Order enum.
+func (e Order) Valid() bool {
+	switch e {
+	case Asc:
+		return true
+	case Desc:
 		return true
 	default:
 		return false
@@ -869,6 +920,36 @@ func (e ListDisputeQueueParamsStatus) Valid() bool {
 	case ListDisputeQueueParamsStatusRejected:
 		return true
 	case ListDisputeQueueParamsStatusUpheld:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListUnmatchedPaymentsParamsStatus.
+const (
+	ListUnmatchedPaymentsParamsStatusAssigned  ListUnmatchedPaymentsParamsStatus = "assigned"
+	ListUnmatchedPaymentsParamsStatusCredited  ListUnmatchedPaymentsParamsStatus = "credited"
+	ListUnmatchedPaymentsParamsStatusMatched   ListUnmatchedPaymentsParamsStatus = "matched"
+	ListUnmatchedPaymentsParamsStatusReturned  ListUnmatchedPaymentsParamsStatus = "returned"
+	ListUnmatchedPaymentsParamsStatusTakenBack ListUnmatchedPaymentsParamsStatus = "taken-back"
+	ListUnmatchedPaymentsParamsStatusUnmatched ListUnmatchedPaymentsParamsStatus = "unmatched"
+)
+
+// Valid indicates whether the value is a known member of the ListUnmatchedPaymentsParamsStatus enum.
+func (e ListUnmatchedPaymentsParamsStatus) Valid() bool {
+	switch e {
+	case ListUnmatchedPaymentsParamsStatusAssigned:
+		return true
+	case ListUnmatchedPaymentsParamsStatusCredited:
+		return true
+	case ListUnmatchedPaymentsParamsStatusMatched:
+		return true
+	case ListUnmatchedPaymentsParamsStatusReturned:
+		return true
+	case ListUnmatchedPaymentsParamsStatusTakenBack:
+		return true
+	case ListUnmatchedPaymentsParamsStatusUnmatched:
 		return true
 	default:
 		return false
@@ -1960,6 +2041,15 @@ type Meter struct {
 // MeterStatus defines model for Meter.Status.
 type MeterStatus string
 
+// MeterList defines model for MeterList.
+type MeterList struct {
+	Items []Meter `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
+}
+
 // Money Credits, canonical.
 //
 // Example: 12.5
@@ -1979,14 +2069,23 @@ type Notification struct {
 	Id string `json:"id"`
 
 	// Message For the customer, with the figures.
-	Message  string               `json:"message"`
+	Message string `json:"message"`
+
+	// Object What the event is of, where it is of something.
+	Object *struct {
+		Id   string                 `json:"id"`
+		Kind NotificationObjectKind `json:"kind"`
+	} `json:"object,omitempty"`
 	Priority NotificationPriority `json:"priority"`
 	SeenAt   *time.Time           `json:"seen_at"`
 	Topic    NotificationTopic    `json:"topic"`
 
-	// TransactionId The event that it is about.
+	// TransactionId The event that it is about. One that moved no credits is no entry of the history: `object` leads on then.
 	TransactionId string `json:"transaction_id"`
 }
+
+// NotificationObjectKind defines model for Notification.Object.Kind.
+type NotificationObjectKind string
 
 // NotificationPriority defines model for Notification.Priority.
 type NotificationPriority string
@@ -2022,6 +2121,9 @@ type ObjectStep struct {
 	Status        string `json:"status"`
 	TransactionId string `json:"transaction_id"`
 }
+
+// Order defines model for Order.
+type Order string
 
 // Origin Where a lot came from.
 type Origin struct {
@@ -2273,8 +2375,10 @@ type Purchase struct {
 	// Fee Credits, canonical.
 	//
 	// Example: 12.5
-	Fee        Money   `json:"fee"`
-	Id         string  `json:"id"`
+	Fee Money  `json:"fee"`
+	Id  string `json:"id"`
+
+	// PaymentUrl Null unless it awaits its payment.
 	PaymentUrl *string `json:"payment_url"`
 
 	// Received What counts towards it. What was sent back, or credited elsewhere, counts no more: `steps` have it.
@@ -2483,6 +2587,15 @@ type ReservationAnswer struct {
 
 	// Transactions What the command made, deadlines that were due first.
 	Transactions []Transaction `json:"transactions"`
+}
+
+// ReservationList defines model for ReservationList.
+type ReservationList struct {
+	Items []Reservation `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
 }
 
 // ReservationRequest defines model for ReservationRequest.
@@ -3035,6 +3148,8 @@ type GetCheckoutParams struct {
 
 // ListAccountCreditRequestsParams defines parameters for ListAccountCreditRequests.
 type ListAccountCreditRequestsParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3097,6 +3212,8 @@ type DeductParams struct {
 
 // ListDeploymentsParams defines parameters for ListDeployments.
 type ListDeploymentsParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3168,6 +3285,8 @@ type RecordDeploymentUsageParams struct {
 
 // ListDisputesParams defines parameters for ListDisputes.
 type ListDisputesParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3241,6 +3360,17 @@ type GrantIncentiveParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListMetersParams defines parameters for ListMeters.
+type ListMetersParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // RecordReadingParams defines parameters for RecordReading.
 type RecordReadingParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
@@ -3252,7 +3382,9 @@ type RecordReadingParams struct {
 
 // ListNotificationsParams defines parameters for ListNotifications.
 type ListNotificationsParams struct {
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	// Unseen `true`: only those that the customer has yet to see.
+	Unseen *bool  `form:"unseen,omitempty" json:"unseen,omitempty"`
+	Limit  *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -3283,6 +3415,8 @@ type SetPolicyParams struct {
 
 // ListPurchasesParams defines parameters for ListPurchases.
 type ListPurchasesParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3323,6 +3457,17 @@ type RefundParams struct {
 
 	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListReservationsParams defines parameters for ListReservations.
+type ListReservationsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
 // ReserveParams defines parameters for Reserve.
@@ -3422,6 +3567,8 @@ type UnfreezeAccountParams struct {
 
 // ListWithdrawalsParams defines parameters for ListWithdrawals.
 type ListWithdrawalsParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3570,11 +3717,25 @@ type ListDisputeQueueParamsStatus string
 
 // ListUnmatchedPaymentsParams defines parameters for ListUnmatchedPayments.
 type ListUnmatchedPaymentsParams struct {
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	// Status Those that wait are the default.
+	Status *ListUnmatchedPaymentsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Account In whose log they stand.
+	Account *string `form:"account,omitempty" json:"account,omitempty"`
+	Limit   *Limit  `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListUnmatchedPaymentsParamsStatus defines parameters for ListUnmatchedPayments.
+type ListUnmatchedPaymentsParamsStatus string
+
+// GetUnmatchedPaymentParams defines parameters for GetUnmatchedPayment.
+type GetUnmatchedPaymentParams struct {
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
 	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
@@ -4227,6 +4388,9 @@ type ServerInterface interface {
 	// GrantIncentive Give promotional credits
 	// (POST /v1/accounts/{account}/incentives)
 	GrantIncentive(ctx echo.Context, account Account, params GrantIncentiveParams) error
+	// ListMeters The open meters of the account, by id
+	// (GET /v1/accounts/{account}/meters)
+	ListMeters(ctx echo.Context, account Account, params ListMetersParams) error
 	// RecordReading Charge metered usage without rounding drift
 	// (POST /v1/accounts/{account}/meters/{meter}/readings)
 	RecordReading(ctx echo.Context, account Account, meter MeterID, params RecordReadingParams) error
@@ -4260,6 +4424,9 @@ type ServerInterface interface {
 	// Refund Give a deduction back, whole or in part
 	// (POST /v1/accounts/{account}/refunds)
 	Refund(ctx echo.Context, account Account, params RefundParams) error
+	// ListReservations The open reservations of the account, by id
+	// (GET /v1/accounts/{account}/reservations)
+	ListReservations(ctx echo.Context, account Account, params ListReservationsParams) error
 	// Reserve Set credits aside
 	// (POST /v1/accounts/{account}/reservations)
 	Reserve(ctx echo.Context, account Account, params ReserveParams) error
@@ -4344,6 +4511,9 @@ type ServerInterface interface {
 	// ListUnmatchedPayments Payments that fit nowhere, oldest first
 	// (GET /v1/payments/unmatched)
 	ListUnmatchedPayments(ctx echo.Context, params ListUnmatchedPaymentsParams) error
+	// GetUnmatchedPayment One payment that fits nowhere, or did
+	// (GET /v1/payments/unmatched/{payment_id})
+	GetUnmatchedPayment(ctx echo.Context, paymentId PaymentID, params GetUnmatchedPaymentParams) error
 	// ResolvePayment Decide about a payment that fits nowhere
 	// (POST /v1/payments/unmatched/{payment_id}/resolve)
 	ResolvePayment(ctx echo.Context, paymentId PaymentID, params ResolvePaymentParams) error
@@ -4830,6 +5000,13 @@ func (w *ServerInterfaceWrapper) ListAccountCreditRequests(ctx echo.Context) err
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListAccountCreditRequestsParams
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -5191,6 +5368,13 @@ func (w *ServerInterfaceWrapper) ListDeployments(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListDeploymentsParams
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -5621,6 +5805,13 @@ func (w *ServerInterfaceWrapper) ListDisputes(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListDisputesParams
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -5980,6 +6171,45 @@ func (w *ServerInterfaceWrapper) GrantIncentive(ctx echo.Context) error {
 	return err
 }
 
+// ListMeters converts echo context to params.
+func (w *ServerInterfaceWrapper) ListMeters(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMetersParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListMeters(ctx, account, params)
+	return err
+}
+
 // RecordReading converts echo context to params.
 func (w *ServerInterfaceWrapper) RecordReading(ctx echo.Context) error {
 	var err error
@@ -6054,6 +6284,13 @@ func (w *ServerInterfaceWrapper) ListNotifications(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListNotificationsParams
+	// ------------- Optional query parameter "unseen" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "unseen", ctx.QueryParams(), &params.Unseen, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter unseen: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -6229,6 +6466,13 @@ func (w *ServerInterfaceWrapper) ListPurchases(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListPurchasesParams
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -6452,6 +6696,45 @@ func (w *ServerInterfaceWrapper) Refund(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Refund(ctx, account, params)
+	return err
+}
+
+// ListReservations converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReservations(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReservationsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReservations(ctx, account, params)
 	return err
 }
 
@@ -6920,6 +7203,13 @@ func (w *ServerInterfaceWrapper) ListWithdrawals(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListWithdrawalsParams
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -7620,6 +7910,20 @@ func (w *ServerInterfaceWrapper) ListUnmatchedPayments(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListUnmatchedPaymentsParams
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -7643,6 +7947,31 @@ func (w *ServerInterfaceWrapper) ListUnmatchedPayments(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListUnmatchedPayments(ctx, params)
+	return err
+}
+
+// GetUnmatchedPayment converts echo context to params.
+func (w *ServerInterfaceWrapper) GetUnmatchedPayment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "payment_id" -------------
+	var paymentId PaymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment_id", ctx.Param("payment_id"), &paymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter payment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUnmatchedPaymentParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetUnmatchedPayment(ctx, paymentId, params)
 	return err
 }
 
@@ -7843,8 +8172,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/incentives", wrapper.GrantIncentive, options.OperationMiddlewares["grantIncentive"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/deductions", wrapper.Deduct, options.OperationMiddlewares["deduct"]...)
 	router.POST(options.BaseURL+"/v1/deductions/batch", wrapper.DeductBatch, options.OperationMiddlewares["deductBatch"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/meters", wrapper.ListMeters, options.OperationMiddlewares["listMeters"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/meters/:meter/readings", wrapper.RecordReading, options.OperationMiddlewares["recordReading"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/refunds", wrapper.Refund, options.OperationMiddlewares["refund"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/reservations", wrapper.ListReservations, options.OperationMiddlewares["listReservations"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/reservations", wrapper.Reserve, options.OperationMiddlewares["reserve"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/reservations/:reservation_id", wrapper.GetReservation, options.OperationMiddlewares["getReservation"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/reservations/:reservation_id/capture", wrapper.CaptureReservation, options.OperationMiddlewares["captureReservation"]...)
@@ -7880,6 +8211,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/accounts/:account/purchases/:purchase_id", wrapper.GetPurchase, options.OperationMiddlewares["getPurchase"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/purchases/:purchase_id/reverse", wrapper.ReversePurchase, options.OperationMiddlewares["reversePurchase"]...)
 	router.GET(options.BaseURL+"/v1/payments/unmatched", wrapper.ListUnmatchedPayments, options.OperationMiddlewares["listUnmatchedPayments"]...)
+	router.GET(options.BaseURL+"/v1/payments/unmatched/:payment_id", wrapper.GetUnmatchedPayment, options.OperationMiddlewares["getUnmatchedPayment"]...)
 	router.POST(options.BaseURL+"/v1/payments/unmatched/:payment_id/resolve", wrapper.ResolvePayment, options.OperationMiddlewares["resolvePayment"]...)
 	router.POST(options.BaseURL+"/webhooks/spherepay", wrapper.TakeWebhook, options.OperationMiddlewares["takeWebhook"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/credit-requests", wrapper.ListAccountCreditRequests, options.OperationMiddlewares["listAccountCreditRequests"]...)

@@ -351,6 +351,39 @@ func (e Network) Valid() bool {
 	}
 }
 
+// Defines values for NotificationObjectKind.
+const (
+	NotificationObjectKindAdjustment    NotificationObjectKind = "adjustment"
+	NotificationObjectKindCreditRequest NotificationObjectKind = "credit-request"
+	NotificationObjectKindDeployment    NotificationObjectKind = "deployment"
+	NotificationObjectKindDispute       NotificationObjectKind = "dispute"
+	NotificationObjectKindPayment       NotificationObjectKind = "payment"
+	NotificationObjectKindPurchase      NotificationObjectKind = "purchase"
+	NotificationObjectKindWithdrawal    NotificationObjectKind = "withdrawal"
+)
+
+// Valid indicates whether the value is a known member of the NotificationObjectKind enum.
+func (e NotificationObjectKind) Valid() bool {
+	switch e {
+	case NotificationObjectKindAdjustment:
+		return true
+	case NotificationObjectKindCreditRequest:
+		return true
+	case NotificationObjectKindDeployment:
+		return true
+	case NotificationObjectKindDispute:
+		return true
+	case NotificationObjectKindPayment:
+		return true
+	case NotificationObjectKindPurchase:
+		return true
+	case NotificationObjectKindWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NotificationPriority.
 const (
 	Critical NotificationPriority = "critical"
@@ -414,6 +447,24 @@ func (e NotificationTopic) Valid() bool {
 	case NotificationTopicRefund:
 		return true
 	case NotificationTopicWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Order.
+const (
+	Asc  Order = "asc"
+	Desc Order = "desc"
+)
+
+// Valid indicates whether the value is a known member of the Order enum.
+func (e Order) Valid() bool {
+	switch e {
+	case Asc:
+		return true
+	case Desc:
 		return true
 	default:
 		return false
@@ -873,6 +924,36 @@ func (e ListDisputeQueueParamsStatus) Valid() bool {
 	case ListDisputeQueueParamsStatusRejected:
 		return true
 	case ListDisputeQueueParamsStatusUpheld:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListUnmatchedPaymentsParamsStatus.
+const (
+	ListUnmatchedPaymentsParamsStatusAssigned  ListUnmatchedPaymentsParamsStatus = "assigned"
+	ListUnmatchedPaymentsParamsStatusCredited  ListUnmatchedPaymentsParamsStatus = "credited"
+	ListUnmatchedPaymentsParamsStatusMatched   ListUnmatchedPaymentsParamsStatus = "matched"
+	ListUnmatchedPaymentsParamsStatusReturned  ListUnmatchedPaymentsParamsStatus = "returned"
+	ListUnmatchedPaymentsParamsStatusTakenBack ListUnmatchedPaymentsParamsStatus = "taken-back"
+	ListUnmatchedPaymentsParamsStatusUnmatched ListUnmatchedPaymentsParamsStatus = "unmatched"
+)
+
+// Valid indicates whether the value is a known member of the ListUnmatchedPaymentsParamsStatus enum.
+func (e ListUnmatchedPaymentsParamsStatus) Valid() bool {
+	switch e {
+	case ListUnmatchedPaymentsParamsStatusAssigned:
+		return true
+	case ListUnmatchedPaymentsParamsStatusCredited:
+		return true
+	case ListUnmatchedPaymentsParamsStatusMatched:
+		return true
+	case ListUnmatchedPaymentsParamsStatusReturned:
+		return true
+	case ListUnmatchedPaymentsParamsStatusTakenBack:
+		return true
+	case ListUnmatchedPaymentsParamsStatusUnmatched:
 		return true
 	default:
 		return false
@@ -1964,6 +2045,15 @@ type Meter struct {
 // MeterStatus defines model for Meter.Status.
 type MeterStatus string
 
+// MeterList defines model for MeterList.
+type MeterList struct {
+	Items []Meter `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
+}
+
 // Money Credits, canonical.
 //
 // Example: 12.5
@@ -1983,14 +2073,23 @@ type Notification struct {
 	Id string `json:"id"`
 
 	// Message For the customer, with the figures.
-	Message  string               `json:"message"`
+	Message string `json:"message"`
+
+	// Object What the event is of, where it is of something.
+	Object *struct {
+		Id   string                 `json:"id"`
+		Kind NotificationObjectKind `json:"kind"`
+	} `json:"object,omitempty"`
 	Priority NotificationPriority `json:"priority"`
 	SeenAt   *time.Time           `json:"seen_at"`
 	Topic    NotificationTopic    `json:"topic"`
 
-	// TransactionId The event that it is about.
+	// TransactionId The event that it is about. One that moved no credits is no entry of the history: `object` leads on then.
 	TransactionId string `json:"transaction_id"`
 }
+
+// NotificationObjectKind defines model for Notification.Object.Kind.
+type NotificationObjectKind string
 
 // NotificationPriority defines model for Notification.Priority.
 type NotificationPriority string
@@ -2026,6 +2125,9 @@ type ObjectStep struct {
 	Status        string `json:"status"`
 	TransactionId string `json:"transaction_id"`
 }
+
+// Order defines model for Order.
+type Order string
 
 // Origin Where a lot came from.
 type Origin struct {
@@ -2277,8 +2379,10 @@ type Purchase struct {
 	// Fee Credits, canonical.
 	//
 	// Example: 12.5
-	Fee        Money   `json:"fee"`
-	Id         string  `json:"id"`
+	Fee Money  `json:"fee"`
+	Id  string `json:"id"`
+
+	// PaymentUrl Null unless it awaits its payment.
 	PaymentUrl *string `json:"payment_url"`
 
 	// Received What counts towards it. What was sent back, or credited elsewhere, counts no more: `steps` have it.
@@ -2487,6 +2591,15 @@ type ReservationAnswer struct {
 
 	// Transactions What the command made, deadlines that were due first.
 	Transactions []Transaction `json:"transactions"`
+}
+
+// ReservationList defines model for ReservationList.
+type ReservationList struct {
+	Items []Reservation `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
 }
 
 // ReservationRequest defines model for ReservationRequest.
@@ -3039,6 +3152,8 @@ type GetCheckoutParams struct {
 
 // ListAccountCreditRequestsParams defines parameters for ListAccountCreditRequests.
 type ListAccountCreditRequestsParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3101,6 +3216,8 @@ type DeductParams struct {
 
 // ListDeploymentsParams defines parameters for ListDeployments.
 type ListDeploymentsParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3172,6 +3289,8 @@ type RecordDeploymentUsageParams struct {
 
 // ListDisputesParams defines parameters for ListDisputes.
 type ListDisputesParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3245,6 +3364,17 @@ type GrantIncentiveParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListMetersParams defines parameters for ListMeters.
+type ListMetersParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // RecordReadingParams defines parameters for RecordReading.
 type RecordReadingParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
@@ -3256,7 +3386,9 @@ type RecordReadingParams struct {
 
 // ListNotificationsParams defines parameters for ListNotifications.
 type ListNotificationsParams struct {
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	// Unseen `true`: only those that the customer has yet to see.
+	Unseen *bool  `form:"unseen,omitempty" json:"unseen,omitempty"`
+	Limit  *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -3287,6 +3419,8 @@ type SetPolicyParams struct {
 
 // ListPurchasesParams defines parameters for ListPurchases.
 type ListPurchasesParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3327,6 +3461,17 @@ type RefundParams struct {
 
 	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListReservationsParams defines parameters for ListReservations.
+type ListReservationsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
 // ReserveParams defines parameters for Reserve.
@@ -3426,6 +3571,8 @@ type UnfreezeAccountParams struct {
 
 // ListWithdrawalsParams defines parameters for ListWithdrawals.
 type ListWithdrawalsParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3574,11 +3721,25 @@ type ListDisputeQueueParamsStatus string
 
 // ListUnmatchedPaymentsParams defines parameters for ListUnmatchedPayments.
 type ListUnmatchedPaymentsParams struct {
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	// Status Those that wait are the default.
+	Status *ListUnmatchedPaymentsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Account In whose log they stand.
+	Account *string `form:"account,omitempty" json:"account,omitempty"`
+	Limit   *Limit  `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListUnmatchedPaymentsParamsStatus defines parameters for ListUnmatchedPayments.
+type ListUnmatchedPaymentsParamsStatus string
+
+// GetUnmatchedPaymentParams defines parameters for GetUnmatchedPayment.
+type GetUnmatchedPaymentParams struct {
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
 	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
@@ -4689,6 +4850,11 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/incentives (the `GrantIncentive` operationId).
 	GrantIncentive(ctx context.Context, account Account, params *GrantIncentiveParams, body GrantIncentiveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListMeters The open meters of the account, by id
+	//
+	// Corresponds with GET /v1/accounts/{account}/meters (the `ListMeters` operationId).
+	ListMeters(ctx context.Context, account Account, params *ListMetersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RecordReadingWithBody Charge metered usage without rounding drift
 	//
 	// A reading is a delta. The meter keeps its exact accrued cost and charges what the rounded total
@@ -4823,6 +4989,13 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/refunds (the `Refund` operationId).
 	Refund(ctx context.Context, account Account, params *RefundParams, body RefundJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListReservations The open reservations of the account, by id
+	//
+	// What holds its credits, with its withdrawals.
+	//
+	// Corresponds with GET /v1/accounts/{account}/reservations (the `ListReservations` operationId).
+	ListReservations(ctx context.Context, account Account, params *ListReservationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ReserveWithBody Set credits aside
 	//
 	// Holds take credits only, never the allowance. What is held does not expire while it is held.
@@ -4843,7 +5016,7 @@ type ClientInterface interface {
 
 	// GetReservation One reservation, as it is now
 	//
-	// Of one that is closed nothing is held, and no more is kept; its story is in the `explain` of its transactions.
+	// Of one that is closed nothing is held; its story is in the `explain` of its transactions.
 	//
 	// Corresponds with GET /v1/accounts/{account}/reservations/{reservation_id} (the `GetReservation` operationId).
 	GetReservation(ctx context.Context, account Account, reservationId ReservationID, params *GetReservationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5120,6 +5293,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/payments/unmatched (the `ListUnmatchedPayments` operationId).
 	ListUnmatchedPayments(ctx context.Context, params *ListUnmatchedPaymentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetUnmatchedPayment One payment that fits nowhere, or did
+	//
+	// Corresponds with GET /v1/payments/unmatched/{payment_id} (the `GetUnmatchedPayment` operationId).
+	GetUnmatchedPayment(ctx context.Context, paymentId PaymentID, params *GetUnmatchedPaymentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ResolvePaymentWithBody Decide about a payment that fits nowhere
 	//
@@ -6278,6 +6456,21 @@ func (c *Client) GrantIncentive(ctx context.Context, account Account, params *Gr
 	return c.Client.Do(req)
 }
 
+// ListMeters The open meters of the account, by id
+//
+// Corresponds with GET /v1/accounts/{account}/meters (the `ListMeters` operationId).
+func (c *Client) ListMeters(ctx context.Context, account Account, params *ListMetersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMetersRequest(c.Server, account, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RecordReadingWithBody Charge metered usage without rounding drift
 //
 // A reading is a delta. The meter keeps its exact accrued cost and charges what the rounded total
@@ -6572,6 +6765,23 @@ func (c *Client) Refund(ctx context.Context, account Account, params *RefundPara
 	return c.Client.Do(req)
 }
 
+// ListReservations The open reservations of the account, by id
+//
+// What holds its credits, with its withdrawals.
+//
+// Corresponds with GET /v1/accounts/{account}/reservations (the `ListReservations` operationId).
+func (c *Client) ListReservations(ctx context.Context, account Account, params *ListReservationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReservationsRequest(c.Server, account, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ReserveWithBody Set credits aside
 //
 // Holds take credits only, never the allowance. What is held does not expire while it is held.
@@ -6612,7 +6822,7 @@ func (c *Client) Reserve(ctx context.Context, account Account, params *ReservePa
 
 // GetReservation One reservation, as it is now
 //
-// Of one that is closed nothing is held, and no more is kept; its story is in the `explain` of its transactions.
+// Of one that is closed nothing is held; its story is in the `explain` of its transactions.
 //
 // Corresponds with GET /v1/accounts/{account}/reservations/{reservation_id} (the `GetReservation` operationId).
 func (c *Client) GetReservation(ctx context.Context, account Account, reservationId ReservationID, params *GetReservationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7240,6 +7450,21 @@ func (c *Client) ListDisputeQueue(ctx context.Context, params *ListDisputeQueueP
 // Corresponds with GET /v1/payments/unmatched (the `ListUnmatchedPayments` operationId).
 func (c *Client) ListUnmatchedPayments(ctx context.Context, params *ListUnmatchedPaymentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListUnmatchedPaymentsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetUnmatchedPayment One payment that fits nowhere, or did
+//
+// Corresponds with GET /v1/payments/unmatched/{payment_id} (the `GetUnmatchedPayment` operationId).
+func (c *Client) GetUnmatchedPayment(ctx context.Context, paymentId PaymentID, params *GetUnmatchedPaymentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetUnmatchedPaymentRequest(c.Server, paymentId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8246,6 +8471,18 @@ func NewListAccountCreditRequestsRequest(server string, account Account, params 
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
@@ -8774,6 +9011,18 @@ func NewListDeploymentsRequest(server string, account Account, params *ListDeplo
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
@@ -9389,6 +9638,18 @@ func NewListDisputesRequest(server string, account Account, params *ListDisputes
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
@@ -9959,6 +10220,91 @@ func NewGrantIncentiveRequestWithBody(server string, account Account, params *Gr
 	return req, nil
 }
 
+// NewListMetersRequest constructs an http.Request for the ListMeters method
+func NewListMetersRequest(server string, account Account, params *ListMetersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/meters", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewRecordReadingRequest calls the generic RecordReading builder with application/json body
 func NewRecordReadingRequest(server string, account Account, meter MeterID, params *RecordReadingParams, body RecordReadingJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -10071,6 +10417,18 @@ func NewListNotificationsRequest(server string, account Account, params *ListNot
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.Unseen != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "unseen", *params.Unseen, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
@@ -10380,6 +10738,18 @@ func NewListPurchasesRequest(server string, account Account, params *ListPurchas
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
@@ -10714,6 +11084,91 @@ func NewRefundRequestWithBody(server string, account Account, params *RefundPara
 			req.Header.Set("If-Match", headerParam1)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewListReservationsRequest constructs an http.Request for the ListReservations method
+func NewListReservationsRequest(server string, account Account, params *ListReservationsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/reservations", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -11507,6 +11962,18 @@ func NewListWithdrawalsRequest(server string, account Account, params *ListWithd
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
@@ -12764,6 +13231,30 @@ func NewListUnmatchedPaymentsRequest(server string, params *ListUnmatchedPayment
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Account != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", *params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
@@ -12787,6 +13278,67 @@ func NewListUnmatchedPaymentsRequest(server string, params *ListUnmatchedPayment
 			}
 
 		}
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetUnmatchedPaymentRequest constructs an http.Request for the GetUnmatchedPayment method
+func NewGetUnmatchedPaymentRequest(server string, paymentId PaymentID, params *GetUnmatchedPaymentParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "payment_id", paymentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payments/unmatched/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
 
 		if params.MinPosition != nil {
 
@@ -13647,6 +14199,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/incentives (the `GrantIncentive` operationId).
 	GrantIncentiveWithResponse(ctx context.Context, account Account, params *GrantIncentiveParams, body GrantIncentiveJSONRequestBody, reqEditors ...RequestEditorFn) (*GrantIncentiveResponse, error)
 
+	// ListMetersWithResponse The open meters of the account, by id
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/meters (the `ListMeters` operationId).
+	ListMetersWithResponse(ctx context.Context, account Account, params *ListMetersParams, reqEditors ...RequestEditorFn) (*ListMetersResponse, error)
+
 	// RecordReadingWithBodyWithResponse Charge metered usage without rounding drift
 	//
 	// A reading is a delta. The meter keeps its exact accrued cost and charges what the rounded total
@@ -13793,6 +14352,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/refunds (the `Refund` operationId).
 	RefundWithResponse(ctx context.Context, account Account, params *RefundParams, body RefundJSONRequestBody, reqEditors ...RequestEditorFn) (*RefundResponse, error)
 
+	// ListReservationsWithResponse The open reservations of the account, by id
+	//
+	// What holds its credits, with its withdrawals.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/reservations (the `ListReservations` operationId).
+	ListReservationsWithResponse(ctx context.Context, account Account, params *ListReservationsParams, reqEditors ...RequestEditorFn) (*ListReservationsResponse, error)
+
 	// ReserveWithBodyWithResponse Set credits aside
 	//
 	// Holds take credits only, never the allowance. What is held does not expire while it is held.
@@ -13813,7 +14381,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetReservationWithResponse One reservation, as it is now
 	//
-	// Of one that is closed nothing is held, and no more is kept; its story is in the `explain` of its transactions.
+	// Of one that is closed nothing is held; its story is in the `explain` of its transactions.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -14124,6 +14692,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/payments/unmatched (the `ListUnmatchedPayments` operationId).
 	ListUnmatchedPaymentsWithResponse(ctx context.Context, params *ListUnmatchedPaymentsParams, reqEditors ...RequestEditorFn) (*ListUnmatchedPaymentsResponse, error)
+
+	// GetUnmatchedPaymentWithResponse One payment that fits nowhere, or did
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/payments/unmatched/{payment_id} (the `GetUnmatchedPayment` operationId).
+	GetUnmatchedPaymentWithResponse(ctx context.Context, paymentId PaymentID, params *GetUnmatchedPaymentParams, reqEditors ...RequestEditorFn) (*GetUnmatchedPaymentResponse, error)
 
 	// ResolvePaymentWithBodyWithResponse Decide about a payment that fits nowhere
 	//
@@ -18829,6 +19404,103 @@ func (r GrantIncentiveResponse) ContentType() string {
 	return ""
 }
 
+// ListMetersResponse401Headers the declared response headers of an HTTP 401 response for ListMeters
+type ListMetersResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListMetersResponse503Headers the declared response headers of an HTTP 503 response for ListMeters
+type ListMetersResponse503Headers struct {
+	RetryAfter *string
+}
+
+type ListMetersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MeterList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListMetersResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListMetersResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMetersResponse) GetJSON200() *MeterList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListMetersResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListMetersResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListMetersResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListMetersResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListMetersResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListMetersResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMetersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMetersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMetersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMetersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // RecordReadingResponse201Headers the declared response headers of an HTTP 201 response for RecordReading
 type RecordReadingResponse201Headers struct {
 	IdempotencyReplayed *string
@@ -20191,6 +20863,103 @@ func (r RefundResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RefundResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListReservationsResponse401Headers the declared response headers of an HTTP 401 response for ListReservations
+type ListReservationsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListReservationsResponse503Headers the declared response headers of an HTTP 503 response for ListReservations
+type ListReservationsResponse503Headers struct {
+	RetryAfter *string
+}
+
+type ListReservationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReservationList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListReservationsResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListReservationsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListReservationsResponse) GetJSON200() *ReservationList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListReservationsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListReservationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListReservationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListReservationsResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListReservationsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListReservationsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListReservationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListReservationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListReservationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListReservationsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -23494,6 +24263,110 @@ func (r ListUnmatchedPaymentsResponse) ContentType() string {
 	return ""
 }
 
+// GetUnmatchedPaymentResponse401Headers the declared response headers of an HTTP 401 response for GetUnmatchedPayment
+type GetUnmatchedPaymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetUnmatchedPaymentResponse503Headers the declared response headers of an HTTP 503 response for GetUnmatchedPayment
+type GetUnmatchedPaymentResponse503Headers struct {
+	RetryAfter *string
+}
+
+type GetUnmatchedPaymentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Payment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetUnmatchedPaymentResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetUnmatchedPaymentResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetUnmatchedPaymentResponse) GetJSON200() *Payment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetUnmatchedPaymentResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetUnmatchedPaymentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetUnmatchedPaymentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetUnmatchedPaymentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetUnmatchedPaymentResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetUnmatchedPaymentResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetUnmatchedPaymentResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetUnmatchedPaymentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetUnmatchedPaymentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetUnmatchedPaymentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetUnmatchedPaymentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ResolvePaymentResponse200Headers the declared response headers of an HTTP 200 response for ResolvePayment
 type ResolvePaymentResponse200Headers struct {
 	IdempotencyReplayed *string
@@ -24744,6 +25617,19 @@ func (c *ClientWithResponses) GrantIncentiveWithResponse(ctx context.Context, ac
 	return ParseGrantIncentiveResponse(rsp)
 }
 
+// ListMetersWithResponse The open meters of the account, by id
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/meters (the `ListMeters` operationId).
+func (c *ClientWithResponses) ListMetersWithResponse(ctx context.Context, account Account, params *ListMetersParams, reqEditors ...RequestEditorFn) (*ListMetersResponse, error) {
+	rsp, err := c.ListMeters(ctx, account, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMetersResponse(rsp)
+}
+
 // RecordReadingWithBodyWithResponse Charge metered usage without rounding drift
 //
 // A reading is a delta. The meter keeps its exact accrued cost and charges what the rounded total
@@ -24986,6 +25872,21 @@ func (c *ClientWithResponses) RefundWithResponse(ctx context.Context, account Ac
 	return ParseRefundResponse(rsp)
 }
 
+// ListReservationsWithResponse The open reservations of the account, by id
+//
+// What holds its credits, with its withdrawals.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/reservations (the `ListReservations` operationId).
+func (c *ClientWithResponses) ListReservationsWithResponse(ctx context.Context, account Account, params *ListReservationsParams, reqEditors ...RequestEditorFn) (*ListReservationsResponse, error) {
+	rsp, err := c.ListReservations(ctx, account, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListReservationsResponse(rsp)
+}
+
 // ReserveWithBodyWithResponse Set credits aside
 //
 // Holds take credits only, never the allowance. What is held does not expire while it is held.
@@ -25018,7 +25919,7 @@ func (c *ClientWithResponses) ReserveWithResponse(ctx context.Context, account A
 
 // GetReservationWithResponse One reservation, as it is now
 //
-// Of one that is closed nothing is held, and no more is kept; its story is in the `explain` of its transactions.
+// Of one that is closed nothing is held; its story is in the `explain` of its transactions.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -25544,6 +26445,19 @@ func (c *ClientWithResponses) ListUnmatchedPaymentsWithResponse(ctx context.Cont
 		return nil, err
 	}
 	return ParseListUnmatchedPaymentsResponse(rsp)
+}
+
+// GetUnmatchedPaymentWithResponse One payment that fits nowhere, or did
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/payments/unmatched/{payment_id} (the `GetUnmatchedPayment` operationId).
+func (c *ClientWithResponses) GetUnmatchedPaymentWithResponse(ctx context.Context, paymentId PaymentID, params *GetUnmatchedPaymentParams, reqEditors ...RequestEditorFn) (*GetUnmatchedPaymentResponse, error) {
+	rsp, err := c.GetUnmatchedPayment(ctx, paymentId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetUnmatchedPaymentResponse(rsp)
 }
 
 // ResolvePaymentWithBodyWithResponse Decide about a payment that fits nowhere
@@ -30144,6 +31058,97 @@ func ParseGrantIncentiveResponse(rsp *http.Response) (*GrantIncentiveResponse, e
 	return response, nil
 }
 
+// ParseListMetersResponse parses an HTTP response from a ListMetersWithResponse call
+func ParseListMetersResponse(rsp *http.Response) (*ListMetersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMetersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MeterList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListMetersResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListMetersResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseRecordReadingResponse parses an HTTP response from a RecordReadingWithResponse call
 func ParseRecordReadingResponse(rsp *http.Response) (*RecordReadingResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -31469,6 +32474,97 @@ func ParseRefundResponse(rsp *http.Response) (*RefundResponse, error) {
 		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RefundResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListReservationsResponse parses an HTTP response from a ListReservationsWithResponse call
+func ParseListReservationsResponse(rsp *http.Response) (*ListReservationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListReservationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReservationList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListReservationsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListReservationsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -34676,6 +35772,104 @@ func ParseListUnmatchedPaymentsResponse(rsp *http.Response) (*ListUnmatchedPayme
 		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListUnmatchedPaymentsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetUnmatchedPaymentResponse parses an HTTP response from a GetUnmatchedPaymentWithResponse call
+func ParseGetUnmatchedPaymentResponse(rsp *http.Response) (*GetUnmatchedPaymentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetUnmatchedPaymentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Payment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetUnmatchedPaymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetUnmatchedPaymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
