@@ -74,6 +74,32 @@ func TestRefusalsNameTheField(t *testing.T) {
 	require.Equal(t, []any{"adjustment_id", asked}, []any{again.Body["field"], again.Body["value"]})
 }
 
+// TestWhatIsntSetUpIsNotAskedForAgain: to repeat such a request helps nobody.
+func TestWhatIsntSetUpIsNotAskedForAgain(t *testing.T) {
+	r := newRig(t, func(p *parts) {
+		p.server.Audit, p.server.ReadWebhook = nil, nil
+		p.server.Dev.Play = nil
+	})
+	for part, c := range map[string]call{
+		"signer":           get("auditor", "/v1/audit/checkpoint"),
+		"payment-provider": post(customer, demo+"/purchases", "a", `{"amount":"5"}`),
+		"payment-sandbox":  post("admin", "/dev/payments/p", "", `{"action":"pay"}`),
+	} {
+		refused := r.refused(503, "unavailable", c)
+		require.Equal(t, part, refused.Body["not_set_up"])
+		require.Empty(t, refused.Header.Get("Retry-After"))
+	}
+}
+
+// TestWhatToBuyForAShortfall is never less than can be bought.
+func TestWhatToBuyForAShortfall(t *testing.T) {
+	r := newRig(t, nil)
+	for amount, want := range map[string][2]string{"0.25": {"0.25", "1"}, "7.5": {"7.5", "7.5"}} {
+		refused := r.refused(402, "insufficient-credits", post("service", demo+"/deductions", "a", `{"amount":"`+amount+`","service":"vm"}`)).Body
+		require.Equal(t, want, [2]string{refused["shortfall"].(string), refused["top_up_amount"].(string)})
+	}
+}
+
 // TestDetailsNameWhoMay: what can't be reached says what can.
 func TestDetailsNameWhoMay(t *testing.T) {
 	r := newRig(t, nil)

@@ -164,3 +164,23 @@ func TestADeploymentSaysWhyItFailed(t *testing.T) {
 		require.Equal(t, []any{"failed", cause}, []any{got["status"], got["cause"]})
 	}
 }
+
+// TestAPayoutIsToldByWhereItGoes: not everybody has a wallet.
+func TestAPayoutIsToldByWhereItGoes(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	told := func(asked string) (messages []string) {
+		one := demo + "/withdrawals/" + part(r.must(post(customer, demo+"/withdrawals", asked, `{"amount":"1",`+asked+`}`)), "withdrawal")["id"].(string)
+		r.must(post("finance", one+"/approve", asked+"a", ""))
+		r.must(post("finance", one+"/paid", asked+"p", `{"tx_url":"https://pay.example/1"}`))
+		for _, n := range r.must(get(customer, demo+"/notifications?limit=2")).Body["items"].([]any) {
+			messages = append(messages, n.(map[string]any)["message"].(string))
+		}
+		return messages
+	}
+	for asked, where := range map[string]string{
+		stripe: "your Stripe account", `"wallet_address":"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed","network":"ethereum"`: "your wallet",
+	} {
+		require.Equal(t, []string{"1 credit was paid out to " + where + ".", "Your withdrawal is approved. It will be paid to " + where + "."}, told(asked))
+	}
+}

@@ -34,7 +34,7 @@ const (
 func (h handlers) TakeWebhook(c echo.Context, params api.TakeWebhookParams) error {
 	k := callOf(c)
 	if h.opts.ReadWebhook == nil {
-		return domain.Refuse(domain.CodeUnavailable, "no payment provider is set up")
+		return notSetUp("payment-provider", "no payment provider is set up")
 	}
 	var body bytes.Buffer
 	if err := k.readBody(&body, maxWebhookBytes); err != nil {

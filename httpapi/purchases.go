@@ -6,7 +6,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
 	"iocredits/httpapi/api"
@@ -20,7 +19,7 @@ var purchases = resource{account.ObjectPurchase, purchaseForm}
 func (h handlers) StartPurchase(c echo.Context, _ api.Account, _ api.StartPurchaseParams) error {
 	k := callOf(c)
 	if h.opts.ReadWebhook == nil {
-		return domain.Refuse(domain.CodeUnavailable, "no payment provider is set up: nobody can buy")
+		return notSetUp("payment-provider", "no payment provider is set up: nobody can buy")
 	}
 	var request api.PurchaseRequest
 	if err := k.decode(&request); err != nil {

@@ -252,7 +252,7 @@ func TestDocs(t *testing.T) {
 	}
 	require.Regexp(t, `(?s)<nav>.*>The API<.*>Problems<.*>Who may do what<.*>Writing a client<.*>Running the engine<.*</nav>`, index)
 	problems := r.must(get("", "/docs/problems")).Text
-	require.Contains(t, problems, "Members: <code>available</code>, <code>allowance</code>, <code>spendable</code>, <code>required</code>, <code>shortfall</code>, <code>top_up_url</code>")
+	require.Contains(t, problems, "Members: <code>available</code>, <code>allowance</code>, <code>spendable</code>, <code>required</code>, <code>shortfall</code>, <code>top_up_amount</code>, <code>top_up_url</code>")
 	require.Contains(t, r.must(get("", "/docs/problems")).Text, `id="insufficient-credits"`)
 	require.Contains(t, r.must(get("", "/docs/access")).Text, "/v1/deductions/batch")
 	require.Contains(t, r.must(get("", "/docs/operators")).Text, "<table>")

@@ -51,6 +51,8 @@ func applyNotices(w *writer, s *step) error {
 		around.Purchase, err = w.purchaseStatus(s.Account, e.Purchase)
 	case *account.DeploymentEnded:
 		around.Usage, err = w.usage(s.Account, e.Deployment)
+	case *account.WithdrawalApproved:
+		around.Network, err = w.network(s.Account, e.Withdrawal)
 	default:
 		around.Before, err = w.partsBefore(s)
 	}
@@ -132,6 +134,16 @@ func (w *writer) usage(name, deployment string) (domain.Amount, error) {
 		return 0, err
 	}
 	return d.Usage, nil
+}
+
+// network is where a withdrawal's money was asked for.
+func (w *writer) network(name, withdrawal string) (account.Network, error) {
+	object, err := w.object(name, account.ObjectWithdrawal, withdrawal)
+	asked, ok := object.(*account.Withdrawal)
+	if err != nil || !ok {
+		return "", err
+	}
+	return asked.Network, nil
 }
 
 // object is nil if the account has none of this id.

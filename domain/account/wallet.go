@@ -58,6 +58,14 @@ func badField(field, text, why string) error {
 // nobodys is an address of zeros: it is of the right form, and nobody has its key.
 const nobodys = "is nobody's address: what is sent there is lost"
 
+// noWallets are addresses of the right form that people copy from where a token or a
+// program is described, in lower case where case says nothing.
+var noWallets = map[string]string{
+	"EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v": "is USDC itself and no wallet: what is sent there is lost",
+	"TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA":  "is Solana's token program and no wallet: what is sent there is lost",
+	"0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48":   "is USDC itself and no wallet: what is sent there is lost",
+}
+
 // solanaFault says what is wrong with the base58 form of a 32-byte public key.
 func solanaFault(address string) string {
 	const size = 32
@@ -73,7 +81,7 @@ func solanaFault(address string) string {
 	case strings.Trim(address, "1") == "":
 		return nobodys
 	}
-	return ""
+	return noWallets[address]
 }
 
 // base58Size is the number of bytes that a base58 text decodes to: a byte for
@@ -116,7 +124,7 @@ func ethereumFault(address string) string {
 	if !oneCase && digits != eip55(digits) {
 		return "has a wrong checksum (EIP-55): a digit or a case is mistyped"
 	}
-	return ""
+	return noWallets[strings.ToLower(address)]
 }
 
 // eip55 writes hex digits in the case of their checksum: upper where the digit

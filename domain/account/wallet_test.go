@@ -17,10 +17,11 @@ func TestCheckWallet(t *testing.T) {
 		address string
 		fault   string
 	}{
-		// The mint of USDC, the system program (32 zero bytes), the token program.
-		{account.NetworkSolana, "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", ""},
+		// A wallet, the mint of USDC, the system program (32 zero bytes), the token program.
+		{account.NetworkSolana, "83astBRguLMdt2h5U1Tpdq5tjFoJ6noeGwaY3mDLVcri", ""},
+		{account.NetworkSolana, "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", "is USDC itself"},
 		{account.NetworkSolana, "11111111111111111111111111111111", "nobody's"},
-		{account.NetworkSolana, "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", ""},
+		{account.NetworkSolana, "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", "token program"},
 		{account.NetworkSolana, "", "32 to 44"},
 		{account.NetworkSolana, "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1vX", "32 to 44"},
 		{account.NetworkSolana, "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTD", "32 bytes"},
@@ -46,6 +47,8 @@ func TestCheckWallet(t *testing.T) {
 		{account.NetworkEthereum, "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAe", "0x and 40"},
 		{account.NetworkEthereum, "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeg", "outside hex"},
 		{account.NetworkEthereum, "0x0000000000000000000000000000000000000000", "nobody's"},
+		{account.NetworkEthereum, "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48", "is USDC itself"},
+		{account.NetworkEthereum, "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48", "is USDC itself"},
 
 		{account.NetworkStripe, "acct_1032D82eZvKYlo2C", ""},
 		{account.NetworkStripe, "acct1032D82eZvKYlo2C", "Stripe"},

@@ -555,6 +555,27 @@ func (e PlayRequestAction) Valid() bool {
 	}
 }
 
+// Defines values for ProblemNotSetUp.
+const (
+	PaymentProvider ProblemNotSetUp = "payment-provider"
+	PaymentSandbox  ProblemNotSetUp = "payment-sandbox"
+	Signer          ProblemNotSetUp = "signer"
+)
+
+// Valid indicates whether the value is a known member of the ProblemNotSetUp enum.
+func (e ProblemNotSetUp) Valid() bool {
+	switch e {
+	case PaymentProvider:
+		return true
+	case PaymentSandbox:
+		return true
+	case Signer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PurchaseStatus.
 const (
 	PurchaseStatusAwaitingPayment PurchaseStatus = "awaiting-payment"
@@ -2329,8 +2350,11 @@ type Problem struct {
 	Length *string `json:"length,omitempty"`
 
 	// Limit The most that is allowed.
-	Limit     *string `json:"limit,omitempty"`
-	RequestId *string `json:"request_id,omitempty"`
+	Limit *string `json:"limit,omitempty"`
+
+	// NotSetUp Of `unavailable`, without a Retry-After: what this engine has not.
+	NotSetUp  *ProblemNotSetUp `json:"not_set_up,omitempty"`
+	RequestId *string          `json:"request_id,omitempty"`
 
 	// Required Credits, canonical.
 	//
@@ -2345,11 +2369,14 @@ type Problem struct {
 	// Spendable Credits, canonical.
 	//
 	// Example: 12.5
-	Spendable *Money  `json:"spendable,omitempty"`
-	Status    int     `json:"status"`
-	Title     string  `json:"title"`
-	TopUpUrl  *string `json:"top_up_url,omitempty"`
-	Type      string  `json:"type"`
+	Spendable *Money `json:"spendable,omitempty"`
+	Status    int    `json:"status"`
+	Title     string `json:"title"`
+
+	// TopUpAmount Of `insufficient-credits`: the shortfall, or the least that can be bought if that is more.
+	TopUpAmount *Money  `json:"top_up_amount,omitempty"`
+	TopUpUrl    *string `json:"top_up_url,omitempty"`
+	Type        string  `json:"type"`
 
 	// Value What was given, cut short.
 	Value *string `json:"value,omitempty"`
@@ -2360,6 +2387,9 @@ type Problem struct {
 	Withdrawable         *Money                 `json:"withdrawable,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
+
+// ProblemNotSetUp Of `unavailable`, without a Retry-After: what this engine has not.
+type ProblemNotSetUp string
 
 // Purchase defines model for Purchase.
 type Purchase struct {
@@ -3989,6 +4019,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 		delete(object, "limit")
 	}
 
+	if raw, found := object["not_set_up"]; found {
+		err = json.Unmarshal(raw, &a.NotSetUp)
+		if err != nil {
+			return fmt.Errorf("error reading 'not_set_up': %w", err)
+		}
+		delete(object, "not_set_up")
+	}
+
 	if raw, found := object["request_id"]; found {
 		err = json.Unmarshal(raw, &a.RequestId)
 		if err != nil {
@@ -4035,6 +4073,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 			return fmt.Errorf("error reading 'title': %w", err)
 		}
 		delete(object, "title")
+	}
+
+	if raw, found := object["top_up_amount"]; found {
+		err = json.Unmarshal(raw, &a.TopUpAmount)
+		if err != nil {
+			return fmt.Errorf("error reading 'top_up_amount': %w", err)
+		}
+		delete(object, "top_up_amount")
 	}
 
 	if raw, found := object["top_up_url"]; found {
@@ -4138,6 +4184,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 		}
 	}
 
+	if a.NotSetUp != nil {
+		object["not_set_up"], err = json.Marshal(a.NotSetUp)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'not_set_up': %w", err)
+		}
+	}
+
 	if a.RequestId != nil {
 		object["request_id"], err = json.Marshal(a.RequestId)
 		if err != nil {
@@ -4174,6 +4227,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 	object["title"], err = json.Marshal(a.Title)
 	if err != nil {
 		return nil, fmt.Errorf("error marshaling 'title': %w", err)
+	}
+
+	if a.TopUpAmount != nil {
+		object["top_up_amount"], err = json.Marshal(a.TopUpAmount)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'top_up_amount': %w", err)
+		}
 	}
 
 	if a.TopUpUrl != nil {
