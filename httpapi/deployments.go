@@ -193,6 +193,10 @@ func deploymentForm(k *call, d *document, r *projections.ObjectRecord) error {
 	}
 	d.moment("grace_ends_at", x.GraceEndsAt)
 	d.moment("requested_at", x.RequestedAt)
+	if len(r.Steps) > 0 { // the first one stays, however many there are
+		d.text("requested_by", r.Steps[0].Actor)
+		d.text("requested_role", r.Steps[0].Role)
+	}
 	d.moment("started_at", x.StartedAt)
 	d.moment("ends_at", x.EndsAt)
 	d.moment("paused_at", x.PausedAt)

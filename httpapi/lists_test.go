@@ -184,3 +184,17 @@ func TestAPayoutIsToldByWhereItGoes(t *testing.T) {
 		require.Equal(t, []string{"1 credit was paid out to " + where + ".", "Your withdrawal is approved. It will be paid to " + where + "."}, told(asked))
 	}
 }
+
+// TestADeploymentSaysWhoAskedForIt, because a customer may ask for one at any price.
+func TestADeploymentSaysWhoAskedForIt(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	for role, as := range map[string]string{"customer": customer, "service": "service"} {
+		started := part(r.must(post(as, demo+"/deployments", "start-"+role, deploymentBody("of-"+role, "vm", "0.01", 1))), "deployment")
+		r.must(post("service", demo+"/deployments/of-"+role+"/extend", "extend-"+role, `{"duration_hours":1}`))
+		for _, got := range []map[string]any{started, r.must(get("service", demo+"/deployments/of-"+role)).Body} {
+			require.Equal(t, role, got["requested_role"])
+			require.Contains(t, got["requested_by"], "actor."+role)
+		}
+	}
+}

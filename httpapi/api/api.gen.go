@@ -1567,6 +1567,12 @@ type Deployment struct {
 	Refunded    Money      `json:"refunded"`
 	RequestedAt *time.Time `json:"requested_at,omitempty"`
 
+	// RequestedBy The actor who asked for it.
+	RequestedBy string `json:"requested_by"`
+
+	// RequestedRole A customer may ask too, with any hourly_price: see the page on clients.
+	RequestedRole string `json:"requested_role"`
+
 	// Required Credits, canonical.
 	//
 	// Example: 12.5
