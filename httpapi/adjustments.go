@@ -65,13 +65,6 @@ func (h handlers) GetAdjustment(c echo.Context, _ api.Account, id api.Adjustment
 	return callOf(c).sendObject(adjustments, id, params.MinPosition)
 }
 
-// forCustomers tells whether an object is one that a customer may know of. A correction
-// that isn't in effect, or never will be, is between support and finance.
-func forCustomers(object account.Object) bool {
-	a, is := object.(*account.Adjustment)
-	return !is || a.State == account.AdjustmentIsApproved
-}
-
 // ListAdjustmentQueue is GET /v1/adjustments: what waits for finance.
 func (h handlers) ListAdjustmentQueue(c echo.Context, params api.ListAdjustmentQueueParams) error {
 	return callOf(c).sendQueue(adjustments, queueQuery{

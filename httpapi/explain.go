@@ -137,28 +137,6 @@ func (x *explanation) gather(ctx context.Context, id domain.TransactionID) error
 	return x.withhold(ctx)
 }
 
-// withhold takes the events of corrections that aren't in effect from a customer: they
-// may stand beside what the same command did.
-func (x *explanation) withhold(ctx context.Context) error {
-	if !x.forCustomer {
-		return nil
-	}
-	for revision, e := range x.events {
-		kind, id, _ := account.ObjectOf(e.fact.Body)
-		if kind != account.ObjectAdjustment {
-			continue
-		}
-		record, found, err := x.server.opts.Views.Object(ctx, x.account, kind, id)
-		if err != nil {
-			return err
-		}
-		if !found || !forCustomers(record.Object) {
-			delete(x.events, revision)
-		}
-	}
-	return nil
-}
-
 // moved adds the lots that a part of the charge moved, and where they came from.
 func (x *explanation) moved(ctx context.Context, part eventstore.Fact) error {
 	effect := account.EffectOf(part.Body, part.Revision)
@@ -202,7 +180,7 @@ func (x *explanation) relate(ctx context.Context) error {
 		return nil
 	}
 	s, err := x.sequel(ctx, revision, "related")
-	if err != nil {
+	if err != nil || x.hidden(&s) {
 		return err
 	}
 	if n := account.PartsOf(s.fact.Body); n > 1 && isFirst(s.fact) {
@@ -358,12 +336,6 @@ func (x *explanation) follow(ctx context.Context, id domain.TransactionID) error
 	return nil
 }
 
-// hidden tells of a correction that isn't in effect, of which a customer has no story.
-func (x *explanation) hidden(s *sequel) bool {
-	kind, _, _ := account.ObjectOf(s.fact.Body)
-	return x.forCustomer && kind == account.ObjectAdjustment && s.object == nil
-}
-
 // sequel tells an event in words.
 func (x *explanation) sequel(ctx context.Context, revision int64, why string) (sequel, error) {
 	facts, err := x.read(ctx, revision, 1, why)
@@ -470,14 +442,6 @@ func (x *explanation) read(ctx context.Context, revision int64, count int, why s
 		return nil, &eventstore.CorruptError{Stream: stream, Revision: revision, Reason: "the log ends before what the read models have"}
 	}
 	return facts, nil
-}
-
-// nameOf is who acted, as the reader may know it.
-func (x *explanation) nameOf(actor, role string) string {
-	if x.nameless && role != string(RoleCustomer) {
-		return role
-	}
-	return actor
 }
 
 // inOrder lists the events by revision.

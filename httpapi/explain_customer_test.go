@@ -89,7 +89,13 @@ func TestCustomersDontLearnOfCorrectionsThatArentInEffect(t *testing.T) {
 			}
 		}
 	}
-	x, told := r.explainTo("support", charge, "")
+	about := r.must(get("support", demo+"/adjustments/"+rejected)).Body["steps"].([]any)[0].(map[string]any)["transaction_id"]
+	after := part(r.must(post("support", demo+"/adjustments", "e", fmt.Sprintf(`{"amount":"1","related_transaction":%q}`, about))), "adjustment")["id"].(string)
+	made := r.must(post("finance", demo+"/adjustments/"+after+"/approve", "f", "")).Body["transactions"].([]any)[0].(map[string]any)["transaction_id"].(string)
+	x, told := r.explainTo(customer, made, "")
+	require.Nil(t, x.Related)
+	require.NotContains(t, told, rejected)
+	x, told = r.explainTo("support", charge, "")
 	require.Len(t, x.Since, 4, "three requests, and the one in effect")
 	require.Contains(t, told, "said by finance")
 }

@@ -2289,7 +2289,7 @@ type PolicyAnswer struct {
 	Transactions []Transaction `json:"transactions"`
 }
 
-// PolicyRequest At least one of its members; what is left out, or null, stays.
+// PolicyRequest At least one of its members; what is left out stays.
 type PolicyRequest struct {
 	// Allowance Credits, 0 or more; else as AmountInput.
 	Allowance    *AmountOrZeroInput `json:"allowance,omitempty"`
