@@ -63,15 +63,23 @@ func usageOf(id string, request *api.UsageRequest) (account.Action, error) {
 	}
 	if !metered {
 		amount, err := moneyOf("amount", request.Amount)
-		return account.RecordUsage{Deployment: id, Amount: amount}, err
+		if err != nil {
+			return nil, err
+		}
+		effective, err := timeOf("effective_at", request.EffectiveAt)
+		return account.RecordUsage{Deployment: id, Amount: amount, EffectiveAt: effective}, err
 	}
 	quantity, err := domain.ParseQuantity("quantity", string(*request.Quantity))
 	if err != nil {
 		return nil, err
 	}
 	price, err := domain.ParseRate("unit_price", string(*request.UnitPrice))
+	if err != nil {
+		return nil, err
+	}
 	*request.Quantity, *request.UnitPrice = api.Figure(quantity.String()), api.Figure(price.String())
-	return account.RecordUsage{Deployment: id, Metered: true, Quantity: quantity, UnitPrice: price}, err
+	effective, err := timeOf("effective_at", request.EffectiveAt)
+	return account.RecordUsage{Deployment: id, Metered: true, Quantity: quantity, UnitPrice: price, EffectiveAt: effective}, err
 }
 
 // StopDeployment is POST …/deployments/{id}/stop.

@@ -198,3 +198,18 @@ func TestADeploymentSaysWhoAskedForIt(t *testing.T) {
 		}
 	}
 }
+
+// TestUsageOfADeploymentMayBeOfEarlier, as a deduction may.
+func TestUsageOfADeploymentMayBeOfEarlier(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	r.must(post("service", demo+"/deployments", "a", deploymentBody("d", "vm", "1", 5)))
+	r.clock.Move(2 * 3600e9)
+	for key, usage := range map[string]string{"u": `"amount":"1"`, "v": `"quantity":"2","unit_price":"0.5"`} {
+		got := r.must(post("service", demo+"/deployments/d/usage", key, `{`+usage+`,"effective_at":"2026-03-01T14:30:00+02:00"}`))
+		entry := got.Body["transactions"].([]any)[0].(map[string]any)
+		require.Equal(t, []any{"2026-03-01T12:30:00Z", "2026-03-01T14:00:00Z"}, []any{entry["effective_at"], entry["recorded_at"]})
+		future := post("service", demo+"/deployments/d/usage", key+"f", `{`+usage+`,"effective_at":"2026-03-01T14:00:01Z"}`)
+		require.Equal(t, "effective_at", r.refused(422, "time-invalid", future).Body["field"])
+	}
+}

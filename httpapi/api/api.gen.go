@@ -2895,6 +2895,9 @@ type UsageRequest struct {
 	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount *AmountInput `json:"amount,omitempty"`
 
+	// EffectiveAt When the usage was, if not now; never in the future. Of usage that isn't covered yet, the pause counts.
+	EffectiveAt *time.Time `json:"effective_at,omitempty"`
+
 	// Quantity How much was used, at most 6 decimals; written as AmountInput.
 	Quantity *QuantityInput `json:"quantity,omitempty"`
 
