@@ -102,12 +102,15 @@ func Refuse(code Code, format string, args ...any) *Error {
 // RefuseLength refuses a text that is not from least to most bytes long. The figures
 // are how long it is and may be, and how it begins: it may be a megabyte.
 func RefuseLength(code Code, field, text string, least, most int) *Error {
-	allowed := fmt.Sprintf("%d to %d", least, most)
-	if least == 0 {
-		allowed = fmt.Sprintf("at most %d", most)
-	}
-	return Refuse(code, "%s is %d bytes long; %s are allowed", field, len(text), allowed).
+	return Refuse(code, "%s is %d bytes long; %d to %d are allowed", field, len(text), least, most).
 		With("field", field).With("value", clip(text)).With("length", strconv.Itoa(len(text))).With("limit", strconv.Itoa(most))
+}
+
+// RefuseCharacters is RefuseLength of a text of which the characters are counted: it has
+// count of them, and may have most.
+func RefuseCharacters(code Code, field, text string, count, most int) *Error {
+	return Refuse(code, "%s is %d characters long; at most %d are allowed", field, count, most).
+		With("field", field).With("value", clip(text)).With("length", strconv.Itoa(count)).With("limit", strconv.Itoa(most))
 }
 
 // With adds a figure.

@@ -143,6 +143,11 @@ func (h handlers) GetPolicy(c echo.Context, name api.Account, params api.GetPoli
 	d.open()
 	d.text("account", name)
 	d.policy(&b.Policy)
+	if toldOfFreezes&k.key.bit != 0 {
+		if err := k.freeze(d, name, b.Frozen, b.Revision); err != nil {
+			return err
+		}
+	}
 	d.freshness(&b, h.lag())
 	d.close()
 	k.send(statusOK, jsonType, d)

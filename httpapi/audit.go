@@ -220,7 +220,7 @@ func (h handlers) GetCheckpoint(c echo.Context) error {
 // mustSign refuses where nothing is signed.
 func (s *Server) mustSign() error {
 	if s.opts.Audit == nil {
-		return domain.Refuse(domain.CodeUnavailable, "this engine has no signer: serve --signer FILE")
+		return notSetUp("signer", "this engine has no signer: serve --signer FILE")
 	}
 	return nil
 }

@@ -1,12 +1,14 @@
 package httpapi
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/eventstore"
 	"iocredits/eventstore/ledger"
 	"iocredits/httpapi/api"
 )
@@ -78,11 +80,29 @@ func (k *call) strongBalance(name string, params api.GetBalanceParams) error {
 		return domain.Refuse(domain.CodeFieldInvalid, "the write side knows no past: leave consistency out, or as_of and known_at").
 			With("field", "consistency").With("value", string(valueOf(params.Consistency)))
 	}
+	if err := k.mustBeLogged(params.MinPosition); err != nil {
+		return err
+	}
 	view, err := k.server.opts.Ledger.Read(k.ctx, name)
 	if err != nil {
 		return err
 	}
 	return k.sendBalance(name, params.IfNoneMatch, &view.Balance, view.Mark, 0)
+}
+
+// mustBeLogged refuses a position that the log hasn't reached: what the write side reads
+// afterwards can't have it either.
+func (k *call) mustBeLogged(minPosition *int64) error {
+	least := eventstore.Position(valueOf(minPosition))
+	if least <= k.server.opts.Views.Through() {
+		return nil
+	}
+	head, err := k.server.opts.Store.Head(k.ctx)
+	if err == nil && head < least {
+		err = domain.Refuse(domain.CodeReadBehind, "the log is at position %d and not yet at %d", head, least).
+			With("through", strconv.FormatUint(uint64(head), 10))
+	}
+	return err
 }
 
 func (k *call) sendBalance(name string, known *string, b *account.Balance, at ledger.Mark, lag int64) error {

@@ -80,6 +80,7 @@ func buyingTour(t *testing.T, r *rig, run func(step) map[string]any) {
 	run(step{tell("nobody", "", "pay-2", "succeeded", "7"), 200, &api.WebhookAnswer{}})
 	waiting := run(step{get("finance", "/v1/payments/unmatched"), 200, &api.PaymentList{}})["items"].([]any)
 	require.Len(t, waiting, 1)
+	run(step{get("finance", "/v1/payments/unmatched/"+waiting[0].(map[string]any)["id"].(string)), 200, &api.Payment{}})
 	run(step{post("finance", "/v1/payments/unmatched/"+waiting[0].(map[string]any)["id"].(string)+"/resolve", "res", `{"account":"demo-1","note":"theirs"}`), 200, &api.PaymentAnswer{}})
 
 	const requests = a + "/credit-requests"

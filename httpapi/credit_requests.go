@@ -78,7 +78,7 @@ func (h handlers) GetCreditRequest(c echo.Context, _ api.Account, id api.CreditR
 
 // ListAccountCreditRequests is GET …/credit-requests of an account.
 func (h handlers) ListAccountCreditRequests(c echo.Context, _ api.Account, params api.ListAccountCreditRequestsParams) error {
-	return callOf(c).sendObjects(creditRequests, paging{params.Limit, params.Cursor, params.MinPosition})
+	return callOf(c).sendObjects(creditRequests, params.Order, paging{params.Limit, params.Cursor, params.MinPosition})
 }
 
 // ListCreditRequests is GET /v1/credit-requests: the BD team's queue.

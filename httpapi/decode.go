@@ -25,9 +25,10 @@ import (
 
 // Bounds of what comes in.
 const (
-	maxBodyBytes      = 1 << 20
-	maxTextBytes      = 2_000
-	maxReferenceBytes = 128
+	maxBodyBytes = 1 << 20
+	// In characters.
+	maxText      = 2_000
+	maxReference = 128
 )
 
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -271,18 +272,30 @@ func valueOf[T any](p *T) T {
 
 // checkReference accepts the caller's own name for a thing: any printable text.
 func checkReference(field, text string) error {
-	if len(text) > maxReferenceBytes {
-		return domain.RefuseLength(domain.CodeFieldInvalid, field, text, 0, maxReferenceBytes)
+	if err := checkLength(field, text, maxReference); err != nil {
+		return err
 	}
 	return checkPrintable(field, text, false)
 }
 
 // checkText accepts free text, line breaks included.
 func checkText(field, text string) error {
-	if len(text) > maxTextBytes {
-		return domain.RefuseLength(domain.CodeFieldInvalid, field, text, 0, maxTextBytes)
+	if err := checkLength(field, text, maxText); err != nil {
+		return err
 	}
 	return checkPrintable(field, text, true)
+}
+
+// checkLength counts characters, as the contract does; one has at most four bytes.
+func checkLength(field, text string, most int) error {
+	if len(text) <= most {
+		return nil
+	}
+	count := utf8.RuneCountInString(text)
+	if count <= most {
+		return nil
+	}
+	return domain.RefuseCharacters(domain.CodeFieldInvalid, field, text, count, most)
 }
 
 // checkPrintable refuses what has no shape of its own. Of stored events nobody asks

@@ -63,15 +63,23 @@ func usageOf(id string, request *api.UsageRequest) (account.Action, error) {
 	}
 	if !metered {
 		amount, err := moneyOf("amount", request.Amount)
-		return account.RecordUsage{Deployment: id, Amount: amount}, err
+		if err != nil {
+			return nil, err
+		}
+		effective, err := timeOf("effective_at", request.EffectiveAt)
+		return account.RecordUsage{Deployment: id, Amount: amount, EffectiveAt: effective}, err
 	}
 	quantity, err := domain.ParseQuantity("quantity", string(*request.Quantity))
 	if err != nil {
 		return nil, err
 	}
 	price, err := domain.ParseRate("unit_price", string(*request.UnitPrice))
+	if err != nil {
+		return nil, err
+	}
 	*request.Quantity, *request.UnitPrice = api.Figure(quantity.String()), api.Figure(price.String())
-	return account.RecordUsage{Deployment: id, Metered: true, Quantity: quantity, UnitPrice: price}, err
+	effective, err := timeOf("effective_at", request.EffectiveAt)
+	return account.RecordUsage{Deployment: id, Metered: true, Quantity: quantity, UnitPrice: price, EffectiveAt: effective}, err
 }
 
 // StopDeployment is POST …/deployments/{id}/stop.
@@ -149,7 +157,7 @@ func (h handlers) GetDeployment(c echo.Context, _ api.Account, id api.Deployment
 
 // ListDeployments is GET …/deployments.
 func (h handlers) ListDeployments(c echo.Context, _ api.Account, params api.ListDeploymentsParams) error {
-	return callOf(c).sendObjects(deployments, paging{params.Limit, params.Cursor, params.MinPosition})
+	return callOf(c).sendObjects(deployments, params.Order, paging{params.Limit, params.Cursor, params.MinPosition})
 }
 
 // ListChangedDeployments is GET /v1/deployments.
@@ -227,6 +235,10 @@ func deploymentForm(k *call, d *document, r *projections.ObjectRecord) error {
 	}
 	d.moment("grace_ends_at", x.GraceEndsAt)
 	d.moment("requested_at", x.RequestedAt)
+	if len(r.Steps) > 0 { // the first one stays, however many there are
+		d.text("requested_by", r.Steps[0].Actor)
+		d.text("requested_role", r.Steps[0].Role)
+	}
 	d.moment("started_at", x.StartedAt)
 	d.moment("ends_at", x.EndsAt)
 	d.moment("paused_at", x.PausedAt)

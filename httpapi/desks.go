@@ -8,6 +8,7 @@ import (
 	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore/ledger"
+	"iocredits/httpapi/api"
 	"iocredits/projections"
 )
 
@@ -94,7 +95,7 @@ var unknownObjects = map[account.ObjectKind]domain.Code{
 
 func (k *call) mustObject(kind account.ObjectKind, id string) (*projections.ObjectRecord, error) {
 	record, found, err := k.server.opts.Views.Object(k.ctx, k.account, kind, id)
-	if err == nil && !found {
+	if err == nil && (!found || k.key.Role == RoleCustomer && !forCustomers(record.Object)) {
 		err = unknownObject(kind, id)
 	}
 	return record, err
@@ -131,11 +132,15 @@ func (k *call) sendObject(of resource, id string, minPosition *int64) error {
 // sendObjects answers with a page of the account's objects of a kind, by id. Ids that
 // the engine makes are UUIDv7, so that is in the order in which they began; those of
 // deployments are the clients', and so is their order.
-func (k *call) sendObjects(of resource, p paging) error {
+func (k *call) sendObjects(of resource, order *api.Order, p paging) error {
 	if err := k.await(k.account, p.minPosition); err != nil {
 		return err
 	}
-	page, err := k.server.opts.Views.Objects(k.ctx, k.account, of.kind, limitOf(p.limit), valueOf(p.cursor))
+	list := k.server.opts.Views.Objects
+	if valueOf(order) == api.Desc {
+		list = k.server.opts.Views.ObjectsDown
+	}
+	page, err := list(k.ctx, k.account, of.kind, limitOf(p.limit), valueOf(p.cursor))
 	if err != nil {
 		return err
 	}

@@ -36,17 +36,17 @@ func TestWithdrawalLife(t *testing.T) {
 	over := r.refused(422, "not-withdrawable", post(customer, demo+"/withdrawals", "w", `{"amount":"100.5",`+stripe+`}`))
 	require.Equal(t, "100", over.Body["withdrawable"])
 
-	asked := r.must(post(customer, demo+"/withdrawals", "w", `{"amount":"60","wallet_address":"EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v","network":"solana"}`))
+	asked := r.must(post(customer, demo+"/withdrawals", "w", `{"amount":"60","wallet_address":"83astBRguLMdt2h5U1Tpdq5tjFoJ6noeGwaY3mDLVcri","network":"solana"}`))
 	w := part(asked, "withdrawal")
 	require.Equal(t, "requested", w["status"])
-	require.Equal(t, "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", w["wallet_address"])
+	require.Equal(t, "83astBRguLMdt2h5U1Tpdq5tjFoJ6noeGwaY3mDLVcri", w["wallet_address"])
 	require.Equal(t, "2026-03-04T12:00:00Z", w["due_from"], "three business days after Sunday")
 	require.Equal(t, "2026-03-10T12:00:00Z", w["due_by"], "seven")
 	require.Equal(t, false, w["late"])
 	require.Equal(t, "120 60 60 40", figures(part(asked, "balance")))
 	one := demo + "/withdrawals/" + w["id"].(string)
 
-	again := r.must(post(customer, demo+"/withdrawals", "w", `{"amount":60,"wallet_address":"EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v","network":"solana"}`))
+	again := r.must(post(customer, demo+"/withdrawals", "w", `{"amount":60,"wallet_address":"83astBRguLMdt2h5U1Tpdq5tjFoJ6noeGwaY3mDLVcri","network":"solana"}`))
 	require.Equal(t, "true", again.Header.Get("Idempotency-Replayed"))
 	require.Equal(t, w["id"], part(again, "withdrawal")["id"], "one request has one id")
 

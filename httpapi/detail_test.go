@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,6 +57,52 @@ func TestDetailsNameTheInput(t *testing.T) {
 		detail{get("auditor", "/v1/audit/proofs/consistency?from=5&to=2"),
 			422, "field-invalid", "from 5 is above to, which is 2", map[string]any{"field": "from"}},
 	)
+}
+
+// TestRefusalsNameTheField that is wrong, or missing, where a rule has none of its own.
+func TestRefusalsNameTheField(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	field := func(status int, code string, c call) any {
+		c.wrong = true
+		return r.refused(status, code, c).Body["field"]
+	}
+	require.Equal(t, "Idempotency-Key", field(400, "idempotency-key-missing", post("service", demo+"/deductions", "", `{"amount":"1","service":"vm"}`)))
+	require.Equal(t, "Idempotency-Key", field(400, "idempotency-key-missing", call{
+		as: "service", method: "POST", path: demo + "/deductions", body: `{"amount":"1","service":"vm"}`, header: http.Header{"Idempotency-Key": {""}},
+	}))
+	unknown := r.refused(400, "field-unknown", call{as: customer, method: "GET", path: demo + "/balance?asof=1", wrong: true})
+	require.Equal(t, []any{"asof", `the route has no parameter "asof"`}, []any{unknown.Body["field"], unknown.Body["detail"]})
+	asked := part(r.must(post("support", demo+"/adjustments", "a", `{"amount":"5000"}`)), "adjustment")["id"].(string)
+	r.must(post("finance", demo+"/adjustments/"+asked+"/approve", "b", ""))
+	again := r.refused(403, "self-approval", post("finance", demo+"/adjustments/"+asked+"/approve", "c", ""))
+	require.Equal(t, []any{"adjustment_id", asked}, []any{again.Body["field"], again.Body["value"]})
+}
+
+// TestWhatIsntSetUpIsNotAskedForAgain: to repeat such a request helps nobody.
+func TestWhatIsntSetUpIsNotAskedForAgain(t *testing.T) {
+	r := newRig(t, func(p *parts) {
+		p.server.Audit, p.server.ReadWebhook = nil, nil
+		p.server.Dev.Play = nil
+	})
+	for part, c := range map[string]call{
+		"signer":           get("auditor", "/v1/audit/checkpoint"),
+		"payment-provider": post(customer, demo+"/purchases", "a", `{"amount":"5"}`),
+		"payment-sandbox":  post("admin", "/dev/payments/p", "", `{"action":"pay"}`),
+	} {
+		refused := r.refused(503, "unavailable", c)
+		require.Equal(t, part, refused.Body["not_set_up"])
+		require.Empty(t, refused.Header.Get("Retry-After"))
+	}
+}
+
+// TestWhatToBuyForAShortfall is never less than can be bought.
+func TestWhatToBuyForAShortfall(t *testing.T) {
+	r := newRig(t, nil)
+	for amount, want := range map[string][2]string{"0.25": {"0.25", "1"}, "7.5": {"7.5", "7.5"}} {
+		refused := r.refused(402, "insufficient-credits", post("service", demo+"/deductions", "a", `{"amount":"`+amount+`","service":"vm"}`)).Body
+		require.Equal(t, want, [2]string{refused["shortfall"].(string), refused["top_up_amount"].(string)})
+	}
 }
 
 // TestDetailsNameWhoMay: what can't be reached says what can.

@@ -93,7 +93,7 @@ func (h handlers) PlayPayment(c echo.Context, id api.PurchaseID) error {
 			With("field", "action").With("value", clip(string(request.Action)))
 	}
 	if h.opts.Dev.Play == nil {
-		return domain.Refuse(domain.CodeUnavailable, "there is no payment sandbox")
+		return notSetUp("payment-sandbox", "there is no payment sandbox")
 	}
 	if err := h.opts.Dev.Play(k.ctx, id, string(request.Action)); err != nil {
 		return err

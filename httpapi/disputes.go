@@ -56,7 +56,7 @@ func (h handlers) GetDispute(c echo.Context, _ api.Account, id api.DisputeID, pa
 
 // ListDisputes is GET …/disputes of an account.
 func (h handlers) ListDisputes(c echo.Context, _ api.Account, params api.ListDisputesParams) error {
-	return callOf(c).sendObjects(disputes, paging{params.Limit, params.Cursor, params.MinPosition})
+	return callOf(c).sendObjects(disputes, params.Order, paging{params.Limit, params.Cursor, params.MinPosition})
 }
 
 // ListDisputeQueue is GET /v1/disputes, support's desk.

@@ -27,7 +27,10 @@ func (h handlers) ExplainTransaction(c echo.Context, name api.Account, text api.
 	if err := k.await(name, params.MinPosition); err != nil {
 		return err
 	}
-	x := &explanation{server: h.Server, account: name, forCustomer: k.key.Role == RoleCustomer, events: map[int64]explained{}}
+	forCustomer, nameless := k.key.Role == RoleCustomer, params.For != nil
+	x := &explanation{
+		server: h.Server, account: name, forCustomer: forCustomer || nameless, nameless: nameless, events: map[int64]explained{},
+	}
 	if err := x.gather(k.ctx, id); err != nil {
 		return err
 	}
@@ -49,6 +52,8 @@ type explanation struct {
 	server      *Server
 	account     string
 	forCustomer bool
+	// nameless: of others than customers it has roles, where their names would stand.
+	nameless bool
 
 	entry       projections.Transaction
 	description string
@@ -126,7 +131,10 @@ func (x *explanation) gather(ctx context.Context, id domain.TransactionID) error
 			return err
 		}
 	}
-	return x.follow(ctx, id)
+	if err := x.follow(ctx, id); err != nil {
+		return err
+	}
+	return x.withhold(ctx)
 }
 
 // moved adds the lots that a part of the charge moved, and where they came from.
@@ -172,7 +180,7 @@ func (x *explanation) relate(ctx context.Context) error {
 		return nil
 	}
 	s, err := x.sequel(ctx, revision, "related")
-	if err != nil {
+	if err != nil || x.hidden(&s) {
 		return err
 	}
 	if n := account.PartsOf(s.fact.Body); n > 1 && isFirst(s.fact) {
@@ -204,6 +212,7 @@ func (x *explanation) charge(ctx context.Context, id domain.TransactionID) error
 	if x.parts, err = x.read(ctx, revision, 1, "charge"); err != nil {
 		return err
 	}
+	x.entry.Actor = x.parts[0].Meta.Actor
 	if n := account.PartsOf(x.parts[0].Body); n > 1 && isFirst(x.parts[0]) {
 		if x.parts, err = x.read(ctx, revision, n, "charge"); err != nil {
 			return err
@@ -312,7 +321,8 @@ func (x *explanation) follow(ctx context.Context, id domain.TransactionID) error
 			return err
 		}
 		// The index goes by revision: another account's id may have the same.
-		if _, named, _ := account.AboutOf(s.fact.Body); named != uuid.Nil && named != id {
+		_, named, _ := account.AboutOf(s.fact.Body)
+		if named != uuid.Nil && named != id || x.hidden(&s) {
 			if !noted { // it may be where one of the charge's lots came from
 				delete(x.events, revision)
 			}
@@ -359,14 +369,16 @@ func objectOf(event domain.Event) (kind account.ObjectKind, id string, ok bool) 
 	return account.ObjectOf(event)
 }
 
-// story tells an object's life, and adds the events of it.
+// story tells an object's life, and adds the events of it; nil if there is none to tell.
 func (x *explanation) story(ctx context.Context, kind account.ObjectKind, id, why string) (*story, error) {
 	record, found, err := x.server.opts.Views.Object(ctx, x.account, kind, id)
-	if err != nil || !found {
+	if err != nil || !found || x.forCustomer && !forCustomers(record.Object) {
 		return nil, err
 	}
 	s := &story{kind: string(kind), id: id, status: record.Object.Status(), steps: record.Steps}
-	for _, step := range record.Steps {
+	for i := range record.Steps {
+		step := &record.Steps[i]
+		step.Actor = x.nameOf(step.Actor, step.Role)
 		revision, _ := domain.RevisionOf(step.Transaction)
 		if _, err := x.read(ctx, revision, 1, why); err != nil {
 			return nil, err
@@ -379,6 +391,9 @@ func (x *explanation) story(ctx context.Context, kind account.ObjectKind, id, wh
 		s.deployment = o
 	}
 	asked, answered := textsOf(record.Object)
+	if x.forCustomer && kind == account.ObjectPayment {
+		answered = "" // finance's note
+	}
 	if s.asked, err = x.server.openText(ctx, x.account, asked); err != nil {
 		return nil, err
 	}
@@ -416,6 +431,8 @@ func (x *explanation) read(ctx context.Context, revision int64, count int, why s
 		if err != nil {
 			return nil, err
 		}
+		meta := *f.Meta
+		meta.Actor, f.Meta = x.nameOf(meta.Actor, meta.Role), &meta
 		facts = append(facts, f)
 		if _, noted := x.events[f.Revision]; !noted {
 			x.events[f.Revision] = explained{f, why}

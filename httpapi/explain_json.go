@@ -129,8 +129,11 @@ func (d *document) sequel(s sequel) {
 	}
 }
 
+// kindText is a kind as a value: those have hyphens, as all of the API's.
+func kindText(kind account.ObjectKind) string { return strings.ReplaceAll(string(kind), "_", "-") }
+
 func (d *document) story(s story) {
-	d.text("kind", strings.ReplaceAll(s.kind, "_", "-")) // values have hyphens, as all of the API's
+	d.text("kind", kindText(account.ObjectKind(s.kind)))
 	d.text("id", s.id)
 	d.text("status", s.status)
 	d.optional("asked", s.asked)
@@ -192,23 +195,27 @@ func (x *explanation) log(d *document) error {
 }
 
 // data is what is stored of an event. A payment that finance gave to another account
-// than it came to names that one: to a customer, who may be either's, it doesn't.
+// than it came to names that one, and has finance's note: to a customer, who may be
+// either's, it has neither.
 func (x *explanation) data(f eventstore.Fact) ([]byte, error) {
-	if !x.forCustomer {
+	switch {
+	case x.nameless:
+		return []byte("{}"), nil // it may name who approved
+	case !x.forCustomer:
 		return f.Data, nil
 	}
 	switch e := f.Body.(type) {
 	case *account.PaymentAssigned:
 		plain := *e
-		plain.Account = ""
+		plain.Account, plain.Note = "", ""
 		return json.Marshal(&plain)
 	case *account.PaymentCredited:
 		plain := *e
-		plain.From = ""
+		plain.From, plain.Note = "", ""
 		return json.Marshal(&plain)
 	case *account.PaymentResolved:
 		plain := *e
-		plain.Account = ""
+		plain.Account, plain.Note = "", ""
 		return json.Marshal(&plain)
 	}
 	return f.Data, nil

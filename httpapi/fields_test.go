@@ -62,7 +62,7 @@ func inputs(r *rig) []input {
 		{customer, "POST", credits + "/cancel", `{}`},
 		{"service", "POST", demo + "/deployments", `{"deployment_id":"new","service":"vm","payment_method":"credits","hourly_price":"1","duration_hours":1}`},
 		{"service", "POST", demo + "/deployments/run/extend", `{"duration_hours":1}`},
-		{"service", "POST", demo + "/deployments/run/usage", `{"amount":"1"}`},
+		{"service", "POST", demo + "/deployments/run/usage", `{"amount":"1","effective_at":"2026-01-01T00:00:00Z"}`},
 		{"service", "POST", demo + "/deployments/run/usage", `{"quantity":"1","unit_price":"1"}`},
 		{"service", "POST", demo + "/deployments/run/stop", `{"used_minutes":1}`},
 		{"service", "POST", demo + "/deployments/run/cancel", `{}`},

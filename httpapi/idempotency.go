@@ -25,12 +25,14 @@ func (k *call) checkIdempotencyKey() error {
 	given := k.Request().Header[idempotencyHeader]
 	if len(given) == 0 {
 		if k.route.needsKey {
-			return domain.Refuse(domain.CodeIdempotencyKeyMissing, "send an Idempotency-Key, and the same one when you try again")
+			return domain.Refuse(domain.CodeIdempotencyKeyMissing, "send an Idempotency-Key, and the same one when you try again").
+				With("field", idempotencyHeader)
 		}
 		return nil
 	}
 	if k.route.needsKey && len(given) == 1 && given[0] == "" { // as a line of a batch has it of an empty key
-		return domain.Refuse(domain.CodeIdempotencyKeyMissing, "the Idempotency-Key is empty; send one, and the same one when you try again")
+		return domain.Refuse(domain.CodeIdempotencyKeyMissing, "the Idempotency-Key is empty; send one, and the same one when you try again").
+			With("field", idempotencyHeader)
 	}
 	if len(given) > 1 {
 		return domain.Refuse(domain.CodeFieldInvalid, "there are %d Idempotency-Keys", len(given)).

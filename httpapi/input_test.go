@@ -168,13 +168,36 @@ func TestLengthsAreTold(t *testing.T) {
 		got := r.refused(422, c.code, c.call)
 		require.Equal(t, []any{c.field, "9000", c.limit}, []any{got.Body["field"], got.Body["length"], got.Body["limit"]}, c.call.path)
 		require.Equal(t, strings.Repeat("x", 40)+"…", got.Body["value"], c.call.path)
-		require.Contains(t, got.Body["detail"], c.field+" is 9000 bytes long")
+		require.Regexp(t, "^"+c.field+" is 9000 (bytes|characters) long", got.Body["detail"])
 		require.Less(t, len(got.Body["detail"].(string)), 100, "nothing of it is here")
 	}
 	none := r.refused(422, "field-invalid", body("admin", demo+"/forget", `{"reason":""}`)).Body
 	require.Equal(t, []any{"reason", "", "0", "200"}, []any{none["field"], none["value"], none["length"], none["limit"]})
 	none = r.refused(422, "id-invalid", body("service", demo+"/reservations", `{"amount":"1","service":"vm","reservation_id":""}`)).Body
 	require.Equal(t, []any{"reservation_id", "", "0", "128"}, []any{none["field"], none["value"], none["length"], none["limit"]})
+}
+
+// TestTextIsCountedInCharacters, as the contract says: a text in Japanese has as many as
+// one in English.
+func TestTextIsCountedInCharacters(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	deduct := func(key string, reference, description int) call {
+		c := post("service", demo+"/deductions", key, fmt.Sprintf(`{"service":"vm","amount":"1","reference":%q,"description":%q}`,
+			strings.Repeat("川", reference), strings.Repeat("🌊", description)))
+		c.wrong = reference > 128 || description > 2000
+		return c
+	}
+	got := part(r.must(deduct("a", 128, 2000)), "deduction")
+	entry := r.must(get(customer, demo+"/transactions/"+got["id"].(string))).Body
+	require.Equal(t, strings.Repeat("🌊", 2000), entry["description"])
+	for i, c := range []struct {
+		reference, description int
+		field, length          string
+	}{{129, 1, "reference", "129"}, {1, 2001, "description", "2001"}} {
+		refused := r.refused(422, "field-invalid", deduct(fmt.Sprint("b", i), c.reference, c.description)).Body
+		require.Equal(t, []any{c.field, c.length}, []any{refused["field"], refused["length"]})
+	}
 }
 
 func TestBodyLimit(t *testing.T) {

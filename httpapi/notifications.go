@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -19,7 +20,14 @@ func (h handlers) ListNotifications(c echo.Context, name api.Account, params api
 	if err := k.await(name, params.MinPosition); err != nil {
 		return err
 	}
-	page, err := h.opts.Views.Notices(k.ctx, name, valueOf(params.Cursor), limitOf(params.Limit))
+	list, cursor, mark := h.opts.Views.Notices, valueOf(params.Cursor), ""
+	if valueOf(params.Unseen) {
+		list, mark = h.opts.Views.UnseenNotices, unseenMark
+		if cursor != "" && !strings.HasPrefix(cursor, mark) {
+			return notACursor(cursor)
+		}
+	}
+	page, err := list(k.ctx, name, strings.TrimPrefix(cursor, mark), limitOf(params.Limit))
 	// What isn't found where the read models are behind is for orBehind.
 	if params.Cursor != nil && k.behind == nil && (domain.IsCode(err, domain.CodeUnknownNotice) || domain.IsCode(err, domain.CodeIDInvalid)) {
 		return notACursor(*params.Cursor)
@@ -34,12 +42,19 @@ func (h handlers) ListNotifications(c echo.Context, name api.Account, params api
 		appendNotice(d, &page.Items[i])
 	}
 	d.end()
+	if page.Next != "" {
+		page.Next = mark + page.Next
+	}
 	d.nullable("next_cursor", page.Next)
 	d.number("lag", h.lag())
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil
 }
+
+// unseenMark begins the cursors of a list of unseen notifications, and no id of one: a
+// list of all doesn't take them.
+const unseenMark = "unseen:"
 
 // SeeNotification is POST …/notifications/{id}/seen.
 func (h handlers) SeeNotification(c echo.Context, name api.Account, id string) error {
@@ -226,6 +241,12 @@ func appendNotice(d *document, n *projections.Notice) {
 	d.text("priority", string(n.Priority))
 	d.text("message", n.Message)
 	d.text("transaction_id", n.Transaction.String())
+	if n.Object != "" {
+		d.object("object")
+		d.text("kind", kindText(n.Kind))
+		d.text("id", n.Object)
+		d.close()
+	}
 	d.time("created_at", n.CreatedAt)
 	d.time("seen_at", n.SeenAt)
 	d.close()

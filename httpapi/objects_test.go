@@ -36,7 +36,11 @@ func TestObjectsCanBeReadBack(t *testing.T) {
 	r := newRig(t, nil)
 	for kind, object := range r.made() {
 		path := demo + "/" + kind + "/" + object["id"].(string)
-		for _, as := range []string{customer, "support", "auditor"} {
+		readers := []string{"support", "auditor", customer}
+		if kind == "adjustments" {
+			readers = readers[:2] // a customer's has to be in effect
+		}
+		for _, as := range readers {
 			require.Equal(t, object, r.must(get(as, path)).Body, "%s as %s", kind, as)
 		}
 		r.refused(403, "account-not-allowed", get("customer:demo-2", path))
@@ -95,6 +99,7 @@ func TestReservationIsReadAsItIs(t *testing.T) {
 	require.Equal(t, captured, r.must(get("service", demo+"/reservations/a")).Body)
 	released := part(r.must(post("service", demo+"/reservations/a/release", "d", "")), "reservation")
 	require.Equal(t, map[string]any{"id": "a", "status": "closed", "held": "0"}, released)
+	released["service"] = "vm" // the event that began it still has that
 	require.Equal(t, released, r.must(get("finance", demo+"/reservations/a")).Body)
 
 	before := r.balance("demo-1")["revision"]
@@ -121,8 +126,10 @@ func TestPolicyCanBeRead(t *testing.T) {
 	for _, as := range []string{customer, "service", "bd", "finance", "support", "auditor", "admin"} {
 		got := r.must(get(as, demo+"/policy"))
 		require.Equal(t, `"0"`, got.Header.Get("Etag"))
-		for _, other := range []string{"account", "revision", "position", "lag"} {
-			require.Contains(t, got.Body, other)
+		for _, other := range []string{"account", "revision", "position", "lag", "freeze"} {
+			if other != "freeze" {
+				require.Contains(t, got.Body, other)
+			}
 			delete(got.Body, other)
 		}
 		require.Equal(t, set, got.Body, "what the command answered with")

@@ -70,7 +70,7 @@ func (k *call) checkQuery(query string) error {
 		name, value = unescaped(name), unescaped(value)
 		p, known := k.route.query[name]
 		if !known {
-			return domain.Refuse(domain.CodeFieldUnknown, "the route has no parameter of this name").With("field", clip(name))
+			return domain.Refuse(domain.CodeFieldUnknown, "the route has no parameter %q", clip(name)).With("field", clip(name))
 		}
 		if slices.Contains(given, name) {
 			return domain.Refuse(domain.CodeFieldInvalid, "%s is given twice", name).With("field", name).With("value", clip(value))

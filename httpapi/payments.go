@@ -34,7 +34,7 @@ const (
 func (h handlers) TakeWebhook(c echo.Context, params api.TakeWebhookParams) error {
 	k := callOf(c)
 	if h.opts.ReadWebhook == nil {
-		return domain.Refuse(domain.CodeUnavailable, "no payment provider is set up")
+		return notSetUp("payment-provider", "no payment provider is set up")
 	}
 	var body bytes.Buffer
 	if err := k.readBody(&body, maxWebhookBytes); err != nil {
@@ -105,12 +105,25 @@ func (s *Server) homeOf(ctx context.Context, p account.ProviderPayment) (string,
 
 var payments = resource{account.ObjectPayment, paymentForm}
 
-// ListUnmatchedPayments is GET /v1/payments/unmatched: what waits for finance.
+// ListUnmatchedPayments is GET /v1/payments/unmatched: what waits for finance, or what
+// became of it.
 func (h handlers) ListUnmatchedPayments(c echo.Context, params api.ListUnmatchedPaymentsParams) error {
 	return callOf(c).sendQueue(payments, queueQuery{
-		statuses: []string{string(account.PaymentIsUnmatched), string(account.PaymentIsAssigned)},
+		statuses: statusesOf(params.Status, string(account.PaymentIsUnmatched), string(account.PaymentIsAssigned)),
+		account:  params.Account,
 		paging:   paging{params.Limit, params.Cursor, params.MinPosition},
 	})
+}
+
+// GetUnmatchedPayment is GET /v1/payments/unmatched/{id}.
+func (h handlers) GetUnmatchedPayment(c echo.Context, id api.PaymentID, params api.GetUnmatchedPaymentParams) error {
+	k := callOf(c)
+	from, payment, err := splitPaymentID(id)
+	if err != nil {
+		return err
+	}
+	k.account = from
+	return k.sendObject(payments, payment, params.MinPosition)
 }
 
 // ResolvePayment is POST /v1/payments/unmatched/{id}/resolve. To another account it

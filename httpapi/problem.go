@@ -5,11 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"iocredits/domain"
+	"iocredits/domain/account"
 	"iocredits/eventstore"
 	"iocredits/projections"
 )
@@ -164,7 +166,9 @@ func (s *Server) writeProblem(k *call, err error) {
 	header := k.Response().Header()
 	switch row.Status {
 	case http.StatusServiceUnavailable:
-		header["Retry-After"] = []string{retryAfterSeconds}
+		if !isNotSetUp(refusal) {
+			header["Retry-After"] = []string{retryAfterSeconds}
+		}
 	case http.StatusUnsupportedMediaType:
 		header["Accept-Encoding"] = []string{"identity"}
 	case http.StatusUnauthorized:
@@ -176,6 +180,27 @@ func (s *Server) writeProblem(k *call, err error) {
 // reservedMembers are members of a problem that figures have the names of: such a
 // figure gets another one. A test holds the figures of all codes to it.
 var reservedMembers = map[string]string{"status": "current_status", "type": "current_type", "title": "current_title"}
+
+// topUp is what to buy for a shortfall: what can be bought at least may be more.
+func topUp(code domain.Code, f domain.Field) (least domain.Amount, lacks bool) {
+	if code != domain.CodeInsufficientCredits || f.Name != "shortfall" {
+		return 0, false
+	}
+	shortfall, err := domain.ParseAmount(f.Name, f.Value)
+	return max(shortfall, account.MinPurchase), err == nil
+}
+
+// notSetUp refuses what this engine has no part for. To ask again helps nobody, so such a
+// problem has no Retry-After.
+func notSetUp(part, why string) error {
+	return domain.Refuse(domain.CodeUnavailable, "%s", why).With(notSetUpMember, part)
+}
+
+const notSetUpMember = "not_set_up"
+
+func isNotSetUp(refusal *domain.Error) bool {
+	return slices.ContainsFunc(refusal.Fields, func(f domain.Field) bool { return f.Name == notSetUpMember })
+}
 
 func (s *Server) appendProblem(k *call, refusal *domain.Error, row problemRow) *document {
 	d := newDocument()
@@ -189,6 +214,9 @@ func (s *Server) appendProblem(k *call, refusal *domain.Error, row problemRow) *
 	d.text("request_id", k.requestID)
 	for _, f := range refusal.Fields {
 		name := f.Name
+		if least, lacks := topUp(refusal.Code, f); lacks {
+			d.money("top_up_amount", least)
+		}
 		if other, reserved := reservedMembers[name]; reserved {
 			name = other
 		}

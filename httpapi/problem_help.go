@@ -23,9 +23,9 @@ const (
 var help = map[domain.Code]problemHelp{
 	domain.CodeBodyInvalid:           {"The body broke off, is not JSON, not an object, or has a field twice.", "Send one JSON object. Where the detail says a byte, it counts from 0.", []string{"field"}},
 	domain.CodeFieldUnknown:          {"The body has a field, or the query a parameter, that the route doesn't know.", "Look for a misspelling, or for a field of another route.", []string{"field"}},
-	domain.CodeIdempotencyKeyMissing: {"The route moves or promises money, and no Idempotency-Key came.", "Make a key for each thing that you want done, and keep it for when you try again.", nil},
+	domain.CodeIdempotencyKeyMissing: {"The route moves or promises money, and no Idempotency-Key came.", "Make a key for each thing that you want done, and keep it for when you try again.", []string{"field"}},
 	domain.CodeUnauthenticated:       {"No API key came, or one that nobody has; of a webhook: the signature is not the provider's.", "Send a key as x-api-key or as Authorization: Bearer.", nil},
-	domain.CodeInsufficientCredits:   {"required is more than can be spent: spendable, or for a hold available, because a hold takes no allowance.", "Let the customer top up by shortfall, at top_up_url, and send the same request again.", []string{"available", "allowance", "spendable", "required", "shortfall", "top_up_url"}},
+	domain.CodeInsufficientCredits:   {"required is more than can be spent: spendable, or for a hold available, because a hold takes no allowance.", "Let the customer buy top_up_amount, at top_up_url, and send the same request again. It is the shortfall, or the least that can be bought.", []string{"available", "allowance", "spendable", "required", "shortfall", "top_up_amount", "top_up_url"}},
 	domain.CodeAccountFrozen:         {"Finance, or debt after a chargeback, froze the account: no new spending, holds or payouts.", "Finance unfreezes it. What runs goes on: captures, usage, releases and refunds are not refused.", nil},
 	domain.CodeAccountNotAllowed:     {"A customer's key is for one account, and the request names another.", "Use the account's own key, or one of another role.", []string{"account"}},
 	domain.CodeRoleNotAllowed:        {"The key's role may not use the route, or not the field of it that field names; roles has those that may.", "Use a key of one of those roles.", []string{"role", "roles", "field", "value"}},
@@ -69,5 +69,5 @@ var help = map[domain.Code]problemHelp{
 	domain.CodeOverloaded:            {"More waits than the engine takes at once, over all, for the account or for the key.", sameAgain, nil},
 	domain.CodeReadBehind:            {"The read models have not reached min_position within a second, or lack what was asked for and are behind what this engine acknowledged; through is where they are.", "Ask again.", []string{"through"}},
 	domain.CodeRequestTimeout:        {"The answer did not come in time. The command may have been taken.", sameAgain, nil},
-	domain.CodeUnavailable:           {"The log takes no writes, the read models have stopped, or something that the route needs isn't set up: the detail says which.", sameAgain, nil},
+	domain.CodeUnavailable:           {"The log takes no writes, the read models have stopped, or something that the route needs isn't set up: the detail says which.", sameAgain + " Without Retry-After no repeat helps: an operator has to set up what not_set_up names.", []string{notSetUpMember}},
 }

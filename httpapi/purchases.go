@@ -6,7 +6,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
 	"iocredits/httpapi/api"
@@ -20,7 +19,7 @@ var purchases = resource{account.ObjectPurchase, purchaseForm}
 func (h handlers) StartPurchase(c echo.Context, _ api.Account, _ api.StartPurchaseParams) error {
 	k := callOf(c)
 	if h.opts.ReadWebhook == nil {
-		return domain.Refuse(domain.CodeUnavailable, "no payment provider is set up: nobody can buy")
+		return notSetUp("payment-provider", "no payment provider is set up: nobody can buy")
 	}
 	var request api.PurchaseRequest
 	if err := k.decode(&request); err != nil {
@@ -99,7 +98,7 @@ func (h handlers) GetPurchase(c echo.Context, _ api.Account, id api.PurchaseID, 
 
 // ListPurchases is GET …/purchases of an account.
 func (h handlers) ListPurchases(c echo.Context, _ api.Account, params api.ListPurchasesParams) error {
-	return callOf(c).sendObjects(purchases, paging{params.Limit, params.Cursor, params.MinPosition})
+	return callOf(c).sendObjects(purchases, params.Order, paging{params.Limit, params.Cursor, params.MinPosition})
 }
 
 // ReversePurchase is POST …/purchases/{id}/reverse: finance learnt of a chargeback,
@@ -158,7 +157,11 @@ func purchaseForm(_ *call, d *document, r *projections.ObjectRecord) error {
 	d.money("received", p.Received)
 	d.money("credited", p.Credited)
 	d.money("reversed", p.Reversed)
-	d.nullable("payment_url", p.URL())
+	link := ""
+	if p.State == account.PurchaseIsAwaiting { // nobody should pay for another one
+		link = p.URL()
+	}
+	d.nullable("payment_url", link)
 	d.moment("started_at", p.StartedAt)
 	d.moment("expires_at", p.ExpiresAt)
 	d.steps(r.Steps)

@@ -49,6 +49,11 @@ func TestLateReadModels(t *testing.T) {
 
 	behind := get("service", fmt.Sprintf("/v1/accounts/demo-1/balance?min_position=%d", position))
 	require.NotEmpty(t, r.refused(503, "read-behind", behind).Header.Get("Retry-After"))
+	refused := r.refused(503, "read-behind", get("service", "/v1/accounts/demo-1/balance?consistency=strong&min_position=1000000"))
+	head, err := r.store.Head(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprint(head), refused.Body["through"])
+	r.must(get("service", fmt.Sprintf("/v1/accounts/demo-1/balance?consistency=strong&min_position=%d", head)))
 	strong := r.must(get("service", "/v1/accounts/demo-1/balance?consistency=strong"))
 	require.Equal(t, "10", strong.Body["balance"])
 	require.Equal(t, funded.Body["balance"].(map[string]any)["recorded_at"], strong.Body["recorded_at"])

@@ -89,7 +89,7 @@ func (h handlers) GetReservation(c echo.Context, name api.Account, id api.Reserv
 	}
 	// In this order: what the index knows already, the write side knows too. The
 	// other way round one that begins in between would look closed.
-	_, known, err := h.opts.Views.Find(k.ctx, name, reservationName(id))
+	begun, known, err := h.opts.Views.Find(k.ctx, name, reservationName(id))
 	if err != nil {
 		return err
 	}
@@ -101,9 +101,14 @@ func (h handlers) GetReservation(c echo.Context, name api.Account, id api.Reserv
 	if err != nil {
 		return err
 	}
-	if !known && !open {
+	switch {
+	case !known && !open:
 		return domain.Refuse(domain.CodeUnknownReservation, "the account has no reservation %q", clip(id)).
 			With("field", "reservation_id").With("value", clip(id))
+	case !open:
+		if today, err = k.closedReservation(begun); err != nil {
+			return err
+		}
 	}
 	d := newDocument()
 	d.open()
@@ -111,6 +116,25 @@ func (h handlers) GetReservation(c echo.Context, name api.Account, id api.Reserv
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil
+}
+
+// closedReservation is what one was for that is closed: only the event that began it has
+// that still.
+func (k *call) closedReservation(begun int64) (r account.Reservation, err error) {
+	stream := eventstore.AccountStream(k.account)
+	for recorded, err := range k.server.opts.Store.ReadStream(k.ctx, stream, begun, eventstore.Forwards, 1) {
+		if err != nil {
+			return r, err
+		}
+		f, err := k.server.opts.Codec.Open(recorded)
+		if err != nil {
+			return r, err
+		}
+		if e, is := f.Body.(*account.Reserved); is {
+			r.Service, r.Reference, r.ExpiresAt = e.Service, e.Reference, e.ExpiresAt
+		}
+	}
+	return r, nil
 }
 
 // reservation executes a command about a reservation and answers with it.
@@ -139,17 +163,17 @@ func reservationName(id string) ledger.Name {
 	return ledger.NameOfClaim(account.ClaimOf(&account.Reserved{Reservation: id}))
 }
 
-// reservation writes the members of one. Of a closed one no more is kept.
+// reservation writes the members of one. What a closed one was for the state has
+// forgotten: the answer to the command that closes it is without.
 func (d *document) reservation(id string, r account.Reservation, open bool) {
-	d.text("id", id)
+	status := "open"
 	if !open {
-		d.text("status", "closed")
-		d.money("held", 0)
-		return
+		status = "closed"
 	}
-	d.text("status", "open")
+	d.text("id", id)
+	d.text("status", status)
 	d.money("held", r.Left())
-	d.text("service", string(r.Service))
+	d.optional("service", string(r.Service))
 	d.optional("reference", r.Reference)
 	d.moment("expires_at", r.ExpiresAt)
 }

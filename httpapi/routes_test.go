@@ -61,7 +61,7 @@ func TestEveryRoute(t *testing.T) {
 	run(step{post("finance", a+"/adjustments/"+id(asked, "adjustment")+"/approve", "a2", `{}`), 200, &api.AdjustmentAnswer{}})
 	asked = run(step{post("support", a+"/adjustments", "a3", `{"amount":"1"}`), 201, &api.AdjustmentAnswer{}})
 	run(step{post("finance", a+"/adjustments/"+id(asked, "adjustment")+"/reject", "a4", `{"reason":"it was right"}`), 200, &api.AdjustmentAnswer{}})
-	run(step{get("customer:demo-1", a+"/adjustments/"+id(asked, "adjustment")), 200, &api.Adjustment{}})
+	run(step{get("support", a+"/adjustments/"+id(asked, "adjustment")), 200, &api.Adjustment{}})
 	run(step{get("support", "/v1/adjustments?status=rejected"), 200, &api.AdjustmentList{}})
 
 	tourDesks(t, run, a, id(deducted, "deduction"))
@@ -111,6 +111,8 @@ func idOf(answer map[string]any, object string) string {
 // tourDesks goes through what is asked, decided and looked up at desks.
 func tourDesks(t *testing.T, run func(step) map[string]any, a, charge string) {
 	t.Helper()
+	run(step{get("support", a+"/reservations"), 200, &api.ReservationList{}})
+	run(step{get("support", a+"/meters"), 200, &api.MeterList{}})
 	withdraw := func(key, end, body string) {
 		t.Helper()
 		got := run(step{post("customer:demo-1", a+"/withdrawals", key, `{"amount":"20","wallet_address":"acct_1032D82eZvKYlo2C","network":"stripe"}`), 201, &api.WithdrawalAnswer{}})
@@ -251,7 +253,7 @@ func TestDocs(t *testing.T) {
 	}
 	require.Regexp(t, `(?s)<nav>.*>The API<.*>Problems<.*>Who may do what<.*>Writing a client<.*>Running the engine<.*</nav>`, index)
 	problems := r.must(get("", "/docs/problems")).Text
-	require.Contains(t, problems, "Members: <code>available</code>, <code>allowance</code>, <code>spendable</code>, <code>required</code>, <code>shortfall</code>, <code>top_up_url</code>")
+	require.Contains(t, problems, "Members: <code>available</code>, <code>allowance</code>, <code>spendable</code>, <code>required</code>, <code>shortfall</code>, <code>top_up_amount</code>, <code>top_up_url</code>")
 	require.Contains(t, r.must(get("", "/docs/problems")).Text, `id="insufficient-credits"`)
 	require.Contains(t, r.must(get("", "/docs/access")).Text, "/v1/deductions/batch")
 	require.Contains(t, r.must(get("", "/docs/operators")).Text, "<table>")

@@ -164,7 +164,7 @@ func (h handlers) GetWithdrawal(c echo.Context, _ api.Account, id api.Withdrawal
 
 // ListWithdrawals is GET …/withdrawals of an account.
 func (h handlers) ListWithdrawals(c echo.Context, _ api.Account, params api.ListWithdrawalsParams) error {
-	return callOf(c).sendObjects(withdrawals, paging{params.Limit, params.Cursor, params.MinPosition})
+	return callOf(c).sendObjects(withdrawals, params.Order, paging{params.Limit, params.Cursor, params.MinPosition})
 }
 
 // openWithdrawals are those that finance still has to do something about.

@@ -23,8 +23,11 @@ type Notice struct {
 	Topic    account.Topic    `json:"topic"`
 	Priority account.Priority `json:"priority"`
 	Message  string           `json:"message"`
-	// Transaction is the event that it is about.
+	// Transaction is the event that it is about, Kind and Object what that is of; empty
+	// where it is of none.
 	Transaction domain.TransactionID `json:"transaction_id"`
+	Kind        account.ObjectKind   `json:"kind,omitempty"`
+	Object      string               `json:"object,omitempty"`
 	CreatedAt   time.Time            `json:"created_at"`
 	// SeenAt is zero until the customer has seen it.
 	SeenAt time.Time `json:"seen_at,omitzero"`
@@ -48,6 +51,8 @@ func applyNotices(w *writer, s *step) error {
 		around.Purchase, err = w.purchaseStatus(s.Account, e.Purchase)
 	case *account.DeploymentEnded:
 		around.Usage, err = w.usage(s.Account, e.Deployment)
+	case *account.WithdrawalApproved:
+		around.Network, err = w.network(s.Account, e.Withdrawal)
 	default:
 		around.Before, err = w.partsBefore(s)
 	}
@@ -131,6 +136,16 @@ func (w *writer) usage(name, deployment string) (domain.Amount, error) {
 	return d.Usage, nil
 }
 
+// network is where a withdrawal's money was asked for.
+func (w *writer) network(name, withdrawal string) (account.Network, error) {
+	object, err := w.object(name, account.ObjectWithdrawal, withdrawal)
+	asked, ok := object.(*account.Withdrawal)
+	if err != nil || !ok {
+		return "", err
+	}
+	return asked.Network, nil
+}
+
 // object is nil if the account has none of this id.
 func (w *writer) object(name string, kind account.ObjectKind, id string) (account.Object, error) {
 	stored, err := w.get(objectKey(name, kind, id))
@@ -166,8 +181,9 @@ func (w *writer) applyNoticeEvent(name string, f *eventstore.Fact) error {
 }
 
 func (w *writer) addNotice(name, id string, index int, f *eventstore.Fact, n account.Notice) error {
+	kind, object, _ := account.ObjectOf(f.Body)
 	value, err := json.Marshal(Notice{
-		Topic: n.Topic, Priority: n.Priority, Message: n.Message, Transaction: f.ID, CreatedAt: f.Meta.RecordedAt,
+		Topic: n.Topic, Priority: n.Priority, Message: n.Message, Transaction: f.ID, Kind: kind, Object: object, CreatedAt: f.Meta.RecordedAt,
 	})
 	if err != nil {
 		return err
@@ -237,18 +253,31 @@ type NoticePage struct {
 // Notices lists an account's notices, newest first, before the one with the id
 // (empty: from the newest). Error: CodeUnknownNotice for an id that isn't there.
 func (v *Views) Notices(ctx context.Context, name, before string, limit int) (NoticePage, error) {
+	return v.notices(ctx, name, before, limit, func(*Notice) bool { return true })
+}
+
+// UnseenNotices is Notices of those that the customer has yet to see. A page may be short
+// and have a next one: one looks at a bounded part of the list.
+func (v *Views) UnseenNotices(ctx context.Context, name, before string, limit int) (NoticePage, error) {
+	return v.notices(ctx, name, before, limit, func(n *Notice) bool { return n.SeenAt.IsZero() })
+}
+
+func (v *Views) notices(ctx context.Context, name, before string, limit int, keep func(*Notice) bool) (NoticePage, error) {
 	var page NoticePage
+	scanned, last := 0, ""
 	err := v.scanNotices(ctx, name, before, func(it *pebble.Iterator, at []byte) bool {
 		if at == nil {
 			return it.Last()
 		}
 		return it.SeekLT(at)
 	}, (*pebble.Iterator).Prev, func(n Notice) bool {
-		if len(page.Items) == limit {
-			page.Next = page.Items[limit-1].ID
+		if len(page.Items) == limit || scanned == maxScan {
+			page.Next = last
 			return false
 		}
-		page.Items = append(page.Items, n)
+		if scanned, last = scanned+1, n.ID; keep(&n) {
+			page.Items = append(page.Items, n)
+		}
 		return true
 	})
 	return page, err

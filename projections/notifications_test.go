@@ -98,10 +98,10 @@ func TestASplitMovementIsToldOnce(t *testing.T) {
 		told = append(told, n.Message)
 	}
 	require.Equal(t, []string{
-		"250.5 credits were paid out to your wallet.",
-		"Your withdrawal is approved. It will be paid to your wallet.",
+		"250.5 credits were paid out to your Stripe account.",
+		"Your withdrawal is approved. It will be paid to your Stripe account.",
 		"Your withdrawal could not be paid. Back in your account: 250.5 credits.",
-		"Your withdrawal is approved. It will be paid to your wallet.",
+		"Your withdrawal is approved. It will be paid to your Stripe account.",
 		"250.5 credits came back to your account from job.",
 	}, told)
 	require.NoError(t, r.views.Close())

@@ -221,7 +221,7 @@ func (v *Views) QueueSince(ctx context.Context, kind account.ObjectKind, status 
 	if !since.IsZero() {
 		from = appendTime(bytes.Clone(start), since)
 	}
-	return v.objects(ctx, start, from, limit, after, func(db pebble.Reader, k []byte) (*ObjectRecord, error) {
+	return v.objects(ctx, keyRange{start: start, from: from}, limit, after, func(db pebble.Reader, k []byte) (*ObjectRecord, error) {
 		rest := k[len(start)+timeBytes:]
 		name, id, _ := bytes.Cut(rest, []byte{0})
 		return getObject(db, string(name), kind, string(id))
@@ -230,35 +230,78 @@ func (v *Views) QueueSince(ctx context.Context, kind account.ObjectKind, status 
 
 // Objects lists the objects of a kind of one account, by id.
 func (v *Views) Objects(ctx context.Context, name string, kind account.ObjectKind, limit int, after string) (ObjectPage, error) {
+	return v.objectsOf(ctx, name, kind, false, limit, after)
+}
+
+// ObjectsDown is Objects with the last id first.
+func (v *Views) ObjectsDown(ctx context.Context, name string, kind account.ObjectKind, limit int, after string) (ObjectPage, error) {
+	return v.objectsOf(ctx, name, kind, true, limit, after)
+}
+
+func (v *Views) objectsOf(ctx context.Context, name string, kind account.ObjectKind, down bool, limit int, after string) (ObjectPage, error) {
 	start := objectKey(name, kind, "")
-	return v.objects(ctx, start, start, limit, after, func(db pebble.Reader, k []byte) (*ObjectRecord, error) {
+	return v.objects(ctx, keyRange{start, start, down}, limit, after, func(db pebble.Reader, k []byte) (*ObjectRecord, error) {
 		return getObject(db, name, kind, string(k[len(start):]))
 	})
 }
 
-// objects pages over the keys that begin with start, from a key of them on. The cursor
-// is the last key, so a page goes on rightly while objects come and go.
-func (v *Views) objects(ctx context.Context, start, from []byte, limit int, after string, read func(pebble.Reader, []byte) (*ObjectRecord, error)) (page ObjectPage, err error) {
+// keyRange is the keys that begin with start, from a key of them on; down: the last first.
+type keyRange struct {
+	start, from []byte
+	down        bool
+}
+
+// bounds are those of what is behind a cursor of the range; empty: of all.
+func (r keyRange) bounds(cursor string) (lower, upper []byte, err error) {
+	if !r.down {
+		lower, err = afterKey(r.start, r.from, cursor)
+		return lower, keyAfter(r.start), err
+	}
+	k, err := afterKey(append([]byte(downMark), r.start...), nil, cursor)
+	if err != nil || k == nil {
+		return r.from, keyAfter(r.start), err
+	}
+	return r.from, k[len(downMark) : len(k)-1], nil // below the key itself
+}
+
+// cursor is of a page that ends with a key. A list the other way round doesn't take it.
+func (r keyRange) cursor(last []byte) string {
+	if r.down {
+		last = append([]byte(downMark), last...)
+	}
+	return keyCursor(last)
+}
+
+// downMark begins no key.
+const downMark = "<"
+
+// objects pages over a range of keys. The cursor is the last key, so a page goes on
+// rightly while objects come and go.
+func (v *Views) objects(ctx context.Context, keys keyRange, limit int, after string, read func(pebble.Reader, []byte) (*ObjectRecord, error)) (page ObjectPage, err error) {
 	g, leave, err := v.enter()
 	if err != nil {
 		return page, err
 	}
 	defer leave()
-	lower, err := afterKey(start, from, after)
+	lower, upper, err := keys.bounds(after)
 	if err != nil {
 		return page, err
 	}
 	db := g.db.NewSnapshot() // a queue and its objects as of one moment
 	defer func() { err = errors.Join(err, db.Close()) }()
-	it, err := db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: keyAfter(start)})
+	it, err := db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return page, err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
+	first, step := it.First, it.Next
+	if keys.down {
+		first, step = it.Last, it.Prev
+	}
 	var last []byte // key of the page
-	for ok := it.First(); ok; ok = it.Next() {
+	for ok := first(); ok; ok = step() {
 		if len(page.Items) == limit {
-			page.Next = keyCursor(last)
+			page.Next = keys.cursor(last)
 			break
 		}
 		r, err := read(db, it.Key())

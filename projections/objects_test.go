@@ -55,6 +55,9 @@ func TestObjectsAreWhatTheirEventsMade(t *testing.T) {
 			require.Len(t, r.objects(func(after string) (projections.ObjectPage, error) {
 				return r.views.Objects(bg, name, account.ObjectAdjustment, 2, after)
 			}), len(want))
+			require.Len(t, r.objects(func(after string) (projections.ObjectPage, error) {
+				return r.views.ObjectsDown(bg, name, account.ObjectAdjustment, 2, after)
+			}), len(want))
 		}
 		require.NotEmpty(t, queued)
 		for status, n := range queued {

@@ -212,7 +212,8 @@ func (c ApproveAdjustment) decide(d *decision) error {
 		return err
 	}
 	if slices.Contains(a.ApprovedBy, d.cmd.By) {
-		return domain.Refuse(domain.CodeSelfApproval, "%s approved adjustment %q already; a second person has to", d.cmd.By, c.Adjustment)
+		return domain.Refuse(domain.CodeSelfApproval, "%s approved adjustment %q already; a second person has to", d.cmd.By, c.Adjustment).
+			With("field", "adjustment_id").With("value", c.Adjustment)
 	}
 	if max(a.Amount, -a.Amount) >= d.now().Policy.TwoApproversFrom && len(a.ApprovedBy) == 0 {
 		d.emit(&AdjustmentApproved{Adjustment: c.Adjustment, ApprovedBy: d.cmd.By})
@@ -257,7 +258,8 @@ func (d *decision) adjustment(id string) (Adjustment, error) {
 		return a, domain.Refuse(domain.CodeUnknownAdjustment, "the account has no adjustment %q", id).
 			With("field", "adjustment_id").With("value", id)
 	case d.cmd.By == a.RequestedBy:
-		return a, domain.Refuse(domain.CodeSelfApproval, "%s asked for adjustment %q and can't decide about it", d.cmd.By, id)
+		return a, domain.Refuse(domain.CodeSelfApproval, "%s asked for adjustment %q and can't decide about it", d.cmd.By, id).
+			With("field", "adjustment_id").With("value", id)
 	}
 	return a, nil
 }

@@ -71,8 +71,8 @@ func TestCreditRequestRefused(t *testing.T) {
 	timed.ExpiresAt = hour(100)
 	wrongTerms := func(t account.CreditTerms) []step { return append(ask[:1:1], approves("bd", "r", t)) }
 	check(t, []row{
-		{name: "nobody approves their own", given: ask, when: approves("cust", "r", terms(credit, true)), refused: "self-approval"},
-		{name: "nor twice", given: wrongTerms(terms(credit, false)), when: approves("bd", "r", terms(credit, false)), refused: "self-approval"},
+		{name: "nobody approves their own", given: ask, when: approves("cust", "r", terms(credit, true)), refused: "self-approval field=credit_request_id value=r"},
+		{name: "nor twice", given: wrongTerms(terms(credit, false)), when: approves("bd", "r", terms(credit, false)), refused: "self-approval field=credit_request_id value=r"},
 		{
 			name: "the second has to approve the same amount", given: wrongTerms(timed), when: approves("bd2", "r", account.CreditTerms{Amount: 501 * credit, ExpiresAt: hour(100)}),
 			refused: "field-invalid field=approved_amount value=501 first=500",
@@ -143,8 +143,8 @@ func TestLapsedApproval(t *testing.T) {
 		{name: "anew by another is the first of two", given: first, when: at(100, "bd2", fresh), then: events(once("bd2", fresh))},
 		{name: "anew by the same person is", given: first, when: at(100, "bd", fresh), then: events(once("bd", fresh))},
 		{name: "with another amount, for ever", given: first, when: at(100, "bd2", terms(credit, false)), then: events(once("bd2", terms(credit, false)))},
-		{name: "never by who asked", given: first, when: at(100, "cust", fresh), refused: "self-approval"},
-		{name: "nobody twice", given: anew, when: at(101, "bd2", fresh), refused: "self-approval"},
+		{name: "never by who asked", given: first, when: at(100, "cust", fresh), refused: "self-approval field=credit_request_id value=r"},
+		{name: "nobody twice", given: anew, when: at(101, "bd2", fresh), refused: "self-approval field=credit_request_id value=r"},
 		{
 			name: "whose approval lapsed may be the second", given: anew, when: at(101, "bd", fresh),
 			then: events(&account.CreditGranted{Request: "r", Terms: fresh, ApprovedBy: "bd", Level: 2}),

@@ -104,9 +104,11 @@ func (c ApproveCreditRequest) decide(d *decision) error {
 func (d *decision) mayApprove(id string, r CreditRequest) error {
 	switch {
 	case d.cmd.By == r.RequestedBy:
-		return domain.Refuse(domain.CodeSelfApproval, "%s asked for credit request %q and can't approve it", d.cmd.By, id)
+		return domain.Refuse(domain.CodeSelfApproval, "%s asked for credit request %q and can't approve it", d.cmd.By, id).
+			With("field", "credit_request_id").With("value", id)
 	case slices.Contains(r.ApprovedBy, d.cmd.By):
-		return domain.Refuse(domain.CodeSelfApproval, "%s approved credit request %q already; a second person has to", d.cmd.By, id)
+		return domain.Refuse(domain.CodeSelfApproval, "%s approved credit request %q already; a second person has to", d.cmd.By, id).
+			With("field", "credit_request_id").With("value", id)
 	}
 	return nil
 }

@@ -53,6 +53,19 @@ func TestDeploymentUsage(t *testing.T) {
 			when: doAt(minute(2), meteredUsage("0.0000004", "2")),
 			then: events(meteredEvent("0.0000004", "2", 1, domain.Accrual{Charged: 2, Carry: -400_000_000_000})),
 		},
+		{
+			name: "of earlier", given: runs,
+			when: doAt(minute(10), account.RecordUsage{Deployment: "d", Amount: credit, EffectiveAt: minute(3)}),
+			then: func() []domain.Event {
+				e := used("d", credit, promo(0, credit))
+				e.EffectiveAt = minute(3)
+				return events(e)
+			}(),
+		},
+		{
+			name: "of later", given: runs, when: doAt(minute(10), account.RecordUsage{Deployment: "d", Amount: credit, EffectiveAt: minute(11)}),
+			refused: "time-invalid field=effective_at value=2026-03-01T00:11:00Z",
+		},
 		{name: "of nothing", given: runs, when: usage(minute(1), 0), refused: "amount-invalid field=amount value=0"},
 		{name: "before it was paid", given: given(do(deploy("d", "2", 2))), when: usage(minute(1), credit), refused: "wrong-status field=deployment_id value=d status=pending-payment"},
 		{name: "after its end", given: runs, when: usage(hour(2), credit), refused: "wrong-status field=deployment_id value=d status=completed"},

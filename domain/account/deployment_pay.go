@@ -169,7 +169,7 @@ func (c ExtendDeployment) decide(d *decision) error {
 	}
 	if x.Hours+c.Hours > maxTotalHours {
 		return domain.Refuse(domain.CodeLimitExceeded, "deployment %q has %d hours; %d are the most", c.Deployment, x.Hours, maxTotalHours).
-			With("limit", strconv.Itoa(maxTotalHours))
+			With("field", "duration_hours").With("value", strconv.Itoa(c.Hours)).With("limit", strconv.Itoa(maxTotalHours))
 	}
 	price, err := priceOf("duration_hours", x.HourlyPrice, c.Hours)
 	if err != nil {

@@ -218,7 +218,7 @@ func TestExtendDeployment(t *testing.T) {
 			name: "beyond ten years",
 			given: given(granted(credit), do(deploy("d", "0.000001", 8760)), extend(hour(0), 8760), extend(hour(0), 8760), extend(hour(0), 8760), extend(hour(0), 8760),
 				extend(hour(0), 8760), extend(hour(0), 8760), extend(hour(0), 8760), extend(hour(0), 8760), extend(hour(0), 8760)),
-			when: extend(hour(0), 1), refused: "limit-exceeded limit=87600",
+			when: extend(hour(0), 1), refused: "limit-exceeded field=duration_hours value=1 limit=87600",
 		},
 		{
 			name: "for what rounds to nothing: the caller sent hours", given: given(granted(credit), do(deploy("d", "0.0000004", 2))),

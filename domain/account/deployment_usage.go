@@ -121,8 +121,8 @@ func (e *DeploymentResumed) evolve(s *State) {
 // fit is wholly open and pauses the deployment. Frozen accounts are charged too:
 // what runs goes on.
 //
-// Checks, in order: amount-invalid, amount-too-large (an amount); unknown-deployment,
-// or wrong-status if it has ended or was never paid; amount-too-large (a reading,
+// Checks, in order: amount-invalid, amount-too-large (an amount); time-invalid
+// (EffectiveAt in the future); unknown-deployment, or wrong-status if it has ended or was never paid; amount-too-large (a reading,
 // or what is open).
 type RecordUsage struct {
 	Deployment string
@@ -132,6 +132,8 @@ type RecordUsage struct {
 	Metered   bool
 	Quantity  domain.Quantity
 	UnitPrice domain.Rate
+	// EffectiveAt is when the usage was, if not now. Of what doesn't fit, the pause counts.
+	EffectiveAt time.Time
 }
 
 // NameFor asks about the id unless the deployment is open.
@@ -145,11 +147,14 @@ func (c RecordUsage) decide(d *decision) error {
 			return err
 		}
 	}
+	if err := d.notFuture("effective_at", c.EffectiveAt); err != nil {
+		return err
+	}
 	x, err := d.runningDeployment(c.Deployment, DeploymentIsActive, DeploymentIsPaused)
 	if err != nil {
 		return err
 	}
-	event := DeploymentUsed{Deployment: c.Deployment, Service: x.Service, Amount: c.Amount}
+	event := DeploymentUsed{Deployment: c.Deployment, Service: x.Service, Amount: c.Amount, EffectiveAt: c.EffectiveAt}
 	if c.Metered {
 		accrued, amount, err := x.Meter.Add(c.UnitPrice, c.Quantity)
 		if err != nil {

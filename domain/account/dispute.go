@@ -200,7 +200,8 @@ func (c ResolveDispute) decide(d *decision) error {
 		return domain.Refuse(domain.CodeUnknownDispute, "the account has no dispute %q", c.Dispute).
 			With("field", "dispute_id").With("value", c.Dispute)
 	case !x.mayDecide(d.cmd.By):
-		return domain.Refuse(domain.CodeSelfApproval, "%s opened dispute %q and can't resolve it", d.cmd.By, c.Dispute)
+		return domain.Refuse(domain.CodeSelfApproval, "%s opened dispute %q and can't resolve it", d.cmd.By, c.Dispute).
+			With("field", "dispute_id").With("value", c.Dispute)
 	case c.Outcome == DisputeRejected && c.Refund != nil:
 		return badField("refund", c.Refund.String(), "goes with an upheld dispute only")
 	case c.Outcome != DisputeRejected && c.Outcome != DisputeUpheld:

@@ -56,6 +56,8 @@ type Around struct {
 	// Purchase is where the purchase stands for which a payment came, or of which one
 	// was dropped.
 	Purchase PurchaseStatus
+	// Network is where a withdrawal's money was asked for.
+	Network Network
 	// Usage is what a deployment that ends was charged on top of what was booked.
 	Usage domain.Amount
 	// Before is what the parts of its movement before the event came to (ToldInSum).
@@ -154,7 +156,7 @@ func deploymentNotice(event domain.Event, a Around) Notice {
 	}
 	switch e := event.(type) {
 	case *DeploymentPending:
-		return tell(PriorityCritical, "Deployment %s waits for credits: it needs %s more. If they arrive by %s, it starts at once, after what has waited longer.",
+		return tell(PriorityCritical, "Deployment %s waits for credits: it needs %s more. It starts once they are there and what waits longer is paid, if that is before %s.",
 			e.Deployment, credits(e.Shortfall), moment(e.GraceEndsAt))
 	case *DeploymentPaid:
 		if e.Part.last() {
@@ -169,7 +171,7 @@ func deploymentNotice(event domain.Event, a Around) Notice {
 			return tell(PrioritySuccess, "Deployment %s has %s and runs until %s.", e.Deployment, more, moment(e.EndsAt))
 		}
 	case *DeploymentPaused:
-		return tell(PriorityCritical, "Deployment %s is paused: its usage needs %s more. It goes on as soon as they arrive, after what has waited longer, and fails at %s.",
+		return tell(PriorityCritical, "Deployment %s is paused: its usage needs %s more. It goes on once they are there and what waits longer is paid, and fails at %s.",
 			e.Deployment, credits(e.Shortfall), moment(e.GraceEndsAt))
 	case *DeploymentResumed:
 		return tell(PrioritySuccess, "Deployment %s goes on, until %s. %s of usage %s charged.", e.Deployment, moment(e.EndsAt), credits(e.Charged), were(e.Charged))

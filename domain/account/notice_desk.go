@@ -12,11 +12,11 @@ func deskNotice(event domain.Event, a Around) Notice {
 	switch e := event.(type) {
 	case *WithdrawalApproved:
 		if e.Final {
-			return Notice{TopicWithdrawal, PriorityInfo, "Your withdrawal is approved. It will be paid to your wallet."}
+			return Notice{TopicWithdrawal, PriorityInfo, "Your withdrawal is approved. It will be paid to " + payee(a.Network) + "."}
 		}
 	case *WithdrawalPaid:
 		sum := a.Before + e.Amount
-		return Notice{TopicWithdrawal, PrioritySuccess, fmt.Sprintf("%s %s paid out to your wallet.", credits(sum), were(sum))}
+		return Notice{TopicWithdrawal, PrioritySuccess, fmt.Sprintf("%s %s paid out to %s.", credits(sum), were(sum), payee(e.Network))}
 	case *WithdrawalReturned:
 		return returnNotice(e.Cause, a.Before+e.Amount)
 	case *DisputeResolved:
@@ -39,6 +39,14 @@ func deskNotice(event domain.Event, a Around) Notice {
 		return Notice{TopicCreditsArrived, PrioritySuccess, fmt.Sprintf("%s arrived as a correction.", credits(sum))}
 	}
 	return Notice{}
+}
+
+// payee is what a network has of a customer.
+func payee(n Network) string {
+	if n == NetworkStripe {
+		return "your Stripe account"
+	}
+	return "your wallet"
 }
 
 func returnNotice(cause ReturnCause, amount domain.Amount) Notice {

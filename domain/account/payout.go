@@ -107,7 +107,8 @@ func (c ApproveWithdrawal) decide(d *decision) error {
 		return err
 	}
 	if slices.Contains(w.ApprovedBy, d.cmd.By) {
-		return domain.Refuse(domain.CodeSelfApproval, "%s approved withdrawal %q already; a second person has to", d.cmd.By, c.Withdrawal)
+		return domain.Refuse(domain.CodeSelfApproval, "%s approved withdrawal %q already; a second person has to", d.cmd.By, c.Withdrawal).
+			With("field", "withdrawal_id").With("value", c.Withdrawal)
 	}
 	if err := d.notFrozen(); err != nil {
 		return err
@@ -227,7 +228,8 @@ func (d *decision) withdrawal(id string, status WithdrawalStatus) (Withdrawal, e
 func (d *decision) reviewed(id string, status WithdrawalStatus) (Withdrawal, error) {
 	w, err := d.withdrawal(id, status)
 	if err == nil && d.cmd.By == w.RequestedBy {
-		err = domain.Refuse(domain.CodeSelfApproval, "%s asked for withdrawal %q and can't decide about it", d.cmd.By, id)
+		err = domain.Refuse(domain.CodeSelfApproval, "%s asked for withdrawal %q and can't decide about it", d.cmd.By, id).
+			With("field", "withdrawal_id").With("value", id)
 	}
 	return w, err
 }

@@ -124,7 +124,8 @@ const (
 // SetPolicy changes what is given and keeps the rest. More allowance may pay
 // what waits, so that is tried in the same append.
 //
-// Checks, in order: of each amount in turn amount-invalid, amount-too-large;
+// Checks, in order: field-invalid (nothing is set); of each amount in turn
+// amount-invalid, amount-too-large;
 // role-not-allowed (TwoApproversFrom); then field-invalid (the whole numbers, then
 // minimum_minutes).
 type SetPolicy struct {
@@ -142,6 +143,10 @@ type SetPolicy struct {
 }
 
 func (c SetPolicy) decide(d *decision) error {
+	if c.setsNothing() {
+		return domain.Refuse(domain.CodeFieldInvalid, "nothing is set: give allowance, grace_minutes, low_balance_at, two_approvers_from, "+
+			"purchase_fee_basis_points, purchased_life_months or minimum_minutes").With("field", "allowance")
+	}
 	policy, err := d.now().Policy.With(c)
 	if err != nil {
 		return err
@@ -150,6 +155,11 @@ func (c SetPolicy) decide(d *decision) error {
 	d.emit(&PolicySet{Policy: policy})
 	d.settleWaiting()
 	return nil
+}
+
+func (c SetPolicy) setsNothing() bool {
+	return c.Allowance == nil && c.GraceMinutes == nil && c.LowBalanceAt == nil && c.TwoApproversFrom == nil &&
+		c.PurchaseFeeBasisPoints == nil && c.PurchasedLifeMonths == nil && len(c.MinimumMinutes) == 0
 }
 
 // With is the policy as a command changes it. Refusals: those of SetPolicy.

@@ -14,7 +14,11 @@ func TestSetPolicy(t *testing.T) {
 		return events(&account.PolicySet{Policy: p})
 	}
 	check(t, []row{
-		{name: "nothing keeps the defaults of the business", when: do(account.SetPolicy{}), then: changed(func(*account.Policy) {})},
+		{name: "nothing is no change", when: do(account.SetPolicy{}), refused: "field-invalid field=allowance"},
+		{
+			name: "what is not set keeps the defaults of the business", when: do(account.SetPolicy{Allowance: ptr(10 * credit)}),
+			then: changed(func(*account.Policy) {}),
+		},
 		{
 			name:  "one thing keeps the rest",
 			given: given(do(account.SetPolicy{LowBalanceAt: ptr(7 * credit)})),

@@ -11,8 +11,8 @@ import (
 // purchaseLife is how long a customer may take to pay (io-credits.md).
 const purchaseLife = 20 * time.Minute
 
-// minPurchase is the least that can be bought.
-const minPurchase = 1 * domain.Credit
+// MinPurchase is the least that can be bought.
+const MinPurchase = 1 * domain.Credit
 
 // maxOpenPurchases bounds what waits to be paid, and maxLinkAttempts how often
 // a link is tried for one purchase.
@@ -352,9 +352,9 @@ type StartPurchase struct {
 func (c StartPurchase) NameFor(*State) string { return purchaseName(c.Purchase) }
 
 func (c StartPurchase) decide(d *decision) error {
-	if c.Amount < minPurchase {
-		return domain.Refuse(domain.CodeAmountInvalid, "amount %s is below the minimum of %s", c.Amount, minPurchase).
-			With("field", "amount").With("value", c.Amount.String()).With("minimum", minPurchase.String())
+	if c.Amount < MinPurchase {
+		return domain.Refuse(domain.CodeAmountInvalid, "amount %s is below the minimum of %s", c.Amount, MinPurchase).
+			With("field", "amount").With("value", c.Amount.String()).With("minimum", MinPurchase.String())
 	}
 	if err := bounded(c.Amount); err != nil {
 		return err

@@ -53,8 +53,9 @@ func (e *PaymentCredited) effect() Effect {
 	return Effect{Made: LotUse{Class: Purchased, Amount: e.Amount, ExpiresAt: e.ExpiresAt}}
 }
 
+// entry has no description: the note is finance's own, and histories are the customer's.
 func (e *PaymentCredited) entry() Entry {
-	return Entry{Type: EntryPurchase, Service: domain.ServiceCredits, Reference: e.Payment, Description: e.Note}
+	return Entry{Type: EntryPurchase, Service: domain.ServiceCredits, Reference: e.Payment}
 }
 
 func (e *PaymentCredited) claim() string { return creditedName(e.Payment) }

@@ -17,7 +17,8 @@ func TestCheckWallet(t *testing.T) {
 		address string
 		fault   string
 	}{
-		// The mint of USDC, the system program (32 zero bytes), the token program.
+		// A wallet, the mint of USDC, the system program (32 zero bytes), the token program.
+		{account.NetworkSolana, "83astBRguLMdt2h5U1Tpdq5tjFoJ6noeGwaY3mDLVcri", ""},
 		{account.NetworkSolana, "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", ""},
 		{account.NetworkSolana, "11111111111111111111111111111111", "nobody's"},
 		{account.NetworkSolana, "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", ""},

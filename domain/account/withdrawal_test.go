@@ -179,15 +179,15 @@ func TestWithdrawalFourEyes(t *testing.T) {
 	first := &account.WithdrawalApproved{Withdrawal: "w", ApprovedBy: "fin"}
 	final := &account.WithdrawalApproved{Withdrawal: "w", ApprovedBy: "fin2", Final: true}
 	check(t, []row{
-		{name: "nobody approves what they asked for", given: small, when: okayed("w", "ann"), refused: "self-approval"},
-		{name: "nor rejects it", given: small, when: turnedDown("w", "ann"), refused: "self-approval"},
-		{name: "nor says it is paid", given: append(small, okayed("w", "fin")), when: paidOut("w", "ann"), refused: "self-approval"},
-		{name: "nor that it failed", given: append(small, okayed("w", "fin")), when: fellThrough("w", "ann"), refused: "self-approval"},
-		{name: "self-approval before frozen", given: append(small, do(account.Freeze{})), when: okayed("w", "ann"), refused: "self-approval"},
+		{name: "nobody approves what they asked for", given: small, when: okayed("w", "ann"), refused: "self-approval field=withdrawal_id value=w"},
+		{name: "nor rejects it", given: small, when: turnedDown("w", "ann"), refused: "self-approval field=withdrawal_id value=w"},
+		{name: "nor says it is paid", given: append(small, okayed("w", "fin")), when: paidOut("w", "ann"), refused: "self-approval field=withdrawal_id value=w"},
+		{name: "nor that it failed", given: append(small, okayed("w", "fin")), when: fellThrough("w", "ann"), refused: "self-approval field=withdrawal_id value=w"},
+		{name: "self-approval before frozen", given: append(small, do(account.Freeze{})), when: okayed("w", "ann"), refused: "self-approval field=withdrawal_id value=w"},
 		{name: "from the policy's amount on it takes two", given: large, when: okayed("w", "fin"), then: events(first)},
 		{name: "one approval of two pays nothing", given: append(large, okayed("w", "fin")), when: paidOut("w", "fin"), refused: "wrong-status field=withdrawal_id value=w status=requested"},
-		{name: "one person twice is not two", given: append(large, okayed("w", "fin")), when: okayed("w", "fin"), refused: "self-approval"},
-		{name: "who asked is not the second", given: append(large, okayed("w", "fin")), when: okayed("w", "ann"), refused: "self-approval"},
+		{name: "one person twice is not two", given: append(large, okayed("w", "fin")), when: okayed("w", "fin"), refused: "self-approval field=withdrawal_id value=w"},
+		{name: "who asked is not the second", given: append(large, okayed("w", "fin")), when: okayed("w", "ann"), refused: "self-approval field=withdrawal_id value=w"},
 		{name: "the second is", given: append(large, okayed("w", "fin")), when: okayed("w", "fin2"), then: events(final)},
 		{
 			name: "after one approval of two it can be cancelled", given: append(large, okayed("w", "fin")),

@@ -80,6 +80,27 @@ func (e CreditRequestStatus) Valid() bool {
 	}
 }
 
+// Defines values for DeploymentCause.
+const (
+	PaymentNotCovered DeploymentCause = "payment-not-covered"
+	Provider          DeploymentCause = "provider"
+	UsageNotCovered   DeploymentCause = "usage-not-covered"
+)
+
+// Valid indicates whether the value is a known member of the DeploymentCause enum.
+func (e DeploymentCause) Valid() bool {
+	switch e {
+	case PaymentNotCovered:
+		return true
+	case Provider:
+		return true
+	case UsageNotCovered:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeploymentPaymentMethod.
 const (
 	DeploymentPaymentMethodCredits DeploymentPaymentMethod = "credits"
@@ -236,6 +257,24 @@ func (e ExplainedLotClass) Valid() bool {
 	}
 }
 
+// Defines values for FreezeCause.
+const (
+	FreezeCauseChargeback FreezeCause = "chargeback"
+	FreezeCauseDesk       FreezeCause = "desk"
+)
+
+// Valid indicates whether the value is a known member of the FreezeCause enum.
+func (e FreezeCause) Valid() bool {
+	switch e {
+	case FreezeCauseChargeback:
+		return true
+	case FreezeCauseDesk:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	Ok HealthStatus = "ok"
@@ -308,6 +347,39 @@ func (e Network) Valid() bool {
 	}
 }
 
+// Defines values for NotificationObjectKind.
+const (
+	NotificationObjectKindAdjustment    NotificationObjectKind = "adjustment"
+	NotificationObjectKindCreditRequest NotificationObjectKind = "credit-request"
+	NotificationObjectKindDeployment    NotificationObjectKind = "deployment"
+	NotificationObjectKindDispute       NotificationObjectKind = "dispute"
+	NotificationObjectKindPayment       NotificationObjectKind = "payment"
+	NotificationObjectKindPurchase      NotificationObjectKind = "purchase"
+	NotificationObjectKindWithdrawal    NotificationObjectKind = "withdrawal"
+)
+
+// Valid indicates whether the value is a known member of the NotificationObjectKind enum.
+func (e NotificationObjectKind) Valid() bool {
+	switch e {
+	case NotificationObjectKindAdjustment:
+		return true
+	case NotificationObjectKindCreditRequest:
+		return true
+	case NotificationObjectKindDeployment:
+		return true
+	case NotificationObjectKindDispute:
+		return true
+	case NotificationObjectKindPayment:
+		return true
+	case NotificationObjectKindPurchase:
+		return true
+	case NotificationObjectKindWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NotificationPriority.
 const (
 	Critical NotificationPriority = "critical"
@@ -371,6 +443,24 @@ func (e NotificationTopic) Valid() bool {
 	case NotificationTopicRefund:
 		return true
 	case NotificationTopicWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Order.
+const (
+	Asc  Order = "asc"
+	Desc Order = "desc"
+)
+
+// Valid indicates whether the value is a known member of the Order enum.
+func (e Order) Valid() bool {
+	switch e {
+	case Asc:
+		return true
+	case Desc:
 		return true
 	default:
 		return false
@@ -455,6 +545,27 @@ func (e PlayRequestAction) Valid() bool {
 	case PlayRequestActionRefund:
 		return true
 	case PlayRequestActionTwice:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProblemNotSetUp.
+const (
+	PaymentProvider ProblemNotSetUp = "payment-provider"
+	PaymentSandbox  ProblemNotSetUp = "payment-sandbox"
+	Signer          ProblemNotSetUp = "signer"
+)
+
+// Valid indicates whether the value is a known member of the ProblemNotSetUp enum.
+func (e ProblemNotSetUp) Valid() bool {
+	switch e {
+	case PaymentProvider:
+		return true
+	case PaymentSandbox:
+		return true
+	case Signer:
 		return true
 	default:
 		return false
@@ -755,6 +866,21 @@ func (e ListEventsParamsWith) Valid() bool {
 	}
 }
 
+// Defines values for ExplainTransactionParamsFor.
+const (
+	Customer ExplainTransactionParamsFor = "customer"
+)
+
+// Valid indicates whether the value is a known member of the ExplainTransactionParamsFor enum.
+func (e ExplainTransactionParamsFor) Valid() bool {
+	switch e {
+	case Customer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListAdjustmentQueueParamsStatus.
 const (
 	ListAdjustmentQueueParamsStatusApproved  ListAdjustmentQueueParamsStatus = "approved"
@@ -821,6 +947,36 @@ func (e ListDisputeQueueParamsStatus) Valid() bool {
 	}
 }
 
+// Defines values for ListUnmatchedPaymentsParamsStatus.
+const (
+	ListUnmatchedPaymentsParamsStatusAssigned  ListUnmatchedPaymentsParamsStatus = "assigned"
+	ListUnmatchedPaymentsParamsStatusCredited  ListUnmatchedPaymentsParamsStatus = "credited"
+	ListUnmatchedPaymentsParamsStatusMatched   ListUnmatchedPaymentsParamsStatus = "matched"
+	ListUnmatchedPaymentsParamsStatusReturned  ListUnmatchedPaymentsParamsStatus = "returned"
+	ListUnmatchedPaymentsParamsStatusTakenBack ListUnmatchedPaymentsParamsStatus = "taken-back"
+	ListUnmatchedPaymentsParamsStatusUnmatched ListUnmatchedPaymentsParamsStatus = "unmatched"
+)
+
+// Valid indicates whether the value is a known member of the ListUnmatchedPaymentsParamsStatus enum.
+func (e ListUnmatchedPaymentsParamsStatus) Valid() bool {
+	switch e {
+	case ListUnmatchedPaymentsParamsStatusAssigned:
+		return true
+	case ListUnmatchedPaymentsParamsStatusCredited:
+		return true
+	case ListUnmatchedPaymentsParamsStatusMatched:
+		return true
+	case ListUnmatchedPaymentsParamsStatusReturned:
+		return true
+	case ListUnmatchedPaymentsParamsStatusTakenBack:
+		return true
+	case ListUnmatchedPaymentsParamsStatusUnmatched:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListWithdrawalQueueParamsStatus.
 const (
 	ListWithdrawalQueueParamsStatusApproved  ListWithdrawalQueueParamsStatus = "approved"
@@ -870,8 +1026,11 @@ type AccountPolicy struct {
 	// Allowance Credits, canonical.
 	//
 	// Example: 12.5
-	Allowance    Money `json:"allowance"`
-	GraceMinutes int   `json:"grace_minutes"`
+	Allowance Money `json:"allowance"`
+
+	// Freeze Why the account is frozen; null if it isn't. Customers and the service aren't told.
+	Freeze       *Freeze `json:"freeze,omitempty"`
+	GraceMinutes int     `json:"grace_minutes"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
 	Lag Lag `json:"lag"`
@@ -879,13 +1038,13 @@ type AccountPolicy struct {
 	// LowBalanceAt Credits, canonical.
 	//
 	// Example: 12.5
-	LowBalanceAt   Money           `json:"low_balance_at"`
-	MinimumMinutes *map[string]int `json:"minimum_minutes,omitempty"`
+	LowBalanceAt   Money          `json:"low_balance_at"`
+	MinimumMinutes map[string]int `json:"minimum_minutes"`
 
 	// Position Place in the whole log.
 	Position               Position `json:"position"`
-	PurchaseFeeBasisPoints *int     `json:"purchase_fee_basis_points,omitempty"`
-	PurchasedLifeMonths    *int     `json:"purchased_life_months,omitempty"`
+	PurchaseFeeBasisPoints int      `json:"purchase_fee_basis_points"`
+	PurchasedLifeMonths    int      `json:"purchased_life_months"`
 
 	// Revision Place in the account's stream; -1: nothing has happened yet.
 	Revision Revision `json:"revision"`
@@ -957,6 +1116,9 @@ type AdjustmentRequest struct {
 
 // AmountInput Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 type AmountInput = Figure
+
+// AmountOrZeroInput Credits, 0 or more; else as AmountInput.
+type AmountOrZeroInput = Figure
 
 // ApprovalRequest defines model for ApprovalRequest.
 type ApprovalRequest struct {
@@ -1063,7 +1225,7 @@ type BatchAnswer struct {
 	// Key The line's, also of a line that is refused; empty where none can be read, or two different ones.
 	Key string `json:"key"`
 
-	// Length Of a refusal for its length: how long it is, in bytes.
+	// Length Of a refusal for its length: how long it is; a reference or a text in characters, an id or a key in bytes.
 	Length *string `json:"length,omitempty"`
 
 	// Limit Of a refusal: the most that is allowed.
@@ -1307,10 +1469,10 @@ type CreditRequest struct {
 	RejectedBy      *string             `json:"rejected_by,omitempty"`
 	RejectionLevel  *int                `json:"rejection_level,omitempty"`
 	RejectionReason *string             `json:"rejection_reason,omitempty"`
-	RequestedAt     *time.Time          `json:"requested_at,omitempty"`
+	RequestedAt     time.Time           `json:"requested_at"`
 	RequestedBy     string              `json:"requested_by"`
 	Status          CreditRequestStatus `json:"status"`
-	Steps           *[]ObjectStep       `json:"steps,omitempty"`
+	Steps           []ObjectStep        `json:"steps"`
 }
 
 // CreditRequestStatus defines model for CreditRequest.Status.
@@ -1336,7 +1498,7 @@ type CreditRequestList struct {
 	Items []CreditRequest `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -1403,22 +1565,24 @@ type DeductionRequest struct {
 
 // Deployment defines model for Deployment.
 type Deployment struct {
-	Account       string     `json:"account"`
-	Cause         *string    `json:"cause,omitempty"`
-	DurationHours int        `json:"duration_hours"`
-	EndedAt       *time.Time `json:"ended_at,omitempty"`
-	EndsAt        *time.Time `json:"ends_at,omitempty"`
-	GraceEndsAt   *time.Time `json:"grace_ends_at,omitempty"`
-	HourlyPrice   string     `json:"hourly_price"`
-	Id            string     `json:"id"`
+	Account string `json:"account"`
+
+	// Cause Of one that failed.
+	Cause         *DeploymentCause `json:"cause,omitempty"`
+	DurationHours int              `json:"duration_hours"`
+	EndedAt       *time.Time       `json:"ended_at,omitempty"`
+	EndsAt        *time.Time       `json:"ends_at,omitempty"`
+	GraceEndsAt   *time.Time       `json:"grace_ends_at,omitempty"`
+	HourlyPrice   string           `json:"hourly_price"`
+	Id            string           `json:"id"`
 
 	// Paid Credits, canonical.
 	//
 	// Example: 12.5
-	Paid          Money                    `json:"paid"`
-	PausedAt      *time.Time               `json:"paused_at,omitempty"`
-	PaymentMethod *DeploymentPaymentMethod `json:"payment_method,omitempty"`
-	Reason        *string                  `json:"reason,omitempty"`
+	Paid          Money                   `json:"paid"`
+	PausedAt      *time.Time              `json:"paused_at,omitempty"`
+	PaymentMethod DeploymentPaymentMethod `json:"payment_method"`
+	Reason        *string                 `json:"reason,omitempty"`
 
 	// Refunded Credits, canonical.
 	//
@@ -1426,34 +1590,43 @@ type Deployment struct {
 	Refunded    Money      `json:"refunded"`
 	RequestedAt *time.Time `json:"requested_at,omitempty"`
 
+	// RequestedBy The actor who asked for it.
+	RequestedBy string `json:"requested_by"`
+
+	// RequestedRole A customer may ask too, with any hourly_price: see the page on clients.
+	RequestedRole string `json:"requested_role"`
+
 	// Required Credits, canonical.
 	//
 	// Example: 12.5
-	Required *Money  `json:"required,omitempty"`
+	Required Money   `json:"required"`
 	Service  Service `json:"service"`
 
 	// Shortfall What it lacks now, while it waits: debt that is paid first is in it, what waits longer is not. Of a frozen account nothing is paid.
 	Shortfall string           `json:"shortfall"`
 	StartedAt *time.Time       `json:"started_at,omitempty"`
 	Status    DeploymentStatus `json:"status"`
-	Steps     *[]ObjectStep    `json:"steps,omitempty"`
+	Steps     []ObjectStep     `json:"steps"`
 	TopUpUrl  *string          `json:"top_up_url,omitempty"`
 
 	// Usage Charged on top of paid.
-	Usage *string `json:"usage,omitempty"`
+	Usage string `json:"usage"`
 
 	// UsageDropped Never covered, and not charged.
-	UsageDropped *string `json:"usage_dropped,omitempty"`
+	UsageDropped string `json:"usage_dropped"`
 
 	// UsageOpen Not covered yet.
-	UsageOpen *string `json:"usage_open,omitempty"`
+	UsageOpen string `json:"usage_open"`
 
 	// Used Credits, canonical.
 	//
 	// Example: 12.5
 	Used        Money `json:"used"`
-	UsedMinutes *int  `json:"used_minutes,omitempty"`
+	UsedMinutes int   `json:"used_minutes"`
 }
+
+// DeploymentCause Of one that failed.
+type DeploymentCause string
 
 // DeploymentPaymentMethod defines model for Deployment.PaymentMethod.
 type DeploymentPaymentMethod string
@@ -1478,7 +1651,7 @@ type DeploymentList struct {
 	Items []Deployment `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -1791,6 +1964,27 @@ type ForgetRequest struct {
 	Reason string `json:"reason"`
 }
 
+// Freeze Why the account is frozen; null if it isn't. Customers and the service aren't told.
+type Freeze struct {
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+
+	// Cause A desk decided it, or a payment that was taken back left debt.
+	Cause FreezeCause `json:"cause"`
+
+	// Purchase Of a chargeback: the purchase, or the payment that finance had credited.
+	Purchase *string `json:"purchase,omitempty"`
+
+	// Reason What the desk said, or finance of the payment that was taken back; empty if nothing.
+	Reason string `json:"reason"`
+
+	// TransactionId The event that froze it.
+	TransactionId string `json:"transaction_id"`
+}
+
+// FreezeCause A desk decided it, or a payment that was taken back left debt.
+type FreezeCause string
+
 // Head defines model for Head.
 type Head struct {
 	// Root A SHA-256 in base64.
@@ -1900,6 +2094,15 @@ type Meter struct {
 // MeterStatus defines model for Meter.Status.
 type MeterStatus string
 
+// MeterList defines model for MeterList.
+type MeterList struct {
+	Items []Meter `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
+}
+
 // Money Credits, canonical.
 //
 // Example: 12.5
@@ -1919,14 +2122,23 @@ type Notification struct {
 	Id string `json:"id"`
 
 	// Message For the customer, with the figures.
-	Message  string               `json:"message"`
+	Message string `json:"message"`
+
+	// Object What the event is of, where it is of something.
+	Object *struct {
+		Id   string                 `json:"id"`
+		Kind NotificationObjectKind `json:"kind"`
+	} `json:"object,omitempty"`
 	Priority NotificationPriority `json:"priority"`
 	SeenAt   *time.Time           `json:"seen_at"`
 	Topic    NotificationTopic    `json:"topic"`
 
-	// TransactionId The event that it is about.
+	// TransactionId The event that it is about. One that moved no credits is no entry of the history: `object` leads on then.
 	TransactionId string `json:"transaction_id"`
 }
+
+// NotificationObjectKind defines model for Notification.Object.Kind.
+type NotificationObjectKind string
 
 // NotificationPriority defines model for Notification.Priority.
 type NotificationPriority string
@@ -1944,7 +2156,7 @@ type NotificationList struct {
 	Items []Notification `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -1962,6 +2174,9 @@ type ObjectStep struct {
 	Status        string `json:"status"`
 	TransactionId string `json:"transaction_id"`
 }
+
+// Order defines model for Order.
+type Order string
 
 // Origin Where a lot came from.
 type Origin struct {
@@ -2006,7 +2221,7 @@ type Payment struct {
 	Purchase *string       `json:"purchase,omitempty"`
 	Since    time.Time     `json:"since"`
 	Status   PaymentStatus `json:"status"`
-	Steps    *[]ObjectStep `json:"steps,omitempty"`
+	Steps    []ObjectStep  `json:"steps"`
 	Why      string        `json:"why"`
 }
 
@@ -2036,7 +2251,7 @@ type PaymentList struct {
 	Items []Payment `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -2074,10 +2289,10 @@ type Policy struct {
 	// LowBalanceAt Credits, canonical.
 	//
 	// Example: 12.5
-	LowBalanceAt           Money           `json:"low_balance_at"`
-	MinimumMinutes         *map[string]int `json:"minimum_minutes,omitempty"`
-	PurchaseFeeBasisPoints *int            `json:"purchase_fee_basis_points,omitempty"`
-	PurchasedLifeMonths    *int            `json:"purchased_life_months,omitempty"`
+	LowBalanceAt           Money          `json:"low_balance_at"`
+	MinimumMinutes         map[string]int `json:"minimum_minutes"`
+	PurchaseFeeBasisPoints int            `json:"purchase_fee_basis_points"`
+	PurchasedLifeMonths    int            `json:"purchased_life_months"`
 
 	// TwoApproversFrom Credits, canonical.
 	//
@@ -2100,14 +2315,14 @@ type PolicyAnswer struct {
 	Transactions []Transaction `json:"transactions"`
 }
 
-// PolicyRequest defines model for PolicyRequest.
+// PolicyRequest At least one of its members; what is left out stays.
 type PolicyRequest struct {
-	// Allowance Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
-	Allowance    *AmountInput `json:"allowance,omitempty"`
-	GraceMinutes *int         `json:"grace_minutes,omitempty"`
+	// Allowance Credits, 0 or more; else as AmountInput.
+	Allowance    *AmountOrZeroInput `json:"allowance,omitempty"`
+	GraceMinutes *int               `json:"grace_minutes,omitempty"`
 
-	// LowBalanceAt Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
-	LowBalanceAt *AmountInput `json:"low_balance_at,omitempty"`
+	// LowBalanceAt Credits, 0 or more; else as AmountInput.
+	LowBalanceAt *AmountOrZeroInput `json:"low_balance_at,omitempty"`
 
 	// MinimumMinutes What a deployment is charged at least, by service.
 	MinimumMinutes *map[string]int `json:"minimum_minutes,omitempty"`
@@ -2118,8 +2333,8 @@ type PolicyRequest struct {
 	// PurchasedLifeMonths How long purchased credits live; 0: for ever.
 	PurchasedLifeMonths *int `json:"purchased_life_months,omitempty"`
 
-	// TwoApproversFrom Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
-	TwoApproversFrom *AmountInput `json:"two_approvers_from,omitempty"`
+	// TwoApproversFrom Credits, 0 or more; else as AmountInput.
+	TwoApproversFrom *AmountOrZeroInput `json:"two_approvers_from,omitempty"`
 }
 
 // Position Place in the whole log.
@@ -2159,12 +2374,15 @@ type Problem struct {
 	Field    *string `json:"field,omitempty"`
 	Instance string  `json:"instance"`
 
-	// Length How long it is, in bytes, where that is what is wrong.
+	// Length How long it is, where that is what is wrong: a reference or a text in characters, an id or a key in bytes.
 	Length *string `json:"length,omitempty"`
 
 	// Limit The most that is allowed.
-	Limit     *string `json:"limit,omitempty"`
-	RequestId *string `json:"request_id,omitempty"`
+	Limit *string `json:"limit,omitempty"`
+
+	// NotSetUp Of `unavailable`, without a Retry-After: what this engine has not.
+	NotSetUp  *ProblemNotSetUp `json:"not_set_up,omitempty"`
+	RequestId *string          `json:"request_id,omitempty"`
 
 	// Required Credits, canonical.
 	//
@@ -2179,11 +2397,14 @@ type Problem struct {
 	// Spendable Credits, canonical.
 	//
 	// Example: 12.5
-	Spendable *Money  `json:"spendable,omitempty"`
-	Status    int     `json:"status"`
-	Title     string  `json:"title"`
-	TopUpUrl  *string `json:"top_up_url,omitempty"`
-	Type      string  `json:"type"`
+	Spendable *Money `json:"spendable,omitempty"`
+	Status    int    `json:"status"`
+	Title     string `json:"title"`
+
+	// TopUpAmount Of `insufficient-credits`: the shortfall, or the least that can be bought if that is more.
+	TopUpAmount *Money  `json:"top_up_amount,omitempty"`
+	TopUpUrl    *string `json:"top_up_url,omitempty"`
+	Type        string  `json:"type"`
 
 	// Value What was given, cut short.
 	Value *string `json:"value,omitempty"`
@@ -2194,6 +2415,9 @@ type Problem struct {
 	Withdrawable         *Money                 `json:"withdrawable,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
+
+// ProblemNotSetUp Of `unavailable`, without a Retry-After: what this engine has not.
+type ProblemNotSetUp string
 
 // Purchase defines model for Purchase.
 type Purchase struct {
@@ -2207,14 +2431,16 @@ type Purchase struct {
 	// Credited Credits, canonical.
 	//
 	// Example: 12.5
-	Credited  *Money     `json:"credited,omitempty"`
+	Credited  Money      `json:"credited"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
 	// Fee Credits, canonical.
 	//
 	// Example: 12.5
-	Fee        Money   `json:"fee"`
-	Id         string  `json:"id"`
+	Fee Money  `json:"fee"`
+	Id  string `json:"id"`
+
+	// PaymentUrl Null unless it awaits its payment.
 	PaymentUrl *string `json:"payment_url"`
 
 	// Received What counts towards it. What was sent back, or credited elsewhere, counts no more: `steps` have it.
@@ -2223,10 +2449,10 @@ type Purchase struct {
 	// Reversed Credits, canonical.
 	//
 	// Example: 12.5
-	Reversed  *Money         `json:"reversed,omitempty"`
+	Reversed  Money          `json:"reversed"`
 	StartedAt *time.Time     `json:"started_at,omitempty"`
 	Status    PurchaseStatus `json:"status"`
-	Steps     *[]ObjectStep  `json:"steps,omitempty"`
+	Steps     []ObjectStep   `json:"steps"`
 
 	// ToPay Credits, canonical.
 	//
@@ -2423,6 +2649,15 @@ type ReservationAnswer struct {
 
 	// Transactions What the command made, deadlines that were due first.
 	Transactions []Transaction `json:"transactions"`
+}
+
+// ReservationList defines model for ReservationList.
+type ReservationList struct {
+	Items []Reservation `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
 }
 
 // ReservationRequest defines model for ReservationRequest.
@@ -2686,6 +2921,9 @@ type UsageRequest struct {
 	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount *AmountInput `json:"amount,omitempty"`
 
+	// EffectiveAt When the usage was, if not now; never in the future. Of usage that isn't covered yet, the pause counts.
+	EffectiveAt *time.Time `json:"effective_at,omitempty"`
+
 	// Quantity How much was used, at most 6 decimals; written as AmountInput.
 	Quantity *QuantityInput `json:"quantity,omitempty"`
 
@@ -2860,6 +3098,9 @@ type Conflict = Problem
 // Encoded RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Encoded = Problem
 
+// Fault RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
+type Fault = Problem
+
 // Forbidden RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Forbidden = Problem
 
@@ -2991,6 +3232,8 @@ type GetCheckoutParams struct {
 
 // ListAccountCreditRequestsParams defines parameters for ListAccountCreditRequests.
 type ListAccountCreditRequestsParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3053,6 +3296,8 @@ type DeductParams struct {
 
 // ListDeploymentsParams defines parameters for ListDeployments.
 type ListDeploymentsParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3124,6 +3369,8 @@ type RecordDeploymentUsageParams struct {
 
 // ListDisputesParams defines parameters for ListDisputes.
 type ListDisputesParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3197,6 +3444,17 @@ type GrantIncentiveParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListMetersParams defines parameters for ListMeters.
+type ListMetersParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // RecordReadingParams defines parameters for RecordReading.
 type RecordReadingParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
@@ -3208,7 +3466,9 @@ type RecordReadingParams struct {
 
 // ListNotificationsParams defines parameters for ListNotifications.
 type ListNotificationsParams struct {
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	// Unseen `true`: only those that the customer has yet to see.
+	Unseen *bool  `form:"unseen,omitempty" json:"unseen,omitempty"`
+	Limit  *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -3239,6 +3499,8 @@ type SetPolicyParams struct {
 
 // ListPurchasesParams defines parameters for ListPurchases.
 type ListPurchasesParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3279,6 +3541,17 @@ type RefundParams struct {
 
 	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListReservationsParams defines parameters for ListReservations.
+type ListReservationsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
 // ReserveParams defines parameters for Reserve.
@@ -3357,9 +3630,15 @@ type GetTransactionParams struct {
 
 // ExplainTransactionParams defines parameters for ExplainTransaction.
 type ExplainTransactionParams struct {
+	// For `customer`: as the customer sees it, without the names of all others and without the events' `data`, which has some.
+	For *ExplainTransactionParamsFor `form:"for,omitempty" json:"for,omitempty"`
+
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
 	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
+
+// ExplainTransactionParamsFor defines parameters for ExplainTransaction.
+type ExplainTransactionParamsFor string
 
 // UnfreezeAccountParams defines parameters for UnfreezeAccount.
 type UnfreezeAccountParams struct {
@@ -3372,6 +3651,8 @@ type UnfreezeAccountParams struct {
 
 // ListWithdrawalsParams defines parameters for ListWithdrawals.
 type ListWithdrawalsParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3534,11 +3815,25 @@ type ListDisputeQueueParamsStatus string
 
 // ListUnmatchedPaymentsParams defines parameters for ListUnmatchedPayments.
 type ListUnmatchedPaymentsParams struct {
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	// Status Those that wait are the default.
+	Status *ListUnmatchedPaymentsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Account In whose log they stand.
+	Account *string `form:"account,omitempty" json:"account,omitempty"`
+	Limit   *Limit  `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListUnmatchedPaymentsParamsStatus defines parameters for ListUnmatchedPayments.
+type ListUnmatchedPaymentsParamsStatus string
+
+// GetUnmatchedPaymentParams defines parameters for GetUnmatchedPayment.
+type GetUnmatchedPaymentParams struct {
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
 	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
@@ -3788,6 +4083,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 		delete(object, "limit")
 	}
 
+	if raw, found := object["not_set_up"]; found {
+		err = json.Unmarshal(raw, &a.NotSetUp)
+		if err != nil {
+			return fmt.Errorf("error reading 'not_set_up': %w", err)
+		}
+		delete(object, "not_set_up")
+	}
+
 	if raw, found := object["request_id"]; found {
 		err = json.Unmarshal(raw, &a.RequestId)
 		if err != nil {
@@ -3834,6 +4137,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 			return fmt.Errorf("error reading 'title': %w", err)
 		}
 		delete(object, "title")
+	}
+
+	if raw, found := object["top_up_amount"]; found {
+		err = json.Unmarshal(raw, &a.TopUpAmount)
+		if err != nil {
+			return fmt.Errorf("error reading 'top_up_amount': %w", err)
+		}
+		delete(object, "top_up_amount")
 	}
 
 	if raw, found := object["top_up_url"]; found {
@@ -3937,6 +4248,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 		}
 	}
 
+	if a.NotSetUp != nil {
+		object["not_set_up"], err = json.Marshal(a.NotSetUp)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'not_set_up': %w", err)
+		}
+	}
+
 	if a.RequestId != nil {
 		object["request_id"], err = json.Marshal(a.RequestId)
 		if err != nil {
@@ -3973,6 +4291,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 	object["title"], err = json.Marshal(a.Title)
 	if err != nil {
 		return nil, fmt.Errorf("error marshaling 'title': %w", err)
+	}
+
+	if a.TopUpAmount != nil {
+		object["top_up_amount"], err = json.Marshal(a.TopUpAmount)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'top_up_amount': %w", err)
+		}
 	}
 
 	if a.TopUpUrl != nil {
@@ -4194,6 +4519,9 @@ type ServerInterface interface {
 	// GrantIncentive Give promotional credits
 	// (POST /v1/accounts/{account}/incentives)
 	GrantIncentive(ctx echo.Context, account Account, params GrantIncentiveParams) error
+	// ListMeters The open meters of the account, by id
+	// (GET /v1/accounts/{account}/meters)
+	ListMeters(ctx echo.Context, account Account, params ListMetersParams) error
 	// RecordReading Charge metered usage without rounding drift
 	// (POST /v1/accounts/{account}/meters/{meter}/readings)
 	RecordReading(ctx echo.Context, account Account, meter MeterID, params RecordReadingParams) error
@@ -4227,6 +4555,9 @@ type ServerInterface interface {
 	// Refund Give a deduction back, whole or in part
 	// (POST /v1/accounts/{account}/refunds)
 	Refund(ctx echo.Context, account Account, params RefundParams) error
+	// ListReservations The open reservations of the account, by id
+	// (GET /v1/accounts/{account}/reservations)
+	ListReservations(ctx echo.Context, account Account, params ListReservationsParams) error
 	// Reserve Set credits aside
 	// (POST /v1/accounts/{account}/reservations)
 	Reserve(ctx echo.Context, account Account, params ReserveParams) error
@@ -4314,6 +4645,9 @@ type ServerInterface interface {
 	// ListUnmatchedPayments Payments that fit nowhere, oldest first
 	// (GET /v1/payments/unmatched)
 	ListUnmatchedPayments(ctx echo.Context, params ListUnmatchedPaymentsParams) error
+	// GetUnmatchedPayment One payment that fits nowhere, or did
+	// (GET /v1/payments/unmatched/{payment_id})
+	GetUnmatchedPayment(ctx echo.Context, paymentId PaymentID, params GetUnmatchedPaymentParams) error
 	// ResolvePayment Decide about a payment that fits nowhere
 	// (POST /v1/payments/unmatched/{payment_id}/resolve)
 	ResolvePayment(ctx echo.Context, paymentId PaymentID, params ResolvePaymentParams) error
@@ -4853,6 +5187,13 @@ func (w *ServerInterfaceWrapper) ListAccountCreditRequests(ctx echo.Context) err
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListAccountCreditRequestsParams
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -5214,6 +5555,13 @@ func (w *ServerInterfaceWrapper) ListDeployments(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListDeploymentsParams
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -5644,6 +5992,13 @@ func (w *ServerInterfaceWrapper) ListDisputes(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListDisputesParams
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -6003,6 +6358,45 @@ func (w *ServerInterfaceWrapper) GrantIncentive(ctx echo.Context) error {
 	return err
 }
 
+// ListMeters converts echo context to params.
+func (w *ServerInterfaceWrapper) ListMeters(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMetersParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListMeters(ctx, account, params)
+	return err
+}
+
 // RecordReading converts echo context to params.
 func (w *ServerInterfaceWrapper) RecordReading(ctx echo.Context) error {
 	var err error
@@ -6077,6 +6471,13 @@ func (w *ServerInterfaceWrapper) ListNotifications(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListNotificationsParams
+	// ------------- Optional query parameter "unseen" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "unseen", ctx.QueryParams(), &params.Unseen, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter unseen: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -6252,6 +6653,13 @@ func (w *ServerInterfaceWrapper) ListPurchases(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListPurchasesParams
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -6475,6 +6883,45 @@ func (w *ServerInterfaceWrapper) Refund(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Refund(ctx, account, params)
+	return err
+}
+
+// ListReservations converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReservations(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account Account
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReservationsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReservations(ctx, account, params)
 	return err
 }
 
@@ -6860,6 +7307,13 @@ func (w *ServerInterfaceWrapper) ExplainTransaction(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ExplainTransactionParams
+	// ------------- Optional query parameter "for" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "for", ctx.QueryParams(), &params.For, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter for: %s", err))
+	}
+
 	// ------------- Optional query parameter "min_position" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
@@ -6936,6 +7390,13 @@ func (w *ServerInterfaceWrapper) ListWithdrawals(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListWithdrawalsParams
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -7682,6 +8143,20 @@ func (w *ServerInterfaceWrapper) ListUnmatchedPayments(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListUnmatchedPaymentsParams
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -7705,6 +8180,31 @@ func (w *ServerInterfaceWrapper) ListUnmatchedPayments(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListUnmatchedPayments(ctx, params)
+	return err
+}
+
+// GetUnmatchedPayment converts echo context to params.
+func (w *ServerInterfaceWrapper) GetUnmatchedPayment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "payment_id" -------------
+	var paymentId PaymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment_id", ctx.Param("payment_id"), &paymentId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter payment_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUnmatchedPaymentParams
+	// ------------- Optional query parameter "min_position" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_position", ctx.QueryParams(), &params.MinPosition, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_position: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetUnmatchedPayment(ctx, paymentId, params)
 	return err
 }
 
@@ -7906,8 +8406,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/incentives", wrapper.GrantIncentive, options.OperationMiddlewares["grantIncentive"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/deductions", wrapper.Deduct, options.OperationMiddlewares["deduct"]...)
 	router.POST(options.BaseURL+"/v1/deductions/batch", wrapper.DeductBatch, options.OperationMiddlewares["deductBatch"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/meters", wrapper.ListMeters, options.OperationMiddlewares["listMeters"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/meters/:meter/readings", wrapper.RecordReading, options.OperationMiddlewares["recordReading"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/refunds", wrapper.Refund, options.OperationMiddlewares["refund"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/reservations", wrapper.ListReservations, options.OperationMiddlewares["listReservations"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/reservations", wrapper.Reserve, options.OperationMiddlewares["reserve"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/reservations/:reservation_id", wrapper.GetReservation, options.OperationMiddlewares["getReservation"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/reservations/:reservation_id/capture", wrapper.CaptureReservation, options.OperationMiddlewares["captureReservation"]...)
@@ -7943,6 +8445,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/accounts/:account/purchases/:purchase_id", wrapper.GetPurchase, options.OperationMiddlewares["getPurchase"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/purchases/:purchase_id/reverse", wrapper.ReversePurchase, options.OperationMiddlewares["reversePurchase"]...)
 	router.GET(options.BaseURL+"/v1/payments/unmatched", wrapper.ListUnmatchedPayments, options.OperationMiddlewares["listUnmatchedPayments"]...)
+	router.GET(options.BaseURL+"/v1/payments/unmatched/:payment_id", wrapper.GetUnmatchedPayment, options.OperationMiddlewares["getUnmatchedPayment"]...)
 	router.POST(options.BaseURL+"/v1/payments/unmatched/:payment_id/resolve", wrapper.ResolvePayment, options.OperationMiddlewares["resolvePayment"]...)
 	router.POST(options.BaseURL+"/webhooks/spherepay", wrapper.TakeWebhook, options.OperationMiddlewares["takeWebhook"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/credit-requests", wrapper.ListAccountCreditRequests, options.OperationMiddlewares["listAccountCreditRequests"]...)

@@ -84,6 +84,27 @@ func (e CreditRequestStatus) Valid() bool {
 	}
 }
 
+// Defines values for DeploymentCause.
+const (
+	PaymentNotCovered DeploymentCause = "payment-not-covered"
+	Provider          DeploymentCause = "provider"
+	UsageNotCovered   DeploymentCause = "usage-not-covered"
+)
+
+// Valid indicates whether the value is a known member of the DeploymentCause enum.
+func (e DeploymentCause) Valid() bool {
+	switch e {
+	case PaymentNotCovered:
+		return true
+	case Provider:
+		return true
+	case UsageNotCovered:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeploymentPaymentMethod.
 const (
 	DeploymentPaymentMethodCredits DeploymentPaymentMethod = "credits"
@@ -240,6 +261,24 @@ func (e ExplainedLotClass) Valid() bool {
 	}
 }
 
+// Defines values for FreezeCause.
+const (
+	FreezeCauseChargeback FreezeCause = "chargeback"
+	FreezeCauseDesk       FreezeCause = "desk"
+)
+
+// Valid indicates whether the value is a known member of the FreezeCause enum.
+func (e FreezeCause) Valid() bool {
+	switch e {
+	case FreezeCauseChargeback:
+		return true
+	case FreezeCauseDesk:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	Ok HealthStatus = "ok"
@@ -312,6 +351,39 @@ func (e Network) Valid() bool {
 	}
 }
 
+// Defines values for NotificationObjectKind.
+const (
+	NotificationObjectKindAdjustment    NotificationObjectKind = "adjustment"
+	NotificationObjectKindCreditRequest NotificationObjectKind = "credit-request"
+	NotificationObjectKindDeployment    NotificationObjectKind = "deployment"
+	NotificationObjectKindDispute       NotificationObjectKind = "dispute"
+	NotificationObjectKindPayment       NotificationObjectKind = "payment"
+	NotificationObjectKindPurchase      NotificationObjectKind = "purchase"
+	NotificationObjectKindWithdrawal    NotificationObjectKind = "withdrawal"
+)
+
+// Valid indicates whether the value is a known member of the NotificationObjectKind enum.
+func (e NotificationObjectKind) Valid() bool {
+	switch e {
+	case NotificationObjectKindAdjustment:
+		return true
+	case NotificationObjectKindCreditRequest:
+		return true
+	case NotificationObjectKindDeployment:
+		return true
+	case NotificationObjectKindDispute:
+		return true
+	case NotificationObjectKindPayment:
+		return true
+	case NotificationObjectKindPurchase:
+		return true
+	case NotificationObjectKindWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NotificationPriority.
 const (
 	Critical NotificationPriority = "critical"
@@ -375,6 +447,24 @@ func (e NotificationTopic) Valid() bool {
 	case NotificationTopicRefund:
 		return true
 	case NotificationTopicWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Order.
+const (
+	Asc  Order = "asc"
+	Desc Order = "desc"
+)
+
+// Valid indicates whether the value is a known member of the Order enum.
+func (e Order) Valid() bool {
+	switch e {
+	case Asc:
+		return true
+	case Desc:
 		return true
 	default:
 		return false
@@ -459,6 +549,27 @@ func (e PlayRequestAction) Valid() bool {
 	case PlayRequestActionRefund:
 		return true
 	case PlayRequestActionTwice:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProblemNotSetUp.
+const (
+	PaymentProvider ProblemNotSetUp = "payment-provider"
+	PaymentSandbox  ProblemNotSetUp = "payment-sandbox"
+	Signer          ProblemNotSetUp = "signer"
+)
+
+// Valid indicates whether the value is a known member of the ProblemNotSetUp enum.
+func (e ProblemNotSetUp) Valid() bool {
+	switch e {
+	case PaymentProvider:
+		return true
+	case PaymentSandbox:
+		return true
+	case Signer:
 		return true
 	default:
 		return false
@@ -759,6 +870,21 @@ func (e ListEventsParamsWith) Valid() bool {
 	}
 }
 
+// Defines values for ExplainTransactionParamsFor.
+const (
+	Customer ExplainTransactionParamsFor = "customer"
+)
+
+// Valid indicates whether the value is a known member of the ExplainTransactionParamsFor enum.
+func (e ExplainTransactionParamsFor) Valid() bool {
+	switch e {
+	case Customer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListAdjustmentQueueParamsStatus.
 const (
 	ListAdjustmentQueueParamsStatusApproved  ListAdjustmentQueueParamsStatus = "approved"
@@ -825,6 +951,36 @@ func (e ListDisputeQueueParamsStatus) Valid() bool {
 	}
 }
 
+// Defines values for ListUnmatchedPaymentsParamsStatus.
+const (
+	ListUnmatchedPaymentsParamsStatusAssigned  ListUnmatchedPaymentsParamsStatus = "assigned"
+	ListUnmatchedPaymentsParamsStatusCredited  ListUnmatchedPaymentsParamsStatus = "credited"
+	ListUnmatchedPaymentsParamsStatusMatched   ListUnmatchedPaymentsParamsStatus = "matched"
+	ListUnmatchedPaymentsParamsStatusReturned  ListUnmatchedPaymentsParamsStatus = "returned"
+	ListUnmatchedPaymentsParamsStatusTakenBack ListUnmatchedPaymentsParamsStatus = "taken-back"
+	ListUnmatchedPaymentsParamsStatusUnmatched ListUnmatchedPaymentsParamsStatus = "unmatched"
+)
+
+// Valid indicates whether the value is a known member of the ListUnmatchedPaymentsParamsStatus enum.
+func (e ListUnmatchedPaymentsParamsStatus) Valid() bool {
+	switch e {
+	case ListUnmatchedPaymentsParamsStatusAssigned:
+		return true
+	case ListUnmatchedPaymentsParamsStatusCredited:
+		return true
+	case ListUnmatchedPaymentsParamsStatusMatched:
+		return true
+	case ListUnmatchedPaymentsParamsStatusReturned:
+		return true
+	case ListUnmatchedPaymentsParamsStatusTakenBack:
+		return true
+	case ListUnmatchedPaymentsParamsStatusUnmatched:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListWithdrawalQueueParamsStatus.
 const (
 	ListWithdrawalQueueParamsStatusApproved  ListWithdrawalQueueParamsStatus = "approved"
@@ -874,8 +1030,11 @@ type AccountPolicy struct {
 	// Allowance Credits, canonical.
 	//
 	// Example: 12.5
-	Allowance    Money `json:"allowance"`
-	GraceMinutes int   `json:"grace_minutes"`
+	Allowance Money `json:"allowance"`
+
+	// Freeze Why the account is frozen; null if it isn't. Customers and the service aren't told.
+	Freeze       *Freeze `json:"freeze,omitempty"`
+	GraceMinutes int     `json:"grace_minutes"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
 	Lag Lag `json:"lag"`
@@ -883,13 +1042,13 @@ type AccountPolicy struct {
 	// LowBalanceAt Credits, canonical.
 	//
 	// Example: 12.5
-	LowBalanceAt   Money           `json:"low_balance_at"`
-	MinimumMinutes *map[string]int `json:"minimum_minutes,omitempty"`
+	LowBalanceAt   Money          `json:"low_balance_at"`
+	MinimumMinutes map[string]int `json:"minimum_minutes"`
 
 	// Position Place in the whole log.
 	Position               Position `json:"position"`
-	PurchaseFeeBasisPoints *int     `json:"purchase_fee_basis_points,omitempty"`
-	PurchasedLifeMonths    *int     `json:"purchased_life_months,omitempty"`
+	PurchaseFeeBasisPoints int      `json:"purchase_fee_basis_points"`
+	PurchasedLifeMonths    int      `json:"purchased_life_months"`
 
 	// Revision Place in the account's stream; -1: nothing has happened yet.
 	Revision Revision `json:"revision"`
@@ -961,6 +1120,9 @@ type AdjustmentRequest struct {
 
 // AmountInput Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 type AmountInput = Figure
+
+// AmountOrZeroInput Credits, 0 or more; else as AmountInput.
+type AmountOrZeroInput = Figure
 
 // ApprovalRequest defines model for ApprovalRequest.
 type ApprovalRequest struct {
@@ -1067,7 +1229,7 @@ type BatchAnswer struct {
 	// Key The line's, also of a line that is refused; empty where none can be read, or two different ones.
 	Key string `json:"key"`
 
-	// Length Of a refusal for its length: how long it is, in bytes.
+	// Length Of a refusal for its length: how long it is; a reference or a text in characters, an id or a key in bytes.
 	Length *string `json:"length,omitempty"`
 
 	// Limit Of a refusal: the most that is allowed.
@@ -1311,10 +1473,10 @@ type CreditRequest struct {
 	RejectedBy      *string             `json:"rejected_by,omitempty"`
 	RejectionLevel  *int                `json:"rejection_level,omitempty"`
 	RejectionReason *string             `json:"rejection_reason,omitempty"`
-	RequestedAt     *time.Time          `json:"requested_at,omitempty"`
+	RequestedAt     time.Time           `json:"requested_at"`
 	RequestedBy     string              `json:"requested_by"`
 	Status          CreditRequestStatus `json:"status"`
-	Steps           *[]ObjectStep       `json:"steps,omitempty"`
+	Steps           []ObjectStep        `json:"steps"`
 }
 
 // CreditRequestStatus defines model for CreditRequest.Status.
@@ -1340,7 +1502,7 @@ type CreditRequestList struct {
 	Items []CreditRequest `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -1407,22 +1569,24 @@ type DeductionRequest struct {
 
 // Deployment defines model for Deployment.
 type Deployment struct {
-	Account       string     `json:"account"`
-	Cause         *string    `json:"cause,omitempty"`
-	DurationHours int        `json:"duration_hours"`
-	EndedAt       *time.Time `json:"ended_at,omitempty"`
-	EndsAt        *time.Time `json:"ends_at,omitempty"`
-	GraceEndsAt   *time.Time `json:"grace_ends_at,omitempty"`
-	HourlyPrice   string     `json:"hourly_price"`
-	Id            string     `json:"id"`
+	Account string `json:"account"`
+
+	// Cause Of one that failed.
+	Cause         *DeploymentCause `json:"cause,omitempty"`
+	DurationHours int              `json:"duration_hours"`
+	EndedAt       *time.Time       `json:"ended_at,omitempty"`
+	EndsAt        *time.Time       `json:"ends_at,omitempty"`
+	GraceEndsAt   *time.Time       `json:"grace_ends_at,omitempty"`
+	HourlyPrice   string           `json:"hourly_price"`
+	Id            string           `json:"id"`
 
 	// Paid Credits, canonical.
 	//
 	// Example: 12.5
-	Paid          Money                    `json:"paid"`
-	PausedAt      *time.Time               `json:"paused_at,omitempty"`
-	PaymentMethod *DeploymentPaymentMethod `json:"payment_method,omitempty"`
-	Reason        *string                  `json:"reason,omitempty"`
+	Paid          Money                   `json:"paid"`
+	PausedAt      *time.Time              `json:"paused_at,omitempty"`
+	PaymentMethod DeploymentPaymentMethod `json:"payment_method"`
+	Reason        *string                 `json:"reason,omitempty"`
 
 	// Refunded Credits, canonical.
 	//
@@ -1430,34 +1594,43 @@ type Deployment struct {
 	Refunded    Money      `json:"refunded"`
 	RequestedAt *time.Time `json:"requested_at,omitempty"`
 
+	// RequestedBy The actor who asked for it.
+	RequestedBy string `json:"requested_by"`
+
+	// RequestedRole A customer may ask too, with any hourly_price: see the page on clients.
+	RequestedRole string `json:"requested_role"`
+
 	// Required Credits, canonical.
 	//
 	// Example: 12.5
-	Required *Money  `json:"required,omitempty"`
+	Required Money   `json:"required"`
 	Service  Service `json:"service"`
 
 	// Shortfall What it lacks now, while it waits: debt that is paid first is in it, what waits longer is not. Of a frozen account nothing is paid.
 	Shortfall string           `json:"shortfall"`
 	StartedAt *time.Time       `json:"started_at,omitempty"`
 	Status    DeploymentStatus `json:"status"`
-	Steps     *[]ObjectStep    `json:"steps,omitempty"`
+	Steps     []ObjectStep     `json:"steps"`
 	TopUpUrl  *string          `json:"top_up_url,omitempty"`
 
 	// Usage Charged on top of paid.
-	Usage *string `json:"usage,omitempty"`
+	Usage string `json:"usage"`
 
 	// UsageDropped Never covered, and not charged.
-	UsageDropped *string `json:"usage_dropped,omitempty"`
+	UsageDropped string `json:"usage_dropped"`
 
 	// UsageOpen Not covered yet.
-	UsageOpen *string `json:"usage_open,omitempty"`
+	UsageOpen string `json:"usage_open"`
 
 	// Used Credits, canonical.
 	//
 	// Example: 12.5
 	Used        Money `json:"used"`
-	UsedMinutes *int  `json:"used_minutes,omitempty"`
+	UsedMinutes int   `json:"used_minutes"`
 }
+
+// DeploymentCause Of one that failed.
+type DeploymentCause string
 
 // DeploymentPaymentMethod defines model for Deployment.PaymentMethod.
 type DeploymentPaymentMethod string
@@ -1482,7 +1655,7 @@ type DeploymentList struct {
 	Items []Deployment `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -1795,6 +1968,27 @@ type ForgetRequest struct {
 	Reason string `json:"reason"`
 }
 
+// Freeze Why the account is frozen; null if it isn't. Customers and the service aren't told.
+type Freeze struct {
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+
+	// Cause A desk decided it, or a payment that was taken back left debt.
+	Cause FreezeCause `json:"cause"`
+
+	// Purchase Of a chargeback: the purchase, or the payment that finance had credited.
+	Purchase *string `json:"purchase,omitempty"`
+
+	// Reason What the desk said, or finance of the payment that was taken back; empty if nothing.
+	Reason string `json:"reason"`
+
+	// TransactionId The event that froze it.
+	TransactionId string `json:"transaction_id"`
+}
+
+// FreezeCause A desk decided it, or a payment that was taken back left debt.
+type FreezeCause string
+
 // Head defines model for Head.
 type Head struct {
 	// Root A SHA-256 in base64.
@@ -1904,6 +2098,15 @@ type Meter struct {
 // MeterStatus defines model for Meter.Status.
 type MeterStatus string
 
+// MeterList defines model for MeterList.
+type MeterList struct {
+	Items []Meter `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
+}
+
 // Money Credits, canonical.
 //
 // Example: 12.5
@@ -1923,14 +2126,23 @@ type Notification struct {
 	Id string `json:"id"`
 
 	// Message For the customer, with the figures.
-	Message  string               `json:"message"`
+	Message string `json:"message"`
+
+	// Object What the event is of, where it is of something.
+	Object *struct {
+		Id   string                 `json:"id"`
+		Kind NotificationObjectKind `json:"kind"`
+	} `json:"object,omitempty"`
 	Priority NotificationPriority `json:"priority"`
 	SeenAt   *time.Time           `json:"seen_at"`
 	Topic    NotificationTopic    `json:"topic"`
 
-	// TransactionId The event that it is about.
+	// TransactionId The event that it is about. One that moved no credits is no entry of the history: `object` leads on then.
 	TransactionId string `json:"transaction_id"`
 }
+
+// NotificationObjectKind defines model for Notification.Object.Kind.
+type NotificationObjectKind string
 
 // NotificationPriority defines model for Notification.Priority.
 type NotificationPriority string
@@ -1948,7 +2160,7 @@ type NotificationList struct {
 	Items []Notification `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -1966,6 +2178,9 @@ type ObjectStep struct {
 	Status        string `json:"status"`
 	TransactionId string `json:"transaction_id"`
 }
+
+// Order defines model for Order.
+type Order string
 
 // Origin Where a lot came from.
 type Origin struct {
@@ -2010,7 +2225,7 @@ type Payment struct {
 	Purchase *string       `json:"purchase,omitempty"`
 	Since    time.Time     `json:"since"`
 	Status   PaymentStatus `json:"status"`
-	Steps    *[]ObjectStep `json:"steps,omitempty"`
+	Steps    []ObjectStep  `json:"steps"`
 	Why      string        `json:"why"`
 }
 
@@ -2040,7 +2255,7 @@ type PaymentList struct {
 	Items []Payment `json:"items"`
 
 	// Lag How many positions that this engine has acknowledged the answer may lack.
-	Lag        *Lag    `json:"lag,omitempty"`
+	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -2078,10 +2293,10 @@ type Policy struct {
 	// LowBalanceAt Credits, canonical.
 	//
 	// Example: 12.5
-	LowBalanceAt           Money           `json:"low_balance_at"`
-	MinimumMinutes         *map[string]int `json:"minimum_minutes,omitempty"`
-	PurchaseFeeBasisPoints *int            `json:"purchase_fee_basis_points,omitempty"`
-	PurchasedLifeMonths    *int            `json:"purchased_life_months,omitempty"`
+	LowBalanceAt           Money          `json:"low_balance_at"`
+	MinimumMinutes         map[string]int `json:"minimum_minutes"`
+	PurchaseFeeBasisPoints int            `json:"purchase_fee_basis_points"`
+	PurchasedLifeMonths    int            `json:"purchased_life_months"`
 
 	// TwoApproversFrom Credits, canonical.
 	//
@@ -2104,14 +2319,14 @@ type PolicyAnswer struct {
 	Transactions []Transaction `json:"transactions"`
 }
 
-// PolicyRequest defines model for PolicyRequest.
+// PolicyRequest At least one of its members; what is left out stays.
 type PolicyRequest struct {
-	// Allowance Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
-	Allowance    *AmountInput `json:"allowance,omitempty"`
-	GraceMinutes *int         `json:"grace_minutes,omitempty"`
+	// Allowance Credits, 0 or more; else as AmountInput.
+	Allowance    *AmountOrZeroInput `json:"allowance,omitempty"`
+	GraceMinutes *int               `json:"grace_minutes,omitempty"`
 
-	// LowBalanceAt Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
-	LowBalanceAt *AmountInput `json:"low_balance_at,omitempty"`
+	// LowBalanceAt Credits, 0 or more; else as AmountInput.
+	LowBalanceAt *AmountOrZeroInput `json:"low_balance_at,omitempty"`
 
 	// MinimumMinutes What a deployment is charged at least, by service.
 	MinimumMinutes *map[string]int `json:"minimum_minutes,omitempty"`
@@ -2122,8 +2337,8 @@ type PolicyRequest struct {
 	// PurchasedLifeMonths How long purchased credits live; 0: for ever.
 	PurchasedLifeMonths *int `json:"purchased_life_months,omitempty"`
 
-	// TwoApproversFrom Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
-	TwoApproversFrom *AmountInput `json:"two_approvers_from,omitempty"`
+	// TwoApproversFrom Credits, 0 or more; else as AmountInput.
+	TwoApproversFrom *AmountOrZeroInput `json:"two_approvers_from,omitempty"`
 }
 
 // Position Place in the whole log.
@@ -2163,12 +2378,15 @@ type Problem struct {
 	Field    *string `json:"field,omitempty"`
 	Instance string  `json:"instance"`
 
-	// Length How long it is, in bytes, where that is what is wrong.
+	// Length How long it is, where that is what is wrong: a reference or a text in characters, an id or a key in bytes.
 	Length *string `json:"length,omitempty"`
 
 	// Limit The most that is allowed.
-	Limit     *string `json:"limit,omitempty"`
-	RequestId *string `json:"request_id,omitempty"`
+	Limit *string `json:"limit,omitempty"`
+
+	// NotSetUp Of `unavailable`, without a Retry-After: what this engine has not.
+	NotSetUp  *ProblemNotSetUp `json:"not_set_up,omitempty"`
+	RequestId *string          `json:"request_id,omitempty"`
 
 	// Required Credits, canonical.
 	//
@@ -2183,11 +2401,14 @@ type Problem struct {
 	// Spendable Credits, canonical.
 	//
 	// Example: 12.5
-	Spendable *Money  `json:"spendable,omitempty"`
-	Status    int     `json:"status"`
-	Title     string  `json:"title"`
-	TopUpUrl  *string `json:"top_up_url,omitempty"`
-	Type      string  `json:"type"`
+	Spendable *Money `json:"spendable,omitempty"`
+	Status    int    `json:"status"`
+	Title     string `json:"title"`
+
+	// TopUpAmount Of `insufficient-credits`: the shortfall, or the least that can be bought if that is more.
+	TopUpAmount *Money  `json:"top_up_amount,omitempty"`
+	TopUpUrl    *string `json:"top_up_url,omitempty"`
+	Type        string  `json:"type"`
 
 	// Value What was given, cut short.
 	Value *string `json:"value,omitempty"`
@@ -2198,6 +2419,9 @@ type Problem struct {
 	Withdrawable         *Money                 `json:"withdrawable,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
+
+// ProblemNotSetUp Of `unavailable`, without a Retry-After: what this engine has not.
+type ProblemNotSetUp string
 
 // Purchase defines model for Purchase.
 type Purchase struct {
@@ -2211,14 +2435,16 @@ type Purchase struct {
 	// Credited Credits, canonical.
 	//
 	// Example: 12.5
-	Credited  *Money     `json:"credited,omitempty"`
+	Credited  Money      `json:"credited"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
 	// Fee Credits, canonical.
 	//
 	// Example: 12.5
-	Fee        Money   `json:"fee"`
-	Id         string  `json:"id"`
+	Fee Money  `json:"fee"`
+	Id  string `json:"id"`
+
+	// PaymentUrl Null unless it awaits its payment.
 	PaymentUrl *string `json:"payment_url"`
 
 	// Received What counts towards it. What was sent back, or credited elsewhere, counts no more: `steps` have it.
@@ -2227,10 +2453,10 @@ type Purchase struct {
 	// Reversed Credits, canonical.
 	//
 	// Example: 12.5
-	Reversed  *Money         `json:"reversed,omitempty"`
+	Reversed  Money          `json:"reversed"`
 	StartedAt *time.Time     `json:"started_at,omitempty"`
 	Status    PurchaseStatus `json:"status"`
-	Steps     *[]ObjectStep  `json:"steps,omitempty"`
+	Steps     []ObjectStep   `json:"steps"`
 
 	// ToPay Credits, canonical.
 	//
@@ -2427,6 +2653,15 @@ type ReservationAnswer struct {
 
 	// Transactions What the command made, deadlines that were due first.
 	Transactions []Transaction `json:"transactions"`
+}
+
+// ReservationList defines model for ReservationList.
+type ReservationList struct {
+	Items []Reservation `json:"items"`
+
+	// Lag How many positions that this engine has acknowledged the answer may lack.
+	Lag        Lag     `json:"lag"`
+	NextCursor *string `json:"next_cursor"`
 }
 
 // ReservationRequest defines model for ReservationRequest.
@@ -2690,6 +2925,9 @@ type UsageRequest struct {
 	// Amount Credits, above zero, at most 6 decimals and 10^9; a string, or a JSON number, whose digits are read exactly. No exponent is taken: Python's `json.dumps(0.00001)` is `1e-05`, so send small figures as strings.
 	Amount *AmountInput `json:"amount,omitempty"`
 
+	// EffectiveAt When the usage was, if not now; never in the future. Of usage that isn't covered yet, the pause counts.
+	EffectiveAt *time.Time `json:"effective_at,omitempty"`
+
 	// Quantity How much was used, at most 6 decimals; written as AmountInput.
 	Quantity *QuantityInput `json:"quantity,omitempty"`
 
@@ -2864,6 +3102,9 @@ type Conflict = Problem
 // Encoded RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Encoded = Problem
 
+// Fault RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
+type Fault = Problem
+
 // Forbidden RFC 9457, with a `code` to switch on and the figures of the refusal as members of their own.
 type Forbidden = Problem
 
@@ -2995,6 +3236,8 @@ type GetCheckoutParams struct {
 
 // ListAccountCreditRequestsParams defines parameters for ListAccountCreditRequests.
 type ListAccountCreditRequestsParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3057,6 +3300,8 @@ type DeductParams struct {
 
 // ListDeploymentsParams defines parameters for ListDeployments.
 type ListDeploymentsParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3128,6 +3373,8 @@ type RecordDeploymentUsageParams struct {
 
 // ListDisputesParams defines parameters for ListDisputes.
 type ListDisputesParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3201,6 +3448,17 @@ type GrantIncentiveParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListMetersParams defines parameters for ListMeters.
+type ListMetersParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
 // RecordReadingParams defines parameters for RecordReading.
 type RecordReadingParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique in the account.
@@ -3212,7 +3470,9 @@ type RecordReadingParams struct {
 
 // ListNotificationsParams defines parameters for ListNotifications.
 type ListNotificationsParams struct {
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	// Unseen `true`: only those that the customer has yet to see.
+	Unseen *bool  `form:"unseen,omitempty" json:"unseen,omitempty"`
+	Limit  *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -3243,6 +3503,8 @@ type SetPolicyParams struct {
 
 // ListPurchasesParams defines parameters for ListPurchases.
 type ListPurchasesParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3283,6 +3545,17 @@ type RefundParams struct {
 
 	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListReservationsParams defines parameters for ListReservations.
+type ListReservationsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
 
 // ReserveParams defines parameters for Reserve.
@@ -3361,9 +3634,15 @@ type GetTransactionParams struct {
 
 // ExplainTransactionParams defines parameters for ExplainTransaction.
 type ExplainTransactionParams struct {
+	// For `customer`: as the customer sees it, without the names of all others and without the events' `data`, which has some.
+	For *ExplainTransactionParamsFor `form:"for,omitempty" json:"for,omitempty"`
+
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
 	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
+
+// ExplainTransactionParamsFor defines parameters for ExplainTransaction.
+type ExplainTransactionParamsFor string
 
 // UnfreezeAccountParams defines parameters for UnfreezeAccount.
 type UnfreezeAccountParams struct {
@@ -3376,6 +3655,8 @@ type UnfreezeAccountParams struct {
 
 // ListWithdrawalsParams defines parameters for ListWithdrawals.
 type ListWithdrawalsParams struct {
+	// Order By id, which is by age where the engine makes the ids; `desc` for the last first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
@@ -3538,11 +3819,25 @@ type ListDisputeQueueParamsStatus string
 
 // ListUnmatchedPaymentsParams defines parameters for ListUnmatchedPayments.
 type ListUnmatchedPaymentsParams struct {
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	// Status Those that wait are the default.
+	Status *ListUnmatchedPaymentsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Account In whose log they stand.
+	Account *string `form:"account,omitempty" json:"account,omitempty"`
+	Limit   *Limit  `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor `next_cursor` of the page before, with the same filter; the first page has none.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
+	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
+	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
+}
+
+// ListUnmatchedPaymentsParamsStatus defines parameters for ListUnmatchedPayments.
+type ListUnmatchedPaymentsParamsStatus string
+
+// GetUnmatchedPaymentParams defines parameters for GetUnmatchedPayment.
+type GetUnmatchedPaymentParams struct {
 	// MinPosition The answer has to reach this position, which another answer named; `read-behind` if it can't within a second.
 	MinPosition *MinPosition `form:"min_position,omitempty" json:"min_position,omitempty"`
 }
@@ -3792,6 +4087,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 		delete(object, "limit")
 	}
 
+	if raw, found := object["not_set_up"]; found {
+		err = json.Unmarshal(raw, &a.NotSetUp)
+		if err != nil {
+			return fmt.Errorf("error reading 'not_set_up': %w", err)
+		}
+		delete(object, "not_set_up")
+	}
+
 	if raw, found := object["request_id"]; found {
 		err = json.Unmarshal(raw, &a.RequestId)
 		if err != nil {
@@ -3838,6 +4141,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 			return fmt.Errorf("error reading 'title': %w", err)
 		}
 		delete(object, "title")
+	}
+
+	if raw, found := object["top_up_amount"]; found {
+		err = json.Unmarshal(raw, &a.TopUpAmount)
+		if err != nil {
+			return fmt.Errorf("error reading 'top_up_amount': %w", err)
+		}
+		delete(object, "top_up_amount")
 	}
 
 	if raw, found := object["top_up_url"]; found {
@@ -3941,6 +4252,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 		}
 	}
 
+	if a.NotSetUp != nil {
+		object["not_set_up"], err = json.Marshal(a.NotSetUp)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'not_set_up': %w", err)
+		}
+	}
+
 	if a.RequestId != nil {
 		object["request_id"], err = json.Marshal(a.RequestId)
 		if err != nil {
@@ -3977,6 +4295,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 	object["title"], err = json.Marshal(a.Title)
 	if err != nil {
 		return nil, fmt.Errorf("error marshaling 'title': %w", err)
+	}
+
+	if a.TopUpAmount != nil {
+		object["top_up_amount"], err = json.Marshal(a.TopUpAmount)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'top_up_amount': %w", err)
+		}
 	}
 
 	if a.TopUpUrl != nil {
@@ -4268,6 +4593,8 @@ type ClientInterface interface {
 	RequestAdjustment(ctx context.Context, account Account, params *RequestAdjustmentParams, body RequestAdjustmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetAdjustment One correction, and who did what when
+	//
+	// A customer finds only those in effect.
 	//
 	// Corresponds with GET /v1/accounts/{account}/adjustments/{adjustment_id} (the `GetAdjustment` operationId).
 	GetAdjustment(ctx context.Context, account Account, adjustmentId AdjustmentID, params *GetAdjustmentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4662,6 +4989,11 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/incentives (the `GrantIncentive` operationId).
 	GrantIncentive(ctx context.Context, account Account, params *GrantIncentiveParams, body GrantIncentiveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListMeters The open meters of the account, by id
+	//
+	// Corresponds with GET /v1/accounts/{account}/meters (the `ListMeters` operationId).
+	ListMeters(ctx context.Context, account Account, params *ListMetersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RecordReadingWithBody Charge metered usage without rounding drift
 	//
 	// A reading is a delta. The meter keeps its exact accrued cost and charges what the rounded total
@@ -4707,7 +5039,7 @@ type ClientInterface interface {
 
 	// GetPolicy The account's limits
 	//
-	// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change.
+	// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change. Staff also see why the account is frozen.
 	//
 	// Corresponds with GET /v1/accounts/{account}/policy (the `GetPolicy` operationId).
 	GetPolicy(ctx context.Context, account Account, params *GetPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4796,6 +5128,13 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/refunds (the `Refund` operationId).
 	Refund(ctx context.Context, account Account, params *RefundParams, body RefundJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListReservations The open reservations of the account, by id
+	//
+	// What holds its credits, with its withdrawals.
+	//
+	// Corresponds with GET /v1/accounts/{account}/reservations (the `ListReservations` operationId).
+	ListReservations(ctx context.Context, account Account, params *ListReservationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ReserveWithBody Set credits aside
 	//
 	// Holds take credits only, never the allowance. What is held does not expire while it is held.
@@ -4816,7 +5155,7 @@ type ClientInterface interface {
 
 	// GetReservation One reservation, as it is now
 	//
-	// Of one that is closed nothing is held, and no more is kept; its story is in the `explain` of its transactions.
+	// Of one that is closed nothing is held; its story is in the `explain` of its transactions.
 	//
 	// Corresponds with GET /v1/accounts/{account}/reservations/{reservation_id} (the `GetReservation` operationId).
 	GetReservation(ctx context.Context, account Account, reservationId ReservationID, params *GetReservationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4874,7 +5213,7 @@ type ClientInterface interface {
 
 	// ExplainTransaction All that led to a charge and followed from it
 	//
-	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. Before it is sent to a customer, the names under *Asked by* have to be taken out, unless it was the customer who asked for it: the page on support says more.
+	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance. Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
 	//
 	// Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id}/explain (the `ExplainTransaction` operationId).
 	ExplainTransaction(ctx context.Context, account Account, transactionId TransactionID, params *ExplainTransactionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5103,6 +5442,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/payments/unmatched (the `ListUnmatchedPayments` operationId).
 	ListUnmatchedPayments(ctx context.Context, params *ListUnmatchedPaymentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetUnmatchedPayment One payment that fits nowhere, or did
+	//
+	// Corresponds with GET /v1/payments/unmatched/{payment_id} (the `GetUnmatchedPayment` operationId).
+	GetUnmatchedPayment(ctx context.Context, paymentId PaymentID, params *GetUnmatchedPaymentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ResolvePaymentWithBody Decide about a payment that fits nowhere
 	//
@@ -5430,6 +5774,8 @@ func (c *Client) RequestAdjustment(ctx context.Context, account Account, params 
 }
 
 // GetAdjustment One correction, and who did what when
+//
+// A customer finds only those in effect.
 //
 // Corresponds with GET /v1/accounts/{account}/adjustments/{adjustment_id} (the `GetAdjustment` operationId).
 func (c *Client) GetAdjustment(ctx context.Context, account Account, adjustmentId AdjustmentID, params *GetAdjustmentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6284,6 +6630,21 @@ func (c *Client) GrantIncentive(ctx context.Context, account Account, params *Gr
 	return c.Client.Do(req)
 }
 
+// ListMeters The open meters of the account, by id
+//
+// Corresponds with GET /v1/accounts/{account}/meters (the `ListMeters` operationId).
+func (c *Client) ListMeters(ctx context.Context, account Account, params *ListMetersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMetersRequest(c.Server, account, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RecordReadingWithBody Charge metered usage without rounding drift
 //
 // A reading is a delta. The meter keeps its exact accrued cost and charges what the rounded total
@@ -6379,7 +6740,7 @@ func (c *Client) SeeNotification(ctx context.Context, account Account, notificat
 
 // GetPolicy The account's limits
 //
-// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change.
+// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change. Staff also see why the account is frozen.
 //
 // Corresponds with GET /v1/accounts/{account}/policy (the `GetPolicy` operationId).
 func (c *Client) GetPolicy(ctx context.Context, account Account, params *GetPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6578,6 +6939,23 @@ func (c *Client) Refund(ctx context.Context, account Account, params *RefundPara
 	return c.Client.Do(req)
 }
 
+// ListReservations The open reservations of the account, by id
+//
+// What holds its credits, with its withdrawals.
+//
+// Corresponds with GET /v1/accounts/{account}/reservations (the `ListReservations` operationId).
+func (c *Client) ListReservations(ctx context.Context, account Account, params *ListReservationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReservationsRequest(c.Server, account, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ReserveWithBody Set credits aside
 //
 // Holds take credits only, never the allowance. What is held does not expire while it is held.
@@ -6618,7 +6996,7 @@ func (c *Client) Reserve(ctx context.Context, account Account, params *ReservePa
 
 // GetReservation One reservation, as it is now
 //
-// Of one that is closed nothing is held, and no more is kept; its story is in the `explain` of its transactions.
+// Of one that is closed nothing is held; its story is in the `explain` of its transactions.
 //
 // Corresponds with GET /v1/accounts/{account}/reservations/{reservation_id} (the `GetReservation` operationId).
 func (c *Client) GetReservation(ctx context.Context, account Account, reservationId ReservationID, params *GetReservationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6756,7 +7134,7 @@ func (c *Client) GetTransaction(ctx context.Context, account Account, transactio
 
 // ExplainTransaction All that led to a charge and followed from it
 //
-// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. Before it is sent to a customer, the names under *Asked by* have to be taken out, unless it was the customer who asked for it: the page on support says more.
+// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance. Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
 //
 // Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id}/explain (the `ExplainTransaction` operationId).
 func (c *Client) ExplainTransaction(ctx context.Context, account Account, transactionId TransactionID, params *ExplainTransactionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7266,6 +7644,21 @@ func (c *Client) ListDisputeQueue(ctx context.Context, params *ListDisputeQueueP
 // Corresponds with GET /v1/payments/unmatched (the `ListUnmatchedPayments` operationId).
 func (c *Client) ListUnmatchedPayments(ctx context.Context, params *ListUnmatchedPaymentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListUnmatchedPaymentsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetUnmatchedPayment One payment that fits nowhere, or did
+//
+// Corresponds with GET /v1/payments/unmatched/{payment_id} (the `GetUnmatchedPayment` operationId).
+func (c *Client) GetUnmatchedPayment(ctx context.Context, paymentId PaymentID, params *GetUnmatchedPaymentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetUnmatchedPaymentRequest(c.Server, paymentId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8390,6 +8783,18 @@ func NewListAccountCreditRequestsRequest(server string, account Account, params 
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
@@ -8918,6 +9323,18 @@ func NewListDeploymentsRequest(server string, account Account, params *ListDeplo
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
@@ -9533,6 +9950,18 @@ func NewListDisputesRequest(server string, account Account, params *ListDisputes
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
@@ -10103,6 +10532,91 @@ func NewGrantIncentiveRequestWithBody(server string, account Account, params *Gr
 	return req, nil
 }
 
+// NewListMetersRequest constructs an http.Request for the ListMeters method
+func NewListMetersRequest(server string, account Account, params *ListMetersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/meters", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewRecordReadingRequest calls the generic RecordReading builder with application/json body
 func NewRecordReadingRequest(server string, account Account, meter MeterID, params *RecordReadingParams, body RecordReadingJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -10215,6 +10729,18 @@ func NewListNotificationsRequest(server string, account Account, params *ListNot
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.Unseen != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "unseen", *params.Unseen, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
@@ -10524,6 +11050,18 @@ func NewListPurchasesRequest(server string, account Account, params *ListPurchas
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
@@ -10858,6 +11396,91 @@ func NewRefundRequestWithBody(server string, account Account, params *RefundPara
 			req.Header.Set("If-Match", headerParam1)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewListReservationsRequest constructs an http.Request for the ListReservations method
+func NewListReservationsRequest(server string, account Account, params *ListReservationsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/reservations", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -11506,6 +12129,18 @@ func NewExplainTransactionRequest(server string, account Account, transactionId 
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.For != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "for", *params.For, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.MinPosition != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
@@ -11639,6 +12274,18 @@ func NewListWithdrawalsRequest(server string, account Account, params *ListWithd
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
@@ -12998,6 +13645,30 @@ func NewListUnmatchedPaymentsRequest(server string, params *ListUnmatchedPayment
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Account != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", *params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
@@ -13021,6 +13692,67 @@ func NewListUnmatchedPaymentsRequest(server string, params *ListUnmatchedPayment
 			}
 
 		}
+
+		if params.MinPosition != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_position", *params.MinPosition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetUnmatchedPaymentRequest constructs an http.Request for the GetUnmatchedPayment method
+func NewGetUnmatchedPaymentRequest(server string, paymentId PaymentID, params *GetUnmatchedPaymentParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "payment_id", paymentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payments/unmatched/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
 
 		if params.MinPosition != nil {
 
@@ -13479,6 +14211,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetAdjustmentWithResponse One correction, and who did what when
 	//
+	// A customer finds only those in effect.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/accounts/{account}/adjustments/{adjustment_id} (the `GetAdjustment` operationId).
@@ -13892,6 +14626,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/incentives (the `GrantIncentive` operationId).
 	GrantIncentiveWithResponse(ctx context.Context, account Account, params *GrantIncentiveParams, body GrantIncentiveJSONRequestBody, reqEditors ...RequestEditorFn) (*GrantIncentiveResponse, error)
 
+	// ListMetersWithResponse The open meters of the account, by id
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/meters (the `ListMeters` operationId).
+	ListMetersWithResponse(ctx context.Context, account Account, params *ListMetersParams, reqEditors ...RequestEditorFn) (*ListMetersResponse, error)
+
 	// RecordReadingWithBodyWithResponse Charge metered usage without rounding drift
 	//
 	// A reading is a delta. The meter keeps its exact accrued cost and charges what the rounded total
@@ -13943,7 +14684,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetPolicyWithResponse The account's limits
 	//
-	// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change.
+	// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change. Staff also see why the account is frozen.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -14038,6 +14779,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/refunds (the `Refund` operationId).
 	RefundWithResponse(ctx context.Context, account Account, params *RefundParams, body RefundJSONRequestBody, reqEditors ...RequestEditorFn) (*RefundResponse, error)
 
+	// ListReservationsWithResponse The open reservations of the account, by id
+	//
+	// What holds its credits, with its withdrawals.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/reservations (the `ListReservations` operationId).
+	ListReservationsWithResponse(ctx context.Context, account Account, params *ListReservationsParams, reqEditors ...RequestEditorFn) (*ListReservationsResponse, error)
+
 	// ReserveWithBodyWithResponse Set credits aside
 	//
 	// Holds take credits only, never the allowance. What is held does not expire while it is held.
@@ -14058,7 +14808,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetReservationWithResponse One reservation, as it is now
 	//
-	// Of one that is closed nothing is held, and no more is kept; its story is in the `explain` of its transactions.
+	// Of one that is closed nothing is held; its story is in the `explain` of its transactions.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -14124,7 +14874,7 @@ type ClientWithResponsesInterface interface {
 
 	// ExplainTransactionWithResponse All that led to a charge and followed from it
 	//
-	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. Before it is sent to a customer, the names under *Asked by* have to be taken out, unless it was the customer who asked for it: the page on support says more.
+	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance. Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -14382,6 +15132,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/payments/unmatched (the `ListUnmatchedPayments` operationId).
 	ListUnmatchedPaymentsWithResponse(ctx context.Context, params *ListUnmatchedPaymentsParams, reqEditors ...RequestEditorFn) (*ListUnmatchedPaymentsResponse, error)
 
+	// GetUnmatchedPaymentWithResponse One payment that fits nowhere, or did
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/payments/unmatched/{payment_id} (the `GetUnmatchedPayment` operationId).
+	GetUnmatchedPaymentWithResponse(ctx context.Context, paymentId PaymentID, params *GetUnmatchedPaymentParams, reqEditors ...RequestEditorFn) (*GetUnmatchedPaymentResponse, error)
+
 	// ResolvePaymentWithBodyWithResponse Decide about a payment that fits nowhere
 	//
 	// To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
@@ -14455,6 +15212,8 @@ type CheckCreditsResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -14486,6 +15245,11 @@ func (r CheckCreditsResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r CheckCreditsResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CheckCreditsResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -14561,6 +15325,8 @@ type RecordDevPurchaseResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
@@ -14611,6 +15377,11 @@ func (r RecordDevPurchaseResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r RecordDevPurchaseResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RecordDevPurchaseResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -14679,6 +15450,8 @@ type AdvanceClockResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -14722,6 +15495,11 @@ func (r AdvanceClockResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r AdvanceClockResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r AdvanceClockResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -14794,6 +15572,8 @@ type PlayPaymentResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -14849,6 +15629,11 @@ func (r PlayPaymentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PlayPaymentResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r PlayPaymentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -14893,6 +15678,8 @@ type GetDocsResponse struct {
 	HTTPResponse *http.Response
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetDocsResponse200Headers
 }
@@ -14900,6 +15687,11 @@ type GetDocsResponse struct {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r GetDocsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetDocsResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetBody returns the raw response body bytes
@@ -14943,6 +15735,8 @@ type GetDocsPageResponse struct {
 	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetDocsPageResponse200Headers
 }
@@ -14955,6 +15749,11 @@ func (r GetDocsPageResponse) GetApplicationproblemJSON400() *BadRequest {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r GetDocsPageResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetDocsPageResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetBody returns the raw response body bytes
@@ -14993,6 +15792,8 @@ type GetHealthResponse struct {
 	JSON200 *Health
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -15003,6 +15804,11 @@ func (r GetHealthResponse) GetJSON200() *Health {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r GetHealthResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetHealthResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetBody returns the raw response body bytes
@@ -15039,11 +15845,18 @@ type GetMetricsResponse struct {
 	HTTPResponse *http.Response
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 }
 
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r GetMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetMetricsResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetBody returns the raw response body bytes
@@ -15082,6 +15895,8 @@ type GetOpenAPIResponse struct {
 	JSON200 *map[string]interface{}
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -15092,6 +15907,11 @@ func (r GetOpenAPIResponse) GetJSON200() *map[string]interface{} {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r GetOpenAPIResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetOpenAPIResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetBody returns the raw response body bytes
@@ -15130,6 +15950,8 @@ type GetReadinessResponse struct {
 	JSON200 *Readiness
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *Readiness
 }
@@ -15142,6 +15964,11 @@ func (r GetReadinessResponse) GetJSON200() *Readiness {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r GetReadinessResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetReadinessResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -15311,6 +16138,8 @@ type RequestAdjustmentResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
@@ -15373,6 +16202,11 @@ func (r RequestAdjustmentResponse) GetApplicationproblemJSON422() *Unprocessable
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RequestAdjustmentResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r RequestAdjustmentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -15432,6 +16266,8 @@ type GetAdjustmentResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -15468,6 +16304,11 @@ func (r GetAdjustmentResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetAdjustmentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetAdjustmentResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -15549,6 +16390,8 @@ type ApproveAdjustmentResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -15614,6 +16457,11 @@ func (r ApproveAdjustmentResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ApproveAdjustmentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApproveAdjustmentResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -15693,6 +16541,8 @@ type RejectAdjustmentResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -15753,6 +16603,11 @@ func (r RejectAdjustmentResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r RejectAdjustmentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RejectAdjustmentResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -15822,6 +16677,8 @@ type GetBalanceResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -15857,6 +16714,11 @@ func (r GetBalanceResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetBalanceResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetBalanceResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -15918,6 +16780,8 @@ type GetCheckoutResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -15954,6 +16818,11 @@ func (r GetCheckoutResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetCheckoutResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetCheckoutResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -16015,6 +16884,8 @@ type ListAccountCreditRequestsResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -16051,6 +16922,11 @@ func (r ListAccountCreditRequestsResponse) GetApplicationproblemJSON404() *NotFo
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListAccountCreditRequestsResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListAccountCreditRequestsResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -16130,6 +17006,8 @@ type RequestCreditResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
@@ -16192,6 +17070,11 @@ func (r RequestCreditResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RequestCreditResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r RequestCreditResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -16251,6 +17134,8 @@ type GetCreditRequestResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -16287,6 +17172,11 @@ func (r GetCreditRequestResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetCreditRequestResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetCreditRequestResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -16366,6 +17256,8 @@ type ApproveCreditRequestResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -16426,6 +17318,11 @@ func (r ApproveCreditRequestResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ApproveCreditRequestResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApproveCreditRequestResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -16505,6 +17402,8 @@ type CancelCreditRequestResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -16565,6 +17464,11 @@ func (r CancelCreditRequestResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r CancelCreditRequestResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CancelCreditRequestResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -16644,6 +17548,8 @@ type RejectCreditRequestResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -16704,6 +17610,11 @@ func (r RejectCreditRequestResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r RejectCreditRequestResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RejectCreditRequestResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -16783,6 +17694,8 @@ type DeductResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
@@ -16845,6 +17758,11 @@ func (r DeductResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeductResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r DeductResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -16904,6 +17822,8 @@ type ListDeploymentsResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -16940,6 +17860,11 @@ func (r ListDeploymentsResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListDeploymentsResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListDeploymentsResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -17026,6 +17951,8 @@ type StartDeploymentResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
@@ -17095,6 +18022,11 @@ func (r StartDeploymentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r StartDeploymentResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r StartDeploymentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -17154,6 +18086,8 @@ type GetDeploymentResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -17190,6 +18124,11 @@ func (r GetDeploymentResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetDeploymentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetDeploymentResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -17269,6 +18208,8 @@ type CancelDeploymentResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -17329,6 +18270,11 @@ func (r CancelDeploymentResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r CancelDeploymentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CancelDeploymentResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -17410,6 +18356,8 @@ type ExtendDeploymentResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -17475,6 +18423,11 @@ func (r ExtendDeploymentResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ExtendDeploymentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ExtendDeploymentResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -17554,6 +18507,8 @@ type FailDeploymentResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -17614,6 +18569,11 @@ func (r FailDeploymentResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r FailDeploymentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r FailDeploymentResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -17693,6 +18653,8 @@ type StopDeploymentResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -17753,6 +18715,11 @@ func (r StopDeploymentResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r StopDeploymentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r StopDeploymentResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -17839,6 +18806,8 @@ type RecordDeploymentUsageResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -17908,6 +18877,11 @@ func (r RecordDeploymentUsageResponse) GetApplicationproblemJSON422() *Unprocess
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RecordDeploymentUsageResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r RecordDeploymentUsageResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -17967,6 +18941,8 @@ type ListDisputesResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -18003,6 +18979,11 @@ func (r ListDisputesResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListDisputesResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListDisputesResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -18082,6 +19063,8 @@ type OpenDisputeResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
@@ -18144,6 +19127,11 @@ func (r OpenDisputeResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r OpenDisputeResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r OpenDisputeResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -18203,6 +19191,8 @@ type GetDisputeResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -18239,6 +19229,11 @@ func (r GetDisputeResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetDisputeResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetDisputeResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -18318,6 +19313,8 @@ type ResolveDisputeResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -18380,6 +19377,11 @@ func (r ResolveDisputeResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ResolveDisputeResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ResolveDisputeResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -18439,6 +19441,8 @@ type ListEventsResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -18475,6 +19479,11 @@ func (r ListEventsResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListEventsResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListEventsResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -18554,6 +19563,8 @@ type ForgetAccountResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -18614,6 +19625,11 @@ func (r ForgetAccountResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ForgetAccountResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ForgetAccountResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -18691,6 +19707,8 @@ type FreezeAccountResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -18746,6 +19764,11 @@ func (r FreezeAccountResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r FreezeAccountResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r FreezeAccountResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -18823,6 +19846,8 @@ type GrantIncentiveResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
@@ -18880,6 +19905,11 @@ func (r GrantIncentiveResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GrantIncentiveResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GrantIncentiveResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -18908,6 +19938,103 @@ func (r GrantIncentiveResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GrantIncentiveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListMetersResponse401Headers the declared response headers of an HTTP 401 response for ListMeters
+type ListMetersResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListMetersResponse503Headers the declared response headers of an HTTP 503 response for ListMeters
+type ListMetersResponse503Headers struct {
+	RetryAfter *string
+}
+
+type ListMetersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MeterList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListMetersResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListMetersResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMetersResponse) GetJSON200() *MeterList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListMetersResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListMetersResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListMetersResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListMetersResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListMetersResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListMetersResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMetersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMetersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMetersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMetersResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -18957,6 +20084,8 @@ type RecordReadingResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
@@ -19019,6 +20148,11 @@ func (r RecordReadingResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RecordReadingResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r RecordReadingResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -19078,6 +20212,8 @@ type ListNotificationsResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19114,6 +20250,11 @@ func (r ListNotificationsResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListNotificationsResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListNotificationsResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -19173,6 +20314,8 @@ type StreamNotificationsResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19204,6 +20347,11 @@ func (r StreamNotificationsResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r StreamNotificationsResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r StreamNotificationsResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -19276,6 +20424,8 @@ type SeeNotificationResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19329,6 +20479,11 @@ func (r SeeNotificationResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r SeeNotificationResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r SeeNotificationResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -19393,6 +20548,8 @@ type GetPolicyResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -19426,6 +20583,11 @@ func (r GetPolicyResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetPolicyResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetPolicyResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -19503,6 +20665,8 @@ type SetPolicyResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -19558,6 +20722,11 @@ func (r SetPolicyResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r SetPolicyResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r SetPolicyResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -19619,6 +20788,8 @@ type ListPurchasesResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19655,6 +20826,11 @@ func (r ListPurchasesResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListPurchasesResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListPurchasesResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -19734,6 +20910,8 @@ type StartPurchaseResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
@@ -19796,6 +20974,11 @@ func (r StartPurchaseResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r StartPurchaseResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r StartPurchaseResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -19855,6 +21038,8 @@ type GetPurchaseResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19891,6 +21076,11 @@ func (r GetPurchaseResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetPurchaseResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetPurchaseResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -19970,6 +21160,8 @@ type ReversePurchaseResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -20030,6 +21222,11 @@ func (r ReversePurchaseResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ReversePurchaseResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReversePurchaseResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -20109,6 +21306,8 @@ type RefundResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
@@ -20171,6 +21370,11 @@ func (r RefundResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RefundResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r RefundResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -20199,6 +21403,103 @@ func (r RefundResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RefundResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListReservationsResponse401Headers the declared response headers of an HTTP 401 response for ListReservations
+type ListReservationsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListReservationsResponse503Headers the declared response headers of an HTTP 503 response for ListReservations
+type ListReservationsResponse503Headers struct {
+	RetryAfter *string
+}
+
+type ListReservationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReservationList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListReservationsResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListReservationsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListReservationsResponse) GetJSON200() *ReservationList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListReservationsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListReservationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListReservationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListReservationsResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListReservationsResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListReservationsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListReservationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListReservationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListReservationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListReservationsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -20248,6 +21549,8 @@ type ReserveResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
@@ -20310,6 +21613,11 @@ func (r ReserveResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReserveResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ReserveResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -20369,6 +21677,8 @@ type GetReservationResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -20405,6 +21715,11 @@ func (r GetReservationResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetReservationResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetReservationResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -20484,6 +21799,8 @@ type CaptureReservationResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -20544,6 +21861,11 @@ func (r CaptureReservationResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r CaptureReservationResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CaptureReservationResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -20623,6 +21945,8 @@ type ReleaseReservationResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -20685,6 +22009,11 @@ func (r ReleaseReservationResponse) GetApplicationproblemJSON422() *Unprocessabl
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReleaseReservationResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ReleaseReservationResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -20742,6 +22071,8 @@ type GetStatementResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -20773,6 +22104,11 @@ func (r GetStatementResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetStatementResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetStatementResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -20837,6 +22173,8 @@ type ListTransactionsResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -20870,6 +22208,11 @@ func (r ListTransactionsResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListTransactionsResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListTransactionsResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -20931,6 +22274,8 @@ type GetTransactionResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -20967,6 +22312,11 @@ func (r GetTransactionResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetTransactionResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetTransactionResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -21028,6 +22378,8 @@ type ExplainTransactionResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21064,6 +22416,11 @@ func (r ExplainTransactionResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ExplainTransactionResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ExplainTransactionResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -21141,6 +22498,8 @@ type UnfreezeAccountResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -21196,6 +22555,11 @@ func (r UnfreezeAccountResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r UnfreezeAccountResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r UnfreezeAccountResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -21257,6 +22621,8 @@ type ListWithdrawalsResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21293,6 +22659,11 @@ func (r ListWithdrawalsResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListWithdrawalsResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListWithdrawalsResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -21372,6 +22743,8 @@ type RequestWithdrawalResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
@@ -21434,6 +22807,11 @@ func (r RequestWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RequestWithdrawalResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r RequestWithdrawalResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -21493,6 +22871,8 @@ type GetWithdrawalResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21529,6 +22909,11 @@ func (r GetWithdrawalResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetWithdrawalResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -21608,6 +22993,8 @@ type ApproveWithdrawalResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -21668,6 +23055,11 @@ func (r ApproveWithdrawalResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ApproveWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApproveWithdrawalResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -21747,6 +23139,8 @@ type CancelWithdrawalResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -21807,6 +23201,11 @@ func (r CancelWithdrawalResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r CancelWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CancelWithdrawalResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -21886,6 +23285,8 @@ type FailWithdrawalResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -21946,6 +23347,11 @@ func (r FailWithdrawalResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r FailWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r FailWithdrawalResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -22025,6 +23431,8 @@ type RecordPayoutResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -22085,6 +23493,11 @@ func (r RecordPayoutResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r RecordPayoutResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RecordPayoutResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -22164,6 +23577,8 @@ type RejectWithdrawalResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -22226,6 +23641,11 @@ func (r RejectWithdrawalResponse) GetApplicationproblemJSON422() *Unprocessable 
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RejectWithdrawalResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r RejectWithdrawalResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -22283,6 +23703,8 @@ type ListAdjustmentQueueResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -22314,6 +23736,11 @@ func (r ListAdjustmentQueueResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListAdjustmentQueueResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListAdjustmentQueueResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -22375,6 +23802,8 @@ type GetCheckpointResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -22411,6 +23840,11 @@ func (r GetCheckpointResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetCheckpointResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetCheckpointResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -22472,6 +23906,8 @@ type ListJournalResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -22508,6 +23944,11 @@ func (r ListJournalResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListJournalResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListJournalResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -22569,6 +24010,8 @@ type ProveConsistencyResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -22605,6 +24048,11 @@ func (r ProveConsistencyResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ProveConsistencyResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProveConsistencyResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -22666,6 +24114,8 @@ type ProveInclusionResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -22702,6 +24152,11 @@ func (r ProveInclusionResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ProveInclusionResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProveInclusionResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -22763,6 +24218,8 @@ type GetTrialBalanceResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -22799,6 +24256,11 @@ func (r GetTrialBalanceResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetTrialBalanceResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetTrialBalanceResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -22860,6 +24322,8 @@ type VerifyAccountResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -22896,6 +24360,11 @@ func (r VerifyAccountResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r VerifyAccountResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r VerifyAccountResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -22955,6 +24424,8 @@ type ListCreditRequestsResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -22986,6 +24457,11 @@ func (r ListCreditRequestsResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListCreditRequestsResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListCreditRequestsResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -23052,6 +24528,8 @@ type DeductBatchResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -23090,6 +24568,11 @@ func (r DeductBatchResponse) GetApplicationproblemJSON415() *Encoded {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r DeductBatchResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeductBatchResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -23239,6 +24722,8 @@ type ListDisputeQueueResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -23270,6 +24755,11 @@ func (r ListDisputeQueueResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListDisputeQueueResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListDisputeQueueResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -23329,6 +24819,8 @@ type ListUnmatchedPaymentsResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -23362,6 +24854,11 @@ func (r ListUnmatchedPaymentsResponse) GetApplicationproblemJSON422() *Unprocess
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListUnmatchedPaymentsResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListUnmatchedPaymentsResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -23390,6 +24887,110 @@ func (r ListUnmatchedPaymentsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListUnmatchedPaymentsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetUnmatchedPaymentResponse401Headers the declared response headers of an HTTP 401 response for GetUnmatchedPayment
+type GetUnmatchedPaymentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetUnmatchedPaymentResponse503Headers the declared response headers of an HTTP 503 response for GetUnmatchedPayment
+type GetUnmatchedPaymentResponse503Headers struct {
+	RetryAfter *string
+}
+
+type GetUnmatchedPaymentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Payment
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetUnmatchedPaymentResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetUnmatchedPaymentResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetUnmatchedPaymentResponse) GetJSON200() *Payment {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetUnmatchedPaymentResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetUnmatchedPaymentResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetUnmatchedPaymentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetUnmatchedPaymentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetUnmatchedPaymentResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetUnmatchedPaymentResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetUnmatchedPaymentResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetUnmatchedPaymentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetUnmatchedPaymentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetUnmatchedPaymentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetUnmatchedPaymentResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -23439,6 +25040,8 @@ type ResolvePaymentResponse struct {
 	ApplicationproblemJSON415 *Encoded
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -23501,6 +25104,11 @@ func (r ResolvePaymentResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ResolvePaymentResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
+}
+
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ResolvePaymentResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
@@ -23558,6 +25166,8 @@ type ListWithdrawalQueueResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -23589,6 +25199,11 @@ func (r ListWithdrawalQueueResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListWithdrawalQueueResponse) GetApplicationproblemJSON422() *Unprocessable {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListWithdrawalQueueResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -23653,6 +25268,8 @@ type TakeWebhookResponse struct {
 	ApplicationproblemJSON413 *TooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *Encoded
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Fault
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -23686,6 +25303,11 @@ func (r TakeWebhookResponse) GetApplicationproblemJSON413() *TooLarge {
 // GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r TakeWebhookResponse) GetApplicationproblemJSON415() *Encoded {
 	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r TakeWebhookResponse) GetApplicationproblemJSON500() *Fault {
+	return r.ApplicationproblemJSON500
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -23952,6 +25574,8 @@ func (c *ClientWithResponses) RequestAdjustmentWithResponse(ctx context.Context,
 }
 
 // GetAdjustmentWithResponse One correction, and who did what when
+//
+// A customer finds only those in effect.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -24642,6 +26266,19 @@ func (c *ClientWithResponses) GrantIncentiveWithResponse(ctx context.Context, ac
 	return ParseGrantIncentiveResponse(rsp)
 }
 
+// ListMetersWithResponse The open meters of the account, by id
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/meters (the `ListMeters` operationId).
+func (c *ClientWithResponses) ListMetersWithResponse(ctx context.Context, account Account, params *ListMetersParams, reqEditors ...RequestEditorFn) (*ListMetersResponse, error) {
+	rsp, err := c.ListMeters(ctx, account, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMetersResponse(rsp)
+}
+
 // RecordReadingWithBodyWithResponse Charge metered usage without rounding drift
 //
 // A reading is a delta. The meter keeps its exact accrued cost and charges what the rounded total
@@ -24723,7 +26360,7 @@ func (c *ClientWithResponses) SeeNotificationWithResponse(ctx context.Context, a
 
 // GetPolicyWithResponse The account's limits
 //
-// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change.
+// What was set last. Of an account that nothing has happened to, what it would begin with: the engine's defaults, or what its operator has set for new accounts. The `ETag` is the account's revision, for the `If-Match` of a change. Staff also see why the account is frozen.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -24884,6 +26521,21 @@ func (c *ClientWithResponses) RefundWithResponse(ctx context.Context, account Ac
 	return ParseRefundResponse(rsp)
 }
 
+// ListReservationsWithResponse The open reservations of the account, by id
+//
+// What holds its credits, with its withdrawals.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/reservations (the `ListReservations` operationId).
+func (c *ClientWithResponses) ListReservationsWithResponse(ctx context.Context, account Account, params *ListReservationsParams, reqEditors ...RequestEditorFn) (*ListReservationsResponse, error) {
+	rsp, err := c.ListReservations(ctx, account, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListReservationsResponse(rsp)
+}
+
 // ReserveWithBodyWithResponse Set credits aside
 //
 // Holds take credits only, never the allowance. What is held does not expire while it is held.
@@ -24916,7 +26568,7 @@ func (c *ClientWithResponses) ReserveWithResponse(ctx context.Context, account A
 
 // GetReservationWithResponse One reservation, as it is now
 //
-// Of one that is closed nothing is held, and no more is kept; its story is in the `explain` of its transactions.
+// Of one that is closed nothing is held; its story is in the `explain` of its transactions.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -25030,7 +26682,7 @@ func (c *ClientWithResponses) GetTransactionWithResponse(ctx context.Context, ac
 
 // ExplainTransactionWithResponse All that led to a charge and followed from it
 //
-// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. Before it is sent to a customer, the names under *Asked by* have to be taken out, unless it was the customer who asked for it: the page on support says more.
+// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance. Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -25462,6 +27114,19 @@ func (c *ClientWithResponses) ListUnmatchedPaymentsWithResponse(ctx context.Cont
 	return ParseListUnmatchedPaymentsResponse(rsp)
 }
 
+// GetUnmatchedPaymentWithResponse One payment that fits nowhere, or did
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/payments/unmatched/{payment_id} (the `GetUnmatchedPayment` operationId).
+func (c *ClientWithResponses) GetUnmatchedPaymentWithResponse(ctx context.Context, paymentId PaymentID, params *GetUnmatchedPaymentParams, reqEditors ...RequestEditorFn) (*GetUnmatchedPaymentResponse, error) {
+	rsp, err := c.GetUnmatchedPayment(ctx, paymentId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetUnmatchedPaymentResponse(rsp)
+}
+
 // ResolvePaymentWithBodyWithResponse Decide about a payment that fits nowhere
 //
 // To an account, as purchased credits, or returned outside. May be repeated: it is credited once. An account to which nothing has happened yet is refused (`unknown-account`), as a mistyped name, unless it is the one that the payment names.
@@ -25590,6 +27255,13 @@ func ParseCheckCreditsResponse(rsp *http.Response) (*CheckCreditsResponse, error
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25694,6 +27366,13 @@ func ParseRecordDevPurchaseResponse(rsp *http.Response) (*RecordDevPurchaseRespo
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -25812,6 +27491,13 @@ func ParseAdvanceClockResponse(rsp *http.Response) (*AdvanceClockResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -25935,6 +27621,13 @@ func ParsePlayPaymentResponse(rsp *http.Response) (*PlayPaymentResponse, error) 
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26001,6 +27694,13 @@ func ParseGetDocsResponse(rsp *http.Response) (*GetDocsResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	}
 
 	switch {
@@ -26046,6 +27746,13 @@ func ParseGetDocsPageResponse(rsp *http.Response) (*GetDocsPageResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	}
 
@@ -26093,6 +27800,13 @@ func ParseGetHealthResponse(rsp *http.Response) (*GetHealthResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	}
 
 	return response, nil
@@ -26118,6 +27832,13 @@ func ParseGetMetricsResponse(rsp *http.Response) (*GetMetricsResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	}
 
@@ -26152,6 +27873,13 @@ func ParseGetOpenAPIResponse(rsp *http.Response) (*GetOpenAPIResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	}
 
 	return response, nil
@@ -26184,6 +27912,13 @@ func ParseGetReadinessResponse(rsp *http.Response) (*GetReadinessResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Readiness
@@ -26365,6 +28100,13 @@ func ParseRequestAdjustmentResponse(rsp *http.Response) (*RequestAdjustmentRespo
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26475,6 +28217,13 @@ func ParseGetAdjustmentResponse(rsp *http.Response) (*GetAdjustmentResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -26601,6 +28350,13 @@ func ParseApproveAdjustmentResponse(rsp *http.Response) (*ApproveAdjustmentRespo
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -26741,6 +28497,13 @@ func ParseRejectAdjustmentResponse(rsp *http.Response) (*RejectAdjustmentRespons
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26847,6 +28610,13 @@ func ParseGetBalanceResponse(rsp *http.Response) (*GetBalanceResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -26959,6 +28729,13 @@ func ParseGetCheckoutResponse(rsp *http.Response) (*GetCheckoutResponse, error) 
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27049,6 +28826,13 @@ func ParseListAccountCreditRequestsResponse(rsp *http.Response) (*ListAccountCre
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -27169,6 +28953,13 @@ func ParseRequestCreditResponse(rsp *http.Response) (*RequestCreditResponse, err
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27279,6 +29070,13 @@ func ParseGetCreditRequestResponse(rsp *http.Response) (*GetCreditRequestRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -27398,6 +29196,13 @@ func ParseApproveCreditRequestResponse(rsp *http.Response) (*ApproveCreditReques
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -27538,6 +29343,13 @@ func ParseCancelCreditRequestResponse(rsp *http.Response) (*CancelCreditRequestR
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27676,6 +29488,13 @@ func ParseRejectCreditRequestResponse(rsp *http.Response) (*RejectCreditRequestR
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -27816,6 +29635,13 @@ func ParseDeductResponse(rsp *http.Response) (*DeductResponse, error) {
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27926,6 +29752,13 @@ func ParseListDeploymentsResponse(rsp *http.Response) (*ListDeploymentsResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -28053,6 +29886,13 @@ func ParseStartDeploymentResponse(rsp *http.Response) (*StartDeploymentResponse,
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28174,6 +30014,13 @@ func ParseGetDeploymentResponse(rsp *http.Response) (*GetDeploymentResponse, err
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28292,6 +30139,13 @@ func ParseCancelDeploymentResponse(rsp *http.Response) (*CancelDeploymentRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -28439,6 +30293,13 @@ func ParseExtendDeploymentResponse(rsp *http.Response) (*ExtendDeploymentRespons
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28578,6 +30439,13 @@ func ParseFailDeploymentResponse(rsp *http.Response) (*FailDeploymentResponse, e
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28716,6 +30584,13 @@ func ParseStopDeploymentResponse(rsp *http.Response) (*StopDeploymentResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -28863,6 +30738,13 @@ func ParseRecordDeploymentUsageResponse(rsp *http.Response) (*RecordDeploymentUs
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28984,6 +30866,13 @@ func ParseListDisputesResponse(rsp *http.Response) (*ListDisputesResponse, error
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29103,6 +30992,13 @@ func ParseOpenDisputeResponse(rsp *http.Response) (*OpenDisputeResponse, error) 
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29213,6 +31109,13 @@ func ParseGetDisputeResponse(rsp *http.Response) (*GetDisputeResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -29333,6 +31236,13 @@ func ParseResolveDisputeResponse(rsp *http.Response) (*ResolveDisputeResponse, e
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29443,6 +31353,13 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -29562,6 +31479,13 @@ func ParseForgetAccountResponse(rsp *http.Response) (*ForgetAccountResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -29695,6 +31619,13 @@ func ParseFreezeAccountResponse(rsp *http.Response) (*FreezeAccountResponse, err
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29827,6 +31758,13 @@ func ParseGrantIncentiveResponse(rsp *http.Response) (*GrantIncentiveResponse, e
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29869,6 +31807,97 @@ func ParseGrantIncentiveResponse(rsp *http.Response) (*GrantIncentiveResponse, e
 		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers GrantIncentiveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListMetersResponse parses an HTTP response from a ListMetersWithResponse call
+func ParseListMetersResponse(rsp *http.Response) (*ListMetersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMetersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MeterList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListMetersResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListMetersResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -29965,6 +31994,13 @@ func ParseRecordReadingResponse(rsp *http.Response) (*RecordReadingResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -30077,6 +32113,13 @@ func ParseListNotificationsResponse(rsp *http.Response) (*ListNotificationsRespo
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -30160,6 +32203,13 @@ func ParseStreamNotificationsResponse(rsp *http.Response) (*StreamNotificationsR
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -30273,6 +32323,13 @@ func ParseSeeNotificationResponse(rsp *http.Response) (*SeeNotificationResponse,
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -30366,6 +32423,13 @@ func ParseGetPolicyResponse(rsp *http.Response) (*GetPolicyResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -30489,6 +32553,13 @@ func ParseSetPolicyResponse(rsp *http.Response) (*SetPolicyResponse, error) {
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -30599,6 +32670,13 @@ func ParseListPurchasesResponse(rsp *http.Response) (*ListPurchasesResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -30719,6 +32797,13 @@ func ParseStartPurchaseResponse(rsp *http.Response) (*StartPurchaseResponse, err
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -30829,6 +32914,13 @@ func ParseGetPurchaseResponse(rsp *http.Response) (*GetPurchaseResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -30948,6 +33040,13 @@ func ParseReversePurchaseResponse(rsp *http.Response) (*ReversePurchaseResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -31088,6 +33187,13 @@ func ParseRefundResponse(rsp *http.Response) (*RefundResponse, error) {
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -31130,6 +33236,97 @@ func ParseRefundResponse(rsp *http.Response) (*RefundResponse, error) {
 		response.Headers415 = &headers
 	case rsp.StatusCode == 503:
 		var headers RefundResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListReservationsResponse parses an HTTP response from a ListReservationsWithResponse call
+func ParseListReservationsResponse(rsp *http.Response) (*ListReservationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListReservationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReservationList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListReservationsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListReservationsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -31226,6 +33423,13 @@ func ParseReserveResponse(rsp *http.Response) (*ReserveResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -31337,6 +33541,13 @@ func ParseGetReservationResponse(rsp *http.Response) (*GetReservationResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -31456,6 +33667,13 @@ func ParseCaptureReservationResponse(rsp *http.Response) (*CaptureReservationRes
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -31596,6 +33814,13 @@ func ParseReleaseReservationResponse(rsp *http.Response) (*ReleaseReservationRes
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -31700,6 +33925,13 @@ func ParseGetStatementResponse(rsp *http.Response) (*GetStatementResponse, error
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -31786,6 +34018,13 @@ func ParseListTransactionsResponse(rsp *http.Response) (*ListTransactionsRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -31891,6 +34130,13 @@ func ParseGetTransactionResponse(rsp *http.Response) (*GetTransactionResponse, e
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -31981,6 +34227,13 @@ func ParseExplainTransactionResponse(rsp *http.Response) (*ExplainTransactionRes
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -32097,6 +34350,13 @@ func ParseUnfreezeAccountResponse(rsp *http.Response) (*UnfreezeAccountResponse,
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -32207,6 +34467,13 @@ func ParseListWithdrawalsResponse(rsp *http.Response) (*ListWithdrawalsResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -32327,6 +34594,13 @@ func ParseRequestWithdrawalResponse(rsp *http.Response) (*RequestWithdrawalRespo
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -32437,6 +34711,13 @@ func ParseGetWithdrawalResponse(rsp *http.Response) (*GetWithdrawalResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -32556,6 +34837,13 @@ func ParseApproveWithdrawalResponse(rsp *http.Response) (*ApproveWithdrawalRespo
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -32696,6 +34984,13 @@ func ParseCancelWithdrawalResponse(rsp *http.Response) (*CancelWithdrawalRespons
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -32834,6 +35129,13 @@ func ParseFailWithdrawalResponse(rsp *http.Response) (*FailWithdrawalResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -32974,6 +35276,13 @@ func ParseRecordPayoutResponse(rsp *http.Response) (*RecordPayoutResponse, error
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -33113,6 +35422,13 @@ func ParseRejectWithdrawalResponse(rsp *http.Response) (*RejectWithdrawalRespons
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -33217,6 +35533,13 @@ func ParseListAdjustmentQueueResponse(rsp *http.Response) (*ListAdjustmentQueueR
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -33307,6 +35630,13 @@ func ParseGetCheckpointResponse(rsp *http.Response) (*GetCheckpointResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -33402,6 +35732,13 @@ func ParseListJournalResponse(rsp *http.Response) (*ListJournalResponse, error) 
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -33492,6 +35829,13 @@ func ParseProveConsistencyResponse(rsp *http.Response) (*ProveConsistencyRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -33584,6 +35928,13 @@ func ParseProveInclusionResponse(rsp *http.Response) (*ProveInclusionResponse, e
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -33674,6 +36025,13 @@ func ParseGetTrialBalanceResponse(rsp *http.Response) (*GetTrialBalanceResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -33766,6 +36124,13 @@ func ParseVerifyAccountResponse(rsp *http.Response) (*VerifyAccountResponse, err
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -33849,6 +36214,13 @@ func ParseListCreditRequestsResponse(rsp *http.Response) (*ListCreditRequestsRes
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -33940,6 +36312,13 @@ func ParseDeductBatchResponse(rsp *http.Response) (*DeductBatchResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -34119,6 +36498,13 @@ func ParseListDisputeQueueResponse(rsp *http.Response) (*ListDisputeQueueRespons
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -34203,6 +36589,13 @@ func ParseListUnmatchedPaymentsResponse(rsp *http.Response) (*ListUnmatchedPayme
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -34225,6 +36618,104 @@ func ParseListUnmatchedPaymentsResponse(rsp *http.Response) (*ListUnmatchedPayme
 		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListUnmatchedPaymentsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetUnmatchedPaymentResponse parses an HTTP response from a GetUnmatchedPaymentWithResponse call
+func ParseGetUnmatchedPaymentResponse(rsp *http.Response) (*GetUnmatchedPaymentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetUnmatchedPaymentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Payment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetUnmatchedPaymentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetUnmatchedPaymentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -34321,6 +36812,13 @@ func ParseResolvePaymentResponse(rsp *http.Response) (*ResolvePaymentResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -34426,6 +36924,13 @@ func ParseListWithdrawalQueueResponse(rsp *http.Response) (*ListWithdrawalQueueR
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -34509,6 +37014,13 @@ func ParseTakeWebhookResponse(rsp *http.Response) (*TakeWebhookResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable

@@ -1,0 +1,79 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"math"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+)
+
+// freeze is why an account is frozen, for staff. Neither the state nor a read model has
+// more of it than that it is: frozen accounts are few, and hardly grow. So it is looked
+// up in the log, backwards.
+type freeze struct {
+	fact   eventstore.Fact
+	cause  account.FreezeCause
+	reason domain.Sealed
+	// purchase is the one that was taken back, of a chargeback.
+	purchase string
+}
+
+// toldOfFreezes may learn what staff say of an account to each other.
+var toldOfFreezes = setOf([]Role{RoleBD, RoleFinance, RoleSupport, RoleAuditor, RoleAdmin})
+
+// freezeAt finds the freeze that holds at a revision of a frozen account.
+func (s *Server) freezeAt(ctx context.Context, name string, revision int64) (found freeze, err error) {
+	stream := eventstore.AccountStream(name)
+	for r, err := range s.opts.Store.ReadStream(ctx, stream, revision, eventstore.Backwards, math.MaxInt) {
+		if err != nil {
+			return found, err
+		}
+		f, err := s.opts.Codec.Open(r)
+		if err != nil {
+			return found, err
+		}
+		switch e := f.Body.(type) {
+		case *account.Frozen:
+			if found.fact.Body == nil {
+				found.fact, found.cause, found.reason = f, e.Cause, e.Reason
+			}
+			if e.Cause == account.FreezeDesk {
+				return found, nil
+			}
+		case *account.PurchaseReversed: // the debt that froze it is of the last one before
+			if found.fact.Body != nil {
+				found.purchase, found.reason = cmp.Or(e.Purchase, e.Payment), e.Reason
+				return found, nil
+			}
+		}
+	}
+	return found, &eventstore.CorruptError{Stream: stream, Revision: revision, Reason: "the account is frozen, and no event says so"}
+}
+
+// freeze writes why an account is frozen; null if it isn't.
+func (k *call) freeze(d *document, name string, frozen bool, revision int64) error {
+	if !frozen {
+		d.null("freeze")
+		return nil
+	}
+	found, err := k.server.freezeAt(k.ctx, name, revision)
+	if err != nil {
+		return err
+	}
+	reason, err := k.server.openText(k.ctx, name, found.reason)
+	if err != nil {
+		return err
+	}
+	d.object("freeze")
+	d.text("cause", string(found.cause))
+	d.text("reason", reason)
+	d.text("actor", found.fact.Meta.Actor)
+	d.time("at", found.fact.Meta.RecordedAt)
+	d.optional("purchase", found.purchase)
+	d.text("transaction_id", found.fact.ID.String())
+	d.close()
+	return nil
+}
