@@ -52,12 +52,12 @@ func TestAFurtherRefundOfAPayment(t *testing.T) {
 			p := item.(map[string]any)
 			waiting = append(waiting, fmt.Sprint(p["id"], " ", p["kind"], " ", p["why"], " ", p["amount"]))
 		}
-		require.Equal(t, []string{"demo-1~reversal:pay-1 refund amount-differs 4", "demo-1~reversal:pay-1." + c.as + " refund amount-differs " + c.amount}, waiting)
+		require.Equal(t, []string{"demo-1~reversal:pay-1 refund amount-differs 4", "demo-1~reversal:reversal:reversal:" + c.as + ":pay-1 refund amount-differs " + c.amount}, waiting)
 		all, err := domain.ParseAmount("amount", c.amount)
 		require.NoError(t, err)
 		require.Equal(t, (-4*domain.Credit - all).String(), r.booked("liabilities:unmatched"))
 		require.Equal(t, "10", r.balance("demo-1")["balance"], "nothing is taken by guess")
-		r.must(resolve("b", "demo-1~reversal:pay-1."+c.as, `{"returned":true,"note":"as the provider says"}`))
+		r.must(resolve("b", "demo-1~reversal:reversal:reversal:"+c.as+":pay-1", `{"returned":true,"note":"as the provider says"}`))
 	}
 }
 
@@ -73,7 +73,7 @@ func TestAFurtherRefundOfACreditedPayment(t *testing.T) {
 		require.Equal(t, "8", r.balance("demo-1")["balance"])
 		require.Len(t, r.unmatched(), 2)
 		further := r.unmatched()[1].(map[string]any)
-		require.Equal(t, []any{"demo-1~reversal:pay-1.7", "refund", "3"}, []any{further["id"], further["kind"], further["amount"]})
+		require.Equal(t, []any{"demo-1~reversal:reversal:reversal:7:pay-1", "refund", "3"}, []any{further["id"], further["kind"], further["amount"]})
 	}
 }
 

@@ -217,7 +217,7 @@ func (i *Image) rows(lower, upper []byte) iter.Seq2[Row, error] {
 }
 
 // RowsOf yields the rows of one account. Those of lists over all accounts are
-// found by going through these lists, which have what is open only.
+// found by going through all of these lists.
 func (i *Image) RowsOf(account string) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		for prefix := range kinds {

@@ -1,6 +1,8 @@
 package account
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 
 	"iocredits/domain"
@@ -38,8 +40,9 @@ func (c RecordRest) decide(d *decision) error {
 // that with which its reversal waits: a second refund of a part of it, or by now the
 // whole. It follows ReversePurchase, which knows a reversal by its payment. Two amounts
 // that are more than the payment together are no two refunds: the later one is the sum of
-// both, and only what is new of it waits. Without an event if nothing is, if it was told
-// before, or if the payment's credits were taken already.
+// both, and only what is new of it waits; what finance has closed of a further one counts
+// as new again. Without an event if nothing is, if it was told before, or if ReversePurchase
+// took the payment's credits.
 type RecordFurtherReversal struct {
 	Payment, Purchase string
 	Kind              ReversalKind
@@ -47,8 +50,25 @@ type RecordFurtherReversal struct {
 	Recorded, Amount domain.Amount
 }
 
+// furtherPrefix begins the ids of further reversals. No payment begins with the prefix of
+// reversals, so no rest does with three of them.
+const furtherPrefix = reversalPrefix + reversalPrefix + reversalPrefix
+
 // id is that under which it waits: of each amount one does.
-func (c RecordFurtherReversal) id() string { return reversalID(c.Payment) + "." + c.Amount.String() }
+func (c RecordFurtherReversal) id() string {
+	return furtherPrefix + c.Amount.String() + ":" + furtherOf(c.Payment)
+}
+
+// furtherOf is what the id says of the payment: with the rest of it, it has to be one that
+// a path can name.
+func furtherOf(payment string) string {
+	const most = 72
+	if len(payment) <= most {
+		return payment
+	}
+	digest := sha256.Sum256([]byte(payment))
+	return hex.EncodeToString(digest[:])
+}
 
 // NameFor asks whether it is known.
 func (c RecordFurtherReversal) NameFor(*State) string { return paymentName(c.id()) }
@@ -63,7 +83,8 @@ func (c RecordFurtherReversal) decide(d *decision) error {
 	}
 	s, before := d.now(), first
 	for id, p := range s.Unmatched {
-		if strings.HasPrefix(id, reversalID(c.Payment)+".") {
+		told, further := strings.CutPrefix(id, furtherPrefix)
+		if _, of, _ := strings.Cut(told, ":"); further && of == furtherOf(c.Payment) {
 			before += p.Amount
 		}
 	}

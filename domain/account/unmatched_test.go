@@ -179,7 +179,7 @@ func TestAFurtherReversalOfAPayment(t *testing.T) {
 	}
 	waits := func(told string, amount domain.Amount) []domain.Event {
 		e := backWaits(account.WhyAmountDiffers, "x", "p", amount)
-		e.Payment += "." + told
+		e.Payment = "reversal:reversal:reversal:" + told + ":x"
 		return events(e)
 	}
 	part := given(started("p", 10*credit), do(payment("x", "p", 10*credit)), backOf("x", "p", 4*credit))
@@ -203,10 +203,15 @@ func TestAFurtherReversalOfAPayment(t *testing.T) {
 			when: further(10 * credit), then: waits("10", 6*credit),
 		},
 		{name: "of one that was credited from elsewhere", given: elsewhere, when: further(10 * credit), then: waits("10", 10*credit)},
+		{
+			name: "which is that of no other payment", given: after(part, further(6*credit), started("q", 5*credit), do(payment("x.6", "q", 5*credit))),
+			when: backOf("x.6", "q", 5*credit), balance: "balance 10, available 10, purchased 10, withdrawable 10, allowance 10, spendable 20",
+			then: events(&account.PurchaseReversed{Purchase: "q", Payment: "x.6", Kind: account.ReversalRefund, Amount: 5 * credit, Lots: lots(paid(7, 5*credit))}),
+		},
 		{name: "of one that was taken back", given: after(part[:2], backOf("x", "p", 10*credit)), when: further(4 * credit)},
 		{
-			name: "it is closed as a refund", given: after(part, further(10*credit)), when: do(account.ResolvePayment{Payment: "reversal:x.10", Returned: true}),
-			then: events(&account.PaymentResolved{Payment: "reversal:x.10", Outcome: account.PaymentIsReturned, Amount: 6 * credit, Kind: account.KindRefund}),
+			name: "it is closed as a refund", given: after(part, further(10*credit)), when: do(account.ResolvePayment{Payment: "reversal:reversal:reversal:10:x", Returned: true}),
+			then: events(&account.PaymentResolved{Payment: "reversal:reversal:reversal:10:x", Outcome: account.PaymentIsReturned, Amount: 6 * credit, Kind: account.KindRefund}),
 		},
 	})
 }

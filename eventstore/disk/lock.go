@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -14,9 +15,13 @@ import (
 var ErrLocked = errors.New("in use by another process")
 
 // Lock holds a file, which it makes (mode 0600) if need be, until the lock is closed, or
-// the process ends however it ends. MUST: name is absolute, because the lock goes by it.
+// the process ends however it ends.
 // Error: ErrLocked; any other keeps everybody from it.
 func Lock(name string) (io.Closer, error) {
+	name, err := filepath.Abs(name) // within a process the lock goes by the name
+	if err != nil {
+		return nil, err
+	}
 	// Pebble would make the file readable by all. Only a new one is opened here: to close a
 	// locked file ends the process's lock.
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -14,11 +14,14 @@ import (
 func TestLock(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "LOCK")
+	t.Chdir(dir)
 	for range 2 {
 		lock, err := disk.Lock(name)
 		require.NoError(t, err)
 		_, err = disk.Lock(name)
 		require.ErrorIs(t, err, disk.ErrLocked)
+		_, err = disk.Lock("LOCK")
+		require.ErrorIs(t, err, disk.ErrLocked, "by another name")
 		require.NoError(t, lock.Close())
 	}
 	info, err := os.Stat(name)
