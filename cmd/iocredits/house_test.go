@@ -184,7 +184,7 @@ func importPath(spec *ast.ImportSpec) string {
 // alone. rickar/cal has the rules of holidays, x/crypto/sha3 the Keccak of EIP-55,
 // which the standard library lacks.
 var pureImports = []string{
-	"bytes", "cmp", "encoding", "encoding/binary", "encoding/hex", "errors", "fmt", "iter", "maps", "math", "math/big", "math/bits",
+	"bytes", "cmp", "crypto/sha256", "encoding", "encoding/binary", "encoding/hex", "errors", "fmt", "iter", "maps", "math", "math/big", "math/bits",
 	"slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
 	"github.com/ericlagergren/decimal", "github.com/google/uuid",
 	"github.com/rickar/cal/v2", "github.com/rickar/cal/v2/us", "golang.org/x/crypto/sha3",
