@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"encoding/base64"
 	"net/url"
 	"testing"
 
@@ -57,4 +58,11 @@ func TestAllAccounts(t *testing.T) {
 	other := get("support", "/v1/accounts?frozen=false&cursor="+next.(string))
 	other.wrong = true
 	r.refused(422, "field-invalid", other)
+
+	_, next = list("prefix=demo&limit=1")
+	raw, err := base64.RawURLEncoding.DecodeString(next.(string))
+	require.NoError(t, err)
+	outside := get("support", "/v1/accounts?prefix=demo&limit=1&cursor="+base64.RawURLEncoding.EncodeToString(append(raw[:8], "a"...)))
+	outside.wrong = true
+	r.refused(422, "field-invalid", outside)
 }

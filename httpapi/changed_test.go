@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -68,4 +69,11 @@ func TestWhoRunsDeploymentsLearnsOfAllThatChanged(t *testing.T) {
 	wrong := get("service", "/v1/deployments?account=a%20b")
 	wrong.wrong = true
 	r.refused(422, "id-invalid", wrong)
+}
+
+// TestAPlaceAmongDeploymentsThatTheLogHasNot is of another log, or of what a restored one
+// has lost: whoever went on from it would learn of nothing until the log is there again.
+func TestAPlaceAmongDeploymentsThatTheLogHasNot(t *testing.T) {
+	r := newRig(t, func(p *parts) { p.server.ReadPatience = time.Millisecond })
+	r.refused(503, "read-behind", get("service", "/v1/deployments?after_position=9223372036854775807"))
 }

@@ -168,7 +168,8 @@ func (h handlers) ListChangedDeployments(c echo.Context, params api.ListChangedD
 			return err
 		}
 	}
-	if err := k.awaitAll(params.MinPosition); err != nil {
+	least := max(valueOf(params.MinPosition), valueOf(params.AfterPosition)) // of another log, or one that was restored: it would wait for ever
+	if err := k.awaitAll(&least); err != nil {
 		return err
 	}
 	page, err := k.server.opts.Views.ChangedObjects(k.ctx, projections.Changed{

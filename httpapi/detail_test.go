@@ -105,6 +105,21 @@ func TestWhatToBuyForAShortfall(t *testing.T) {
 	}
 }
 
+// TestWhatToBuyInDebt: debt beyond the allowance is paid first.
+func TestWhatToBuyInDebt(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	r.must(post("service", demo+"/deductions", "a", `{"amount":"20","service":"vm"}`)) // all of the allowance
+	r.must(call{as: "finance", method: "PUT", path: demo + "/policy", key: "p", body: `{"allowance":"4"}`})
+	deduct := post("service", demo+"/deductions", "b", `{"amount":"5","service":"vm"}`)
+	refused := r.refused(402, "insufficient-credits", deduct).Body
+	require.Equal(t, []any{"5", "11"}, []any{refused["shortfall"], refused["top_up_amount"]})
+	r.fund("demo-1", "10.999999")
+	r.refused(402, "insufficient-credits", deduct)
+	r.fund("demo-1", "0.000001")
+	r.must(deduct)
+}
+
 // TestDetailsNameWhoMay: what can't be reached says what can.
 func TestDetailsNameWhoMay(t *testing.T) {
 	r := newRig(t, nil)

@@ -107,7 +107,7 @@ type Forgotten struct {
 // the stop of an engine, ends nothing from then on: what can't be undone isn't left
 // without its event.
 // Refusals: field-invalid (reason), unknown-account, precondition-failed, wrong-status
-// (withdrawals and disputes that are open).
+// (what is open and somebody has to read).
 func (f Forgetter) Forget(ctx context.Context, by ledger.Request, wish Wish) (done Forgotten, err error) {
 	if err := domain.CheckID("account", by.Account); err != nil {
 		return done, err
@@ -157,7 +157,7 @@ func (f Forgetter) Forget(ctx context.Context, by ledger.Request, wish Wish) (do
 }
 
 // neededBy refuses while finance has yet to pay to an address that would be erased, or
-// support to decide about words that would be; nil: nobody waits.
+// somebody to decide by words that would be; nil: nobody waits.
 func neededBy(s *account.State) error {
 	var open []string
 	var fields []domain.Field
@@ -168,6 +168,8 @@ func neededBy(s *account.State) error {
 	}
 	add("withdrawals", slices.Sorted(maps.Keys(s.Withdrawals)))
 	add("disputes", slices.Sorted(maps.Keys(s.Disputes)))
+	add("adjustments", slices.Sorted(maps.Keys(s.Adjustments)))
+	add("credit_requests", slices.Sorted(maps.Keys(s.CreditRequests)))
 	if len(open) == 0 {
 		return nil
 	}

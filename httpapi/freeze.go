@@ -3,7 +3,6 @@ package httpapi
 import (
 	"cmp"
 	"context"
-	"math"
 
 	"iocredits/domain"
 	"iocredits/domain/account"
@@ -11,8 +10,8 @@ import (
 )
 
 // freeze is why an account is frozen, for staff. Neither the state nor a read model has
-// more of it than that it is: frozen accounts are few, and hardly grow. So it is looked
-// up in the log, backwards.
+// more of it than that it is: frozen accounts are few, and most hardly grow. So it is
+// looked up in the log, backwards, as far as maxFreezeScan.
 type freeze struct {
 	fact   eventstore.Fact
 	cause  account.FreezeCause
@@ -21,13 +20,17 @@ type freeze struct {
 	purchase string
 }
 
+// maxFreezeScan bounds the events that are looked at: what runs goes on on a frozen account.
+const maxFreezeScan = 10_000
+
 // toldOfFreezes may learn what staff say of an account to each other.
 var toldOfFreezes = setOf([]Role{RoleBD, RoleFinance, RoleSupport, RoleAuditor, RoleAdmin})
 
-// freezeAt finds the freeze that holds at a revision of a frozen account.
+// freezeAt finds the freeze that holds at a revision of a frozen account; without a fact if
+// it is too far back.
 func (s *Server) freezeAt(ctx context.Context, name string, revision int64) (found freeze, err error) {
 	stream := eventstore.AccountStream(name)
-	for r, err := range s.opts.Store.ReadStream(ctx, stream, revision, eventstore.Backwards, math.MaxInt) {
+	for r, err := range s.opts.Store.ReadStream(ctx, stream, revision, eventstore.Backwards, maxFreezeScan) {
 		if err != nil {
 			return found, err
 		}
@@ -50,10 +53,10 @@ func (s *Server) freezeAt(ctx context.Context, name string, revision int64) (fou
 			}
 		}
 	}
-	return found, &eventstore.CorruptError{Stream: stream, Revision: revision, Reason: "the account is frozen, and no event says so"}
+	return found, nil
 }
 
-// freeze writes why an account is frozen; null if it isn't.
+// freeze writes why an account is frozen; null if it isn't, or if that is too far back.
 func (k *call) freeze(d *document, name string, frozen bool, revision int64) error {
 	if !frozen {
 		d.null("freeze")
@@ -62,6 +65,10 @@ func (k *call) freeze(d *document, name string, frozen bool, revision int64) err
 	found, err := k.server.freezeAt(k.ctx, name, revision)
 	if err != nil {
 		return err
+	}
+	if found.fact.Body == nil {
+		d.null("freeze")
+		return nil
 	}
 	reason, err := k.server.openText(k.ctx, name, found.reason)
 	if err != nil {

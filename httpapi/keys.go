@@ -113,6 +113,9 @@ func NewKeys(specs []KeySpec) (*Keys, error) {
 	return keys, nil
 }
 
+// Len is how many there are.
+func (k *Keys) Len() int { return len(*k.byHash.Load()) }
+
 // Replace accepts the keys of another from now on, and no others: requests under way end
 // as they began, streams end.
 func (k *Keys) Replace(by *Keys) { k.byHash.Store(by.byHash.Load()) }

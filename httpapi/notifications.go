@@ -23,7 +23,7 @@ func (h handlers) ListNotifications(c echo.Context, name api.Account, params api
 	list, cursor, mark := h.opts.Views.Notices, valueOf(params.Cursor), ""
 	if valueOf(params.Unseen) {
 		list, mark = h.opts.Views.UnseenNotices, unseenMark
-		if cursor != "" && !strings.HasPrefix(cursor, mark) {
+		if cursor != "" && (!strings.HasPrefix(cursor, mark) || cursor == mark) {
 			return notACursor(cursor)
 		}
 	}

@@ -90,10 +90,9 @@ var problems = map[domain.Code]problemRow{
 }
 
 // accessLevel is at which level a request is logged: at info what somebody will ask for by
-// its id. Of those refused for overload there may be thousands a second; they are counted.
-func accessLevel(status int, err error) slog.Level {
-	askedFor := status >= http.StatusInternalServerError || status == http.StatusForbidden
-	if askedFor && !domain.IsCode(err, domain.CodeOverloaded) {
+// its id. Of those refused with 503 there may be thousands a second; they are counted.
+func accessLevel(status int) slog.Level {
+	if status == http.StatusInternalServerError || status == http.StatusForbidden {
 		return slog.LevelInfo
 	}
 	return slog.LevelDebug
@@ -181,13 +180,17 @@ func (s *Server) writeProblem(k *call, err error) {
 // figure gets another one. A test holds the figures of all codes to it.
 var reservedMembers = map[string]string{"status": "current_status", "type": "current_type", "title": "current_title"}
 
-// topUp is what to buy for a shortfall: what can be bought at least may be more.
-func topUp(code domain.Code, f domain.Field) (least domain.Amount, lacks bool) {
-	if code != domain.CodeInsufficientCredits || f.Name != "shortfall" {
-		return 0, false
+// topUp is what to buy for a shortfall, which counts nothing below zero: debt that goes
+// beyond the allowance is paid first. What can be bought at least may be more.
+func topUp(refusal *domain.Error) domain.Amount {
+	figure := map[string]domain.Amount{}
+	for _, f := range refusal.Fields {
+		var a domain.Amount
+		if a.UnmarshalText([]byte(f.Value)) == nil {
+			figure[f.Name] = a
+		}
 	}
-	shortfall, err := domain.ParseAmount(f.Name, f.Value)
-	return max(shortfall, account.MinPurchase), err == nil
+	return max(figure["shortfall"], figure["required"]-figure["available"]-figure["allowance"], account.MinPurchase)
 }
 
 // notSetUp refuses what this engine has no part for. To ask again helps nobody, so such a
@@ -214,8 +217,8 @@ func (s *Server) appendProblem(k *call, refusal *domain.Error, row problemRow) *
 	d.text("request_id", k.requestID)
 	for _, f := range refusal.Fields {
 		name := f.Name
-		if least, lacks := topUp(refusal.Code, f); lacks {
-			d.money("top_up_amount", least)
+		if refusal.Code == domain.CodeInsufficientCredits && name == "shortfall" {
+			d.money("top_up_amount", topUp(refusal))
 		}
 		if other, reserved := reservedMembers[name]; reserved {
 			name = other

@@ -180,7 +180,7 @@ func (s *Server) endpoint(rt *route, h echo.HandlerFunc) echo.HandlerFunc {
 		}
 		took := time.Since(start)
 		rt.metrics.observe(c.Response().Status, took)
-		if level := accessLevel(c.Response().Status, err); s.opts.Logger.Enabled(k.ctx, level) {
+		if level := accessLevel(c.Response().Status); s.opts.Logger.Enabled(k.ctx, level) {
 			s.logAccess(k, level, took)
 		}
 		if broken {
@@ -245,6 +245,9 @@ func (k *call) enter(account string) error {
 	return k.mayEnter(account)
 }
 
+// maxLoggedPath bounds what a client can put into the log.
+const maxLoggedPath = 256
+
 func (s *Server) logAccess(k *call, level slog.Level, took time.Duration) {
 	request := k.Request()
 	key := ""
@@ -252,7 +255,7 @@ func (s *Server) logAccess(k *call, level slog.Level, took time.Duration) {
 		key = k.key.ID
 	}
 	s.opts.Logger.LogAttrs(k.ctx, level, "request",
-		slog.String("request_id", k.requestID), slog.String("method", request.Method), slog.String("path", request.URL.Path),
+		slog.String("request_id", k.requestID), slog.String("method", request.Method), slog.String("path", clipTo(request.URL.Path, maxLoggedPath)),
 		slog.Int("status", k.Response().Status), slog.String("key", key), slog.Duration("took", took),
 		slog.Int64("bytes", k.Response().Size))
 }

@@ -168,6 +168,9 @@ func TestWhatIsAskedForByItsIDIsInTheLog(t *testing.T) {
 	require.Equal(t, "INFO", levelOf(r.refused(500, "internal", post("admin", "/dev/clock", "", `{"advance":"1s"}`))))
 	require.Equal(t, "DEBUG", levelOf(r.refused(503, "overloaded", post("service", demo+"/deductions", "k", `{"amount":"1","service":"vm"}`))))
 	require.Equal(t, "DEBUG", levelOf(r.must(get("customer:demo-1", demo+"/balance"))))
+	require.Equal(t, "DEBUG", levelOf(r.refused(503, "read-behind", get(customer, demo+"/balance?consistency=strong&min_position=9223372036854775807"))))
+	r.refused(403, "role-not-allowed", call{as: "finance", method: "GET", path: "/v1/accounts/" + strings.Repeat("a", 9000) + "/events", wrong: true})
+	require.NotContains(t, r.log.String(), strings.Repeat("a", 300), "nobody fills the log by a path")
 }
 
 func TestRequestIDs(t *testing.T) {

@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -46,7 +47,11 @@ func (v *Views) Accounts(ctx context.Context, q AccountsQuery) (page AccountsPag
 		if err != nil {
 			return page, err
 		}
-		lower = balanceKey(string(after[len(hash):]))
+		name := string(after[len(hash):])
+		if !strings.HasPrefix(name, q.Prefix) {
+			return page, refuseCursor(q.After, "is none that this list gave out")
+		}
+		lower = balanceKey(name)
 	}
 	g, leave, err := v.enter()
 	if err != nil {

@@ -28,14 +28,14 @@ import (
 //	copy        makes a copy of log, read models and checkpoints, of hard links, that
 //	            lasts until the connection ends: a tool that is killed leaves nothing
 //	copy-views  the same without the log, which is on a cluster
-//	forget      destroys an account's key, as `iocredits forget` does without engine;
-//	            with look it only says what would be refused
+//	forget      destroys an account's key, as `iocredits forget` does without engine
+//	look-forget only says what of that would be refused; a request of its own, because an
+//	            engine of an older version would take no notice of a word more
 type controlRequest struct {
 	Do      string `json:"do"`
 	Account string `json:"account,omitempty"`
 	Reason  string `json:"reason,omitempty"`
 	Force   bool   `json:"force,omitempty"`
-	Look    bool   `json:"look,omitempty"`
 }
 
 type controlAnswer struct {
@@ -139,8 +139,9 @@ func (c *control) serve(ctx context.Context, conn net.Conn) error {
 		}
 		_, _ = io.Copy(io.Discard, in) // ends with the connection
 		return nil
-	case "forget":
-		done, err := c.forget(ctx, request.Account, httpapi.Wish{Reason: request.Reason, Force: request.Force, Look: request.Look})
+	case "forget", "look-forget":
+		wish := httpapi.Wish{Reason: request.Reason, Force: request.Force, Look: request.Do == "look-forget"}
+		done, err := c.forget(ctx, request.Account, wish)
 		return json.NewEncoder(conn).Encode(answerOf(done, err))
 	}
 	return json.NewEncoder(conn).Encode(controlAnswer{Error: "unknown request " + strconv.Quote(request.Do)})

@@ -47,8 +47,8 @@ func (d dataDir) madeByDev() bool {
 	return slices.ContainsFunc([]string{d.devKeys(), d.devClock(), d.devSigner(), d.sandbox(), d.sandboxAddr()}, isThere)
 }
 
-// isEngines tells that an engine has worked here. Where the log is served alone nothing
-// makes read models or checkpoints.
+// isEngines tells that an engine has worked here: where the log is served alone, only
+// rebuild makes read models, which are of no use there.
 func (d dataDir) isEngines() bool { return isThere(d.views()) || isThere(d.checkpoints()) }
 
 func isThere(path string) bool {

@@ -22,7 +22,7 @@ import (
 type forgetCmd struct {
 	Account string   `arg:"" help:"Account whose free text is to be erased."`
 	Reason  string   `help:"Why, in the clear and for ever: a case number, nothing personal." env:"-" required:"" placeholder:"TEXT"`
-	Force   bool     `help:"Also while withdrawals or disputes are open: who decides them can't read the address, or the reasons, any more." env:"-"`
+	Force   bool     `help:"Also while withdrawals, disputes, adjustments or credit requests are open: who decides them can't read the address, or the reasons, any more." env:"-"`
 	Data    string   `help:"Data directory of an engine, running or stopped." default:".data" placeholder:"DIR"`
 	Backup  []string `help:"Folders of keyring copies in which the key is destroyed too." placeholder:"DIR"`
 
@@ -89,7 +89,10 @@ func (c *forgetCmd) check() error {
 // inData leaves it to the engine that runs in the data directory, if one does.
 func (c *forgetCmd) inData(ctx context.Context, wish httpapi.Wish, logger *slog.Logger) (forgotten, error) {
 	dir := dataDir(c.Data)
-	request := controlRequest{Do: "forget", Account: c.Account, Reason: wish.Reason, Force: wish.Force, Look: wish.Look}
+	request := controlRequest{Do: "forget", Account: c.Account, Reason: wish.Reason, Force: wish.Force}
+	if wish.Look {
+		request.Do = "look-forget"
+	}
 	answer, conn, err := askEngine(ctx, dir, request)
 	if errors.Is(err, errNoEngine) {
 		return c.alone(ctx, dir, wish, logger)

@@ -119,9 +119,8 @@ type loader struct {
 	// cost is what must be charged in the end.
 	cost    domain.Amount
 	account string
-	// name stands in every meter and reference. The customer reads those, so the keys have
-	// another beginning: who could guess a key could use it first.
-	name, key          string
+	// name stands in every key, meter and reference.
+	name               string
 	batch, connections int
 
 	mu       sync.Mutex
@@ -141,12 +140,8 @@ func newLoader(t trace, p prices, account string) (*loader, error) {
 	if l.cost, err = t.expected(p); err != nil {
 		return nil, err
 	}
-	digest := func(of string) []byte {
-		sum := sha256.Sum256(fmt.Appendf(nil, "%s%s|%s|%s", of, t.ID, l.rates[input], l.rates[output]))
-		return sum[:]
-	}
-	l.name = "load-" + hex.EncodeToString(digest("")[:6])
-	l.key = hex.EncodeToString(digest("key|")[:16])
+	digest := sha256.Sum256(fmt.Appendf(nil, "%s|%s|%s", t.ID, l.rates[input], l.rates[output]))
+	l.name = "load-" + hex.EncodeToString(digest[:6])
 	return l, nil
 }
 
@@ -156,7 +151,7 @@ func (l *loader) count() int { return len(l.trace.Rows) * int(kinds) }
 func (l *loader) line(i int) client.BatchLine {
 	row, k := i/int(kinds), kind(i%int(kinds))
 	return client.BatchLine{
-		Account: l.account, Key: fmt.Sprintf("%s-%d-%s", l.key, row, k),
+		Account: l.account, Key: fmt.Sprintf("%s-%d-%s", l.name, row, k),
 		Meter: new(fmt.Sprintf("%s-%s", l.name, k)), Service: client.Service(domain.ServiceInference),
 		Quantity: new(fmt.Sprint(l.trace.Rows[row][k])), UnitPrice: new(l.rates[k].String()), Reference: &l.name,
 	}

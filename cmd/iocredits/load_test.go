@@ -69,28 +69,6 @@ func TestLoadChargesExactlyWhatATraceCosts(t *testing.T) {
 	}
 }
 
-// TestLoadKeysAreNotWhatItPublishes: a customer who reads the reference of what was charged
-// can't use the key of what is yet to be. The same trace has the same keys all the same.
-func TestLoadKeysAreNotWhatItPublishes(t *testing.T) {
-	keyOf := func(id string, row int) (key, reference string) {
-		l, err := newLoader(trace{ID: id, Rows: make([]traceRow, 2)}, prices{"0.13", "0.38"}, "a")
-		require.NoError(t, err)
-		line := l.line(row * int(kinds))
-		return line.Key, *line.Reference
-	}
-	key, reference := keyOf("one", 0)
-	again, _ := keyOf("one", 0)
-	require.Equal(t, key, again)
-	random, _, found := strings.Cut(key, "-0-input")
-	require.True(t, found, key)
-	require.Len(t, random, 32)
-	require.NotContains(t, random, strings.TrimPrefix(reference, "load-"))
-	for id, row := range map[string]int{"one": 1, "two": 0} {
-		other, _ := keyOf(id, row)
-		require.NotEqual(t, key, other)
-	}
-}
-
 func TestLoadTellsWhatIsWrong(t *testing.T) {
 	e := serve(t, t.TempDir())
 	sample := repoRoot + "/testdata/samples/llm-trace.csv"

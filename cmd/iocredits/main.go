@@ -30,6 +30,7 @@ const gcPercent = 200
 const diskThreads = 2
 
 func main() {
+	useHugePages(os.Args[1:])
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

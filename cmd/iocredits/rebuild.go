@@ -18,7 +18,6 @@ type rebuildCmd struct {
 
 // Run builds all read models anew. The old ones stay until the new are whole.
 func (c *rebuildCmd) Run(ctx context.Context, m *Main) (err error) {
-	m.useHugePages(ctx)
 	dir := dataDir(c.Data)
 	lock, err := dir.hold()
 	if err != nil {

@@ -24,8 +24,9 @@ func (c *serveCmd) rereadKeys(keys *httpapi.Keys, logger *slog.Logger) (stop fun
 				continue
 			}
 			warnOfDesks(read, logger)
+			before := keys.Len()
 			keys.Replace(read)
-			logger.Info("keys were read again", "file", c.Keys)
+			logger.Info("keys were read again", "file", c.Keys, "before", before, "now", read.Len())
 		}
 	}()
 	return func() {

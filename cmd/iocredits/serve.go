@@ -70,7 +70,7 @@ func (c *serveCmd) check() error {
 		return usagef("--keys is required without --dev")
 	}
 	if c.Dev && c.Keys != "" {
-		return usagef("--keys is not for --dev, which has keys of its own")
+		return usagef("--keys (or IOCREDITS_KEYS) is not for --dev, which has keys of its own")
 	}
 	if c.Create && c.Eventstore != "" {
 		return usagef("--create begins a log in --data: with --eventstore the log is on the cluster")
@@ -176,7 +176,6 @@ func (c *serveCmd) Run(ctx context.Context, m *Main) (err error) {
 	if err := c.checkData(dir); err != nil {
 		return err
 	}
-	m.useHugePages(ctx)
 	m.addProcessors()
 	lock, err := dir.open()
 	if err != nil {

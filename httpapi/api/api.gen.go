@@ -1028,7 +1028,7 @@ type AccountPolicy struct {
 	// Example: 12.5
 	Allowance Money `json:"allowance"`
 
-	// Freeze Why the account is frozen; null if it isn't. Customers and the service aren't told.
+	// Freeze Why the account is frozen; null if it isn't, or if that is more than 10,000 events back. Customers and the service aren't told.
 	Freeze       *Freeze `json:"freeze,omitempty"`
 	GraceMinutes int     `json:"grace_minutes"`
 
@@ -1957,14 +1957,14 @@ type FailRequest struct {
 
 // ForgetRequest defines model for ForgetRequest.
 type ForgetRequest struct {
-	// Force Also while withdrawals or disputes are open.
+	// Force Also while withdrawals, disputes, adjustments or credit requests are open.
 	Force *bool `json:"force,omitempty"`
 
 	// Reason In the clear, and never personal.
 	Reason string `json:"reason"`
 }
 
-// Freeze Why the account is frozen; null if it isn't. Customers and the service aren't told.
+// Freeze Why the account is frozen; null if it isn't, or if that is more than 10,000 events back. Customers and the service aren't told.
 type Freeze struct {
 	Actor string    `json:"actor"`
 	At    time.Time `json:"at"`

@@ -1032,7 +1032,7 @@ type AccountPolicy struct {
 	// Example: 12.5
 	Allowance Money `json:"allowance"`
 
-	// Freeze Why the account is frozen; null if it isn't. Customers and the service aren't told.
+	// Freeze Why the account is frozen; null if it isn't, or if that is more than 10,000 events back. Customers and the service aren't told.
 	Freeze       *Freeze `json:"freeze,omitempty"`
 	GraceMinutes int     `json:"grace_minutes"`
 
@@ -1961,14 +1961,14 @@ type FailRequest struct {
 
 // ForgetRequest defines model for ForgetRequest.
 type ForgetRequest struct {
-	// Force Also while withdrawals or disputes are open.
+	// Force Also while withdrawals, disputes, adjustments or credit requests are open.
 	Force *bool `json:"force,omitempty"`
 
 	// Reason In the clear, and never personal.
 	Reason string `json:"reason"`
 }
 
-// Freeze Why the account is frozen; null if it isn't. Customers and the service aren't told.
+// Freeze Why the account is frozen; null if it isn't, or if that is more than 10,000 events back. Customers and the service aren't told.
 type Freeze struct {
 	Actor string    `json:"actor"`
 	At    time.Time `json:"at"`
@@ -4933,7 +4933,7 @@ type ClientInterface interface {
 	// read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-	// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+	// nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
 	// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
 	// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 	//
@@ -4948,7 +4948,7 @@ type ClientInterface interface {
 	// read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-	// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+	// nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
 	// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
 	// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 	//
@@ -6514,7 +6514,7 @@ func (c *Client) ListEvents(ctx context.Context, account Account, params *ListEv
 // read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 // valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 // Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+// nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
 // are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
 // to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 //
@@ -6539,7 +6539,7 @@ func (c *Client) ForgetAccountWithBody(ctx context.Context, account Account, par
 // read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 // valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 // Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+// nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
 // are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
 // to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 //
@@ -14570,7 +14570,7 @@ type ClientWithResponsesInterface interface {
 	// read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-	// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+	// nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
 	// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
 	// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 	//
@@ -14585,7 +14585,7 @@ type ClientWithResponsesInterface interface {
 	// read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-	// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+	// nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
 	// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
 	// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 	//
@@ -26188,7 +26188,7 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, accoun
 // read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 // valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 // Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+// nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
 // are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
 // to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 //
@@ -26209,7 +26209,7 @@ func (c *ClientWithResponses) ForgetAccountWithBodyWithResponse(ctx context.Cont
 // read `[erased]` from then on, in every event, view and backup of those; every hash and proof stays
 // valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 // Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
-// nothing, unless the account was used since and so has got another key. While withdrawals or disputes
+// nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
 // are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
 // to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 //
