@@ -98,7 +98,7 @@ func TestDevIsForItsOwnLogs(t *testing.T) {
 	dev := []string{"serve", "--dev", "--data", data, "--addr", "127.0.0.1:0"}
 	refusedUse(t, "wasn't made with --dev", dev...)
 	require.NoFileExists(t, dataDir(data).devKeys())
-	refusedUse(t, "--keys is not for --dev", append(dev, "--keys", file)...)
+	refusedUse(t, "is not for --dev", append(dev, "--keys", file)...)
 
 	t.Setenv("IOCREDITS_DEV", "true") // must not be left in an environment
 	refusedUse(t, "--keys is required without --dev", "serve", "--data", data)

@@ -4934,8 +4934,8 @@ type ClientInterface interface {
 	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
 	// nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
-	// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
-	// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
+	// are open it is refused with `wrong-status`, and `withdrawals`, `disputes`, `adjustments` and `credit_requests` name
+	// them: finance has yet to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4949,8 +4949,8 @@ type ClientInterface interface {
 	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
 	// nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
-	// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
-	// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
+	// are open it is refused with `wrong-status`, and `withdrawals`, `disputes`, `adjustments` and `credit_requests` name
+	// them: finance has yet to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6515,8 +6515,8 @@ func (c *Client) ListEvents(ctx context.Context, account Account, params *ListEv
 // valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 // Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
 // nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
-// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
-// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
+// are open it is refused with `wrong-status`, and `withdrawals`, `disputes`, `adjustments` and `credit_requests` name
+// them: finance has yet to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6540,8 +6540,8 @@ func (c *Client) ForgetAccountWithBody(ctx context.Context, account Account, par
 // valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 // Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
 // nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
-// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
-// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
+// are open it is refused with `wrong-status`, and `withdrawals`, `disputes`, `adjustments` and `credit_requests` name
+// them: finance has yet to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -14571,8 +14571,8 @@ type ClientWithResponsesInterface interface {
 	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
 	// nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
-	// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
-	// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
+	// are open it is refused with `wrong-status`, and `withdrawals`, `disputes`, `adjustments` and `credit_requests` name
+	// them: finance has yet to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14586,8 +14586,8 @@ type ClientWithResponsesInterface interface {
 	// valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 	// Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
 	// nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
-	// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
-	// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
+	// are open it is refused with `wrong-status`, and `withdrawals`, `disputes`, `adjustments` and `credit_requests` name
+	// them: finance has yet to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -26189,8 +26189,8 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, accoun
 // valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 // Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
 // nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
-// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
-// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
+// are open it is refused with `wrong-status`, and `withdrawals`, `disputes`, `adjustments` and `credit_requests` name
+// them: finance has yet to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -26210,8 +26210,8 @@ func (c *ClientWithResponses) ForgetAccountWithBodyWithResponse(ctx context.Cont
 // valid. It can't be undone. `reason` is kept in the clear and must not be personal. It takes no
 // Idempotency-Key: asked for again it answers as it did, with `Idempotency-Replayed: true`, and adds
 // nothing, unless the account was used since and so has got another key. While withdrawals, disputes, adjustments or credit requests
-// are open it is refused with `wrong-status`, and `withdrawals` and `disputes` name them: finance has yet
-// to read the address to pay to, support what is disputed. `"force": true` erases all the same.
+// are open it is refused with `wrong-status`, and `withdrawals`, `disputes`, `adjustments` and `credit_requests` name
+// them: finance has yet to read the address to pay to, support what is disputed. `"force": true` erases all the same.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
