@@ -47,6 +47,9 @@ func (s source) at(p token.Pos) string {
 // sources parses every Go file once a call.
 func sources(t *testing.T) []source {
 	t.Helper()
+	if testing.Short() { // as under the race detector, where the sources are the same and reading them takes long
+		t.Skip("-short: the sources are read in the other run")
+	}
 	var all []source
 	err := filepath.WalkDir(repoRoot, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {

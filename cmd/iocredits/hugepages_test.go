@@ -12,6 +12,9 @@ import (
 )
 
 func TestAnEngineThatHasItsProcessAloneAsksForHugePages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it starts four processes, and nothing in it is concurrent")
+	}
 	who, err := os.ReadFile(hugePagesOf)
 	if err != nil || !strings.Contains(string(who), "[madvise]") {
 		t.Skip("huge pages aren't for who asks, on this system")
