@@ -64,9 +64,7 @@ func TestAFurtherRefundOfAPayment(t *testing.T) {
 // TestAFurtherRefundOfACreditedPayment waits where it was credited.
 func TestAFurtherRefundOfACreditedPayment(t *testing.T) {
 	r := newRig(t, nil)
-	r.fund("demo-1", "1")
-	r.must(tell("unseen", "none", "pay-1", "succeeded", "7"))
-	r.must(resolve("a", "@unmatched~pay-1", `{"account":"demo-1"}`))
+	r.creditUnseen()
 	for range 2 {
 		r.must(tell("unseen", "none", "pay-1", "refunded", "4"))
 		r.must(tell("unseen", "none", "pay-1", "refunded", "7"))

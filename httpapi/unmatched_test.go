@@ -24,6 +24,15 @@ func resolve(key, id, body string) call {
 	return post("finance", "/v1/payments/unmatched/"+id+"/resolve", key, body)
 }
 
+// creditUnseen has finance credit demo-1, which has 1, with a payment of 7 that named an
+// account which nobody has.
+func (r *rig) creditUnseen() {
+	r.t.Helper()
+	r.fund("demo-1", "1")
+	r.must(tell("unseen", "none", "pay-1", "succeeded", "7"))
+	r.must(resolve("a", "@unmatched~pay-1", `{"account":"demo-1"}`))
+}
+
 // TestAPaymentForAnAccountThatComesLater is credited once: by finance, whatever the
 // provider tells again when the account has come to be.
 func TestAPaymentForAnAccountThatComesLater(t *testing.T) {
@@ -102,9 +111,7 @@ func TestTheReversalOfACreditedPayment(t *testing.T) {
 // people find out what went back.
 func TestAPartOfACreditedPaymentIsTakenBack(t *testing.T) {
 	r := newRig(t, nil)
-	r.fund("demo-1", "1")
-	r.must(tell("unseen", "none", "pay-1", "succeeded", "7"))
-	r.must(resolve("a", "@unmatched~pay-1", `{"account":"demo-1"}`))
+	r.creditUnseen()
 	for range 2 {
 		r.must(tell("unseen", "none", "pay-1", "refunded", "4"))
 		require.Equal(t, "8", r.balance("demo-1")["balance"])
