@@ -1,6 +1,8 @@
 package httpapi_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,4 +55,30 @@ func TestAPolicyThatSetsNothingIsRefused(t *testing.T) {
 	}
 	require.Equal(t, -1.0, r.balance("demo-1")["revision"])
 	r.must(call{as: "admin", method: "PUT", path: demo + "/policy", body: `{"allowance":"0","low_balance_at":0,"two_approvers_from":"0"}`})
+}
+
+// TestWhyOfLongAgoIsNotLookedFor: what runs goes on on a frozen account, and its limits can
+// be read however much that is.
+func TestWhyOfLongAgoIsNotLookedFor(t *testing.T) {
+	const most = 10_000 // as the contract says
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	readings := func(from, to int) {
+		t.Helper()
+		var body strings.Builder
+		for i := from; i < to; i++ {
+			fmt.Fprintf(&body, `{"account":"demo-1","key":"r%d","meter":"m","service":"inference","quantity":"1","unit_price":"0.001"}`+"\n", i)
+		}
+		for _, a := range r.batch(body.String()) {
+			require.Equal(t, 201, a.Status, "%+v", a)
+		}
+	}
+	readings(0, 1)
+	r.must(post("finance", demo+"/freeze", "f", `{"reason":"looks stolen"}`))
+	readings(1, most)
+	require.NotNil(t, r.must(get("support", demo+"/policy")).Body["freeze"])
+	readings(most, most+1)
+	policy := r.must(get("support", demo+"/policy")).Body
+	require.Nil(t, policy["freeze"])
+	require.Equal(t, "10", policy["allowance"])
 }
