@@ -45,6 +45,7 @@ func measure(t *testing.T, args ...string) []bench.Figure {
 // Each scenario has a figure, and bench itself compares all balances with what
 // it sent, after every one.
 func TestBenchMeasuresEverything(t *testing.T) {
+	t.Parallel()
 	figures := measure(t, "--trace", filepath.Join(repoRoot, "testdata/samples/llm-trace.csv"), "--profile", filepath.Join(t.TempDir(), "made"))
 	var names []string
 	for _, f := range figures {

@@ -16,6 +16,8 @@ import (
 // process of its own.
 const asChild = "IOCREDITS_TEST_AS_CHILD"
 
+// Tests that wait for processes, leases or pauses more than they compute call t.Parallel:
+// what one waits for, another uses.
 func TestMain(m *testing.M) {
 	if os.Getenv(asChild) != "" {
 		main()

@@ -100,6 +100,7 @@ func (s *scavenged) check(to *standIn) {
 // A copy goes on over what a scavenge took, before it began or since it was
 // interrupted: what is left has its place, and clients read the same.
 func TestCopyAfterAScavenge(t *testing.T) {
+	t.Parallel()
 	s := standInWithGaps(t)
 	before, part := startEventstore(t, t.TempDir(), "127.0.0.1:0"), startEventstore(t, t.TempDir(), "127.0.0.1:0")
 	_, err := s.copy(before)

@@ -83,6 +83,7 @@ func (l *crashLoad) until(c *child, answers int64) {
 // middle of a load: what was acknowledged is there as it was answered, and what
 // broke off has happened once when it is sent again.
 func TestKillLosesNothingAndDoublesNothing(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))

@@ -119,6 +119,7 @@ func checkChains(t *testing.T, connection string) (commands map[string]int) {
 // Two engines on one log, under load on the same accounts and the same keys: each
 // key has one effect, whole chains, the right sum, and both tell the same.
 func TestTwoEngines(t *testing.T) {
+	t.Parallel()
 	const accounts, keys, workers = 3, 240, 12
 	cluster, secret := startEventstore(t, t.TempDir(), "127.0.0.1:0"), keyringSecret(t)
 	engines := []*engine{onCluster(t, cluster, secret), onCluster(t, cluster, secret)}
@@ -197,6 +198,7 @@ func deductTwice(e *engine, account, key string) string {
 // While the cluster is out of reach commands fail fast and reads go on; then
 // everything goes on by itself.
 func TestClusterOutage(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	cluster := startEventstore(t, data, freeAddr(t))
 	e := onCluster(t, cluster, keyringSecret(t))

@@ -27,6 +27,7 @@ func (c *child) reacts() bool {
 // the lease is gone, and takes it back when the second is killed. Each deadline
 // has one effect, and all views end equal.
 func TestLeaseMovesBetweenProcesses(t *testing.T) {
+	t.Parallel()
 	cluster, secret := startEventstore(t, t.TempDir(), "127.0.0.1:0"), keyringSecret(t)
 	dirs := []string{t.TempDir(), t.TempDir()}
 	begin := func(dir string) *child {

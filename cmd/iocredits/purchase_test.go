@@ -33,6 +33,7 @@ func (e *engine) purchase(id string) map[string]any {
 // webhooks. In the end each key has one purchase, each purchase one link that
 // works, and what was paid is credited once.
 func TestKilledWhileBuying(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

@@ -49,9 +49,15 @@ func readTour(t *testing.T, page string) []tourStep {
 	return steps
 }
 
-func TestReadmeTour(t *testing.T) { runTour(t, readme) }
+func TestReadmeTour(t *testing.T) {
+	t.Parallel()
+	runTour(t, readme)
+}
 
-func TestAuditorsTour(t *testing.T) { runTour(t, repoRoot+"/httpapi/docs/auditors.md") }
+func TestAuditorsTour(t *testing.T) {
+	t.Parallel()
+	runTour(t, repoRoot+"/httpapi/docs/auditors.md")
+}
 
 // TestAuditorsChart: the page has every line of the chart of accounts.
 func TestAuditorsChart(t *testing.T) {

@@ -100,6 +100,7 @@ func scavengeOver(t *testing.T, s *standIn, c *esdb.Client) {
 // An account is forgotten: its key is in the log's files until the scavenge, and
 // in none afterwards. The keys of others are, and open their text.
 func TestErasureIsRealAfterAScavenge(t *testing.T) {
+	t.Parallel()
 	for _, offline := range []bool{false, true} {
 		data := t.TempDir()
 		cluster := startEventstore(t, data, freeAddr(t))

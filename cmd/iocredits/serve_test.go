@@ -18,6 +18,7 @@ import (
 
 // TestServe goes once through everything that the wiring connects.
 func TestServe(t *testing.T) {
+	t.Parallel()
 	e := serve(t, t.TempDir(), "--top-up-url", "https://example.test/top-up")
 	e.fund("a", "100")
 	check := e.must("service", http.MethodGet, "/credits/check?amount=30&account=a", "", "")
@@ -150,6 +151,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 
 // TestSecondProcessIsRefused: while an engine has the directory nobody else gets it.
 func TestSecondProcessIsRefused(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	e := serveChild(t, data)
 	e.fund("a", "5")
@@ -181,6 +183,7 @@ func TestAddressInUse(t *testing.T) {
 // TestGracefulStop: a request that was accepted before the stop is finished and
 // answered, however long its body takes; later ones are not accepted.
 func TestGracefulStop(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	e := serveChild(t, data)
 	e.fund("a", "100")

@@ -30,6 +30,7 @@ func unsaidBy(t *testing.T, args ...string) string {
 // TestCutShortForgetIsTold: between the end of the key and its event comes a crash. The
 // next start says so, and verify; doing it again mends it, beside a running engine too.
 func TestCutShortForgetIsTold(t *testing.T) {
+	t.Parallel()
 	for _, running := range []bool{false, true} {
 		data := t.TempDir()
 		e := serve(t, data)
