@@ -12,10 +12,11 @@ import (
 // Reads (design.md §3). A read waits until the read models have what it must
 // not miss, at most ReadPatience:
 //
-//   - what this engine acknowledged for the account: so everybody reads their
-//     own writes. If the wait is in vain, the answer says by how much it may be
-//     late, in lag: late figures are better than none. A thing that isn't found is
-//     then a read-behind problem: that it doesn't exist isn't known.
+//   - what was acknowledged for the account, by this engine or before it started: so
+//     everybody reads their own writes. If the wait is in vain, the answer says by how
+//     much it may be late, in lag: late figures are better than none. A thing that isn't
+//     found is then a read-behind problem: that it doesn't exist isn't known. So is a
+//     file, which has no place for lag and would be taken for all there is.
 //   - min_position, which the caller asked for: in vain, that is a read-behind
 //     problem, because the caller said that anything less is no answer.
 //
@@ -70,7 +71,7 @@ func (s *Server) waitFor(ctx context.Context, position eventstore.Position) erro
 		With("through", strconv.FormatUint(uint64(through), 10))
 }
 
-// lag is how many positions of this engine's own the read models may lack. It
+// lag is how many positions that were acknowledged here the read models may lack. It
 // needs no question to the store, so that every answer can have it.
 func (s *Server) lag() int64 {
 	through, acked := s.opts.Views.Through(), s.opts.Ledger.AckedAny()

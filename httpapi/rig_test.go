@@ -53,6 +53,7 @@ type rig struct {
 	server *httpapi.Server
 	http   *httptest.Server
 	log    *storetest.Buffer
+	parts  *parts
 	// verifier is of what the engine signs.
 	verifier note.Verifier
 	// played has what was asked of the sandbox.
@@ -65,8 +66,6 @@ type parts struct {
 	server httpapi.Options
 	// stillViews: the read models don't move until followLog.
 	stillViews bool
-	// before runs on the ledger before there is a server.
-	before func(*ledger.Ledger)
 }
 
 func newRig(t testing.TB, change func(*parts)) *rig {
@@ -100,23 +99,37 @@ func newRig(t testing.TB, change func(*parts)) *rig {
 	if p.server.ReadPatience == 0 && !p.stillViews {
 		p.server.ReadPatience = 30 * time.Second // views that move are waited for on a slow machine, too
 	}
-	r.ledger = ledger.New(p.ledger)
-	p.server.Ledger = r.ledger
+	r.parts = p
 	t.Cleanup(func() { _ = r.views.Close() })
-	t.Cleanup(func() { _ = r.ledger.Close(context.Background()) })
 	if !p.stillViews {
 		r.followLog()
 	}
-	if p.before != nil {
-		p.before(r.ledger)
-	}
-	r.server, err = httpapi.New(p.server)
-	require.NoError(t, err)
+	r.start()
+	return r
+}
+
+// start starts what stands on log and read models.
+func (r *rig) start() {
+	var err error
+	r.parts.ledger.Head, err = r.store.Head(r.t.Context())
+	require.NoError(r.t, err)
+	r.ledger = ledger.New(r.parts.ledger)
+	r.t.Cleanup(func() { _ = r.ledger.Close(context.Background()) })
+	r.parts.server.Ledger = r.ledger
+	r.server, err = httpapi.New(r.parts.server)
+	require.NoError(r.t, err)
 	r.http = httptest.NewServer(r.server.Handler())
-	t.Cleanup(r.http.Close)
+	r.t.Cleanup(r.http.Close)
 	transport := r.http.Client().Transport.(*http.Transport)
 	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = 64, 64
-	return r
+}
+
+// restart ends that, and starts another.
+func (r *rig) restart() {
+	r.t.Helper()
+	r.http.Close()
+	require.NoError(r.t, r.ledger.Close(r.t.Context()))
+	r.start()
 }
 
 // faultyStore is a real store on a disk that can go wrong.

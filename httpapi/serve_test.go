@@ -74,13 +74,10 @@ func TestAFaultKeepsItsDetail(t *testing.T) {
 }
 
 func TestReadiness(t *testing.T) {
-	r := newRig(t, func(p *parts) {
-		p.stillViews = true
-		p.before = func(l *ledger.Ledger) {
-			_, err := l.Execute(t.Context(), ledger.Request{Account: "a", Do: account.RecordPurchase{Purchase: "p", Amount: domain.Credit}, Actor: "test"})
-			require.NoError(t, err)
-		}
-	})
+	r := newRig(t, func(p *parts) { p.stillViews = true })
+	_, err := r.ledger.Execute(t.Context(), ledger.Request{Account: "a", Do: account.RecordPurchase{Purchase: "p", Amount: domain.Credit}, Actor: "test"})
+	require.NoError(t, err)
+	r.restart()
 	got := r.do(get("", "/readyz"))
 	require.Equal(t, 503, got.Status)
 	require.Equal(t, "not-ready", got.Body["status"])

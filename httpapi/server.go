@@ -139,7 +139,7 @@ type Server struct {
 	timeouts   timeouts
 	// cursorKey seals the cursors that carry a balance.
 	cursorKey [sha256.Size]byte
-	// goal is the head of the log at the start: ready once the views passed it.
+	// goal is what was acknowledged before the start: ready once the views passed it.
 	goal       eventstore.Position
 	batchBytes atomic.Int64
 	streams    streamCount
@@ -151,26 +151,18 @@ type Server struct {
 	endOnce sync.Once
 }
 
-// headPatience bounds the only question that New asks of the store.
-const headPatience = 10 * time.Second
-
-// New makes a server. Error: the log's head can't be read, or the contract and
-// the table of roles don't match.
+// New makes a server. Error: something required is missing, or the contract and the table
+// of roles don't match.
 func New(opts Options) (*Server, error) {
 	opts.defaults()
 	if opts.Ledger == nil || opts.Views == nil || opts.Store == nil || opts.Codec == nil || opts.Sealer == nil || opts.Keys == nil || opts.Notices == nil {
 		return nil, errors.New("httpapi: Ledger, Views, Store, Codec, Sealer, Keys and Notices are required")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), headPatience)
-	defer cancel()
-	head, err := opts.Store.Head(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the head of the log: %w", err)
-	}
 	s := &Server{
-		opts: opts, goal: head, requestIDs: newRequestIDs(), cursorKey: newCursorKey(), timeouts: timeouts{after: opts.RequestTimeout},
+		opts: opts, goal: opts.Ledger.AckedAny(), requestIDs: newRequestIDs(), cursorKey: newCursorKey(), timeouts: timeouts{after: opts.RequestTimeout},
 		ending: make(chan struct{}),
 	}
+	var err error
 	if s.echo, err = s.router(); err != nil {
 		return nil, err
 	}

@@ -58,8 +58,10 @@ func newRig(t *testing.T, fs vfs.FS, change func(*projections.Options)) *rig {
 }
 
 func (r *rig) begin() {
+	head, err := r.store.Head(bg)
+	require.NoError(r.t, err)
 	r.Ledger = ledger.New(ledger.Options{
-		Store: r.store, Snapshots: r.store, Codec: codec, Names: namesOf{r}, Clock: r.clock.Now, Logger: quiet(),
+		Store: r.store, Snapshots: r.store, Codec: codec, Names: namesOf{r}, Clock: r.clock.Now, Logger: quiet(), Head: head,
 		SnapshotEvery: 20, IdleSnapshot: 1,
 	})
 }

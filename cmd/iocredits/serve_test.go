@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptrace"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -150,6 +153,26 @@ func TestRestartKeepsEverything(t *testing.T) {
 }
 
 // TestSecondProcessIsRefused: while an engine has the directory nobody else gets it.
+// TestAStartKnowsWhatWasAcknowledged, before its read models have any of it.
+func TestAStartKnowsWhatWasAcknowledged(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	e := serve(t, data)
+	e.fund("a", "5")
+	require.NoError(t, e.stop())
+	require.NoError(t, os.RemoveAll(dataDir(data).views()))
+
+	c := serveCmd{MaxAccounts: 64}
+	s, err := c.open(t.Context(), dataDir(data), time.Now, nil, nil, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, errors.Join(s.ledger.Close(context.Background()), s.close())) }()
+	head, err := s.log.store.Head(t.Context())
+	require.NoError(t, err)
+	require.Less(t, s.views.Through(), head)
+	require.Equal(t, head, s.ledger.Acked("a"))
+	require.Equal(t, head, s.ledger.AckedAny())
+}
+
 func TestSecondProcessIsRefused(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()

@@ -106,9 +106,13 @@ func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time
 		return nil, err
 	}
 	s.metrics, s.logger, s.sealer = metrics, logger, sealer
+	head, err := log.store.Head(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read the head of the log: %w", err), s.close())
+	}
 	s.ledger = ledger.New(ledger.Options{
-		Store: log.store, Snapshots: log.snapshots, Shared: log.shared, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger, Opening: opening,
-		SnapshotEvery: c.SnapshotEvery, MaxAccounts: c.MaxAccounts, MaxQueue: c.MaxQueue, MaxInFlight: c.MaxInFlight,
+		Store: log.store, Snapshots: log.snapshots, Shared: log.shared, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger,
+		Head: head, Opening: opening, SnapshotEvery: c.SnapshotEvery, MaxAccounts: c.MaxAccounts, MaxQueue: c.MaxQueue, MaxInFlight: c.MaxInFlight,
 		OnCommand: metrics.OnCommand, OnAppend: metrics.OnAppend,
 	})
 	s.notices = &notices.Writer{Store: log.store, Codec: s.codec, Clock: clock}

@@ -57,6 +57,7 @@ func (w *worker) ready(ctx context.Context) (err error) {
 		w.shard.mu.Lock()
 		w.acked = max(w.acked, b.position)
 		w.shard.mu.Unlock()
+		w.ledger.raiseAcked(b.position) // another engine may have written it, and answers rest on it
 	}
 	through := w.ledger.opts.Names.Through()
 	w.book.recent.forget(through)

@@ -26,6 +26,9 @@ type Options struct {
 	Names  Names
 	Clock  func() time.Time
 	Logger *slog.Logger
+	// Head is where the log ended when the engine started: what it had until then was
+	// acknowledged too, by whoever ran before.
+	Head eventstore.Position
 	// Opening is the policy that new accounts begin with, as an event of theirs
 	// (account.Command); nil: account.DefaultPolicy.
 	Opening *account.Policy
@@ -127,6 +130,7 @@ type Ledger struct {
 func New(opts Options) *Ledger {
 	opts.defaults()
 	l := &Ledger{opts: opts, runnable: make(chan *worker, 2*max(opts.MaxAccounts, shardCount))}
+	l.raiseAcked(opts.Head)
 	l.life, l.end = context.WithCancel(context.Background())
 	l.saving = make(chan struct{}, opts.Deciders)
 	l.store = eventstore.Async(l.life, opts.Store)
@@ -268,18 +272,20 @@ func (l *Ledger) Opening() account.Policy {
 }
 
 // Acked is the position of the last event that this ledger acknowledged for the
-// account, or 0 if all of them are old enough for every read model to have them.
+// account. Where that is before Head, or old enough for every read model to have it, it
+// is Head: what was acknowledged before the start, nobody remembers by account.
 func (l *Ledger) Acked(account string) eventstore.Position {
 	s := l.shard(account)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e := s.workers[account]; e != nil {
-		return e.Value.acked
+		return max(e.Value.acked, l.opts.Head)
 	}
-	return 0
+	return l.opts.Head
 }
 
-// AckedAny is the last position that this ledger acknowledged for any account.
+// AckedAny is the last position that this ledger acknowledged for any account, and no less
+// than Head.
 func (l *Ledger) AckedAny() eventstore.Position { return eventstore.Position(l.acked.Load()) }
 
 // QueueDepth is the number of commands and strong reads under way.

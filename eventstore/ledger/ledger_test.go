@@ -50,6 +50,23 @@ func TestExecuteRecordsWhoWhenAndWhy(t *testing.T) {
 	require.Equal(t, r.clock.Now(), meta.RecordedAt)
 }
 
+// TestWhatWasAcknowledgedBeforeTheStart counts, though nobody remembers by which account.
+func TestWhatWasAcknowledgedBeforeTheStart(t *testing.T) {
+	r := newRig(t, nil)
+	first := r.do("a", "k1", purchase("p", 100))
+	last := r.do("b", "k1", purchase("p", 100))
+	r.opts.Head = last.Position
+	r.restart()
+	require.Equal(t, last.Position, r.AckedAny())
+	require.Equal(t, last.Position, r.Acked("a"))
+	require.Equal(t, 100*credit, r.balance("a"))
+	require.Less(t, first.Position, r.Acked("a"), "its notices may be behind its own events")
+	next := r.do("a", "k2", deduct(1))
+	require.Equal(t, next.Position, r.Acked("a"))
+	require.Equal(t, next.Position, r.AckedAny())
+	require.Equal(t, last.Position, r.Acked("b"))
+}
+
 func TestRefusalLeavesNothing(t *testing.T) {
 	r := newRig(t, nil)
 	_ = r.refused(domain.CodeInsufficientCredits, command("a", "k", deduct(1)))

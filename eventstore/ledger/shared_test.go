@@ -71,6 +71,17 @@ func TestAnEngineThatIsLeftBehind(t *testing.T) {
 	require.True(t, again.Replayed)
 }
 
+// TestWhatAnotherEngineWroteIsAcknowledgedHere once an answer rests on it.
+func TestWhatAnotherEngineWroteIsAcknowledgedHere(t *testing.T) {
+	r, other := twoEngines(t)
+	written, err := other.Execute(t.Context(), command("a", "k", grant(10)))
+	require.NoError(t, err)
+	require.Zero(t, r.AckedAny())
+	require.EqualValues(t, 10, credits(t, r.Ledger, "a"))
+	require.Equal(t, written.Position, r.Acked("a"))
+	require.Equal(t, written.Position, r.AckedAny())
+}
+
 // Both engines at once, each key on both: one effect each.
 func TestTwoEnginesRace(t *testing.T) {
 	r, other := twoEngines(t)

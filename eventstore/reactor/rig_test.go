@@ -59,8 +59,10 @@ func newRig(t *testing.T) *rig {
 }
 
 func (r *rig) openLedger() {
+	head, err := r.store.Head(context.Background())
+	require.NoError(r.t, err)
 	r.ledger = ledger.New(ledger.Options{
-		Store: r.store, Snapshots: r.store, Codec: codec, Names: r.model, Clock: r.clock.Now, Logger: slog.New(slog.DiscardHandler),
+		Store: r.store, Snapshots: r.store, Codec: codec, Names: r.model, Clock: r.clock.Now, Logger: slog.New(slog.DiscardHandler), Head: head,
 	})
 }
 
