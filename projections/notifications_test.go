@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"testing"
@@ -11,7 +12,9 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/eventstore"
 	"iocredits/eventstore/notices"
+	"iocredits/eventstore/reactor"
 	"iocredits/projections"
 )
 
@@ -160,4 +163,41 @@ func TestExpiringLotsGoOn(t *testing.T) {
 	for _, step := range []int{1, 2, 5, 24} {
 		require.Equal(t, all, look(step))
 	}
+}
+
+// waitedFor are views that move when somebody waits for what they lack, and only then.
+type waitedFor struct {
+	*projections.Views
+	toEnd func()
+}
+
+func (v waitedFor) WaitThrough(ctx context.Context, position eventstore.Position) error {
+	if v.Through() < position {
+		v.toEnd()
+	}
+	return v.Views.WaitThrough(ctx, position)
+}
+
+// TestNobodyIsToldOfWhatIsOver: an engine that starts on views from before a lot was spent,
+// and another told of, doesn't take either for untold.
+func TestNobodyIsToldOfWhatIsOver(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	w := &notices.Writer{Store: r.store, Codec: codec, Clock: r.clock.Now}
+	for _, name := range []string{"spent", "told"} {
+		r.do(name, "g", account.GrantIncentive{Amount: 100 * credit, ExpiresAt: start.Add(24 * time.Hour)})
+	}
+	r.toEnd()
+	r.do("spent", "d", account.Deduct{Amount: 100 * credit, Service: domain.ServiceRay})
+	_, err := w.AnnounceExpiry(bg, "told", account.ExpiryAnnounced{Amount: 100 * credit, ExpiresAt: start.Add(24 * time.Hour)})
+	require.NoError(t, err)
+	head, err := r.store.Head(bg)
+	require.NoError(t, err)
+	r.restart()
+
+	late := waitedFor{r.views, r.toEnd}
+	engine := reactor.New(reactor.Options{Ledger: r.Ledger, Deadlines: late, Lots: late, Announce: w, Clock: r.clock.Now, Logger: quiet()})
+	require.NoError(t, engine.RunDue(within(t)))
+	now, err := r.store.Head(bg)
+	require.NoError(t, err)
+	require.Equal(t, head, now, "nothing is told")
 }

@@ -115,8 +115,8 @@ func (o *Options) tick(ctx context.Context, name string, listed eventstore.Posit
 
 // tickAll is RunDue: lists until one has nothing that was not tried in vain.
 func tickAll(ctx context.Context, opts Options) error {
-	if err := opts.Deadlines.WaitThrough(ctx, opts.Ledger.AckedAny()); err != nil {
-		return fmt.Errorf("deadlines: wait for the read model: %w", err)
+	if err := opts.catchUp(ctx); err != nil {
+		return err
 	}
 	now := opts.now()
 	failed := map[string]bool{}

@@ -46,12 +46,17 @@ const (
 	maxFailures = 10
 )
 
-// announce tells of every lot that is near enough now. An account that can't be
+// announce tells of every lot that is near enough now, once the read model has what was
+// acknowledged: to one that is behind, or has stopped, a lot that was spent or told of looks
+// untold, and what customers are told stays in the log. An account that can't be
 // told holds up no other; where maxFailures can't, or the log takes nothing, trouble is
 // general, and it ends until the next time. Accounts that can't be told are put aside
 // until a look has come to the end: so it comes to each, however many they are.
 // Errors: those of such accounts, joined.
 func (o *Options) announce(ctx context.Context, aside map[string]bool) error {
+	if err := o.Lots.WaitThrough(ctx, o.Ledger.AckedAny()); err != nil {
+		return fmt.Errorf("expiring credits: wait for the read model: %w", err)
+	}
 	now := o.now()
 	a := announcing{Options: o, failed: aside}
 	var behind []byte

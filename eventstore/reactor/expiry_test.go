@@ -26,13 +26,16 @@ type datedLots struct {
 	// refuse says what becomes of telling an account.
 	refuse func(name string) error
 	told   []string
-	// tried and visited count.
-	tried, visited int
+	// tried and visited count, looks too.
+	tried, visited, looks int
+	// stopped is why the read model gets no further.
+	stopped error
 }
 
 func (l *datedLots) ExpiringLots(_ context.Context, _, until time.Time, behind []byte, visit func(string, account.ExpiryAnnounced) bool) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.looks++
 	for i, name := range l.untold {
 		place := fmt.Appendf(nil, "%09d", i)
 		if bytes.Compare(place, behind) <= 0 || slices.Contains(l.told, name) {
@@ -47,7 +50,7 @@ func (l *datedLots) ExpiringLots(_ context.Context, _, until time.Time, behind [
 	return behind, nil
 }
 
-func (l *datedLots) WaitThrough(context.Context, eventstore.Position) error { return nil }
+func (l *datedLots) WaitThrough(context.Context, eventstore.Position) error { return l.stopped }
 
 func (l *datedLots) AnnounceExpiry(_ context.Context, name string, _ account.ExpiryAnnounced) (eventstore.Position, error) {
 	l.mu.Lock()
@@ -142,4 +145,11 @@ func TestNobodyIsNeverTold(t *testing.T) {
 	require.ErrorIs(t, engine.Announce(t.Context(), aside), errLost)
 	require.Len(t, lots.told, 1)
 	require.Empty(t, aside, "all were tried: the next look begins again")
+}
+
+// TestStoppedReadModelsTellNobody: they call a lot untold that was spent, or told of, since.
+func TestStoppedReadModelsTellNobody(t *testing.T) {
+	lots := &datedLots{untold: []string{"a"}, stopped: errLost, refuse: func(string) error { return nil }}
+	require.ErrorIs(t, lots.announce(t), errLost)
+	require.Empty(t, lots.told)
 }

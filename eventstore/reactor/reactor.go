@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -14,7 +15,7 @@ import (
 // Ledger is the write side, as the reactor uses it.
 type Ledger interface {
 	Execute(ctx context.Context, req ledger.Request) (ledger.Result, error)
-	// AckedAny is the last position that was acknowledged.
+	// AckedAny is the last position that was acknowledged, also before the start.
 	AckedAny() eventstore.Position
 }
 
@@ -102,7 +103,22 @@ func New(opts Options) *Reactor {
 
 // Run does what becomes due until ctx ends, and returns when all tries that it
 // began have ended. It doesn't fail: what goes wrong is logged and tried again.
+//
+// It begins when the read models have what was acknowledged before it: while they are
+// built anew all that ever was due, unpaid or untold looks so once more.
 func (r *Reactor) Run(ctx context.Context) {
+	for failures := 1; ; failures++ {
+		err := r.opts.catchUp(ctx)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		wait := r.opts.pause(failures)
+		r.opts.Logger.Warn("nothing is done about what becomes due", "error", err, "retry_in", wait)
+		sleep(ctx, wait, nil, nil)
+	}
 	var work sync.WaitGroup
 	work.Go(func() { newTicker(r.opts).run(ctx) })
 	if r.opts.Provider != nil {
@@ -112,6 +128,14 @@ func (r *Reactor) Run(ctx context.Context) {
 		work.Go(func() { r.opts.runAnnouncer(ctx) })
 	}
 	work.Wait()
+}
+
+// catchUp waits until the read model of deadlines has what was acknowledged.
+func (o *Options) catchUp(ctx context.Context) error {
+	if err := o.Deadlines.WaitThrough(ctx, o.Ledger.AckedAny()); err != nil {
+		return fmt.Errorf("deadlines: wait for the read model: %w", err)
+	}
+	return nil
 }
 
 // RunDue does everything that is due now, of all that was acknowledged before
