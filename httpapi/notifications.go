@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"time"
@@ -99,6 +100,8 @@ const (
 	streamPage = 100
 	// streamBeat keeps a quiet stream open through proxies.
 	streamBeat = 15 * time.Second
+	// streamComment is no event: it shows that somebody is there.
+	streamComment = ": \n\n"
 	// lastEventHeader has the id of the last notification that the client got.
 	lastEventHeader = "Last-Event-ID"
 )
@@ -115,52 +118,137 @@ func (h handlers) StreamNotifications(c echo.Context, name api.Account, params a
 	defer h.streams.end(k.key.ID)
 	news, stop := h.opts.Views.WatchNotices(name) // before the first look, so that nothing falls between
 	defer stop()
-	last, known, err := h.streamStart(k, name, valueOf(params.LastEventID))
+	s := noticeStream{call: k, given: valueOf(params.LastEventID), d: newDocument()}
+	defer s.d.free()
+	s.d.b = append(s.d.b, streamComment...)
+	if s.given != "" {
+		if err := domain.CheckID(lastEventHeader, s.given); err != nil {
+			return err
+		}
+	}
+	if err := k.await(name, nil); err != nil {
+		return err
+	}
+	begun, err := s.start(k.behind == nil)
 	if err != nil {
 		return err
 	}
 	k.begin(streamType)
+	return s.run(begun, news)
+}
+
+// noticeStream is a stream of notifications under way.
+type noticeStream struct {
+	*call
+	// given is the id that the client came with, last the one behind which it goes on.
+	given, last string
+	// d is what is sent next.
+	d *document
+}
+
+// start finds the id behind which the stream begins: the one that the client has, or
+// the newest. An EventSource ends for good if it is refused; so an id that isn't known here
+// is as none, and the client is told another. Another engine gave it: from a log of its
+// own, or with read models that are ahead. While those here aren't whole it may yet come,
+// and so may all that was told long ago: then nothing begins.
+func (s *noticeStream) start(whole bool) (begun bool, err error) {
+	views := s.server.opts.Views
+	// Before the look at the id: what comes in between is behind the newest.
+	newest, err := views.Notices(s.ctx, s.account, "", 1)
+	if err != nil {
+		return false, err
+	}
+	if s.given != "" {
+		_, err = views.Notice(s.ctx, s.account, s.given)
+		if !domain.IsCode(err, domain.CodeUnknownNotice) {
+			s.last = s.given
+			return true, err
+		}
+	}
+	if !whole {
+		return false, nil
+	}
+	if len(newest.Items) > 0 {
+		s.last = newest.Items[0].ID
+	}
+	if s.given != "" {
+		s.d.b = appendOnlyID(s.d.b, s.last)
+	}
+	return true, nil
+}
+
+// run sends what is new until the stream ends. One that hasn't begun sends nothing before
+// the read models have what was acknowledged; if they stop before, it ends, and an
+// EventSource comes again.
+func (s *noticeStream) run(begun bool, news <-chan struct{}) error {
+	var whole <-chan error
+	if !begun {
+		ctx, cancel := context.WithCancel(s.ctx)
+		defer cancel()
+		whole = s.server.whole(ctx, s.account)
+	}
 	beat := time.NewTicker(streamBeat)
 	defer beat.Stop()
-	d := newDocument()
-	defer d.free()
-	d.b = append(d.b, ": \n\n"...) // a comment, so that the client sees that somebody is there
-	if !known {
-		d.b = appendOnlyID(d.b, last)
-	}
-	for h.opts.Keys.still(k.key) {
-		items, err := h.opts.Views.NoticesAfter(k.ctx, name, last, streamPage)
+	for s.server.opts.Keys.still(s.key) {
+		more, err := false, error(nil)
+		if begun {
+			more, err = s.take()
+		}
+		if s.ctx.Err() != nil {
+			return nil //nolint:nilerr // the client has gone, which is how a stream ends
+		}
 		if err != nil {
-			if k.ctx.Err() != nil {
-				return nil //nolint:nilerr // the client has gone, which is how a stream ends
-			}
 			return err
 		}
-		for i := range items {
-			d.b = append(d.b, "id: "+items[i].ID+"\nevent: notification\ndata:"...) // no space: a document follows a colon
-			appendNotice(d, &items[i])
-			d.b = append(d.b, "\n\n"...)
-			last = items[i].ID
-		}
-		k.writeSoon()
-		if _, err := k.Response().Write(d.b); err != nil {
+		s.writeSoon()
+		if _, err := s.Response().Write(s.d.b); err != nil {
 			return nil //nolint:nilerr // the client has gone
 		}
-		k.Response().Flush()
-		d.b = append(d.b[:0], ": \n\n"...)
-		if len(items) == streamPage {
+		s.Response().Flush()
+		s.d.b = append(s.d.b[:0], streamComment...)
+		if more {
 			continue
 		}
 		select {
+		case err := <-whole:
+			if err != nil {
+				return nil //nolint:nilerr // the read models have said so themselves
+			}
+			if begun, err = s.start(true); err != nil {
+				return err
+			}
 		case <-news:
 		case <-beat.C:
-		case <-k.ctx.Done():
+		case <-s.ctx.Done():
 			return nil
-		case <-h.ending:
+		case <-s.server.ending:
 			return nil
 		}
 	}
 	return nil
+}
+
+// whole gets a value once the read models have what was acknowledged for the account, or an
+// error.
+func (s *Server) whole(ctx context.Context, account string) <-chan error {
+	reached, position := make(chan error, 1), s.opts.Ledger.Acked(account)
+	go func() { reached <- s.opts.Views.WaitThrough(ctx, position) }()
+	return reached
+}
+
+// take puts what is new into the document, a page of it at most; more: there may be more.
+func (s *noticeStream) take() (more bool, err error) {
+	items, err := s.server.opts.Views.NoticesAfter(s.ctx, s.account, s.last, streamPage)
+	if err != nil {
+		return false, err
+	}
+	for i := range items {
+		s.d.b = append(s.d.b, "id: "+items[i].ID+"\nevent: notification\ndata:"...) // no space: a document follows a colon
+		appendNotice(s.d, &items[i])
+		s.d.b = append(s.d.b, "\n\n"...)
+		s.last = items[i].ID
+	}
+	return len(items) == streamPage, nil
 }
 
 // streamCount counts the open streams of each key. The zero value is ready to use.
@@ -189,37 +277,6 @@ func (s *streamCount) end(key string) {
 	if s.open[key]--; s.open[key] == 0 {
 		delete(s.open, key)
 	}
-}
-
-// streamStart is the id behind which a stream begins: the one that the client
-// has, or the newest. An EventSource ends for good if it is refused; so an id that
-// isn't known here is as none, and not known is for the client to be told. Another
-// engine gave it: from a log of its own, or with read models that are ahead.
-func (s *Server) streamStart(k *call, name, given string) (last string, known bool, err error) {
-	if err := k.await(name, nil); err != nil {
-		return "", false, err
-	}
-	if given != "" {
-		if err := domain.CheckID(lastEventHeader, given); err != nil {
-			return "", false, err
-		}
-	}
-	// Before the look at the id: what comes in between is behind the newest.
-	newest, err := s.opts.Views.Notices(k.ctx, name, "", 1)
-	if err != nil {
-		return "", false, err
-	}
-	if len(newest.Items) > 0 {
-		last = newest.Items[0].ID
-	}
-	if given == "" {
-		return last, true, nil
-	}
-	_, err = s.opts.Views.Notice(k.ctx, name, given)
-	if domain.IsCode(err, domain.CodeUnknownNotice) {
-		return last, false, nil
-	}
-	return given, true, err
 }
 
 // appendOnlyID gives the client an id to come again with, or takes the one that it

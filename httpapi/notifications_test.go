@@ -218,6 +218,54 @@ func TestAStreamBehindAnIDThatIsNotThereYet(t *testing.T) {
 	}
 }
 
+// TestAStreamAfterARestart tells nothing twice: it begins once the read models have all
+// that was told before, whatever id the client comes with.
+func TestAStreamAfterARestart(t *testing.T) {
+	r := impatient(t)
+	for _, amount := range []string{"1", "2", "3"} {
+		r.fund("demo-1", amount)
+	}
+	r.restart()
+	fresh, resumed, elsewhere := r.stream(""), r.stream("a2.0"), r.lines("a99.0")
+	r.catchUp()
+	r.fund("demo-1", "4")
+	for _, next := range []func() map[string]any{fresh, resumed} {
+		require.Equal(t, "4 credits arrived from your purchase.", next()["message"])
+	}
+	require.Regexp(t, `^id: a[23]\.0$`, elsewhere(), "it isn't told back before it is known to be of elsewhere")
+	missed := r.stream("a1.0")
+	require.Equal(t, "3 credits arrived from your purchase.", missed()["message"], "what the client lacks comes")
+}
+
+// TestAStreamGoesOnInTheMiddle: where the read models have the client's id, what is behind
+// it is news to the client, and doesn't wait for all the rest.
+func TestAStreamGoesOnInTheMiddle(t *testing.T) {
+	r := impatient(t)
+	r.fund("demo-1", "1")
+	r.fund("demo-1", "2")
+	require.NoError(t, r.views.RunToEnd(t.Context(), nil))
+	r.fund("demo-1", "3")
+	r.restart()
+	next := r.stream("a0.0")
+	require.Equal(t, "2 credits arrived from your purchase.", next()["message"])
+	r.followLog()
+	require.Equal(t, "3 credits arrived from your purchase.", next()["message"])
+}
+
+// TestAStreamOfStoppedReadModelsEnds, so that its client comes again.
+func TestAStreamOfStoppedReadModelsEnds(t *testing.T) {
+	r := impatient(t)
+	r.fund("demo-1", "1")
+	r.restart()
+	r.store.damaged.Store(true)
+	response, err := r.http.Client().Do(r.request(get(customer, notifications+"/stream")))
+	require.NoError(t, err)
+	r.followLog()
+	var sent strings.Builder
+	require.NoError(t, response.Write(&sent), "it ends as a whole answer does")
+	require.NotContains(t, sent.String(), "event:")
+}
+
 // TestStreamsOfAKeyAreBounded: one that ends makes room; other keys have their own.
 func TestStreamsOfAKeyAreBounded(t *testing.T) {
 	r := newRig(t, func(p *parts) { p.server.MaxStreams = 2 })

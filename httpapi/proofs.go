@@ -158,8 +158,14 @@ func (h handlers) ProveConsistency(c echo.Context, params api.ProveConsistencyPa
 		return domain.Refuse(domain.CodeFieldInvalid, "from %d is above to, which is %d", from, to).
 			With("field", "from").With("value", strconv.FormatUint(from, 10)).With("limit", strconv.FormatUint(to, 10))
 	}
+	if err := k.awaitAll(nil); err != nil {
+		return err
+	}
 	d := newDocument()
 	err := h.opts.Views.InTree(k.ctx, func(t projections.Tree) error { return d.consistency(t, from, to) })
+	if k.behind != nil && domain.IsCode(err, domain.CodeFieldInvalid) {
+		return k.behind // the tree may have had that size before the start
+	}
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,9 @@ func (k *call) statementJSON(month string, s projections.Statement) error {
 }
 
 func (k *call) statementText(month string, s projections.Statement) error {
+	if k.behind != nil {
+		return k.behind
+	}
 	k.begin(textType)
 	d := newDocument()
 	defer d.free()

@@ -142,6 +142,9 @@ var csvHeader = []string{
 
 // sendCSV writes the whole selection, newest first, as it is read.
 func (k *call) sendCSV(q projections.Query) error {
+	if k.behind != nil {
+		return k.behind
+	}
 	k.Response().Header()["Content-Disposition"] = []string{`attachment; filename="transactions-` + q.Account + `.csv"`}
 	k.begin([]string{"text/csv; charset=utf-8"})
 	w := csv.NewWriter(k.Response())
