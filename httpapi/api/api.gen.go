@@ -1014,7 +1014,7 @@ func (e ListWithdrawalQueueParamsStatus) Valid() bool {
 type AccountList struct {
 	Items []Balance `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -1032,7 +1032,7 @@ type AccountPolicy struct {
 	Freeze       *Freeze `json:"freeze,omitempty"`
 	GraceMinutes int     `json:"grace_minutes"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag Lag `json:"lag"`
 
 	// LowBalanceAt Credits, canonical.
@@ -1099,7 +1099,7 @@ type AdjustmentAnswer struct {
 type AdjustmentList struct {
 	Items []Adjustment `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -1149,7 +1149,7 @@ type Balance struct {
 	Debt   Money `json:"debt"`
 	Frozen bool  `json:"frozen"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag *Lag `json:"lag,omitempty"`
 
 	// Position Place in the whole log.
@@ -1306,7 +1306,7 @@ type CaptureRequest struct {
 type ChangedDeployments struct {
 	Items []Deployment `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag Lag `json:"lag"`
 
 	// More There may be more by now: ask again at once. With a filter `items` may be empty and more follow all the same.
@@ -1329,7 +1329,7 @@ type Check struct {
 	Available Money `json:"available"`
 	Frozen    bool  `json:"frozen"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag Lag `json:"lag"`
 
 	// Position Place in the whole log.
@@ -1357,7 +1357,7 @@ type Check struct {
 
 // Checkout defines model for Checkout.
 type Checkout struct {
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag     *Lag             `json:"lag,omitempty"`
 	Options []CheckoutOption `json:"options"`
 
@@ -1497,7 +1497,7 @@ type CreditRequestAnswer struct {
 type CreditRequestList struct {
 	Items []CreditRequest `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -1650,7 +1650,7 @@ type DeploymentAnswer struct {
 type DeploymentList struct {
 	Items []Deployment `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -1759,7 +1759,7 @@ type DisputeAnswer struct {
 type DisputeList struct {
 	Items []Dispute `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -2065,7 +2065,7 @@ type JournalPage struct {
 	NextCursor *string        `json:"next_cursor"`
 }
 
-// Lag How many positions that this engine has acknowledged the answer may lack.
+// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 type Lag = int64
 
 // Lot defines model for Lot.
@@ -2098,7 +2098,7 @@ type MeterStatus string
 type MeterList struct {
 	Items []Meter `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -2155,7 +2155,7 @@ type NotificationAnswer struct {
 type NotificationList struct {
 	Items []Notification `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -2250,7 +2250,7 @@ type PaymentAnswer struct {
 type PaymentList struct {
 	Items []Payment `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -2482,7 +2482,7 @@ type PurchaseAnswer struct {
 type PurchaseList struct {
 	Items []Purchase `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -2504,7 +2504,7 @@ type Readiness struct {
 	// Head Place in the whole log.
 	Head Position `json:"head"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag    Lag             `json:"lag"`
 	Reason *string         `json:"reason,omitempty"`
 	Status ReadinessStatus `json:"status"`
@@ -2655,7 +2655,7 @@ type ReservationAnswer struct {
 type ReservationList struct {
 	Items []Reservation `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -2720,7 +2720,7 @@ type Statement struct {
 	Entries []Transaction `json:"entries"`
 	From    time.Time     `json:"from"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag   Lag    `json:"lag"`
 	Month string `json:"month"`
 
@@ -2866,7 +2866,7 @@ type Transaction struct {
 type TransactionList struct {
 	Items []Transaction `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag Lag `json:"lag"`
 
 	// NextCursor null: this is the end. A page may be short and have a next one.
@@ -3017,7 +3017,7 @@ type WithdrawalAnswer struct {
 type WithdrawalList struct {
 	Items []Withdrawal `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }

@@ -1018,7 +1018,7 @@ func (e ListWithdrawalQueueParamsStatus) Valid() bool {
 type AccountList struct {
 	Items []Balance `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -1036,7 +1036,7 @@ type AccountPolicy struct {
 	Freeze       *Freeze `json:"freeze,omitempty"`
 	GraceMinutes int     `json:"grace_minutes"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag Lag `json:"lag"`
 
 	// LowBalanceAt Credits, canonical.
@@ -1103,7 +1103,7 @@ type AdjustmentAnswer struct {
 type AdjustmentList struct {
 	Items []Adjustment `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -1153,7 +1153,7 @@ type Balance struct {
 	Debt   Money `json:"debt"`
 	Frozen bool  `json:"frozen"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag *Lag `json:"lag,omitempty"`
 
 	// Position Place in the whole log.
@@ -1310,7 +1310,7 @@ type CaptureRequest struct {
 type ChangedDeployments struct {
 	Items []Deployment `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag Lag `json:"lag"`
 
 	// More There may be more by now: ask again at once. With a filter `items` may be empty and more follow all the same.
@@ -1333,7 +1333,7 @@ type Check struct {
 	Available Money `json:"available"`
 	Frozen    bool  `json:"frozen"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag Lag `json:"lag"`
 
 	// Position Place in the whole log.
@@ -1361,7 +1361,7 @@ type Check struct {
 
 // Checkout defines model for Checkout.
 type Checkout struct {
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag     *Lag             `json:"lag,omitempty"`
 	Options []CheckoutOption `json:"options"`
 
@@ -1501,7 +1501,7 @@ type CreditRequestAnswer struct {
 type CreditRequestList struct {
 	Items []CreditRequest `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -1654,7 +1654,7 @@ type DeploymentAnswer struct {
 type DeploymentList struct {
 	Items []Deployment `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -1763,7 +1763,7 @@ type DisputeAnswer struct {
 type DisputeList struct {
 	Items []Dispute `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -2069,7 +2069,7 @@ type JournalPage struct {
 	NextCursor *string        `json:"next_cursor"`
 }
 
-// Lag How many positions that this engine has acknowledged the answer may lack.
+// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 type Lag = int64
 
 // Lot defines model for Lot.
@@ -2102,7 +2102,7 @@ type MeterStatus string
 type MeterList struct {
 	Items []Meter `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -2159,7 +2159,7 @@ type NotificationAnswer struct {
 type NotificationList struct {
 	Items []Notification `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -2254,7 +2254,7 @@ type PaymentAnswer struct {
 type PaymentList struct {
 	Items []Payment `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -2486,7 +2486,7 @@ type PurchaseAnswer struct {
 type PurchaseList struct {
 	Items []Purchase `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -2508,7 +2508,7 @@ type Readiness struct {
 	// Head Place in the whole log.
 	Head Position `json:"head"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag    Lag             `json:"lag"`
 	Reason *string         `json:"reason,omitempty"`
 	Status ReadinessStatus `json:"status"`
@@ -2659,7 +2659,7 @@ type ReservationAnswer struct {
 type ReservationList struct {
 	Items []Reservation `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -2724,7 +2724,7 @@ type Statement struct {
 	Entries []Transaction `json:"entries"`
 	From    time.Time     `json:"from"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag   Lag    `json:"lag"`
 	Month string `json:"month"`
 
@@ -2870,7 +2870,7 @@ type Transaction struct {
 type TransactionList struct {
 	Items []Transaction `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag Lag `json:"lag"`
 
 	// NextCursor null: this is the end. A page may be short and have a next one.
@@ -3021,7 +3021,7 @@ type WithdrawalAnswer struct {
 type WithdrawalList struct {
 	Items []Withdrawal `json:"items"`
 
-	// Lag How many positions that this engine has acknowledged the answer may lack.
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
 }
@@ -5024,7 +5024,9 @@ type ClientInterface interface {
 	// Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
 	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One that the engine doesn't know,
 	// because another gave it, is as none: the stream begins with an `id` without `data`, with which an EventSource comes again,
-	// and goes on with what comes; the list has what came before. One key has a bounded number of
+	// and goes on with what comes; the list has what came before. After a start of the engine, and
+	// wherever its read models are behind what it acknowledged, a stream whose beginning isn't known
+	// yet stays open and sends only comments until it is. One key has a bounded number of
 	// streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 	//
 	// Corresponds with GET /v1/accounts/{account}/notifications/stream (the `StreamNotifications` operationId).
@@ -6705,7 +6707,9 @@ func (c *Client) ListNotifications(ctx context.Context, account Account, params 
 // Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
 // `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One that the engine doesn't know,
 // because another gave it, is as none: the stream begins with an `id` without `data`, with which an EventSource comes again,
-// and goes on with what comes; the list has what came before. One key has a bounded number of
+// and goes on with what comes; the list has what came before. After a start of the engine, and
+// wherever its read models are behind what it acknowledged, a stream whose beginning isn't known
+// yet stays open and sends only comments until it is. One key has a bounded number of
 // streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 //
 // Corresponds with GET /v1/accounts/{account}/notifications/stream (the `StreamNotifications` operationId).
@@ -14665,7 +14669,9 @@ type ClientWithResponsesInterface interface {
 	// Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
 	// `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One that the engine doesn't know,
 	// because another gave it, is as none: the stream begins with an `id` without `data`, with which an EventSource comes again,
-	// and goes on with what comes; the list has what came before. One key has a bounded number of
+	// and goes on with what comes; the list has what came before. After a start of the engine, and
+	// wherever its read models are behind what it acknowledged, a stream whose beginning isn't known
+	// yet stays open and sends only comments until it is. One key has a bounded number of
 	// streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -26343,7 +26349,9 @@ func (c *ClientWithResponses) ListNotificationsWithResponse(ctx context.Context,
 // Server-sent events: `id` is the notification's, `event` is `notification`, `data` is it as JSON. Without
 // `Last-Event-ID` the stream begins with the next one; with it, behind the one named. One that the engine doesn't know,
 // because another gave it, is as none: the stream begins with an `id` without `data`, with which an EventSource comes again,
-// and goes on with what comes; the list has what came before. One key has a bounded number of
+// and goes on with what comes; the list has what came before. After a start of the engine, and
+// wherever its read models are behind what it acknowledged, a stream whose beginning isn't known
+// yet stays open and sends only comments until it is. One key has a bounded number of
 // streams open at once (64, unless the engine is set otherwise); one more is refused with `overloaded`.
 //
 // Returns a wrapper object for the known response body format(s).
