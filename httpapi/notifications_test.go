@@ -20,6 +20,9 @@ func (r *rig) notices(query string) []any {
 	return r.must(call{as: "customer:demo-1", method: "GET", path: notifications + query}).Body["items"].([]any)
 }
 
+// streamPatience bounds a stream that only a broken program would leave without an event.
+const streamPatience = 30 * time.Second
+
 // stream reads server-sent events as a client does, until the test ends.
 func (r *rig) stream(lastEventID string) (next func() map[string]any) {
 	r.t.Helper()
@@ -27,7 +30,7 @@ func (r *rig) stream(lastEventID string) (next func() map[string]any) {
 	if lastEventID != "" {
 		request.Header.Set("Last-Event-ID", lastEventID)
 	}
-	ctx, cancel := context.WithCancel(r.t.Context())
+	ctx, cancel := context.WithTimeout(r.t.Context(), streamPatience)
 	response, err := r.http.Client().Do(request.WithContext(ctx))
 	require.NoError(r.t, err)
 	require.Equal(r.t, http.StatusOK, response.StatusCode)
@@ -58,7 +61,7 @@ func (r *rig) stream(lastEventID string) (next func() map[string]any) {
 func (r *rig) lines(lastEventID string) (next func() string) {
 	r.t.Helper()
 	request := r.request(call{as: "customer:demo-1", method: "GET", path: notifications + "/stream", header: http.Header{"Last-Event-Id": {lastEventID}}})
-	ctx, cancel := context.WithCancel(r.t.Context())
+	ctx, cancel := context.WithTimeout(r.t.Context(), streamPatience)
 	response, err := r.http.Client().Do(request.WithContext(ctx))
 	require.NoError(r.t, err)
 	require.Equal(r.t, http.StatusOK, response.StatusCode)
@@ -258,7 +261,9 @@ func TestAStreamOfStoppedReadModelsEnds(t *testing.T) {
 	r.fund("demo-1", "1")
 	r.restart()
 	r.store.damaged.Store(true)
-	response, err := r.http.Client().Do(r.request(get(customer, notifications+"/stream")))
+	ctx, cancel := context.WithTimeout(t.Context(), streamPatience)
+	defer cancel()
+	response, err := r.http.Client().Do(r.request(get(customer, notifications+"/stream")).WithContext(ctx))
 	require.NoError(t, err)
 	r.followLog()
 	var sent strings.Builder
