@@ -41,18 +41,21 @@ type StatementTotal struct {
 
 // Statement adds an account's entries up. Error: they don't lead from the
 // balance before the first to the one after the last, so the view is damaged.
-func (v *Views) Statement(ctx context.Context, name string, from, to time.Time) (Statement, error) {
-	s := Statement{Account: name, From: from, To: to, last: -1}
-	before, err := v.Transactions(ctx, Query{Account: name, To: from, Limit: 1})
+func (v *Views) Statement(ctx context.Context, name string, from, to time.Time) (s Statement, err error) {
+	s = Statement{Account: name, From: from, To: to, last: -1}
+	// The opening and the entries are of one moment: what is applied in between would
+	// be neither's, and come as an entry of any time.
+	it, end, err := v.history(ctx, name, 0)
 	if err != nil {
 		return s, err
 	}
-	if len(before.Items) > 0 {
-		s.Opening, s.first = before.Items[0].BalanceAfter, before.Items[0].Revision+1
+	defer func() { err = errors.Join(err, end()) }()
+	begins, err := s.begin(it)
+	if err != nil {
+		return s, err
 	}
-	s.Closing = s.Opening
 	totals := map[account.EntryType]*StatementTotal{}
-	for t, err := range v.ascending(ctx, name, s.first, to) {
+	for t, err := range ascending(ctx, it, begins, name, to) {
 		if err != nil {
 			return s, err
 		}
@@ -75,10 +78,28 @@ func (v *Views) Statement(ctx context.Context, name string, from, to time.Time) 
 	return s, nil
 }
 
+// begin takes the balance before the statement, and goes to the first entry of its time or
+// after it; false if there is none.
+func (s *Statement) begin(it *pebble.Iterator) (ok bool, err error) {
+	before, err := seekLast(it, &Query{Account: s.Account, To: s.From})
+	if err != nil || !before {
+		return it.First(), errors.Join(err, it.Error())
+	}
+	t, err := currentTransaction(it)
+	s.Opening, s.Closing, s.first = t.BalanceAfter, t.BalanceAfter, t.Revision+1
+	return it.Next(), err
+}
+
 // StatementEntries yields the entries that the statement adds up, oldest first.
 func (v *Views) StatementEntries(ctx context.Context, s Statement) iter.Seq2[Transaction, error] {
 	return func(yield func(Transaction, error) bool) {
-		for t, err := range v.ascending(ctx, s.Account, s.first, s.To) {
+		it, end, err := v.history(ctx, s.Account, s.first)
+		if err != nil {
+			yield(Transaction{}, err)
+			return
+		}
+		defer func() { _ = end() }()
+		for t, err := range ascending(ctx, it, it.First(), s.Account, s.To) {
 			if err == nil && t.Revision > s.last || !yield(t, err) {
 				return
 			}
@@ -86,46 +107,39 @@ func (v *Views) StatementEntries(ctx context.Context, s Statement) iter.Seq2[Tra
 	}
 }
 
-// ascending yields the entries from a revision on that were recorded before a
-// time, oldest first.
-func (v *Views) ascending(ctx context.Context, name string, first int64, to time.Time) iter.Seq2[Transaction, error] {
-	return func(yield func(Transaction, error) bool) {
-		stopped := false
-		err := v.eachAscending(ctx, name, first, to, func(t Transaction) bool {
-			stopped = !yield(t, nil)
-			return !stopped
-		})
-		if err != nil && !stopped {
-			yield(Transaction{}, err)
-		}
-	}
-}
-
-func (v *Views) eachAscending(ctx context.Context, name string, first int64, to time.Time, visit func(Transaction) bool) (err error) {
+// history opens an account's entries from a revision on, as they are now, until end.
+func (v *Views) history(ctx context.Context, name string, first int64) (it *pebble.Iterator, end func() error, err error) {
 	g, leave, err := v.enter()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer leave()
-	it, err := g.db.NewIterWithContext(ctx, &pebble.IterOptions{
+	it, err = g.db.NewIterWithContext(ctx, &pebble.IterOptions{
 		LowerBound: transactionKey(name, first), UpperBound: keyAfter(key(transactionPrefix, name)),
 	})
 	if err != nil {
-		return err
+		leave()
+		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
-	for ok := it.First(); ok; ok = it.Next() {
-		if err := ctx.Err(); err != nil {
-			return err
+	return it, func() error { defer leave(); return it.Close() }, nil
+}
+
+// ascending yields the entry on which an iterator stands, if ok, and those after it that
+// were recorded before a time, oldest first.
+func ascending(ctx context.Context, it *pebble.Iterator, ok bool, name string, to time.Time) iter.Seq2[Transaction, error] {
+	return func(yield func(Transaction, error) bool) {
+		for ; ok; ok = it.Next() {
+			t, err := currentTransaction(it)
+			if err = errors.Join(ctx.Err(), err); err != nil {
+				yield(Transaction{}, err)
+				return
+			}
+			t.Account = name
+			if !t.RecordedAt.Before(to) || !yield(t, nil) {
+				return
+			}
 		}
-		t, err := currentTransaction(it)
-		if err != nil {
-			return err
-		}
-		t.Account = name
-		if !t.RecordedAt.Before(to) || !visit(t) {
-			return nil
+		if err := it.Error(); err != nil {
+			yield(Transaction{}, err)
 		}
 	}
-	return it.Error()
 }
