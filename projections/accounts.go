@@ -53,12 +53,12 @@ func (v *Views) Accounts(ctx context.Context, q AccountsQuery) (page AccountsPag
 		}
 		lower = balanceKey(name)
 	}
-	g, leave, err := v.enter()
+	m, leave, err := v.read()
 	if err != nil {
 		return page, err
 	}
 	defer leave()
-	it, err := g.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: keyAfter(start)})
+	it, err := m.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: keyAfter(start)})
 	if err != nil {
 		return page, err
 	}
@@ -72,7 +72,7 @@ func (v *Views) Accounts(ctx context.Context, q AccountsQuery) (page AccountsPag
 		}
 		scanned++
 		last = string(it.Key()[1:])
-		record, err := g.balance(last) // the row under it may be older than what is shown
+		record, err := m.g.balance(last) // the row under it may be older than what is shown
 		if err != nil {
 			return page, err
 		}

@@ -256,7 +256,8 @@ func (v *Views) show(g *generation, c *change) error {
 	if err := c.commit(g, value); err != nil {
 		return &applyError{position: position, err: err}
 	}
-	g.shown.put(c.balances, c.checkpoint.whole())
+	before := g.shown.show(g.now(), c.balances, c.checkpoint.whole())
+	defer before.leave() // once the position is published: it may wait for Pebble
 	// A rebuild may be ahead of the views that it is to replace: nobody else tells
 	// what they lack then.
 	news := position > v.Through()

@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"iocredits/domain/account"
@@ -125,61 +124,16 @@ func (v *Views) Balance(ctx context.Context, name string) (Balance, error) {
 	return record.balance(), err
 }
 
-// balance gives an account's balance as it was committed last.
+// balance gives an account's balance as it was shown last.
 func (g *generation) balance(name string) (balanceRecord, error) {
 	if shown, ok := g.shown.balance(name); ok {
 		return shown, nil
 	}
-	record, err := lookup(g.db, balanceKey(name), decodeBalanceOf)
+	m := g.shown.enter()
+	defer m.leave()
+	record, err := lookup(m, balanceKey(name), decodeBalanceOf)
 	if err != nil || record == nil {
 		return newBalance(), err
 	}
 	return *record, nil
-}
-
-// namedBalance is an account's balance on its way to shownBalances.
-type namedBalance struct {
-	name string
-	balanceRecord
-}
-
-// shownBalances has the balances that changed lately, for readers: the ones that
-// are asked for most. Only a batch that was committed puts balances in, before
-// its position is published; a reader never does, so none is ever older than
-// what was published. It has all whose row is unwritten.
-type shownBalances struct {
-	mu sync.RWMutex
-	// records are changed in place, with mu held.
-	records map[string]*balanceRecord
-	room    slab[balanceRecord]
-	// limit is about how many are kept.
-	limit int
-}
-
-func (s *shownBalances) balance(name string) (balanceRecord, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	record := s.records[name]
-	if record == nil {
-		return balanceRecord{}, false
-	}
-	return *record, true
-}
-
-// put takes the balances of a change that was committed; whole: it has left no row unwritten.
-func (s *shownBalances) put(changed []namedBalance, whole bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.records == nil || whole && len(s.records)+len(changed) > s.limit {
-		s.records, s.room = make(map[string]*balanceRecord, len(changed)), slab[balanceRecord]{}
-	}
-	for i := range changed {
-		name := changed[i].name
-		record := s.records[name]
-		if record == nil {
-			record = s.room.take()
-			s.records[name] = record
-		}
-		*record = changed[i].balanceRecord
-	}
 }

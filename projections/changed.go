@@ -57,15 +57,13 @@ func changedValue(name, id string) []byte { return append(append([]byte(name), 0
 // now. A page may be short and not be the last, as one of Waiting's may.
 func (v *Views) ChangedObjects(ctx context.Context, q Changed) (page ChangedPage, err error) {
 	through := v.Through() // before the rows are read, which may have more
-	g, leave, err := v.enter()
+	m, leave, err := v.read()
 	if err != nil {
 		return page, err
 	}
 	defer leave()
-	db := g.db.NewSnapshot()
-	defer func() { err = errors.Join(err, db.Close()) }()
 	start := changedStart(q.Kind)
-	it, err := db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: changedKey(q.Kind, q.After+1), UpperBound: keyAfter(start)})
+	it, err := m.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: changedKey(q.Kind, q.After+1), UpperBound: keyAfter(start)})
 	if err != nil {
 		return page, err
 	}
@@ -83,7 +81,7 @@ func (v *Views) ChangedObjects(ctx context.Context, q Changed) (page ChangedPage
 			return page, err
 		}
 		name, id, _ := bytes.Cut(value, []byte{0})
-		r, err := getObject(db, string(name), q.Kind, string(id))
+		r, err := getObject(m, string(name), q.Kind, string(id))
 		if err != nil {
 			return page, err
 		}

@@ -1,7 +1,8 @@
 // Package projections are the read models: balances, histories, objects, the
 // names that were ever claimed, and the deadlines to come. They follow the log,
-// all in one database with one checkpoint, written together: a reader never sees
-// a history that its balance doesn't agree with.
+// all in one database with one checkpoint, written together. Readers are shown a
+// change as a whole, balances with everything else: whoever has seen it in one read
+// sees it in the next, and a history read after a balance has that balance's event.
 //
 // A read model never writes an event and never sends a command. It can be
 // deleted at any time and is built again from the log, byte for byte the same.

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/go-json-experiment/json"
 
 	"iocredits/eventstore"
 )
@@ -63,6 +64,27 @@ func (v *Views) AgeRow(name string, events int64) error {
 	row.Revision -= events
 	value, err := appendAccount(nil, row)
 	return errors.Join(err, v.current.db.Set(balanceKey(name), value, pebble.NoSync))
+}
+
+// CommitUnshown brings views that nobody follows to the log's end, up to where the change
+// is committed. show does the rest.
+func (v *Views) CommitUnshown() (show func(), err error) {
+	g := v.current
+	var records []eventstore.Recorded
+	for r, err := range v.opts.Store.ReadAll(context.Background(), g.checkpoint.Position+1, eventstore.Forwards, math.MaxInt) {
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, r)
+	}
+	d, err := v.decode(records)
+	w := newWriter(g)
+	if err = errors.Join(err, w.fill(d)); err != nil {
+		return nil, err
+	}
+	c := w.next()
+	value, err := json.Marshal(c.checkpoint)
+	return func() { g.shown.show(g.now(), c.balances, c.checkpoint.whole()).leave() }, errors.Join(err, c.commit(g, value))
 }
 
 // Permanent says that the views would stop at the error.

@@ -87,7 +87,7 @@ type generation struct {
 	// batch belongs to whoever writes a change: one at a time.
 	batch *pebble.Batch
 
-	shown shownBalances
+	shown shownViews
 	// names knows which names were certainly not claimed.
 	names *nameFilter
 	// visible is held from the commit of a batch until its position is published,
@@ -323,7 +323,7 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 	g := &generation{
 		number: number, dir: v.generationDir(number), free: cache.Unref, checkpoint: checkpoint{Format: format},
 		names: newNameFilter(), accounts: recentAccounts{limit: maxRecent},
-		shown: shownBalances{limit: maxRecent}, rowSpan: rowSpan,
+		shown: shownViews{limit: maxRecent}, rowSpan: rowSpan,
 	}
 	g.leave = g.users.Done
 	g.room = func() bool {
@@ -336,6 +336,7 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 		return nil, err
 	}
 	g.db = db
+	g.shown.moment = g.now()
 	g.retired, g.retire = context.WithCancel(context.Background())
 	stored, err := readCheckpoint(db)
 	if err != nil {

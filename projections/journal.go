@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"errors"
 
 	"iocredits/domain/journal"
 	"iocredits/eventstore"
@@ -47,17 +46,15 @@ func (v *Views) TrialBalance(ctx context.Context) (t TrialBalance, err error) {
 	if err := ctx.Err(); err != nil {
 		return t, err
 	}
-	g, leave, err := v.enter()
+	m, leave, err := v.read() // totals and position as of one moment
 	if err != nil {
 		return t, err
 	}
 	defer leave()
-	db := g.db.NewSnapshot() // totals and position as of one moment
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if t.Totals, err = lookup(db, []byte{companyKey}, decodeBooks); err != nil {
+	if t.Totals, err = lookup(m, []byte{companyKey}, decodeBooks); err != nil {
 		return t, err
 	}
-	c, err := readCheckpoint(db)
+	c, err := readCheckpoint(m)
 	t.Position = c.Position
 	return t, err
 }
@@ -74,7 +71,9 @@ func (v *Views) Books(ctx context.Context, name string) (journal.Totals, error) 
 	}
 	defer leave()
 	shown, lately := g.shown.balance(name) // first: it may be dropped once the row is written
-	row, err := lookup(g.db, balanceKey(name), decodeAccount)
+	m := g.shown.enter()
+	defer m.leave()
+	row, err := lookup(m, balanceKey(name), decodeAccount)
 	if err != nil || row == nil {
 		return journal.Totals{}, err
 	}

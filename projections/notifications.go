@@ -316,7 +316,7 @@ func (v *Views) scanNotices(ctx context.Context, name, id string, seek func(*peb
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	g, leave, err := v.enter()
+	m, leave, err := v.read()
 	if err != nil {
 		return err
 	}
@@ -326,7 +326,7 @@ func (v *Views) scanNotices(ctx context.Context, name, id string, seek func(*peb
 		if err := domain.CheckID("id", id); err != nil {
 			return err // it would stand in the answer as it came
 		}
-		place, err := lookup(g.db, noticeIDKey(name, id), func(b []byte) ([]byte, error) { return append([]byte{}, b...), nil })
+		place, err := lookup(m, noticeIDKey(name, id), func(b []byte) ([]byte, error) { return append([]byte{}, b...), nil })
 		if err != nil {
 			return err
 		}
@@ -336,7 +336,7 @@ func (v *Views) scanNotices(ctx context.Context, name, id string, seek func(*peb
 		at = noticeKey(name, place)
 	}
 	lower := noticeKey(name, nil)
-	it, err := g.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: keyAfter(lower)})
+	it, err := m.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: keyAfter(lower)})
 	if err != nil {
 		return err
 	}

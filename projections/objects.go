@@ -189,12 +189,12 @@ func (v *Views) Object(ctx context.Context, name string, kind account.ObjectKind
 	if err := ctx.Err(); err != nil {
 		return nil, false, err
 	}
-	g, leave, err := v.enter()
+	m, leave, err := v.read()
 	if err != nil {
 		return nil, false, err
 	}
 	defer leave()
-	r, err := getObject(g.db, name, kind, id)
+	r, err := getObject(m, name, kind, id)
 	return r, r != nil, err
 }
 
@@ -278,7 +278,7 @@ const downMark = "<"
 // objects pages over a range of keys. The cursor is the last key, so a page goes on
 // rightly while objects come and go.
 func (v *Views) objects(ctx context.Context, keys keyRange, limit int, after string, read func(pebble.Reader, []byte) (*ObjectRecord, error)) (page ObjectPage, err error) {
-	g, leave, err := v.enter()
+	m, leave, err := v.read() // a queue and its objects as of one moment
 	if err != nil {
 		return page, err
 	}
@@ -287,9 +287,7 @@ func (v *Views) objects(ctx context.Context, keys keyRange, limit int, after str
 	if err != nil {
 		return page, err
 	}
-	db := g.db.NewSnapshot() // a queue and its objects as of one moment
-	defer func() { err = errors.Join(err, db.Close()) }()
-	it, err := db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	it, err := m.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return page, err
 	}
@@ -304,7 +302,7 @@ func (v *Views) objects(ctx context.Context, keys keyRange, limit int, after str
 			page.Next = keys.cursor(last)
 			break
 		}
-		r, err := read(db, it.Key())
+		r, err := read(m, it.Key())
 		if err != nil {
 			return page, err
 		}

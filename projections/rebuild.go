@@ -103,5 +103,6 @@ func (g *generation) drop() error {
 	g.retire()
 	g.users.Wait()
 	defer g.free()
+	g.shown.moment.leave()
 	return g.db.Close()
 }

@@ -30,12 +30,12 @@ func relatedKey(name string, revision int64) []byte {
 // Related lists the revisions of at most limit later events about the one at a
 // revision, oldest first.
 func (v *Views) Related(ctx context.Context, name string, revision int64, limit int) (revisions []int64, err error) {
-	g, leave, err := v.enter()
+	m, leave, err := v.read()
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	it, err := g.db.NewIterWithContext(ctx, &pebble.IterOptions{
+	it, err := m.NewIterWithContext(ctx, &pebble.IterOptions{
 		LowerBound: relatedKey(name, revision), UpperBound: relatedKey(name, revision+1),
 	})
 	if err != nil {

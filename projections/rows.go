@@ -20,7 +20,7 @@ import (
 //
 // Nothing is lost by that: a row has the revision of its last event, so whoever finds an
 // old one has the events since from the log. Meanwhile balances are shown from memory
-// (shownBalances). An account's first row is written at once, so that each has one.
+// (shownViews). An account's first row is written at once, so that each has one.
 const rowSpan = 1 << 16
 
 // unwrittenShare is which part of the rows in memory may be unwritten: one in so many.
@@ -226,6 +226,7 @@ func (v *Views) complete(ctx context.Context, g *generation) error {
 		return fmt.Errorf("write rows of accounts: %w", err)
 	}
 	g.checkpoint.RowsFrom = 0
+	g.shown.show(g.now(), nil, false).leave()
 	return nil
 }
 

@@ -109,11 +109,11 @@ func (v *Views) StatementEntries(ctx context.Context, s Statement) iter.Seq2[Tra
 
 // history opens an account's entries from a revision on, as they are now, until end.
 func (v *Views) history(ctx context.Context, name string, first int64) (it *pebble.Iterator, end func() error, err error) {
-	g, leave, err := v.enter()
+	m, leave, err := v.read()
 	if err != nil {
 		return nil, nil, err
 	}
-	it, err = g.db.NewIterWithContext(ctx, &pebble.IterOptions{
+	it, err = m.NewIterWithContext(ctx, &pebble.IterOptions{
 		LowerBound: transactionKey(name, first), UpperBound: keyAfter(key(transactionPrefix, name)),
 	})
 	if err != nil {

@@ -72,7 +72,9 @@ func (v *Views) BalanceKnownAt(ctx context.Context, name string, knownAt time.Ti
 		return record.balance(), ctx.Err()
 	}
 	last := record.Revision
-	if record, err = milestone(ctx, g.db, name, knownAt); err != nil {
+	m := g.shown.enter() // only now: it has all milestones up to there
+	defer m.leave()
+	if record, err = milestone(ctx, m, name, knownAt); err != nil {
 		return Balance{}, err
 	}
 	for r, err := range v.opts.Store.ReadStream(ctx, eventstore.AccountStream(name), record.Revision+1, eventstore.Forwards, milestoneEvery) {
@@ -122,17 +124,16 @@ func (v *Views) BalanceAsOf(ctx context.Context, name string, asOf, knownAt time
 	if knownAt.Before(asOf) {
 		recorded = knownAt
 	}
-	g, leave, err := v.enter()
+	m, leave, err := v.read() // what is late belongs to the history beside it
 	if err != nil {
 		return 0, err
 	}
 	defer leave()
-	db := g.db.NewSnapshot() // what is late belongs to the history beside it
-	balance, err := balanceRecorded(ctx, db, name, recorded)
+	balance, err := balanceRecorded(ctx, m, name, recorded)
 	if err == nil {
-		err = eachLate(ctx, db, name, asOf, knownAt, func(amount domain.Amount) { balance += amount })
+		err = eachLate(ctx, m, name, asOf, knownAt, func(amount domain.Amount) { balance += amount })
 	}
-	return balance, errors.Join(err, db.Close())
+	return balance, err
 }
 
 // endOfTime is after every time that an event can have.

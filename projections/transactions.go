@@ -215,12 +215,12 @@ func (v *Views) Transaction(ctx context.Context, name string, revision int64) (T
 	if err := ctx.Err(); err != nil {
 		return Transaction{}, false, err
 	}
-	g, leave, err := v.enter()
+	m, leave, err := v.read()
 	if err != nil {
 		return Transaction{}, false, err
 	}
 	defer leave()
-	t, err := lookup(g.db, transactionKey(name, revision), decodeTransaction)
+	t, err := lookup(m, transactionKey(name, revision), decodeTransaction)
 	t.Account, t.Revision = name, revision
 	return t, t.ID != uuid.Nil, err
 }
@@ -233,17 +233,17 @@ type visitor func(revision int64, t *Transaction) bool
 // newest first. Recorded times never go back in a stream, so dates are a range
 // of revisions.
 func (v *Views) scanTransactions(ctx context.Context, q *Query, below int64, visit visitor) error {
-	g, leave, err := v.enter()
+	m, leave, err := v.read()
 	if err != nil {
 		return err
 	}
 	defer leave()
 	if !q.AsOf.IsZero() {
-		if more, err := scanLate(ctx, g.db, q, below, visit); err != nil || !more {
+		if more, err := scanLate(ctx, m, q, below, visit); err != nil || !more {
 			return err
 		}
 	}
-	it, err := g.db.NewIterWithContext(ctx, &pebble.IterOptions{
+	it, err := m.NewIterWithContext(ctx, &pebble.IterOptions{
 		LowerBound: key(transactionPrefix, q.Account), UpperBound: transactionKey(q.Account, below),
 	})
 	if err != nil {

@@ -209,14 +209,12 @@ func (v *Views) InTree(ctx context.Context, read func(Tree) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	g, leave, err := v.enter()
+	m, leave, err := v.read()
 	if err != nil {
 		return err
 	}
 	defer leave()
-	db := g.db.NewSnapshot()
-	defer func() { err = errors.Join(err, db.Close()) }()
-	tree, err := readTree(db)
+	tree, err := readTree(m)
 	if err != nil {
 		return err
 	}

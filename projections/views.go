@@ -180,6 +180,16 @@ func (v *Views) enter() (g *generation, leave func(), err error) {
 	return v.current, v.current.leave, nil
 }
 
+// read is enter for who reads the database: as of the moment that is shown.
+func (v *Views) read() (m *moment, leave func(), err error) {
+	g, left, err := v.enter()
+	if err != nil {
+		return nil, nil, err
+	}
+	m = g.shown.enter()
+	return m, func() { m.leave(); left() }, nil
+}
+
 // publish makes a position visible; false if g isn't what readers see.
 func (v *Views) publish(g *generation, position eventstore.Position) bool {
 	v.mu.RLock()

@@ -181,8 +181,8 @@ func TestAnAccountNeverSeenReadsAsZeros(t *testing.T) {
 	require.False(t, found)
 }
 
-// A history never disagrees with the balance read before it, however fast the
-// log moves, and neither ever goes back.
+// A history never disagrees with the balance read before it, nor a balance with the
+// history read before it, however fast the log moves, and neither ever goes back.
 func TestReadersSeeOneMoment(t *testing.T) {
 	r := newRig(t, vfs.NewMem(), nil)
 	r.follow()
@@ -203,8 +203,11 @@ func TestReadersSeeOneMoment(t *testing.T) {
 	last, seen := int64(0), 0
 	for seen < 100 {
 		require.False(t, t.Failed(), "nothing more comes")
+		newest, err := r.views.Transactions(bg, projections.Query{Account: "a", Limit: 1})
+		require.NoError(t, err)
 		b, err := r.views.Balance(bg, "a")
 		require.NoError(t, err)
+		require.GreaterOrEqual(t, b.Revision, newest.Items[0].Revision, "a balance is behind its history")
 		require.GreaterOrEqual(t, b.Revision, last, "a balance went back")
 		if b.Revision > last {
 			seen++

@@ -62,13 +62,11 @@ func (v *Views) Waiting(ctx context.Context, q Waiting) (page ObjectPage, err er
 	if err != nil {
 		return page, err
 	}
-	g, leave, err := v.enter()
+	db, leave, err := v.read()
 	if err != nil {
 		return page, err
 	}
 	defer leave()
-	db := g.db.NewSnapshot()
-	defer func() { err = errors.Join(err, db.Close()) }()
 	m, err := merge(ctx, db, q, after)
 	if err != nil {
 		return page, err
@@ -160,12 +158,12 @@ func (m *merged) close() error {
 // them whose place in the queue is before a time: what is late at a desk that
 // works by due date.
 func (v *Views) CountWaiting(ctx context.Context, kind account.ObjectKind, statuses []string, before time.Time) (all, late int, err error) {
-	g, leave, err := v.enter()
+	db, leave, err := v.read()
 	if err != nil {
 		return 0, 0, err
 	}
 	defer leave()
-	m, err := merge(ctx, g.db, Waiting{Kind: kind, Statuses: statuses}, nil)
+	m, err := merge(ctx, db, Waiting{Kind: kind, Statuses: statuses}, nil)
 	if err != nil {
 		return 0, 0, err
 	}
