@@ -101,7 +101,7 @@ func (w *worker) decide(ctx context.Context, tasks []*task, room *single) *group
 	g := w.newGroup(tasks, room)
 	for g.tasks = tasks[:0]; len(g.tasks) < len(tasks); {
 		if len(g.Events) >= w.ledger.opts.MaxGroupEvents || g.bytes >= w.ledger.opts.MaxGroupBytes ||
-			len(g.tasks) > 0 && w.overdue() {
+			len(g.tasks) > 0 && (len(g.tasks) == w.most || w.overdue()) {
 			break
 		}
 		t := tasks[len(g.tasks)]

@@ -37,6 +37,9 @@ type worker struct {
 	// they were decided and met a conflict.
 	tasks   []*task
 	attempt int
+	// most is how many tasks a group may have, after the log refused one for what it is;
+	// 0: as many as fit.
+	most int
 	// failed is a group whose append failed.
 	failed *group
 	// saveNow asks for a snapshot; it counts as work under way.
@@ -191,7 +194,7 @@ func (w *worker) leftBehind(ctx context.Context, g *group) error {
 func (w *worker) take() bool {
 	w.shard.mu.Lock()
 	defer w.shard.mu.Unlock()
-	w.tasks, w.queue, w.attempt = w.queue, nil, 1
+	w.tasks, w.queue, w.attempt, w.most = w.queue, nil, 1, 0
 	if w.running = len(w.tasks) > 0; !w.running {
 		w.first[0] = nil
 	}
@@ -209,7 +212,7 @@ func (g *group) appended() {
 	}
 	w.ledger.opts.OnAppend(len(g.tasks), len(g.Events), g.bytes, time.Since(g.began))
 	w.settle(g)
-	w.attempt = 1
+	w.attempt, w.most = 1, 2*w.most
 	if len(w.tasks) == 0 && !w.saveNow && !w.lacks(w.ledger.opts.SnapshotEvery) {
 		w.shard.mu.Lock()
 		idle := len(w.queue) == 0
@@ -226,12 +229,18 @@ func (g *group) appended() {
 
 // undo deals with a failed append. It takes the book with it: nothing that
 // was decided on it may be used or answered. After a conflict the same tasks are
-// decided again on what the stream has become.
+// decided again on what the stream has become; and, fewer at a time, those that the log
+// doesn't take together: nothing is refused for what is beside it.
 func (w *worker) undo() {
 	g, err := w.failed, w.failed.Err
 	defer g.leave()
 	w.dropBook()
 	w.failed = nil
+	if n := len(g.tasks); n > 1 && errors.Is(err, eventstore.ErrInvalid) {
+		w.most = n / 2
+		w.tasks = append(slices.Clone(g.tasks), w.tasks...)
+		return
+	}
 	again := isConflict(err)
 	if again && w.attempt < maxAttempts {
 		w.attempt++
