@@ -56,7 +56,8 @@ type Options struct {
 	// MaxNames bounds all those windows together, at some 100 bytes a name: where
 	// the read models have stopped, commands are refused and memory isn't used up.
 	MaxNames int
-	// NamesPatience is how long commands wait for Names when that window is full.
+	// NamesPatience is how long commands wait for Names when that window is full: those of
+	// half as many accounts as there are Deciders.
 	NamesPatience time.Duration
 
 	// OnCommand and OnAppend, if set, are told of every answer and every append.
@@ -117,8 +118,9 @@ type Ledger struct {
 	gate   sync.RWMutex
 	closed bool
 
-	// saving has a place for each book that left and is being saved.
-	saving chan struct{}
+	// saving has a place for each book that left and is being saved, waiting for each
+	// worker that may wait for Names.
+	saving, waiting chan struct{}
 
 	// life is the context of workers: it ends when Close gives up waiting.
 	life context.Context
@@ -132,7 +134,7 @@ func New(opts Options) *Ledger {
 	l := &Ledger{opts: opts, runnable: make(chan *worker, 2*max(opts.MaxAccounts, shardCount))}
 	l.raiseAcked(opts.Head)
 	l.life, l.end = context.WithCancel(context.Background())
-	l.saving = make(chan struct{}, opts.Deciders)
+	l.saving, l.waiting = make(chan struct{}, opts.Deciders), make(chan struct{}, max(1, opts.Deciders/2))
 	l.store = eventstore.Async(l.life, opts.Store)
 	for i := range l.shards {
 		l.shards[i].init()

@@ -2,11 +2,13 @@ package ledger_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"iocredits/domain"
 	"iocredits/eventstore/ledger"
 )
 
@@ -40,5 +42,43 @@ func TestACallerMayLeaveWhileNamesAreBehind(t *testing.T) {
 		require.ErrorIs(t, out[0].Err, context.Canceled)
 	case <-within(t).Done():
 		t.Fatal("the caller of a batch can't leave")
+	}
+}
+
+// TestAccountsThatWaitForNamesStopNoOther: they take half of those who decide at most. What
+// comes beyond that is refused, and an account that has nothing to wait for goes on.
+func TestAccountsThatWaitForNamesStopNoOther(t *testing.T) {
+	const deciders = 4
+	r := newRig(t, func(o *ledger.Options) { o.MaxRecentNames, o.NamesPatience, o.Deciders = 2, time.Hour, deciders })
+	busy := func(n int) string { return fmt.Sprint("busy", n) }
+	for n := range deciders {
+		r.do(busy(n), "1", purchase("p", 10))
+	}
+	t.Cleanup(func() { r.names.advance(r.AckedAny()) })
+	outcomes := make(chan error, deciders)
+	for n := range deciders {
+		go func() {
+			_, err := r.Execute(context.Background(), command(busy(n), "2", deduct(1)))
+			outcomes <- err
+		}()
+	}
+	next := func() error {
+		select {
+		case err := <-outcomes:
+			return err
+		case <-within(t).Done():
+			t.Fatal("they all wait")
+			return nil
+		}
+	}
+	for range deciders / 2 {
+		err := next()
+		require.True(t, domain.IsCode(err, domain.CodeOverloaded), "%v", err)
+	}
+	_, err := r.Execute(within(t), command("cold", "1", purchase("p", 1)))
+	require.NoError(t, err)
+	r.names.advance(r.AckedAny())
+	for range deciders / 2 {
+		require.NoError(t, next())
 	}
 }

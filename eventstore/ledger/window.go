@@ -150,7 +150,18 @@ func (w *worker) trim(ctx context.Context, b *book) error {
 	return nil
 }
 
+// waitForNames holds the goroutine that decides. At most half of these wait at once, so that
+// accounts that have nothing to wait for go on: whoever comes then is refused at once.
 func (w *worker) waitForNames(ctx context.Context, position eventstore.Position) error {
+	if w.ledger.opts.Names.Through() >= position {
+		return nil
+	}
+	select {
+	case w.ledger.waiting <- struct{}{}:
+		defer func() { <-w.ledger.waiting }()
+	default:
+		return errNamesBehind()
+	}
 	ctx, cancel := context.WithTimeout(ctx, w.ledger.opts.NamesPatience)
 	defer cancel()
 	if err := w.ledger.opts.Names.WaitThrough(ctx, position); err != nil {
