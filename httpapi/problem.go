@@ -13,6 +13,7 @@ import (
 	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
+	"iocredits/eventstore/keyring"
 	"iocredits/projections"
 )
 
@@ -102,7 +103,7 @@ func accessLevel(status int) slog.Level {
 const retryAfterSeconds = "1"
 
 // refusalOf makes a refusal of any error. fault is true where the error is ours
-// and its text is for the log alone.
+// and its text is for the log alone: nothing else may tell an operator.
 func refusalOf(err error) (refusal *domain.Error, fault bool) {
 	if refusal, ok := domain.AsError(err); ok {
 		return refusal, refusal.Code == domain.CodeInternal
@@ -115,6 +116,8 @@ func refusalOf(err error) (refusal *domain.Error, fault bool) {
 		return domain.Refuse(domain.CodeRequestTimeout, "the answer did not come in time; try again with the same Idempotency-Key to learn the outcome"), false
 	case errors.Is(err, eventstore.ErrUnavailable), errors.Is(err, eventstore.ErrClosed):
 		return domain.Refuse(domain.CodeUnavailable, "the log can't be reached now; try again later"), false
+	case errors.Is(err, keyring.ErrUnavailable), errors.Is(err, keyring.ErrClosed):
+		return domain.Refuse(domain.CodeUnavailable, "the keyring can't be used now; try again later"), true
 	case errors.Is(err, projections.ErrStopped), errors.Is(err, projections.ErrClosed):
 		return domain.Refuse(domain.CodeUnavailable, "the read models have stopped; an operator has to look"), false
 	}

@@ -13,6 +13,7 @@ import (
 	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
+	"iocredits/eventstore/keyring"
 )
 
 func TestEveryCodeHasARow(t *testing.T) {
@@ -58,13 +59,14 @@ func TestErrorsThatAreNoRefusals(t *testing.T) {
 	for err, code := range map[error]domain.Code{
 		eventstore.ErrUnavailable:                            domain.CodeUnavailable,
 		fmt.Errorf("read: %w", eventstore.ErrClosed):         domain.CodeUnavailable,
+		fmt.Errorf("seal: %w", keyring.ErrClosed):            domain.CodeUnavailable,
 		errors.New("something broke"):                        domain.CodeInternal,
 		&eventstore.CorruptError{Position: 7, Reason: "x"}:   domain.CodeInternal,
 		echo.NewHTTPError(http.StatusBadRequest, "anything"): domain.CodeFieldInvalid,
 	} {
 		refusal, fault := refusalOf(err)
 		require.Equal(t, code, refusal.Code, err)
-		require.Equal(t, code == domain.CodeInternal, fault)
+		require.Equal(t, code == domain.CodeInternal || errors.Is(err, keyring.ErrClosed), fault)
 		require.NotContains(t, refusal.Detail, "broke", "the text of a fault is for the log")
 	}
 }

@@ -276,7 +276,7 @@ func TestTextsThatDoNotOpen(t *testing.T) {
 
 	r.sealer.Forget("demo-1")
 	require.NoError(t, r.keys.Close())
-	r.refused(500, "internal", list)
+	r.refused(503, "unavailable", list)
 	list.header = http.Header{"Accept": {"text/csv"}}
 	response, err := r.http.Client().Do(r.request(list))
 	if err == nil {

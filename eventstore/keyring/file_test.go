@@ -271,7 +271,7 @@ func TestFullDiskIsPassing(t *testing.T) {
 	mustKey(t, k, "old")
 	full := errors.New("no space left on device")
 	d.onWrite = func() error { return full }
-	if _, err := k.Key(t.Context(), "new"); !errors.Is(err, full) {
+	if _, err := k.Key(t.Context(), "new"); !errors.Is(err, full) || !errors.Is(err, ErrUnavailable) {
 		t.Fatalf("key on a full disk: %v", err)
 	}
 	if len(d.now) != recordSize {
@@ -324,14 +324,14 @@ func TestFailedSyncStopsWrites(t *testing.T) {
 		t.Error("it is not healthy")
 	}
 	d.onSync = func() error { return errPower }
-	if _, err := k.Key(t.Context(), "new"); !errors.Is(err, errPower) {
+	if _, err := k.Key(t.Context(), "new"); !errors.Is(err, errPower) || !errors.Is(err, ErrUnavailable) {
 		t.Fatalf("key: %v", err)
 	}
 	d.onSync = nil
-	if _, err := k.Key(t.Context(), "other"); !errors.Is(err, errPower) {
+	if _, err := k.Key(t.Context(), "other"); !errors.Is(err, errPower) || !errors.Is(err, ErrUnavailable) {
 		t.Errorf("a write after a failed sync: %v", err)
 	}
-	if err := k.Destroy(t.Context(), "old"); !errors.Is(err, errPower) {
+	if err := k.Destroy(t.Context(), "old"); !errors.Is(err, errPower) || !errors.Is(err, ErrUnavailable) {
 		t.Errorf("destroy after a failed sync: %v", err)
 	}
 	if got := mustKey(t, k, "old"); got != old {

@@ -66,6 +66,8 @@ var (
 	// ErrKeyMissing: a text is sealed under a key that the keyring never had;
 	// it is another keyring, or an older backup of this one.
 	ErrKeyMissing = errors.New("keyring lacks the key of a sealed text")
+	// ErrUnavailable: no key can be made or destroyed: the disk had no room, or failed.
+	ErrUnavailable = errors.New("keyring can't be written")
 	// ErrClosed: the keyring was closed.
 	ErrClosed = errors.New("keyring closed")
 	// ErrInvalidAccount: the keys can't be kept under this name.

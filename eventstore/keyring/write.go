@@ -133,13 +133,14 @@ func (k *FileKeys) Destroy(ctx context.Context, account string) error {
 // the two. After any other failure nothing is written until the keyring is opened
 // again: a failed sync may have dropped the pages, and a second one would then report a
 // success that isn't. Keys that were durable before can still be read.
+// Error: ErrUnavailable.
 func (k *FileKeys) writeSynced(records []byte, slot uint32) error {
 	if len(records) == 0 {
 		return nil
 	}
 	at := int64(slot) * recordSize
 	if _, err := k.f.WriteAt(records, at); err != nil {
-		err = fmt.Errorf("write keyring: %w", err)
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		k.mu.RLock()
 		appending := slot == k.slots
 		k.mu.RUnlock()
@@ -149,7 +150,7 @@ func (k *FileKeys) writeSynced(records []byte, slot uint32) error {
 		return k.fail(err)
 	}
 	if err := k.f.Sync(); err != nil {
-		return k.fail(fmt.Errorf("sync keyring: %w", err))
+		return k.fail(fmt.Errorf("%w: sync: %w", ErrUnavailable, err))
 	}
 	return nil
 }
