@@ -58,7 +58,7 @@ func TestNothingIsRefusedForWhatIsBesideIt(t *testing.T) {
 			}
 			store.most, store.asked = 5_000, 0
 			last := r.facts("a")[199].Revision
-			for i, o := range r.ExecuteBatch(within(t), reqs) {
+			for i, o := range r.ExecuteBatch(t.Context(), reqs) {
 				if i == at {
 					require.True(t, domain.IsCode(o.Err, domain.CodeLimitExceeded), "%v", o.Err)
 					continue
@@ -87,7 +87,7 @@ func TestALogThatTakesNothing(t *testing.T) {
 	for i := range 64 {
 		reqs = append(reqs, command("a", fmt.Sprint(i), deduct(1)))
 	}
-	for _, o := range r.ExecuteBatch(within(t), reqs) {
+	for _, o := range r.ExecuteBatch(t.Context(), reqs) {
 		require.True(t, domain.IsCode(o.Err, domain.CodeLimitExceeded), "%v", o.Err)
 	}
 	require.Equal(t, 64+6, store.asked)
