@@ -21,8 +21,8 @@ func CheckAppend(stream string, expected int64, events []Event) error {
 		if size := len(e.Data) + len(e.Metadata); size > MaxEventBytes {
 			return fmt.Errorf("%w: event %d has %d bytes, more than %d", ErrInvalid, i, size, MaxEventBytes)
 		}
-		if !utf8.ValidString(e.Type) {
-			return fmt.Errorf("%w: type %q of event %d is not UTF-8", ErrInvalid, e.Type, i)
+		if err := CheckType(e.Type); err != nil {
+			return fmt.Errorf("event %d: %w", i, err)
 		}
 	}
 	if !distinct(events) {
@@ -40,6 +40,17 @@ func distinct(events []Event) bool {
 		ids[events[i].ID] = struct{}{}
 	}
 	return len(ids) == len(events)
+}
+
+// CheckType accepts the types that every store can keep. Error: ErrInvalid.
+func CheckType(typ string) error {
+	if len(typ) > MaxTypeName {
+		return fmt.Errorf("%w: type has %d bytes, more than %d", ErrInvalid, len(typ), MaxTypeName)
+	}
+	if !utf8.ValidString(typ) {
+		return fmt.Errorf("%w: type %q is not UTF-8", ErrInvalid, typ)
+	}
+	return nil
 }
 
 // CheckStream accepts the names that every store can keep. Error: ErrInvalid.

@@ -105,9 +105,9 @@ type Store interface {
 	// it builds on the stream.
 	//
 	// MUST: 1 <= len(events); ids differ; stream is 1 to MaxStreamName bytes of UTF-8,
-	// and every type is UTF-8 too. CheckAppend says what is wrong. And the caller never
-	// changes the events' bytes again: the store may hand them to subscribers as they
-	// are.
+	// and every type is UTF-8 too, of at most MaxTypeName bytes. CheckAppend says what
+	// is wrong. And the caller never changes the events' bytes again: the store may hand
+	// them to subscribers as they are.
 	Append(ctx context.Context, stream string, expected int64, events []Event) (Appended, error)
 
 	// ReadStream yields at most limit events of stream from revision from on,
@@ -196,9 +196,10 @@ func (g goroutines) AppendAsync(appends []*Append, done func()) {
 	}
 }
 
-// MaxStreamName and MaxEventBytes bound what every store takes.
+// MaxStreamName, MaxTypeName and MaxEventBytes bound what every store takes.
 const (
 	MaxStreamName = 1024
+	MaxTypeName   = 1024
 	// MaxEventBytes is data plus metadata of one event.
 	MaxEventBytes = 4 << 20
 )

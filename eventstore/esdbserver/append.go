@@ -10,6 +10,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"iocredits/eventstore"
 )
@@ -17,8 +18,8 @@ import (
 const (
 	// maxDrain bounds what is read of an append that is refused already.
 	maxDrain = 64 << 20
-	// eventOverhead is what an event costs beside its data and metadata.
-	eventOverhead = 64
+	// messageOverhead is what a message costs beside its bytes.
+	messageOverhead = 64
 	// recentEvents is how far back an append at any revision looks for its ids.
 	recentEvents = 64
 	// maxRaces bounds how often a write without an exact revision tries again
@@ -68,6 +69,7 @@ func (s *Server) receive(stream streams.Streams_AppendServer) (appendRequest, er
 		if err != nil {
 			return r, err
 		}
+		received += messageOverhead + proto.Size(m)
 		if o := m.GetOptions(); o != nil {
 			r.stream, r.expected = string(o.GetStreamIdentifier().GetStreamName()), expectationOf(o)
 			if err := s.mayAppend(r.stream); err != nil {
@@ -75,17 +77,16 @@ func (s *Server) receive(stream streams.Streams_AppendServer) (appendRequest, er
 			}
 			continue
 		}
-		size := len(m.GetProposedMessage().GetData()) + len(m.GetProposedMessage().GetCustomMetadata())
-		received += eventOverhead + size
-		if size > eventstore.MaxEventBytes && eventstore.MaxEventBytes < s.opts.MaxAppendBytes {
-			refuse(errTooBig("event", eventstore.MaxEventBytes))
-		}
-		if bytes += size; bytes > s.opts.MaxAppendBytes {
-			refuse(errTooBig("append", s.opts.MaxAppendBytes))
-		}
 		e, err := proposed(m.GetProposedMessage())
 		if err != nil {
 			refuse(err)
+		}
+		size := len(e.Data) + len(e.Metadata)
+		if size > eventstore.MaxEventBytes && eventstore.MaxEventBytes < s.opts.MaxAppendBytes {
+			refuse(errTooBig("event", eventstore.MaxEventBytes))
+		}
+		if bytes += len(e.Type) + size; bytes > s.opts.MaxAppendBytes {
+			refuse(errTooBig("append", s.opts.MaxAppendBytes))
 		}
 		if refused == nil {
 			r.events = append(r.events, e)

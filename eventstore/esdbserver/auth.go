@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"iocredits/eventstore"
 )
@@ -52,7 +53,7 @@ func drain(stream grpc.ServerStream) {
 		if stream.RecvMsg(&m) != nil {
 			return
 		}
-		received += eventOverhead + len(m.GetProposedMessage().GetData())
+		received += messageOverhead + proto.Size(&m)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -99,8 +98,9 @@ func proposed(m *streams.AppendReq_ProposedMessage) (eventstore.Event, error) {
 		return eventstore.Event{}, status.Errorf(codes.InvalidArgument, "event %s has no type", id)
 	case e.Type == eventstore.TypeTombstone:
 		return eventstore.Event{}, status.Errorf(codes.InvalidArgument, "event type %s is written by Tombstone only", eventstore.TypeTombstone)
-	case !utf8.ValidString(e.Type):
-		return eventstore.Event{}, status.Errorf(codes.InvalidArgument, "event %s: its type is not UTF-8", id)
+	}
+	if err := eventstore.CheckType(e.Type); err != nil {
+		return eventstore.Event{}, status.Errorf(codes.InvalidArgument, "event %s: %v", id, err)
 	}
 	return e, nil
 }

@@ -58,8 +58,8 @@ type Options struct {
 	TLS *tls.Config
 	// Advertise is the host:port that gossip names; empty: the listener's.
 	Advertise string
-	// MaxAppendBytes bounds data and metadata of one append. Whatever it is, one event
-	// has at most eventstore.MaxEventBytes.
+	// MaxAppendBytes bounds types, data and metadata of one append. Whatever it is, one
+	// event has at most eventstore.MaxEventBytes beside its type.
 	MaxAppendBytes int
 	// Now is the clock of $maxAge.
 	Now    func() time.Time
@@ -69,9 +69,11 @@ type Options struct {
 const (
 	// DefaultMaxAppendBytes leaves room for four of the largest events that a store
 	// takes; one event can't fill it.
-	DefaultMaxAppendBytes = 16 << 20
-	// maxMessageBytes is what the official clients accept, too.
-	maxMessageBytes = 17 << 20
+	DefaultMaxAppendBytes = 4 * (eventstore.MaxEventBytes + eventstore.MaxTypeName)
+	// maxMessageBytes is what the official clients accept, too. What a client sends is
+	// less by more than an event's place, time and names: it can be sent back.
+	maxMessageBytes  = 17 << 20
+	maxReceivedBytes = maxMessageBytes - 64<<10
 	// minPing is how often a client may ping. They do every 10 s, without a call
 	// too; grpc's default of five minutes ends their connection.
 	minPing = 5 * time.Second
@@ -115,7 +117,7 @@ func New(opts Options) (*Server, error) {
 	s := &Server{opts: opts, locks: newLocks(), instance: uuid.New(), advertise: opts.Advertise, ended: make(chan struct{})}
 	settings := []grpc.ServerOption{
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
-		grpc.MaxRecvMsgSize(maxMessageBytes),
+		grpc.MaxRecvMsgSize(maxReceivedBytes),
 		grpc.MaxSendMsgSize(maxMessageBytes),
 		grpc.UnaryInterceptor(s.authorizeUnary),
 		grpc.StreamInterceptor(s.authorizeStream),

@@ -142,6 +142,7 @@ func testInvalid(t *testing.T, open Factory) {
 		"name too long": {strings.Repeat("n", eventstore.MaxStreamName+1), []eventstore.Event{event("x")}},
 		"name not text": {"a\xff", []eventstore.Event{event("x")}},
 		"type not text": {"s", []eventstore.Event{{ID: uuid.New(), Type: "a\xff"}}},
+		"type too long": {"s", []eventstore.Event{{ID: uuid.New(), Type: strings.Repeat("t", eventstore.MaxTypeName+1)}}},
 		"ids twice":     {"s", []eventstore.Event{twin, twin}},
 		"event too big": {"s", []eventstore.Event{big}},
 	} {
