@@ -110,7 +110,7 @@ var mayImport = map[string]string{
 	"eventstore/disk":         "",
 	"eventstore/pebblestore":  "eventstore eventstore/disk",
 	"eventstore/esdbstore":    "eventstore",
-	"eventstore/esdbserver":   "eventstore",
+	"eventstore/esdbserver":   "eventstore eventstore/recency",
 	"eventstore/storetest":    "eventstore",
 	"eventstore/recency":      "",
 	"eventstore/keyring":      "domain eventstore eventstore/disk eventstore/recency",

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -20,8 +19,6 @@ const (
 	maxDrain = 64 << 20
 	// messageOverhead is what a message costs beside its bytes.
 	messageOverhead = 64
-	// recentEvents is how far back an append at any revision looks for its ids.
-	recentEvents = 64
 	// maxRaces bounds how often a write without an exact revision tries again
 	// after somebody else's.
 	maxRaces = 100
@@ -131,8 +128,8 @@ func (s *Server) appendAt(ctx context.Context, r appendRequest, end end) (respon
 	at := int64(r.expected)
 	recreates := end.deleted() && r.expected == expectNoStream
 	if r.expected == expectAny || r.expected == expectExists || recreates {
-		if first, found, err := s.repeated(ctx, r, end); found || err != nil {
-			return success(first), false, err
+		if response, found, err := s.repeated(ctx, r, end); found || err != nil {
+			return response, false, err
 		}
 		if r.expected == expectExists && end.visible() == eventstore.NoStream {
 			return wrongVersion(r.expected, eventstore.NoStream), false, nil
@@ -143,6 +140,7 @@ func (s *Server) appendAt(ctx context.Context, r appendRequest, end end) (respon
 	var conflict *eventstore.ConflictError
 	switch {
 	case err == nil:
+		s.tails.appended(r, at, appended)
 		return success(appended), false, nil
 	case !errors.As(err, &conflict):
 		return nil, false, err
@@ -177,33 +175,6 @@ func (s *Server) writeVisibly(ctx context.Context, r appendRequest, at int64, en
 		}
 	}
 	return appended, err
-}
-
-// repeated finds the append in the stream's newest events: the repeat of one
-// whose answer was lost has the first one's answer.
-func (s *Server) repeated(ctx context.Context, r appendRequest, end end) (eventstore.Appended, bool, error) {
-	recent := make([]eventstore.Recorded, 0, recentEvents)
-	for e, err := range s.opts.Store.ReadStream(ctx, r.stream, end.revision, eventstore.Backwards, max(recentEvents, 2*len(r.events))) {
-		if err != nil {
-			return eventstore.Appended{}, false, err
-		}
-		recent = append(recent, e)
-	}
-	slices.Reverse(recent)
-	for i := range recent {
-		if recent[i].ID != r.events[0].ID || len(recent)-i < len(r.events) {
-			continue
-		}
-		found := recent[i : i+len(r.events)]
-		for j := range found {
-			if found[j].ID != r.events[j].ID {
-				return eventstore.Appended{}, false, nil
-			}
-		}
-		last := found[len(found)-1]
-		return eventstore.Appended{Revision: last.Revision, Positions: []eventstore.Position{last.Position}}, true, nil
-	}
-	return eventstore.Appended{}, false, nil
 }
 
 func success(a eventstore.Appended) *streams.AppendResp {

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"iocredits/eventstore"
+	"iocredits/eventstore/recency"
 )
 
 // Mode is what a client may write.
@@ -91,6 +92,7 @@ type Server struct {
 	grpc      *grpc.Server
 	scavenges scavenges
 	locks     *locks
+	tails     tails
 	instance  uuid.UUID
 
 	mu        sync.Mutex
@@ -114,7 +116,7 @@ func New(opts Options) (*Server, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
-	s := &Server{opts: opts, locks: newLocks(), instance: uuid.New(), advertise: opts.Advertise, ended: make(chan struct{})}
+	s := &Server{opts: opts, locks: newLocks(), tails: tails{byStream: map[string]*recency.Entry[tail]{}}, instance: uuid.New(), advertise: opts.Advertise, ended: make(chan struct{})}
 	settings := []grpc.ServerOption{
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.MaxRecvMsgSize(maxReceivedBytes),

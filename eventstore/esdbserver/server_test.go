@@ -211,8 +211,8 @@ func TestExpectedVersions(t *testing.T) {
 // the others write meanwhile is within the 64 events among which a repeat is found.
 func TestWritersAtAnyRevision(t *testing.T) {
 	store, c := open(t, esdbserver.Open)
-	for round := range 3 {
-		writersAtAnyRevision(t, store, c, fmt.Sprint("s", round))
+	for _, stream := range []string{"s0", "s1", "account-0", "account-1"} { // with a lock, and without
+		writersAtAnyRevision(t, store, c, stream)
 	}
 }
 
