@@ -7,8 +7,6 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"iocredits/eventstore"
@@ -59,7 +57,7 @@ func (s *Server) receive(stream streams.Streams_AppendServer) (appendRequest, er
 		m, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
 			if refused == nil && r.stream == "" {
-				refused = status.Error(codes.InvalidArgument, "append names no stream")
+				refused = errNoName
 			}
 			return r, refused
 		}

@@ -114,6 +114,13 @@ func (s *Server) mayAppend(stream string) error {
 // mayDelete says whether a client may delete, truncate or bury a stream. The
 // history of an account is for ever, in every Mode.
 func (s *Server) mayDelete(stream string) error {
+	if stream == "" {
+		return errNoName
+	}
+	if _, isMeta := eventstore.MetadataOf(stream); isMeta {
+		// It ends with its stream. Alone it would take a soft delete back.
+		return status.Errorf(codes.InvalidArgument, "stream %q is metadata, which can't be deleted", stream)
+	}
 	if err := s.mayAppend(stream); err != nil {
 		return err
 	}

@@ -51,6 +51,8 @@ var errAccessDenied = &fault{
 	trailers: metadata.Pairs(exceptionTrailer, exceptionDenied),
 }
 
+var errNoName = status.Error(codes.InvalidArgument, "the request names no stream")
+
 func errDeleted(stream string) error {
 	return &fault{
 		code: codes.FailedPrecondition, text: fmt.Sprintf("stream %q is deleted", stream),

@@ -38,6 +38,8 @@ func (r *reader) run() error {
 	switch {
 	case subscribes && r.opts.GetReadDirection() == streams.ReadReq_Options_Backwards:
 		return status.Error(codes.InvalidArgument, "a subscription reads forwards")
+	case r.opts.GetStream() != nil && r.streamName() == "":
+		return errNoName
 	case r.opts.GetStream() != nil && subscribes:
 		return r.followStream(r.streamName())
 	case r.opts.GetStream() != nil:

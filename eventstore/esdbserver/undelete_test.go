@@ -7,6 +7,8 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"iocredits/eventstore"
 	"iocredits/eventstore/esdbserver"
@@ -100,8 +102,6 @@ func TestATombstoneEndsTheMetadataToo(t *testing.T) {
 	_, err = c.GetStreamMetadata(ctx, "s", esdb.ReadStreamOptions{})
 	requireCode(t, esdb.ErrorCodeStreamDeleted, errors.Unwrap(err))
 	requireCode(t, esdb.ErrorCodeStreamDeleted, readError(t, c, "$$s"))
-	_, err = c.TombstoneStream(ctx, "$$s", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}})
-	requireCode(t, esdb.ErrorCodeStreamDeleted, errors.Unwrap(err))
 	after, err := store.Head(ctx)
 	require.NoError(t, err)
 	require.Equal(t, before, after)
@@ -109,4 +109,29 @@ func TestATombstoneEndsTheMetadataToo(t *testing.T) {
 	_, err = c.TombstoneStream(ctx, "never", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.NoStream{}})
 	require.NoError(t, err)
 	requireCode(t, esdb.ErrorCodeStreamDeleted, readError(t, c, "$$never"))
+}
+
+// Metadata goes with its stream, never alone: its tombstone took back the soft delete
+// of the stream. And what has no name is neither deleted nor read.
+func TestWhatCanNotBeDeleted(t *testing.T) {
+	store, c := open(t, esdbserver.Open)
+	ctx := background(t)
+	put(t, c, "s", esdb.NoStream{}, several(2)...)
+	require.NoError(t, softDelete(ctx, c, "s", esdb.Any{}))
+	before, err := store.Head(ctx)
+	require.NoError(t, err)
+	for _, stream := range []string{"", "$$", "$$s", "$$never", "$$$$s", "$$account-1"} {
+		require.Equal(t, codes.InvalidArgument, status.Code(softDelete(ctx, c, stream, esdb.Any{})), stream)
+		_, err := c.TombstoneStream(ctx, stream, esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}})
+		require.Equal(t, codes.InvalidArgument, status.Code(err), stream)
+	}
+	after, err := store.Head(ctx)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+	requireCode(t, esdb.ErrorCodeResourceNotFound, readError(t, c, "s"))
+
+	require.Equal(t, codes.InvalidArgument, status.Code(readError(t, c, "")))
+	s, err := c.SubscribeToStream(ctx, "", esdb.SubscribeToStreamOptions{})
+	require.Nil(t, s)
+	require.Equal(t, codes.InvalidArgument, status.Code(err))
 }
