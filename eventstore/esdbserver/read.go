@@ -118,25 +118,53 @@ func (r *reader) readAll() error {
 	if r.direction() == eventstore.Backwards && r.opts.GetAll().GetEnd() != nil {
 		from = eventstore.EndOfLog
 	}
-	left := r.limit()
-	if left == 0 {
-		return nil
-	}
-	for e, err := range r.server.opts.Store.ReadAll(r.ctx, from, r.direction(), math.MaxInt) {
-		if err != nil {
+	last := eventstore.BeforeFirst
+	for left := r.limit(); left > 0; from = last {
+		var page []eventstore.Recorded
+		more := false
+		if page, more, err = r.page(from, &last, f, left); err != nil {
 			return err
 		}
-		if !f.matches(&e) {
-			continue
+		for i := range page {
+			if err := r.send(&page[i]); err != nil {
+				return err
+			}
 		}
-		if err := r.send(&e); err != nil {
-			return err
-		}
-		if left--; left == 0 {
-			break
+		if left -= len(page); !more {
+			return nil
 		}
 	}
 	return nil
+}
+
+// What is read of the log before it is sent. Then the Store is let go: a client that
+// takes nothing would hold up a scavenge, which waits for reads that began before it.
+const (
+	pageEvents = 512
+	pageBytes  = 4 << 20
+)
+
+// page reads on in the log from a position after the last event that was read, which may
+// be the one there. It gives at most count events that the filter takes; more: it
+// didn't come to the end.
+func (r *reader) page(from eventstore.Position, last *eventstore.Position, f filter, count int) (page []eventstore.Recorded, more bool, err error) {
+	seen, bytes, before := 0, 0, *last
+	for e, err := range r.server.opts.Store.ReadAll(r.ctx, from, r.direction(), pageEvents) {
+		if err != nil {
+			return nil, false, err
+		}
+		if seen++; e.Position == before {
+			continue
+		}
+		if *last = e.Position; !f.matches(&e) {
+			continue
+		}
+		page = append(page, e)
+		if bytes += len(e.Data) + len(e.Metadata); len(page) == count || bytes >= pageBytes {
+			return page, true, nil
+		}
+	}
+	return page, seen == pageEvents, nil
 }
 
 // position is where the client wants to begin in the log; head stands for the end.

@@ -65,16 +65,31 @@ func TestARepeatPutTogetherAnew(t *testing.T) {
 	}
 }
 
-// meter counts the events that are read of a Store's streams.
+// meter counts the events that are read of a Store's streams, and the bytes that were
+// read of its log at once.
 type meter struct {
 	eventstore.Store
-	events atomic.Int64
+	events  atomic.Int64
+	largest atomic.Int64
 }
 
 func (m *meter) ReadStream(ctx context.Context, stream string, from int64, direction eventstore.Direction, limit int) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		for r, err := range m.Store.ReadStream(ctx, stream, from, direction, limit) {
 			m.events.Add(1)
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+func (m *meter) ReadAll(ctx context.Context, from eventstore.Position, direction eventstore.Direction, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		bytes := 0
+		for r, err := range m.Store.ReadAll(ctx, from, direction, limit) {
+			bytes += len(r.Data)
+			m.largest.Store(max(m.largest.Load(), int64(bytes)))
 			if !yield(r, err) {
 				return
 			}
