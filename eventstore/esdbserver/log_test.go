@@ -245,6 +245,54 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// A link finds what can be read in its stream, and nothing else.
+func TestLinksToWhatIsGone(t *testing.T) {
+	now := time.Now()
+	_, addr := serve(t, esdbserver.Options{Mode: esdbserver.Open, Now: func() time.Time { return now }})
+	c := dial(t, "esdb://"+addr+"?tls=false")
+	ctx := background(t)
+	set := func(change func(*esdb.StreamMetadata)) {
+		var m esdb.StreamMetadata
+		change(&m)
+		_, err := c.SetStreamMetadata(ctx, "s", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, m)
+		require.NoError(t, err)
+	}
+	found := func(want ...bool) {
+		t.Helper()
+		s, err := c.ReadStream(ctx, "links", esdb.ReadStreamOptions{ResolveLinkTos: true}, 10)
+		require.NoError(t, err)
+		defer s.Close()
+		for i, w := range want {
+			e, err := s.Recv()
+			require.NoError(t, err)
+			require.Equal(t, w, e.Event != nil, "revision %d", i)
+			require.Equal(t, "links", e.OriginalEvent().StreamID)
+		}
+	}
+	put(t, c, "s", esdb.NoStream{}, several(3)...)
+	for i := range 4 {
+		put(t, c, "links", esdb.Any{}, esdb.EventData{EventType: "$>", Data: fmt.Appendf(nil, "%d@s", i)})
+	}
+	found(true, true, true, false)
+	set(func(m *esdb.StreamMetadata) { m.SetTruncateBefore(1) })
+	found(false, true, true, false)
+	set(func(m *esdb.StreamMetadata) { m.SetMaxCount(1) })
+	found(false, false, true, false)
+	set(func(m *esdb.StreamMetadata) { m.SetMaxAge(time.Hour) })
+	found(true, true, true, false)
+	now = now.Add(2 * time.Hour)
+	found(false, false, false, false)
+	set(func(*esdb.StreamMetadata) {})
+	found(true, true, true, false)
+	require.NoError(t, softDelete(ctx, c, "s", esdb.Any{}))
+	found(false, false, false, false)
+	put(t, c, "s", esdb.Any{}, data(3))
+	found(false, false, false, true)
+	_, err := c.TombstoneStream(ctx, "s", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}})
+	require.NoError(t, err)
+	found(false, false, false, false)
+}
+
 // Clients ping every ten seconds, with a call under way or without. A server
 // that takes offence, as grpc's default does, ends an idle subscription after
 // half a minute.

@@ -202,15 +202,20 @@ func (r *reader) send(e *eventstore.Recorded) error {
 	return r.out.Send(&streams.ReadResp{Content: &streams.ReadResp_Event{Event: event}})
 }
 
-// target reads the event that a link, "revision@stream", points to.
+// target reads the event that a link, "revision@stream", points to. One that can't be
+// read in its stream isn't found either.
 func (r *reader) target(link *eventstore.Recorded) (eventstore.Recorded, bool, error) {
 	number, stream, isLink := strings.Cut(string(link.Data), "@")
 	revision, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || !isLink || revision < 0 || stream == "" || len(stream) > eventstore.MaxStreamName {
 		return eventstore.Recorded{}, false, nil
 	}
+	end, err := r.server.endOf(r.ctx, stream)
+	if err != nil || end.tombstoned || revision < end.first() {
+		return eventstore.Recorded{}, false, err
+	}
 	for e, err := range r.server.opts.Store.ReadStream(r.ctx, stream, revision, eventstore.Forwards, 1) {
-		return e, err == nil && e.Revision == revision, err
+		return e, err == nil && e.Revision == revision && !end.hides(&e, r.server.opts.Now()), err
 	}
 	return eventstore.Recorded{}, false, nil
 }
