@@ -104,11 +104,11 @@ func (s *Server) append(ctx context.Context, r appendRequest) (*streams.AppendRe
 		if err != nil {
 			return nil, err
 		}
-		if end.tombstoned {
+		if end.goneFor(r.expected) {
 			return nil, errDeleted(r.stream)
 		}
 		if len(r.events) == 0 {
-			if !r.expected.holds(end.visible()) {
+			if !r.expected.holds(end) {
 				return wrongVersion(r.expected, end.visible()), nil
 			}
 			return success(eventstore.Appended{Revision: end.visible()}), nil
@@ -129,7 +129,7 @@ func (s *Server) appendAt(ctx context.Context, r appendRequest, end end) (respon
 		if response, found, err := s.repeated(ctx, r, end); found || err != nil {
 			return response, false, err
 		}
-		if r.expected == expectExists && end.visible() == eventstore.NoStream {
+		if r.expected == expectExists && !r.expected.holds(end) {
 			return wrongVersion(r.expected, eventstore.NoStream), false, nil
 		}
 		at = end.revision

@@ -70,10 +70,10 @@ func (s *Server) deletable(ctx context.Context, stream string, expected expectat
 	if err != nil {
 		return end{}, err
 	}
-	if e.tombstoned {
+	if e.goneFor(expected) {
 		return end{}, errDeleted(stream)
 	}
-	if !expected.holds(e.visible()) && !expected.holds(e.revision) {
+	if !expected.holds(e) && int64(expected) != e.revision {
 		return end{}, errWrongVersion(stream, expected, e.visible())
 	}
 	return e, nil

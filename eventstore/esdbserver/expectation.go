@@ -33,15 +33,15 @@ func (e expectation) String() string {
 	return strconv.FormatInt(int64(e), 10)
 }
 
-// holds compares with the stream's last revision; NoStream: there is none.
-func (e expectation) holds(last int64) bool {
+// holds compares with where the stream ends. One that has only metadata exists.
+func (e expectation) holds(at end) bool {
 	switch e {
 	case expectAny:
 		return true
 	case expectExists:
-		return last != eventstore.NoStream
+		return at.visible() != eventstore.NoStream || at.described
 	}
-	return int64(e) == last
+	return int64(e) == at.visible()
 }
 
 // expected reads the options that Append, Delete and Tombstone have in common.

@@ -29,7 +29,9 @@ type end struct {
 	// revision of the last event, or NoStream.
 	revision   int64
 	tombstoned bool
-	limits     limits
+	// described: it has metadata, perhaps nothing else.
+	described bool
+	limits    limits
 }
 
 func (e end) deleted() bool { return e.limits.TruncateBefore == deletedBefore }
@@ -40,6 +42,12 @@ func (e end) visible() int64 {
 		return eventstore.NoStream
 	}
 	return e.revision
+}
+
+// goneFor says whether a writer is told that the stream is deleted. After a soft delete
+// it is whoever expects one that exists: all others may begin it anew.
+func (e end) goneFor(expected expectation) bool {
+	return e.tombstoned || e.deleted() && expected == expectExists
 }
 
 // first is the lowest revision that can be read.
@@ -78,7 +86,7 @@ func (s *Server) endOf(ctx context.Context, stream string) (end, error) {
 	}
 	meta, found, err := s.last(ctx, eventstore.MetadataStream(stream))
 	if found && err == nil {
-		e.limits = parseLimits(meta.Data)
+		e.described, e.limits = true, parseLimits(meta.Data)
 	}
 	return e, err
 }

@@ -135,3 +135,45 @@ func TestWhatCanNotBeDeleted(t *testing.T) {
 	require.Nil(t, s)
 	require.Equal(t, codes.InvalidArgument, status.Code(err))
 }
+
+// Who expects a stream that exists has one with metadata only, and is told of a soft
+// delete; who expects none, or any, begins the stream anew.
+func TestAStreamThatExists(t *testing.T) {
+	_, c := open(t, esdbserver.Open)
+	ctx, exists := background(t), esdb.StreamExists{}
+	bury := func(stream string) error {
+		_, err := c.TombstoneStream(ctx, stream, esdb.TombstoneStreamOptions{ExpectedRevision: exists})
+		return err
+	}
+	describe := func(stream string) {
+		_, err := c.SetStreamMetadata(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}}, esdb.StreamMetadata{})
+		require.NoError(t, err)
+	}
+	requireCode(t, esdb.ErrorCodeWrongExpectedVersion, appendError(t, c, "never", exists, data(1)))
+	requireCode(t, esdb.ErrorCodeWrongExpectedVersion, appendError(t, c, "never", exists))
+	require.ErrorContains(t, softDelete(ctx, c, "never", exists), "wrong expected version")
+	require.ErrorContains(t, bury("never"), "wrong expected version")
+
+	for _, stream := range []string{"m1", "m2", "m3"} {
+		describe(stream)
+	}
+	require.NoError(t, appendError(t, c, "m1", exists))
+	require.EqualValues(t, 0, put(t, c, "m1", exists, data(1)).NextExpectedVersion)
+	require.NoError(t, softDelete(ctx, c, "m2", exists))
+	require.NoError(t, bury("m3"))
+
+	events := several(2)
+	put(t, c, "s", esdb.NoStream{}, events...)
+	require.NoError(t, softDelete(ctx, c, "s", exists))
+	for name, err := range map[string]error{
+		"append": appendError(t, c, "s", exists, data(1)), "repeat": appendError(t, c, "s", exists, events...),
+		"nothing": appendError(t, c, "s", exists), "delete": errors.Unwrap(softDelete(ctx, c, "s", exists)), "tombstone": errors.Unwrap(bury("s")),
+	} {
+		t.Log(name)
+		requireCode(t, esdb.ErrorCodeStreamDeleted, err)
+	}
+	requireCode(t, esdb.ErrorCodeResourceNotFound, readError(t, c, "s"))
+	require.NoError(t, softDelete(ctx, c, "s", esdb.Any{}), "to delete it again is no harm")
+	require.EqualValues(t, 2, put(t, c, "s", esdb.Any{}, data(1)).NextExpectedVersion)
+	require.EqualValues(t, 3, put(t, c, "s", exists, data(1)).NextExpectedVersion)
+}
