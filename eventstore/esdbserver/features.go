@@ -14,21 +14,31 @@ import (
 // when they have caught up. Clients parse it: three whole numbers, nothing else.
 const protocolVersion = "23.10.0"
 
+// persistentSubscriptions is a service that isn't served.
+const persistentSubscriptions = "event_store.client.persistent_subscriptions.persistentsubscriptions"
+
 // GetSupportedMethods lists what is served. BatchAppend is left out, and clients
-// then append with Append.
+// then append with Append. Four methods of persistent subscriptions are listed all the
+// same, as Node clients ask for them, with their feature: without them clients turn to
+// HTTP/1, of which they understand no answer here, and with them they are told that these
+// aren't served.
 func (s *Server) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
 	methods := &serverfeatures.SupportedMethods{EventStoreServerVersion: protocolVersion}
-	for _, m := range [][2]string{
+	for _, m := range [][]string{ // service, method, features
 		{"event_store.client.streams.streams", "append"},
 		{"event_store.client.streams.streams", "read"},
 		{"event_store.client.streams.streams", "delete"},
 		{"event_store.client.streams.streams", "tombstone"},
 		{"event_store.client.operations.operations", "startscavenge"},
 		{"event_store.client.operations.operations", "stopscavenge"},
+		{persistentSubscriptions, "getinfo", "stream"},
+		{persistentSubscriptions, "replayparked", "stream"},
+		{persistentSubscriptions, "list", "stream"},
+		{persistentSubscriptions, "restartsubsystem"},
 		{"event_store.client.gossip.gossip", "read"},
 		{"event_store.client.server_features.serverfeatures", "getsupportedmethods"},
 	} {
-		methods.Methods = append(methods.Methods, &serverfeatures.SupportedMethod{ServiceName: m[0], MethodName: m[1]})
+		methods.Methods = append(methods.Methods, &serverfeatures.SupportedMethod{ServiceName: m[0], MethodName: m[1], Features: m[2:]})
 	}
 	return methods, nil
 }

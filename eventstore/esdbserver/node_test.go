@@ -73,7 +73,7 @@ func TestNodeClients(t *testing.T) {
 			run.Dir = dir
 			out, err := run.CombinedOutput()
 			require.NoError(t, err, "%s", out)
-			require.Equal(t, 11, strings.Count("\n"+string(out), "\nok "), "%s", out)
+			require.Equal(t, 12, strings.Count("\n"+string(out), "\nok "), "%s", out)
 		})
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -33,6 +35,31 @@ func TestPersistentSubscriptionsAreUnsupported(t *testing.T) {
 		requireCode(t, esdb.ErrorCodeUnsupportedFeature, err)
 	}
 	requireCode(t, esdb.ErrorCodeUnsupportedFeature, c.CreatePersistentSubscription(background(t), "s", "group", esdb.PersistentStreamSubscriptionOptions{}))
+
+	// These turn to HTTP/1 where they aren't said to be served.
+	ctx := background(t)
+	_, err := c.ListAllPersistentSubscriptions(ctx, esdb.ListPersistentSubscriptionsOptions{})
+	requireCode(t, esdb.ErrorCodeUnsupportedFeature, err)
+	_, err = c.ListPersistentSubscriptionsForStream(ctx, "s", esdb.ListPersistentSubscriptionsOptions{})
+	requireCode(t, esdb.ErrorCodeUnsupportedFeature, err)
+	_, err = c.GetPersistentSubscriptionInfo(ctx, "s", "group", esdb.GetPersistentSubscriptionOptions{})
+	requireCode(t, esdb.ErrorCodeUnsupportedFeature, err)
+	requireCode(t, esdb.ErrorCodeUnsupportedFeature, c.ReplayParkedMessages(ctx, "s", "group", esdb.ReplayParkedMessagesOptions{}))
+	requireCode(t, esdb.ErrorCodeUnsupportedFeature, c.RestartPersistentSubscriptionSubsystem(ctx, esdb.RestartPersistentSubscriptionSubsystemOptions{}))
+}
+
+// Node clients look for each method by itself, and most of them for a feature too.
+func TestPersistentSubscriptionsAreListed(t *testing.T) {
+	_, addr := serve(t, esdbserver.Options{Mode: esdbserver.Open})
+	supported, err := serverfeatures.NewServerFeaturesClient(connect(t, addr)).GetSupportedMethods(background(t), &shared.Empty{})
+	require.NoError(t, err)
+	listed := map[string][]string{}
+	for _, m := range supported.GetMethods() {
+		if m.GetServiceName() == "event_store.client.persistent_subscriptions.persistentsubscriptions" {
+			listed[m.GetMethodName()] = m.GetFeatures()
+		}
+	}
+	require.Equal(t, map[string][]string{"getinfo": {"stream"}, "list": {"stream"}, "replayparked": {"stream"}, "restartsubsystem": nil}, listed)
 }
 
 // both opens a call that sends and receives.

@@ -147,6 +147,15 @@ const steps = {
     await assert.rejects(read(stream("t")), db.StreamDeletedError);
     await assert.rejects(client.appendToStream(stream("t"), event(1)), db.StreamDeletedError);
   },
+
+  // A server without them says so; a client that turns to HTTP/1 gets no such answer.
+  async persistentSubscriptions() {
+    const answers = (call) => assert.rejects(call, (error) =>
+      error.message.includes("is not served") || error instanceof db.PersistentSubscriptionDoesNotExistError);
+    await answers(client.getPersistentSubscriptionToStreamInfo(stream("a"), "group"));
+    await answers(client.listPersistentSubscriptionsToStream(stream("a")));
+    await answers(client.replayParkedMessagesToStream(stream("a"), "group"));
+  },
 };
 
 for (const [step, run] of Object.entries(steps)) {
