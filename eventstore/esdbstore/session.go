@@ -19,26 +19,36 @@ import (
 //
 // A client that lost its connection discovers anew at the next call, never
 // closes the old connection, and is dead for good if it finds nobody: calls
-// under way then wait for ever. And whoever closes it while a call is on its
-// way makes that call panic. So a session takes no call once one has failed, ends
-// those under way, and closes the client after the last of them.
+// on their way to it then wait for ever, whatever their context says. And whoever
+// closes it while a call is on its way makes that call panic. So a session takes no
+// call once one has lost the connection, ends those under way, and closes the client
+// after the last of them, or when the rest had their time.
+//
+// A cluster that names another leader is what a session outlives: the client closes
+// the old connection then, and goes to that leader. Where it finds nobody the ping
+// does, that the failed call asks for.
 type session struct {
 	client *esdb.Client
 	log    *slog.Logger
 
-	// entering is held for reading by a call until it has the connection in
-	// hand: past that point it asks the client for nothing that could discover.
-	entering sync.RWMutex
+	// mu is held for no longer than it takes to count a call, or to end.
+	mu sync.Mutex
 	// life ends with the session, and with it every call under way.
 	life  context.Context
 	end   context.CancelFunc
 	done  chan struct{} // closed at the end; cause is set before
 	cause error
-	// inside counts the calls under way, those that were left behind too; goingOn has
-	// them, and the end of the session, for the store: Store.calls.
-	inside  sync.WaitGroup
+	// entering counts the calls that may not have the connection in hand yet: past that
+	// point a call asks the client for nothing that could discover. inside counts all
+	// that are under way, those that were left behind too. Neither grows after the end.
+	entering, inside sync.WaitGroup
+	// goingOn has the calls and the end of the session, for the store: Store.calls.
 	goingOn *sync.WaitGroup
 }
+
+// settling is how long the end of a session waits for its calls. Those that have the
+// connection end at once; who doesn't get it may be waiting for a client that is dead.
+const settling = time.Second
 
 // unexpected is how the client's log announces, on the goroutine of the call,
 // that it failed. Right after that the client lets go of its connection, so this
@@ -55,6 +65,7 @@ func newSession(config esdb.Configuration, goingOn *sync.WaitGroup, log *slog.Lo
 		}
 		if err, ok := args[0].(error); ok && status.Code(err) == codes.Unavailable {
 			s.retire(fmt.Errorf("connection lost: %w", err))
+			s.settle(&s.entering)
 		}
 	}
 	client, err := esdb.NewClient(&config)
@@ -66,11 +77,11 @@ func newSession(config esdb.Configuration, goingOn *sync.WaitGroup, log *slog.Lo
 	return s, nil
 }
 
-// retire ends the session. It doesn't wait for the calls under way: one of them
-// may be what calls it.
+// retire ends the session. It waits for no call: one of them may be what calls it,
+// and another one may never end by itself.
 func (s *session) retire(cause error) {
-	s.entering.Lock()
-	defer s.entering.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.life.Err() != nil {
 		return
 	}
@@ -78,9 +89,36 @@ func (s *session) retire(cause error) {
 	s.end()
 	close(s.done)
 	s.goingOn.Go(func() {
-		s.inside.Wait()
-		_ = s.client.Close() // never fails
+		s.settle(&s.inside)
+		_ = s.client.Close() // never fails; calls that it still keeps waiting panic, see call
 	})
+}
+
+// settle waits for calls, but no longer than settling. Only after the end.
+func (s *session) settle(calls *sync.WaitGroup) {
+	settled := make(chan struct{})
+	s.goingOn.Go(func() {
+		calls.Wait()
+		close(settled)
+	})
+	timer := time.NewTimer(settling)
+	defer timer.Stop()
+	select {
+	case <-settled:
+	case <-timer.C:
+	}
+}
+
+// enter counts a call; false: the session has ended.
+func (s *session) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life.Err() != nil {
+		return false
+	}
+	s.entering.Add(1)
+	s.inside.Add(1)
+	return true
 }
 
 // entrance is the context of a call that is about to take the connection. The
@@ -100,30 +138,29 @@ func (e entrance) Deadline() (time.Time, bool) {
 var errRetired = fmt.Errorf("%w: it takes no more calls", errClientEnded)
 
 // call runs f with a context that ends with the session too, and leaves f behind
-// when ctx ends. f MUST make exactly one call of the client with its context.
+// when ctx or the session ends. f MUST make exactly one call of the client, with its
+// context if the client takes one.
 func call[T any](ctx context.Context, s *session, f func(context.Context) (T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error
 	}
 	var none T
-	s.entering.RLock()
-	if s.life.Err() != nil {
-		s.entering.RUnlock()
+	if !s.enter() {
 		return none, errRetired
 	}
-	s.inside.Add(1)
 	results := make(chan result, 1)
 	s.goingOn.Go(func() {
 		defer s.inside.Done()
-		passed := sync.OnceFunc(s.entering.RUnlock)
+		passed := sync.OnceFunc(s.entering.Done)
 		inner, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(s.life, cancel)()
 		var r result
 		defer func() {
 			passed()
-			// It panics at what it doesn't know, such as a message of a later protocol.
+			// It panics at what it doesn't know, such as a message of a later protocol, and
+			// where it was closed.
 			if p := recover(); p != nil {
 				r.err = fmt.Errorf("%w: %v", errPanic, p)
 			}
@@ -136,31 +173,17 @@ func call[T any](ctx context.Context, s *session, f func(context.Context) (T, er
 		return r.value, r.err
 	case <-ctx.Done():
 		return none, fmt.Errorf("%w: %w", errNoAnswer, ctx.Err())
+	case <-s.done:
+		return none, s.ended()
 	}
 }
 
 // connect makes the session's connection and sees that an EventStoreDB answers.
 // MUST be the session's first call, and the only one of its time.
 func (s *session) connect(ctx context.Context) error {
-	type result struct {
-		version *esdb.ServerVersion
-		err     error
-	}
-	results := make(chan result, 1)
-	s.inside.Add(1)
-	s.goingOn.Go(func() {
-		defer s.inside.Done()
-		version, err := s.client.GetServerVersion()
-		results <- result{version, err}
-	})
-	var first result
-	select {
-	case first = <-results:
-	case <-ctx.Done():
-		first.err = fmt.Errorf("%w: %w", errNoAnswer, ctx.Err())
-	}
-	if first.err != nil {
-		return first.err
+	v, err := call(ctx, s, func(context.Context) (*esdb.ServerVersion, error) { return s.client.GetServerVersion() })
+	if err != nil {
+		return err
 	}
 	if err := s.ping(ctx); err != nil {
 		if judge(err) == refused {
@@ -168,7 +191,6 @@ func (s *session) connect(ctx context.Context) error {
 		}
 		return err
 	}
-	v := first.version
 	s.log.Info("connected to the event store", "version", fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch))
 	return nil
 }
