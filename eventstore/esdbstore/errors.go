@@ -69,6 +69,12 @@ func judge(err error) verdict {
 	return unclear
 }
 
+// notLeader is true where a node named another one, that leads.
+func notLeader(err error) bool {
+	var e *esdb.Error
+	return errors.As(err, &e) && e.Code() == esdb.ErrorCodeNotLeader
+}
+
 // inner takes the client's wrapping off a status.
 func inner(err error) error {
 	for err != nil {

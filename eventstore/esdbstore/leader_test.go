@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,20 +25,27 @@ import (
 )
 
 // resigning is a node that led until now: its log is empty, and every append is
-// answered with the leader's address, when it is told to.
+// answered with the leader's address, when it is told to. So is a read that only the
+// leader may answer, once it follows.
 type resigning struct {
 	streams.UnimplementedStreamsServer
 	serverfeatures.UnimplementedServerFeaturesServer
 	leader  string
 	appends atomic.Int64
 	answer  chan struct{}
+	follows atomic.Bool
 }
 
 func (r *resigning) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
 	return &serverfeatures.SupportedMethods{EventStoreServerVersion: "23.10.0"}, nil
 }
 
-func (r *resigning) Read(*streams.ReadReq, streams.Streams_ReadServer) error { return nil }
+func (r *resigning) Read(_ *streams.ReadReq, call streams.Streams_ReadServer) error {
+	if r.follows.Load() && slices.Equal(metadata.ValueFromIncomingContext(call.Context(), "requires-leader"), []string{"true"}) {
+		return r.refuse(call)
+	}
+	return nil
+}
 
 func (r *resigning) Append(call streams.Streams_AppendServer) error {
 	for {
@@ -47,6 +55,10 @@ func (r *resigning) Append(call streams.Streams_AppendServer) error {
 	}
 	r.appends.Add(1)
 	<-r.answer
+	return r.refuse(call)
+}
+
+func (r *resigning) refuse(call grpc.ServerStream) error {
 	host, port, _ := net.SplitHostPort(r.leader)
 	call.SetTrailer(metadata.Pairs("exception", "not-leader", "leader-endpoint-host", host, "leader-endpoint-port", port))
 	return status.Error(codes.NotFound, "Leader info available")
@@ -128,6 +140,34 @@ func TestAnotherNodeLeads(t *testing.T) {
 	r.eachOnce()
 	require.NoError(t, s.Healthy())
 	closes(t, s)
+}
+
+// A node that doesn't lead is asked for nothing that may be old, neither by a store that
+// knew it as the leader nor by one that opens there.
+func TestOnlyTheLeaderAnswers(t *testing.T) {
+	noLeaks(t)
+	r := newRig(t, false)
+	_, err := r.store.Append(context.Background(), "account-1", eventstore.NoStream, several(1))
+	require.NoError(t, err)
+	old, listener, _ := resign(t, r.addr)
+	read := func(s *esdbstore.Store) (n int) {
+		for _, err := range s.ReadStream(context.Background(), "account-1", 0, eventstore.Forwards, 10) {
+			require.NoError(t, err)
+			n++
+		}
+		return n
+	}
+	first := r.open(t, listener.Addr().String())
+	require.Zero(t, read(first), "as long as it leads, its log is the log")
+	old.follows.Store(true)
+	require.Equal(t, 1, read(first))
+	for _, s := range []*esdbstore.Store{first, r.open(t, listener.Addr().String())} {
+		require.Equal(t, 1, read(s))
+		f := follow(s)
+		require.Eventually(t, func() bool { return f.count() == 1 }, patience, time.Millisecond)
+		f.stop()
+		closes(t, s)
+	}
 }
 
 // The leader changes while the network is at fault: the new one is out of reach, and then

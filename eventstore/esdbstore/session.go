@@ -10,6 +10,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"iocredits/eventstore"
@@ -153,7 +154,7 @@ func call[T any](ctx context.Context, s *session, f func(context.Context) (T, er
 	s.goingOn.Go(func() {
 		defer s.inside.Done()
 		passed := sync.OnceFunc(s.entering.Done)
-		inner, cancel := context.WithCancel(ctx)
+		inner, cancel := context.WithCancel(byLeader(ctx))
 		defer cancel()
 		defer context.AfterFunc(s.life, cancel)()
 		var r result
@@ -178,6 +179,13 @@ func call[T any](ctx context.Context, s *session, f func(context.Context) (T, er
 	}
 }
 
+// byLeader asks of every call that the leader answers it: another node answers reads with
+// what it has, which may be old, unless it is told not to. The client's own RequiresLeader
+// says so too (v4.2.0, esdb/options.go), but in the metadata of calls that come in.
+func byLeader(ctx context.Context) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, "requires-leader", "true")
+}
+
 // connect makes the session's connection and sees that an EventStoreDB answers.
 // MUST be the session's first call, and the only one of its time.
 func (s *session) connect(ctx context.Context) error {
@@ -185,7 +193,11 @@ func (s *session) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.ping(ctx); err != nil {
+	err = s.ping(ctx)
+	if notLeader(err) {
+		err = s.ping(ctx) // the client has gone to the leader, which the node named
+	}
+	if err != nil {
 		if judge(err) == refused {
 			return fmt.Errorf("it doesn't let this user read $all, or is no EventStoreDB: %w", err)
 		}

@@ -72,7 +72,7 @@ func (s *Store) follow(ctx context.Context, after *eventstore.Position, yield fu
 	if err != nil {
 		return false, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(byLeader(ctx))
 	defer cancel()
 	defer context.AfterFunc(current.life, cancel)()
 	subscription, err := s.subscribe(ctx, cancel, current, *after)
