@@ -120,11 +120,17 @@ func TestARefusedAppendTellsWhy(t *testing.T) {
 // certificate makes one for loopback that signs itself.
 func certificate(t *testing.T) (*tls.Config, string) {
 	t.Helper()
+	return certificateOf(t, nil, net.IPv4(127, 0, 0, 1))
+}
+
+// certificateOf makes one of names and addresses.
+func certificateOf(t *testing.T, names []string, addresses ...net.IP) (*tls.Config, string) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		DNSNames: names, IPAddresses: addresses, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"google.golang.org/grpc/metadata"
 )
 
 // protocolVersion is the first version of the server whose subscriptions tell
@@ -50,22 +52,40 @@ type gossipServer struct {
 	server *Server
 }
 
-// Read tells the one member, which leads.
-func (g gossipServer) Read(context.Context, *shared.Empty) (*gossip.ClusterInfo, error) {
-	g.server.mu.Lock()
-	advertise := g.server.advertise
-	g.server.mu.Unlock()
-	host, port, err := net.SplitHostPort(advertise)
+// Read tells the one member, which leads, and how to get to it.
+func (g gossipServer) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInfo, error) {
+	address := g.server.address(ctx)
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		host, port = advertise, "2113"
+		host, port = address, "2113"
 	}
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
 		number = 2113
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]" // clients put a colon and the port behind it
 	}
 	return &gossip.ClusterInfo{Members: []*gossip.MemberInfo{{
 		InstanceId: structured(g.server.instance), TimeStamp: ticks(g.server.opts.Now()),
 		State: gossip.MemberInfo_Leader, IsAlive: true,
 		HttpEndPoint: &gossip.EndPoint{Address: host, Port: uint32(number)},
 	}}}, nil
+}
+
+// address is where the client finds this server: as it is told, or else as the client
+// called it to get here. The listener's own address is none where it listens everywhere,
+// and no name of a certificate that has only names.
+func (s *Server) address(ctx context.Context) string {
+	if s.opts.Advertise != "" {
+		return s.opts.Advertise
+	}
+	for _, called := range metadata.ValueFromIncomingContext(ctx, ":authority") {
+		if _, _, err := net.SplitHostPort(called); err == nil {
+			return called
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.advertise
 }

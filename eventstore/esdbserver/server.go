@@ -57,7 +57,7 @@ type Options struct {
 	// TLS is the server's certificate. MUST be set with Authorize: passwords
 	// never cross the wire in clear.
 	TLS *tls.Config
-	// Advertise is the host:port that gossip names; empty: the listener's.
+	// Advertise is the host:port that gossip names; empty: the one the client called.
 	Advertise string
 	// MaxAppendBytes bounds types, data and metadata of one append. Whatever it is, one
 	// event has at most eventstore.MaxEventBytes beside its type.

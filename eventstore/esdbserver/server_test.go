@@ -45,10 +45,15 @@ func memory(t *testing.T) eventstore.Store {
 
 func serveOn(t *testing.T, store eventstore.Store, opts esdbserver.Options) (addr string) {
 	t.Helper()
+	return serveAt(t, "127.0.0.1:0", store, opts)
+}
+
+func serveAt(t *testing.T, at string, store eventstore.Store, opts esdbserver.Options) (addr string) {
+	t.Helper()
 	opts.Store, opts.Logger = store, quiet()
 	server, err := esdbserver.New(opts)
 	require.NoError(t, err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", at)
 	require.NoError(t, err)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
