@@ -38,9 +38,13 @@ const eventstoreReady = "event store on "
 
 // Run serves the log until ctx ends.
 func (c *eventstoreCmd) Run(ctx context.Context, m *Main) (err error) {
-	opts, err := c.options()
+	opts, keys, err := c.options()
 	if err != nil {
 		return err
+	}
+	if keys != nil {
+		told := slog.New(slog.NewTextHandler(m.Stderr, nil))
+		defer rereadKeys(c.Keys, keys, func(*httpapi.Keys, *slog.Logger) {}, told)() // it has no desks
 	}
 	dir := dataDir(c.Data)
 	lock, err := dir.open()
@@ -64,39 +68,51 @@ func (c *eventstoreCmd) Run(ctx context.Context, m *Main) (err error) {
 	}
 	defer func() { err = errors.Join(err, log.close()) }()
 	opts.Store = log.store
-	connection := "esdb://" + listener.Addr().String()
-	if c.Insecure {
-		connection += "?tls=false"
-	}
-	if _, err := fmt.Fprintf(m.Stdout, "%s%s\n", eventstoreReady, connection); err != nil {
+	if _, err := fmt.Fprintf(m.Stdout, "%s%s\n", eventstoreReady, connectionTo(listener, opts.TLS)); err != nil {
 		return err
 	}
 	return runEsdb(ctx, opts, listener)
 }
 
-// options reads the flags; nothing is opened but files.
-func (c *eventstoreCmd) options() (esdbserver.Options, error) {
-	opts := esdbserver.Options{Mode: esdbserver.Open, MaxAppendBytes: c.MaxAppendKB << 10}
+// options reads the flags; nothing is opened but files. keys are those that it takes; nil:
+// it asks for none.
+func (c *eventstoreCmd) options() (opts esdbserver.Options, keys *httpapi.Keys, err error) {
+	opts = esdbserver.Options{Mode: esdbserver.Open, MaxAppendBytes: c.MaxAppendKB << 10}
 	switch {
 	case c.MaxAppendKB < 1 || c.MaxAppendKB > 16<<10:
-		return opts, usagef("--max-append-kb %d is not from 1 to %d", c.MaxAppendKB, 16<<10)
+		return opts, nil, usagef("--max-append-kb %d is not from 1 to %d", c.MaxAppendKB, 16<<10)
 	case c.Insecure && (c.Cert != "" || c.Key != "" || c.Keys != ""):
-		return opts, usagef("--insecure serves without TLS and credentials: leave --cert, --key and --keys out")
+		return opts, nil, usagef("--insecure serves without TLS and credentials: leave --cert, --key and --keys out")
 	case c.Insecure:
-		return opts, checkLoopback("--insecure", "addr", c.Addr)
+		return opts, nil, checkLoopback("--insecure", "addr", c.Addr)
 	case c.Cert == "" || c.Key == "" || c.Keys == "":
-		return opts, usagef("--cert, --key and --keys are required without --insecure")
+		return opts, nil, usagef("--cert, --key and --keys are required without --insecure")
 	}
-	var err error
 	if opts.TLS, err = readCertificate(c.Cert, c.Key); err != nil {
-		return opts, err
+		return opts, nil, err
 	}
-	keys, err := readKeysFile(c.Keys)
-	if err != nil {
-		return opts, err
+	if keys, err = readKeysFile(c.Keys); err != nil {
+		return opts, nil, err
 	}
 	opts.Authorize = authorize(keys)
-	return opts, nil
+	return opts, keys, nil
+}
+
+// connectionTo is the connection string that leads to a listener. One that listens
+// everywhere has no address of its own, the official client takes none of IPv6, and a
+// certificate may have only names.
+func connectionTo(listener net.Listener, secure *tls.Config) string {
+	host, port, _ := net.SplitHostPort(listener.Addr().String())
+	if ip := net.ParseIP(host); ip.IsUnspecified() || ip.Equal(net.IPv6loopback) {
+		host = "localhost"
+	}
+	if secure == nil {
+		return "esdb://" + net.JoinHostPort(host, port) + "?tls=false"
+	}
+	if leaf := secure.Certificates[0].Leaf; leaf.VerifyHostname(host) != nil && len(leaf.DNSNames) > 0 {
+		host = leaf.DNSNames[0]
+	}
+	return "esdb://" + net.JoinHostPort(host, port)
 }
 
 func readCertificate(cert, key string) (*tls.Config, error) {

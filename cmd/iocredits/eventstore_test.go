@@ -39,10 +39,16 @@ import (
 // standIn is a running `eventstore`, in this process.
 type standIn struct {
 	connection string
+	log        *storetest.Buffer
 	stop       func()
 }
 
 func startEventstore(t *testing.T, data, addr string) *standIn {
+	t.Helper()
+	return startEventstoreWith(t, "--insecure", "--data", data, "--addr", addr)
+}
+
+func startEventstoreWith(t *testing.T, args ...string) *standIn {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out, lines := io.Pipe()
@@ -50,13 +56,13 @@ func startEventstore(t *testing.T, data, addr string) *standIn {
 	log := &storetest.Buffer{}
 	go func() {
 		m := &Main{Stdout: lines, Stderr: log}
-		err := m.Run(ctx, []string{"eventstore", "--insecure", "--data", data, "--addr", addr})
+		err := m.Run(ctx, append([]string{"eventstore"}, args...))
 		_ = lines.CloseWithError(io.EOF)
 		done <- err
 	}()
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err, "%s", log)
-	s := &standIn{connection: strings.TrimSpace(strings.TrimPrefix(line, eventstoreReady))}
+	s := &standIn{connection: strings.TrimSpace(strings.TrimPrefix(line, eventstoreReady)), log: log}
 	s.stop = sync.OnceFunc(func() {
 		cancel()
 		require.NoError(t, <-done)
@@ -397,15 +403,18 @@ func TestEsdbAddrWithKeys(t *testing.T) {
 	require.Equal(t, codes.Unauthenticated, status.Code(err), "%v", err)
 }
 
-// writeCertificate makes one for loopback that signs itself.
-func writeCertificate(t *testing.T, dir string) (certFile, keyFile string) {
+// writeCertificate makes one that signs itself: of names, or else for loopback.
+func writeCertificate(t *testing.T, dir string, names ...string) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		DNSNames: names, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	if len(names) == 0 {
+		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	require.NoError(t, err)

@@ -215,7 +215,7 @@ func (c *serveCmd) serve(ctx context.Context, m *Main, dir dataDir, listener, es
 	}
 	if dev == nil {
 		warnOfDesks(keys, logger)
-		defer c.rereadKeys(keys, logger)()
+		defer rereadKeys(c.Keys, keys, warnOfDesks, logger)()
 	}
 	policy, err := c.readPolicy()
 	if err != nil {
