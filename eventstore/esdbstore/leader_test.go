@@ -3,6 +3,7 @@ package esdbstore_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ import (
 
 	"iocredits/eventstore"
 	"iocredits/eventstore/esdbstore"
+	"iocredits/eventstore/storetest"
 )
 
 // resigning is a node that led until now: its log is empty, and every append is
@@ -34,6 +36,7 @@ type resigning struct {
 	appends atomic.Int64
 	answer  chan struct{}
 	follows atomic.Bool
+	refused atomic.Int64
 }
 
 func (r *resigning) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
@@ -59,6 +62,7 @@ func (r *resigning) Append(call streams.Streams_AppendServer) error {
 }
 
 func (r *resigning) refuse(call grpc.ServerStream) error {
+	r.refused.Add(1)
 	host, port, _ := net.SplitHostPort(r.leader)
 	call.SetTrailer(metadata.Pairs("exception", "not-leader", "leader-endpoint-host", host, "leader-endpoint-port", port))
 	return status.Error(codes.NotFound, "Leader info available")
@@ -168,6 +172,23 @@ func TestOnlyTheLeaderAnswers(t *testing.T) {
 		f.stop()
 		closes(t, s)
 	}
+}
+
+// A leader that changes is no outage: the store that notices goes on with the one client.
+func TestTheLeaderChangesQuietly(t *testing.T) {
+	noLeaks(t)
+	r := newRig(t, false)
+	old, listener, _ := resign(t, r.addr)
+	log, opts := &storetest.Buffer{}, impatient()
+	opts.Logger, opts.PingTimeout = slog.New(slog.NewTextHandler(log, nil)), patience
+	s, err := esdbstore.Open(context.Background(), r.connection(listener.Addr().String()), opts)
+	require.NoError(t, err)
+	old.follows.Store(true)
+	require.Eventually(t, func() bool { return old.refused.Load() > 0 }, patience, time.Millisecond, "no ping")
+	require.Never(t, func() bool { return strings.Contains(log.String(), "out of reach") }, 4*opts.PingEvery, time.Millisecond)
+	require.NoError(t, s.Healthy())
+	require.EqualValues(t, 1, old.refused.Load(), "every ping comes here first")
+	closes(t, s)
 }
 
 // The leader changes while the network is at fault: the new one is out of reach, and then

@@ -193,11 +193,7 @@ func (s *session) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = s.ping(ctx)
-	if notLeader(err) {
-		err = s.ping(ctx) // the client has gone to the leader, which the node named
-	}
-	if err != nil {
+	if err := s.ping(ctx); err != nil {
 		if judge(err) == refused {
 			return fmt.Errorf("it doesn't let this user read $all, or is no EventStoreDB: %w", err)
 		}
@@ -207,9 +203,14 @@ func (s *session) connect(ctx context.Context) error {
 	return nil
 }
 
-// ping reads the newest event.
+// ping reads the newest event. A node that names another one, that leads, isn't the last
+// word: the client has gone there.
 func (s *session) ping(ctx context.Context) error {
-	_, err := s.read(ctx, page{all: true, position: eventstore.EndOfLog, direction: eventstore.Backwards, limit: 1})
+	newest := page{all: true, position: eventstore.EndOfLog, direction: eventstore.Backwards, limit: 1}
+	_, err := s.read(ctx, newest)
+	if notLeader(err) {
+		_, err = s.read(ctx, newest)
+	}
 	return err
 }
 
