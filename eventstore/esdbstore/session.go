@@ -25,9 +25,9 @@ import (
 // call once one has lost the connection, ends those under way, and closes the client
 // after the last of them, or when the rest had their time.
 //
-// A cluster that names another leader is what a session outlives: the client closes
-// the old connection then, and goes to that leader. Where it finds nobody the ping
-// does, that the failed call asks for.
+// A session outlives a change of the leader: the client closes the old connection then,
+// and goes to the one that it was named. Where it doesn't get there, the ping that the
+// failed call asks for ends the session.
 type session struct {
 	client *esdb.Client
 	log    *slog.Logger
