@@ -17,15 +17,15 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// securely starts an `eventstore` that listens everywhere, with a certificate that has
-// only a name, and gives the file of its keys and a key of its first user, an admin.
+// securely starts an `eventstore` on an address that its certificate doesn't cover: it has
+// only a name. It gives the file of its keys and a key of its first user, an admin.
 func securely(t *testing.T) (s *standIn, file, key string, connect func(scheme, key string) *esdb.Client) {
 	t.Helper()
 	dir := t.TempDir()
 	file = filepath.Join(dir, "keys.yaml")
 	key = addAdmin(t, file, "first")
 	cert, private := writeCertificate(t, dir, "localhost")
-	s = startEventstoreWith(t, "--data", filepath.Join(dir, "data"), "--addr", ":0", "--cert", cert, "--key", private, "--keys", file)
+	s = startEventstoreWith(t, "--data", filepath.Join(dir, "data"), "--addr", "127.0.0.1:0", "--cert", cert, "--key", private, "--keys", file)
 	return s, file, key, func(scheme, key string) *esdb.Client {
 		return esdbClient(t, scheme+"://user:"+key+"@"+strings.TrimPrefix(s.connection, "esdb://")+"?tlsCAFile="+cert+"&maxDiscoverAttempts=1")
 	}

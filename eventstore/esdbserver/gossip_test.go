@@ -19,9 +19,9 @@ import (
 // the server listens everywhere and its certificate has no address.
 func TestDiscovery(t *testing.T) {
 	config, ca := certificateOf(t, []string{"localhost"})
-	for name, at := range map[string]string{"everywhere": ":0", "everywhere by IPv4": "0.0.0.0:0", "loopback": "127.0.0.1:0"} {
+	for name, at := range map[string]net.IP{"everywhere": net.IPv6zero, "everywhere by IPv4": net.IPv4zero, "loopback": net.IPv4(127, 0, 0, 1)} {
 		t.Run(name, func(t *testing.T) {
-			_, port, err := net.SplitHostPort(serveAt(t, at, memory(t), esdbserver.Options{Mode: esdbserver.Open, TLS: config}))
+			_, port, err := net.SplitHostPort(serveAs(t, at, memory(t), esdbserver.Options{Mode: esdbserver.Open, TLS: config}))
 			require.NoError(t, err)
 			c := dial(t, "esdb+discover://localhost:"+port+"?tlsCAFile="+ca+"&maxDiscoverAttempts=1")
 			put(t, c, "s", esdb.NoStream{}, data(1))

@@ -45,16 +45,27 @@ func memory(t *testing.T) eventstore.Store {
 
 func serveOn(t *testing.T, store eventstore.Store, opts esdbserver.Options) (addr string) {
 	t.Helper()
-	return serveAt(t, "127.0.0.1:0", store, opts)
+	return serveAs(t, net.IPv4(127, 0, 0, 1), store, opts)
 }
 
-func serveAt(t *testing.T, at string, store eventstore.Store, opts esdbserver.Options) (addr string) {
+// listensAs is a listener on loopback that says it is on another address.
+type listensAs struct {
+	net.Listener
+	ip net.IP
+}
+
+func (l listensAs) Addr() net.Addr {
+	return &net.TCPAddr{IP: l.ip, Port: l.Listener.Addr().(*net.TCPAddr).Port}
+}
+
+func serveAs(t *testing.T, ip net.IP, store eventstore.Store, opts esdbserver.Options) (addr string) {
 	t.Helper()
 	opts.Store, opts.Logger = store, quiet()
 	server, err := esdbserver.New(opts)
 	require.NoError(t, err)
-	listener, err := net.Listen("tcp", at)
+	loopback, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	listener := listensAs{loopback, ip}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	t.Cleanup(func() {
