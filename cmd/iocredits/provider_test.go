@@ -72,6 +72,10 @@ func TestASignedPaymentIsNeverRefused(t *testing.T) {
 		`"id":"pay_1","amount":"10.00000001"`:    {Payment: "pay_1", Amount: 10_000_000, Odd: account.WhyAmountInvalid, Told: "10.00000001"},
 		`"id":"pay_1","amount":[]`:               {Payment: "pay_1", Odd: account.WhyAmountInvalid, Told: "[]"},
 		`"id":"","amount":"10","unknown":"same"`: {Amount: 10_000_000, Odd: account.WhyPaymentUnnamed},
+		`"id":"pay_1","amount":"10","amount":11`: {Odd: account.WhyPaymentUnnamed, Told: `["10",11]`},
+		`"id":"pay_1","id":"pay","amount":"10"`:  {Amount: 10_000_000, Odd: account.WhyPaymentUnnamed},
+		`"id":"pay_1","x":"\ud83d","amount":10`:  {Payment: "pay_1", Amount: 10_000_000},
+		`"id":"pay_1","x":1,"x":2,"amount":10`:   {Payment: "pay_1", Amount: 10_000_000},
 	} {
 		for _, meta := range []string{`{"account":"acme","purchase":"x","attempt":1}`, `{"account":7,"purchase":"x","attempt":null}`, `[]`} {
 			payment, err := read(`{"name":"payment.successful","created":1700000000000,"data":{"payment":{"status":"succeeded","meta":` + meta + `,` + body + `}}}`)
@@ -92,6 +96,10 @@ func TestASignedPaymentIsNeverRefused(t *testing.T) {
 	require.Len(t, unnamed.Actions(), 1, "that it came is not known")
 	back := unnamed.Actions()[0].(account.ReversePurchase)
 	require.Equal(t, account.ReversePurchase{Purchase: "x", Payment: back.Payment, Kind: account.ReversalChargeback, Amount: 1_000_000, Odd: account.WhyPaymentUnnamed}, back)
+	doubtful, err := read(`{"name":"payment.card.refunded","data":{"payment":{"id":"pay_1","amount":"10","amount":"5"}}}`)
+	require.NoError(t, err)
+	require.Len(t, doubtful.Actions(), 1)
+	require.Equal(t, account.WhyPaymentUnnamed, doubtful.Actions()[0].(account.ReversePurchase).Odd, "nothing is taken back on a guess")
 
 	for _, body := range []string{"payment", "[]", ""} {
 		_, err := read(body)

@@ -184,13 +184,13 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 
 func readAnswer(status int, text []byte, into any) error {
 	var answer envelope
-	if err := json.Unmarshal(text, &answer); err != nil {
+	if err := json.Unmarshal(text, &answer, lenient); err != nil {
 		return &Error{StatusCode: status, Code: codeUnreadable, Message: "the answer is not the provider's JSON"}
 	}
 	if status/100 != 2 || !answer.OK {
 		return &Error{StatusCode: status, Code: answer.Error, Message: answer.Message}
 	}
-	if err := json.Unmarshal(answer.Data, into); err != nil {
+	if err := json.Unmarshal(answer.Data, into, lenient); err != nil {
 		return fmt.Errorf("decode answer: %w", err)
 	}
 	return nil

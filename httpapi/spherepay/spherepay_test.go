@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -296,7 +297,7 @@ func TestParseEvent(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Amount(12_500_000), e.Data.Payment.Amount)
 	require.Equal(t, 2, e.Data.Payment.Meta.Attempt)
-	for name, body := range map[string]string{"no JSON": "payment", "cut": good[:80], "no object": "[]", "null": "null", "two of a name": `{"id":"1","id":"2"}`} {
+	for name, body := range map[string]string{"no JSON": "payment", "cut": good[:80], "no object": "[]", "null": "null", "two": "{} {}"} {
 		_, err := ParseEvent([]byte(body))
 		require.True(t, domain.IsCode(err, domain.CodeBodyInvalid), "%s: %v", name, err)
 	}
@@ -329,6 +330,15 @@ func TestWhatIsOddIsRead(t *testing.T) {
 		{"an id that ours can't be", "payment_1", "pay/1=", "pay/1= succeeded 12.5 [] l {a p 2}"},
 		{"no event id", `"event_1"`, `null`, "payment_1 succeeded 12.5 [] l {a p 2}"},
 		{"no status", `"succeeded"`, `null`, "payment_1 succeeded 12.5 [] l {a p 2}"},
+		{"half a character", `"name"`, `"title":"Ada \ud83d","name"`, "payment_1 succeeded 12.5 [] l {a p 2}"},
+		{"half a character inside", `"amount"`, `"payer":{"\udc00":"Ada \ud83d"},"amount"`, "payment_1 succeeded 12.5 [] l {a p 2}"},
+		{"bytes that are no text", `"amount"`, "\"payer\":\"Ada \xff\",\"amount\"", "payment_1 succeeded 12.5 [] l {a p 2}"},
+		{"half a character in what is kept", `"l","meta":{"account":"a"`, `"l\ud83d","meta":{"account":"a\ud83d"`, "payment_1 succeeded 12.5 [] l\ufffd {a\ufffd p 2}"},
+		{"the same twice", `"amount"`, `"amount":"12.5","amount"`, "payment_1 succeeded 12.5 [] l {a p 2}"},
+		{"unknown ones twice", `"amount"`, `"x":1,"x":{"y":1,"y":2},"amount"`, "payment_1 succeeded 12.5 [] l {a p 2}"},
+		{"two accounts", `"account":"a"`, `"account":"a","account":"b"`, "payment_1 succeeded 12.5 [] l { p 2}"},
+		{"two purchases", `"purchase":"p"`, `"purchase":"p","purchase":"q"`, "payment_1 succeeded 12.5 [] l {a  2}"},
+		{"two metas", `"meta":`, `"meta":{"account":"b"},"meta":`, "payment_1 succeeded 12.5 [] l {  0}"},
 	} {
 		e, err := ParseEvent([]byte(strings.Replace(usual, row.of, row.to, 1)))
 		require.NoError(t, err, row.name)
@@ -336,6 +346,57 @@ func TestWhatIsOddIsRead(t *testing.T) {
 		require.Equal(t, row.want, fmt.Sprintf("%s %s %s [%s] %s %v", p.ID, p.Status, domain.Amount(p.Amount), p.Told, p.Link, p.Meta), row.name)
 		require.False(t, p.Unnamed, row.name)
 	}
+}
+
+// TestWhatContradictsItselfIsForPeople, whatever it says: neither of two is taken, and
+// nothing of it goes by the id that the payment may have.
+func TestWhatContradictsItselfIsForPeople(t *testing.T) {
+	const usual = `{"id":"event_1","name":"NAME","data":{"payment":{"id":"payment_1","status":"pending","amount":"12.5"}},"mock":false}`
+	for _, row := range []struct {
+		of, to, want string
+	}{
+		{`"id":"payment_1"`, `"id":"payment_1","id":"payment_2"`, "pending 12.5 []"},
+		{`"payment_1"`, `"payment_\ud83d"`, "pending 12.5 []"},
+		{`"status":"pending"`, `"status":"succeeded","status":"refunded"`, "succeeded 12.5 []"},
+		{`"status":"pending"`, `"status":"pending","status":"failed"`, "succeeded 12.5 []"},
+		{`"amount":"12.5"`, `"amount":"12.5","amount":12`, `pending 0 [["12.5",12]]`},
+		{`"amount":"12.5"`, `"amount":"1","amount":"2","amount":"3"`, `pending 0 [[["1","2"],"3"]]`},
+		{`"name":"NAME"`, `"name":"payment.successful","name":"payment.failed"`, "succeeded 12.5 []"},
+		{`"mock":false`, `"mock":true,"mock":false`, "succeeded 12.5 []"},
+		{`"payment":`, `"payment":{"id":"payment_2"},"payment":`, "succeeded 0 [nothing]"},
+		{`"data":`, `"data":[],"data":`, "succeeded 0 [nothing]"},
+	} {
+		for name, status := range map[string]string{"payment.pending": "", "payment.card.refunded": "refunded"} {
+			body := strings.Replace(strings.Replace(usual, row.of, row.to, 1), "NAME", name, 1)
+			e, err := ParseEvent([]byte(body))
+			require.NoError(t, err, body)
+			p, want := e.Data.Payment, row.want
+			if _, rest, _ := strings.Cut(want, " "); status != "" && !strings.Contains(row.to, `"name"`) {
+				want = status + " " + rest
+			}
+			require.Equal(t, want, fmt.Sprintf("%s %s [%s]", p.Status, domain.Amount(p.Amount), p.Told), body)
+			require.True(t, p.Unnamed, body)
+			require.False(t, e.Mock, body)
+			require.Equal(t, "unnamed/"+body, p.ID)
+		}
+	}
+}
+
+// TestAnswersAreReadAsWebhooksAre: what a webhook didn't tell the reconciliation finds.
+func TestAnswersAreReadAsWebhooksAre(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"ok":true,"ok":true,"message":"\ud83d","data":{"x":"\ud83d","x":1,"payments":[
+			{"id":"payment_1","status":"succeeded","amount":"5","name":"Ada \ud83d","name":"Bob"},
+			{"id":"payment_2","status":"succeeded","status":"failed","amount":"5"}]}}`)
+	}))
+	defer server.Close()
+	c, err := NewClient(server.URL, testKey, nil)
+	require.NoError(t, err)
+	payments, err := c.Payments(t.Context(), "p1")
+	require.NoError(t, err)
+	require.Equal(t, Payment{ID: "payment_1", Status: Succeeded, Amount: 5_000_000}, payments[0])
+	require.True(t, payments[1].Unnamed)
+	require.Equal(t, Succeeded, payments[1].Status, "it is in doubt, and people have to see it")
 }
 
 // TestPaymentsWithoutAnId have one of what was told, so that what comes again is known.
@@ -363,6 +424,7 @@ func FuzzParseEvent(f *testing.F) {
 	f.Add([]byte(`{"id":"event_1","name":"payment.successful","data":{"payment":{"id":"p","amount":"1"}}}`))
 	f.Add([]byte(`{"mock":1,"data":{"payment":{"id":[],"amount":1e5,"meta":{"attempt":1e99}}}}`))
 	f.Add([]byte(`{}`))
+	f.Add([]byte(`{"name":"\ud83d","name":1,"data":{"payment":{"id":"p","id":"q","meta":{"account":"\ud83d"}}}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		e, err := ParseEvent(body)
 		if err != nil {
@@ -374,6 +436,11 @@ func FuzzParseEvent(f *testing.F) {
 		}
 		if p.ID == "" {
 			t.Fatal("no id")
+		}
+		for _, text := range []string{string(e.Name), string(p.Status), p.Told, p.Link, p.Reason, p.Meta.Account, p.Meta.Purchase} {
+			if !utf8.ValidString(text) {
+				t.Fatalf("%q is no text", text)
+			}
 		}
 	})
 }

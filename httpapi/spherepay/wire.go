@@ -61,7 +61,8 @@ type Payment struct {
 	// Told is the amount as the provider wrote it, if that is none that can be
 	// credited; Amount is then what is certain of it.
 	Told string `json:"-"`
-	// Unnamed: the provider gave no id; ID is made of all that it told.
+	// Unnamed: the provider gave no id, or what it told contradicts itself; ID is made of
+	// all that it told.
 	Unnamed bool `json:"-"`
 	// Link is the id of the link that was paid at.
 	Link string `json:"paymentLink"`
