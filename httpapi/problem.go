@@ -22,10 +22,14 @@ const (
 	statusOK          = http.StatusOK
 	statusCreated     = http.StatusCreated
 	statusAccepted    = http.StatusAccepted
+	statusNoContent   = http.StatusNoContent
 	statusFound       = http.StatusFound
 	statusNotModified = http.StatusNotModified
 	statusNotReady    = http.StatusServiceUnavailable
 )
+
+// expectationFailed is the status, as it is sent, of an answer that net/http alone gives.
+const expectationFailed = "417"
 
 // problemRow is what a code means in HTTP.
 type problemRow struct {

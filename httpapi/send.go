@@ -9,7 +9,8 @@ import (
 )
 
 // A peer that stalls would hold a body's memory, or a view, for ever: it has
-// RequestTimeout for a body to come, and for each piece of a long answer to go.
+// RequestTimeout for a body to come, and for each piece of a long answer to go. The
+// connection bounds the short ones (connections.go).
 // A writer that knows no deadlines is none of a network.
 
 // readSoon bounds what is read until the returned function is called. It MUST be
@@ -59,8 +60,8 @@ func (k *call) sendText(status int, contentType []string, text []byte) {
 	_ = k.write(text) // a client that has gone has no use for an error
 }
 
-// Of a long answer each piece has RequestTimeout. A short one fits into the
-// socket's buffer, with no reader at all: it needs no deadline, which isn't free.
+// Of a long answer each piece has RequestTimeout. A short one mostly fits into the
+// socket's buffer, and needs no deadline of its own, which isn't free.
 const (
 	shortAnswer = 16 << 10
 	answerPiece = 256 << 10

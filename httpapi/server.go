@@ -175,8 +175,21 @@ func New(opts Options) (*Server, error) {
 	return s, nil
 }
 
-// Handler serves the API.
-func (s *Server) Handler() http.Handler { return s.echo }
+// Handler serves the API. A peer that doesn't read what it asked for is for Serve.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.handle) }
+
+// handle sees to OPTIONS, which echo answers by itself wherever there is a route, and
+// net/http where there is none: no endpoint would leave the body.
+func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodOptions {
+		(&call{Context: s.echo.NewContext(r, w), server: s}).leaveBody()
+		if r.RequestURI == "*" {
+			w.WriteHeader(statusNoContent)
+			return
+		}
+	}
+	s.echo.ServeHTTP(w, r)
+}
 
 // Bounds of a connection. A body may come slowly, but its header may not.
 const (
@@ -190,12 +203,14 @@ const (
 // they weren't within ShutdownTimeout.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
-		Handler: s.echo, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		Handler: s.Handler(), DisableGeneralOptionsHandler: true, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
 	}
+	connections := newConnections(l, s.opts.RequestTimeout)
 	server.RegisterOnShutdown(s.endStreams)
+	server.RegisterOnShutdown(func() { connections.hurry(s.opts.ShutdownTimeout) })
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
+	go func() { served <- server.Serve(connections) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)

@@ -2,11 +2,13 @@ package httpapi_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,10 +16,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dial opens a connection to the engine, for what no HTTP client would do.
-func (r *rig) dial() net.Conn {
+// start runs the server as the program does, until stop.
+func (r *rig) start() (addr string, stop func() error) {
 	r.t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(r.http.URL, "http://"))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(r.t, err)
+	ctx, cancel := context.WithCancel(r.t.Context())
+	served := make(chan error, 1)
+	go func() { served <- r.server.Serve(ctx, listener) }()
+	return listener.Addr().String(), func() error {
+		cancel()
+		return <-served
+	}
+}
+
+// dial opens a connection to the engine, for what no HTTP client would do.
+func (r *rig) dial(addr string) net.Conn {
+	r.t.Helper()
+	c, err := net.Dial("tcp", addr)
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() { _ = c.Close() })
 	return c
@@ -27,16 +43,25 @@ func (r *rig) dial() net.Conn {
 // ends: it would hold a goroutine for ever, and needs no key for that.
 func TestAStalledBodyIsAnswered(t *testing.T) {
 	r := newRig(t, func(p *parts) { p.server.RequestTimeout = 200 * time.Millisecond })
+	addr, stop := r.start()
 	for name, head := range map[string]string{
 		"no key":          "POST /v1/accounts/demo-1/deductions HTTP/1.1\r\nIdempotency-Key: z\r\n",
 		"open route":      "GET /healthz HTTP/1.1\r\n",
 		"front page":      "GET / HTTP/1.1\r\n",
 		"no route":        "POST /nope HTTP/1.1\r\n",
+		"no method":       "DELETE /healthz HTTP/1.1\r\n",
+		"a page":          "GET /docs HTTP/1.1\r\n",
+		"no page":         "GET /docs/nope HTTP/1.1\r\n",
+		"options":         "OPTIONS /healthz HTTP/1.1\r\n",
+		"options of all":  "OPTIONS * HTTP/1.1\r\n",
+		"options nowhere": "OPTIONS /nope HTTP/1.1\r\n",
+		"an expectation":  "POST /v1/deductions/batch HTTP/1.1\r\nExpect: wonders\r\n",
+		"to be continued": "POST /v1/deductions/batch HTTP/1.1\r\nExpect: 100-continue\r\n",
 		"webhook":         "POST /webhooks/spherepay HTTP/1.1\r\n",
 		"a key, too slow": "POST /v1/accounts/demo-1/deductions HTTP/1.1\r\nIdempotency-Key: z\r\nX-Api-Key: service\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := r.dial()
+			c := r.dial(addr)
 			_, err := io.WriteString(c, head+"Host: a\r\nContent-Length: 1000\r\n\r\nx")
 			require.NoError(t, err)
 			require.NoError(t, c.SetReadDeadline(time.Now().Add(10*time.Second)))
@@ -51,6 +76,7 @@ func TestAStalledBodyIsAnswered(t *testing.T) {
 			require.Equal(t, io.EOF, err, "the connection ends")
 		})
 	}
+	require.NoError(t, stop())
 }
 
 // A refusal doesn't cost a connection whose body was read.
@@ -78,10 +104,49 @@ func TestAStalledReaderIsCutOff(t *testing.T) {
 		{demo + "/statement?month=2026-03", "text/plain"},
 	}
 	for _, c := range stalled { // all at once: each takes as long as a request may
-		_, err := fmt.Fprintf(r.dial(), "GET %s HTTP/1.1\r\nHost: a\r\nX-Api-Key: service\r\nAccept: %s\r\n\r\n", c.path, c.accept)
+		_, err := fmt.Fprintf(r.dial(r.http.Listener.Addr().String()), "GET %s HTTP/1.1\r\nHost: a\r\nX-Api-Key: service\r\nAccept: %s\r\n\r\n", c.path, c.accept)
 		require.NoError(t, err)
 	}
 	require.Eventually(t, func() bool { return strings.Count(r.log.String(), "answer broke off") == len(stalled) }, 20*time.Second, 10*time.Millisecond)
+}
+
+// flood sends requests until the engine takes no more, because nobody reads its answers.
+func flood(t *testing.T, c net.Conn, request string) {
+	t.Helper()
+	requests := []byte(strings.Repeat(request, 1000))
+	for {
+		require.NoError(t, c.SetWriteDeadline(time.Now().Add(500*time.Millisecond)))
+		if _, err := c.Write(requests); err != nil {
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			return
+		}
+	}
+}
+
+// Nobody who asks and doesn't read holds a connection for ever, nor up a stop: it needs no
+// key, and no long answer.
+func TestWhoNeverReadsIsCutOff(t *testing.T) {
+	const nobody, page = "GET /nope HTTP/1.1\r\nHost: a\r\n\r\n", "GET /docs HTTP/1.1\r\nHost: a\r\n\r\n"
+	t.Run("after a while", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, func(p *parts) { p.server.RequestTimeout = 3 * time.Second })
+		addr, stop := r.start()
+		c := r.dial(addr)
+		flood(t, c, nobody)
+		require.NoError(t, c.SetWriteDeadline(time.Now().Add(20*time.Second)))
+		_, err := c.Write([]byte(strings.Repeat(nobody, 100_000))) // as if it read now: too late
+		require.Error(t, err)
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.NoError(t, stop())
+	})
+	t.Run("when the engine stops", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, func(p *parts) { p.server.RequestTimeout, p.server.ShutdownTimeout = time.Hour, 6*time.Second })
+		addr, stop := r.start()
+		flood(t, r.dial(addr), nobody)
+		flood(t, r.dial(addr), page)
+		require.NoError(t, stop())
+	})
 }
 
 // timedWriter counts the deadlines that an answer sets.
