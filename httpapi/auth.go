@@ -21,6 +21,7 @@ var (
 	creditRequestReaders = []Role{RoleCustomer, RoleBD, RoleFinance, RoleSupport, RoleAuditor, RoleAdmin}
 	deploymentReaders    = []Role{RoleService, RoleCustomer, RoleSupport, RoleAuditor}
 	noticeReaders        = []Role{RoleCustomer, RoleAuditor}
+	paymentNoteReaders   = []Role{RoleService, RoleFinance, RoleSupport, RoleAuditor}
 )
 
 // access is the table route -> roles, as api.md has it. A route with no role is

@@ -27,9 +27,9 @@ func (h handlers) ExplainTransaction(c echo.Context, name api.Account, text api.
 	if err := k.await(name, params.MinPosition); err != nil {
 		return err
 	}
-	forCustomer, nameless := k.key.Role == RoleCustomer, params.For != nil
-	x := &explanation{
-		server: h.Server, account: name, forCustomer: forCustomer || nameless, nameless: nameless, events: map[int64]explained{},
+	x := &explanation{server: h.Server, account: name, reader: k.key.Role, nameless: params.For != nil, events: map[int64]explained{}}
+	if x.nameless {
+		x.reader = RoleCustomer
 	}
 	if err := x.gather(k.ctx, id); err != nil {
 		return err
@@ -49,9 +49,10 @@ func (h handlers) ExplainTransaction(c echo.Context, name api.Account, text api.
 
 // explanation is all that led to a charge and followed from it.
 type explanation struct {
-	server      *Server
-	account     string
-	forCustomer bool
+	server  *Server
+	account string
+	// reader is whom it is for.
+	reader Role
 	// nameless: of others than customers it has roles, where their names would stand.
 	nameless bool
 
@@ -372,7 +373,7 @@ func objectOf(event domain.Event) (kind account.ObjectKind, id string, ok bool) 
 // story tells an object's life, and adds the events of it; nil if there is none to tell.
 func (x *explanation) story(ctx context.Context, kind account.ObjectKind, id, why string) (*story, error) {
 	record, found, err := x.server.opts.Views.Object(ctx, x.account, kind, id)
-	if err != nil || !found || x.forCustomer && !forCustomers(record.Object) {
+	if err != nil || !found || x.forCustomer() && !forCustomers(record.Object) {
 		return nil, err
 	}
 	s := &story{kind: string(kind), id: id, status: record.Object.Status(), steps: record.Steps}
@@ -391,31 +392,11 @@ func (x *explanation) story(ctx context.Context, kind account.ObjectKind, id, wh
 		s.deployment = o
 	}
 	asked, answered := textsOf(record.Object)
-	if x.forCustomer && kind == account.ObjectPayment {
-		answered = "" // finance's note
-	}
-	if s.asked, err = x.server.openText(ctx, x.account, asked); err != nil {
+	if s.asked, err = x.open(ctx, asked); err != nil {
 		return nil, err
 	}
-	s.answered, err = x.server.openText(ctx, x.account, answered)
+	s.answered, err = x.open(ctx, answered)
 	return s, err
-}
-
-// textsOf is what people said about an object, at its beginning and its end.
-func textsOf(object account.Object) (asked, answered domain.Sealed) {
-	switch o := object.(type) {
-	case *account.Dispute:
-		return o.Reason, o.Note
-	case *account.Adjustment:
-		return o.Reason, o.Rejection
-	case *account.Withdrawal:
-		return "", o.Reason
-	case *account.CreditRequest:
-		return o.Reason, o.RejectionReason
-	case *account.Payment:
-		return "", o.Note
-	}
-	return "", ""
 }
 
 // read gives events of the account, and notes why. What was noted before keeps

@@ -2,16 +2,57 @@ package httpapi
 
 import (
 	"context"
+	"slices"
 
+	"iocredits/domain"
 	"iocredits/domain/account"
 )
 
-// What a customer isn't told of a story.
+// What not everybody is told of a story.
+
+func (x *explanation) forCustomer() bool { return x.reader == RoleCustomer }
+
+// said is a text of a person's, and who reads it.
+type said struct {
+	text domain.Sealed
+	by   []Role
+}
+
+// textsOf is what people said about an object, at its beginning and its end. The history
+// tells everybody some of it; the page of the desks has the whole table.
+func textsOf(object account.Object) (asked, answered said) {
+	switch o := object.(type) {
+	case *account.Dispute:
+		asked, answered = said{o.Reason, disputeReaders}, said{o.Note, disputeReaders}
+		if o.State == account.DisputeIsUpheld {
+			answered.by = readers
+		}
+	case *account.Adjustment:
+		asked, answered = said{o.Reason, adjustmentReaders}, said{o.Rejection, adjustmentReaders}
+		if o.State == account.AdjustmentIsApproved {
+			asked.by = readers
+		}
+	case *account.Withdrawal:
+		answered = said{o.Reason, readers}
+	case *account.CreditRequest:
+		asked, answered = said{o.Reason, creditRequestReaders}, said{o.RejectionReason, creditRequestReaders}
+	case *account.Payment:
+		answered = said{o.Note, paymentNoteReaders}
+	}
+	return asked, answered
+}
+
+func (x *explanation) open(ctx context.Context, s said) (string, error) {
+	if !slices.Contains(s.by, x.reader) {
+		return "", nil
+	}
+	return x.server.openText(ctx, x.account, s.text)
+}
 
 // withhold takes the events of corrections that aren't in effect from a customer: they
 // may stand beside what the same command did.
 func (x *explanation) withhold(ctx context.Context) error {
-	if !x.forCustomer {
+	if !x.forCustomer() {
 		return nil
 	}
 	for revision, e := range x.events {
@@ -33,7 +74,7 @@ func (x *explanation) withhold(ctx context.Context) error {
 // hidden tells of a correction that isn't in effect, of which a customer has no story.
 func (x *explanation) hidden(s *sequel) bool {
 	kind, _, _ := account.ObjectOf(s.fact.Body)
-	return x.forCustomer && kind == account.ObjectAdjustment && s.object == nil
+	return x.forCustomer() && kind == account.ObjectAdjustment && s.object == nil
 }
 
 // nameOf is who acted, as the reader may know it.

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -98,6 +99,46 @@ func TestCustomersDontLearnOfCorrectionsThatArentInEffect(t *testing.T) {
 	x, told = r.explainTo("support", charge, "")
 	require.Len(t, x.Since, 4, "three requests, and the one in effect")
 	require.Contains(t, told, "said by finance")
+}
+
+// TestAServiceIsToldNoTextThatIsntForIt: the table on the page of the desks, in the one
+// answer that has the texts of all objects.
+func TestAServiceIsToldNoTextThatIsntForIt(t *testing.T) {
+	r := newRig(t, nil)
+	wanted := part(r.must(post(customer, demo+"/credit-requests", "q", `{"amount":"9","name":"Ada","reason":"why I want it"}`)), "credit_request")["id"].(string)
+	r.must(post("bd", demo+"/credit-requests/"+wanted+"/approve", "qa", `{"approved_amount":"9","promotional":true}`))
+	charge := part(r.must(post("service", demo+"/deductions", "d", `{"amount":"5","service":"vm"}`)), "deduction")["id"].(string)
+	adjust := func(key, reason string) string {
+		got := r.must(post("support", demo+"/adjustments", key, fmt.Sprintf(`{"amount":"2","reason":%q,"related_transaction":%q}`, reason, charge)))
+		return part(got, "adjustment")["id"].(string)
+	}
+	adjust("a", "why it may be")
+	r.must(post("finance", demo+"/adjustments/"+adjust("b", "why it was not")+"/reject", "r", `{"reason":"finance says no"}`))
+	r.must(post("finance", demo+"/adjustments/"+adjust("c", "why it was")+"/approve", "p", ""))
+	for _, outcome := range []string{`{"outcome":"rejected","note":"nothing stopped"}`, `{"outcome":"upheld","refund":"1","note":"half of it ran"}`} {
+		id := part(r.must(post(customer, demo+"/disputes", outcome, fmt.Sprintf(`{"transaction_id":%q,"reason":"it never ran"}`, charge))), "dispute")["id"].(string)
+		r.must(post("support", demo+"/disputes/"+id+"/resolve", outcome+"r", outcome))
+	}
+	everybody := []string{"why it was\"", "half of it ran"}
+	few := []string{"why I want it", "why it may be", "why it was not", "finance says no", "it never ran", "nothing stopped"}
+	for _, reader := range []string{"support", "auditor", "service"} {
+		x, told := r.explainTo(reader, charge, "")
+		require.Len(t, x.Since, 7, "each is told, if only as a status")
+		for _, text := range everybody {
+			require.Contains(t, told, text, reader)
+		}
+		for _, text := range few {
+			if reader == "service" {
+				require.NotContains(t, told, text)
+			} else {
+				require.Contains(t, told, text, reader)
+			}
+		}
+	}
+	_, told := r.explainTo("support", charge, "?for=customer")
+	for text, shown := range map[string]bool{"why I want it": true, "it never ran": true, "nothing stopped": true, "why it may be": false, "finance says no": false} {
+		require.Equal(t, shown, strings.Contains(told, text), text)
+	}
 }
 
 // TestExplainForACustomer: what support sends to a customer names nobody who works here.

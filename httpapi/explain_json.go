@@ -82,7 +82,7 @@ func (d *document) explainedLots(name string, lots []explainedLot) {
 // service makes its keys could take the next one.
 func (x *explanation) request() eventstore.Metadata {
 	meta := *x.parts[0].Meta
-	if x.forCustomer && meta.Role != string(RoleCustomer) {
+	if x.forCustomer() && meta.Role != string(RoleCustomer) {
 		meta.Key, meta.RequestID, meta.Command.ID = "", "", ""
 	}
 	return meta
@@ -201,7 +201,7 @@ func (x *explanation) data(f eventstore.Fact) ([]byte, error) {
 	switch {
 	case x.nameless:
 		return []byte("{}"), nil // it may name who approved
-	case !x.forCustomer:
+	case !x.forCustomer():
 		return f.Data, nil
 	}
 	switch e := f.Body.(type) {

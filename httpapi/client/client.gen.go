@@ -5215,7 +5215,7 @@ type ClientInterface interface {
 
 	// ExplainTransaction All that led to a charge and followed from it
 	//
-	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance. Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
+	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance; a key of role `service` sees no text that isn't for it (the page of the desks has who reads what). Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
 	//
 	// Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id}/explain (the `ExplainTransaction` operationId).
 	ExplainTransaction(ctx context.Context, account Account, transactionId TransactionID, params *ExplainTransactionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -7138,7 +7138,7 @@ func (c *Client) GetTransaction(ctx context.Context, account Account, transactio
 
 // ExplainTransaction All that led to a charge and followed from it
 //
-// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance. Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
+// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance; a key of role `service` sees no text that isn't for it (the page of the desks has who reads what). Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
 //
 // Corresponds with GET /v1/accounts/{account}/transactions/{transaction_id}/explain (the `ExplainTransaction` operationId).
 func (c *Client) ExplainTransaction(ctx context.Context, account Account, transactionId TransactionID, params *ExplainTransactionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -14880,7 +14880,7 @@ type ClientWithResponsesInterface interface {
 
 	// ExplainTransactionWithResponse All that led to a charge and followed from it
 	//
-	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance. Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
+	// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance; a key of role `service` sees no text that isn't for it (the page of the desks has who reads what). Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -26704,7 +26704,7 @@ func (c *ClientWithResponses) GetTransactionWithResponse(ctx context.Context, ac
 
 // ExplainTransactionWithResponse All that led to a charge and followed from it
 //
-// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance. Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
+// Who asked, for what, at which price, from which lots and where each of those came from; the events with their hashes and postings; refunds, disputes and corrections since. With `Accept: text/plain` as text. A customer sees no correction that isn't in effect, and no note of finance; a key of role `service` sees no text that isn't for it (the page of the desks has who reads what). Ask with `for=customer` for what is sent to a customer: that, with the roles of all others in place of their names.
 //
 // Returns a wrapper object for the known response body format(s).
 //
