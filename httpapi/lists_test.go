@@ -114,6 +114,8 @@ func TestWhatHoldsCredits(t *testing.T) {
 	meter := r.must(get("support", demo+"/meters?limit=1")).Body["items"].([]any)[0]
 	require.Equal(t, map[string]any{"id": "a", "status": "open", "charged": "1"}, meter)
 	r.notFrom("support", demo+"/meters?", demo+"/reservations?")
+	r.notFrom("support", "/v1/accounts/demo-2/meters?", demo+"/meters?")
+	r.notFrom("support", "/v1/accounts/demo-2/reservations?", demo+"/reservations?")
 	r.refused(403, "account-not-allowed", get("customer:demo-2", demo+"/reservations"))
 
 	closed := r.must(get("support", demo+"/reservations/b")).Body

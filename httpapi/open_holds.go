@@ -40,7 +40,8 @@ func sendOpen[T any](k *call, kind string, p paging, open func(*account.State) m
 	if err := k.await(k.account, p.minPosition); err != nil {
 		return err
 	}
-	behind, err := openCursor(kind, valueOf(p.cursor))
+	list := kind + "/" + k.account + "/"
+	behind, err := openCursor(list, valueOf(p.cursor))
 	if err != nil {
 		return err
 	}
@@ -57,7 +58,7 @@ func sendOpen[T any](k *call, kind string, p paging, open func(*account.State) m
 	}
 	if limit := limitOf(p.limit); len(ids) > limit {
 		ids = ids[:limit]
-		next = base64.RawURLEncoding.EncodeToString([]byte(kind + "/" + ids[limit-1]))
+		next = base64.RawURLEncoding.EncodeToString([]byte(list + ids[limit-1]))
 	}
 	d := newDocument()
 	d.open()
@@ -76,12 +77,12 @@ func sendOpen[T any](k *call, kind string, p paging, open func(*account.State) m
 }
 
 // openCursor is the id behind which a page begins; empty: the first one.
-func openCursor(kind, cursor string) (string, error) {
+func openCursor(list, cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
 	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	id, ours := strings.CutPrefix(string(text), kind+"/")
+	id, ours := strings.CutPrefix(string(text), list)
 	if err != nil || !ours {
 		return "", notACursor(cursor)
 	}
