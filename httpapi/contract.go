@@ -21,6 +21,8 @@ type operation struct {
 	// query has the query parameters by name; needed are those that have to be there.
 	query  map[string]parameter
 	needed []string
+	// headers are the header parameters but for the Idempotency-Key.
+	headers []string
 	// keyed operations take an Idempotency-Key; needsKey ones must have it.
 	keyed, needsKey bool
 }

@@ -64,7 +64,7 @@ func checkKey(field, key string) error {
 // onlyAt reads If-Match: the revision that the account has to be at; nil: any.
 func (k *call) onlyAt() (*int64, error) {
 	given := k.Request().Header["If-Match"]
-	if len(given) == 0 || given[0] == "*" {
+	if len(given) == 0 || len(given) == 1 && given[0] == "*" {
 		return nil, nil
 	}
 	text := strings.TrimSuffix(strings.TrimPrefix(given[0], `"`), `"`)

@@ -55,7 +55,7 @@ func operationsSource(t *testing.T, document *openapi3.T) []byte {
 
 func operationSource(name string, lists ...openapi3.Parameters) string {
 	row := fmt.Sprintf("name: %q", name)
-	var query, needed []string
+	var query, needed, headers []string
 	for _, list := range lists {
 		for _, p := range list {
 			switch {
@@ -66,6 +66,8 @@ func operationSource(name string, lists ...openapi3.Parameters) string {
 				}
 			case p.Value.In == openapi3.ParameterInHeader && http.CanonicalHeaderKey(p.Value.Name) == idempotencyHeader:
 				row += fmt.Sprintf(", keyed: true, needsKey: %t", p.Value.Required)
+			case p.Value.In == openapi3.ParameterInHeader:
+				headers = append(headers, http.CanonicalHeaderKey(p.Value.Name))
 			}
 		}
 	}
@@ -75,6 +77,9 @@ func operationSource(name string, lists ...openapi3.Parameters) string {
 	}
 	if len(needed) > 0 {
 		row += fmt.Sprintf(", needed: %#v", needed)
+	}
+	if len(headers) > 0 {
+		row += fmt.Sprintf(", headers: %#v", headers)
 	}
 	return row
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
 
 	"iocredits/domain"
 )
@@ -105,6 +106,38 @@ func (k *call) checkGiven(given []string) error {
 		return domain.Refuse(code, "%s is missing", name).With("field", name)
 	}
 	return nil
+}
+
+// Headers of which a request may have several lines, as net/http names them.
+const (
+	ifNoneMatchHeader = "If-None-Match"
+	lastEventLine     = "Last-Event-Id"
+	signatureHeader   = "Signature"
+)
+
+// oneLine sees to headers that come in several lines: the generated code takes one, and
+// names none that it refuses. A list may stand in several. A client that is refused its
+// Last-Event-ID never comes again; the last line is the one that it had last.
+func oneLine(h echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		k := callOf(c)
+		for _, name := range k.route.headers {
+			lines := k.Request().Header[name]
+			switch all := strings.Join(lines, ", "); {
+			case len(lines) <= 1:
+			case name == ifNoneMatchHeader:
+				k.Request().Header[name] = []string{all}
+			case name == lastEventLine:
+				k.Request().Header[name] = lines[len(lines)-1:]
+			case name == signatureHeader:
+				return domain.Refuse(domain.CodeUnauthenticated, "there are %d signatures: which is it?", len(lines))
+			default:
+				return domain.Refuse(domain.CodeFieldInvalid, "%s is given %d times", name, len(lines)).
+					With("field", name).With("value", clip(all))
+			}
+		}
+		return h(c)
+	}
 }
 
 func (p *parameter) check(name, value string) error {

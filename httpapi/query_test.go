@@ -1,6 +1,8 @@
 package httpapi_test
 
 import (
+	"context"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -57,4 +59,42 @@ func TestARangeThatEndsBeforeItBegins(t *testing.T) {
 	for query, want := range map[string]int{"from=" + early + "&to=" + late: 1, "from=" + early: 1, "to=" + late: 1, "from=" + late + "&to=" + late: 0} {
 		require.Len(t, r.must(get(customer, list+query)).Body["items"], want, query)
 	}
+}
+
+// TestHeadersInSeveralLines: a list may stand in several; of what there can be one of, the
+// refusal says which there are two of.
+func TestHeadersInSeveralLines(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "5")
+	with := func(c call, name string, lines ...string) call {
+		c.header = http.Header{name: lines}
+		return c
+	}
+	etag := r.must(get("service", demo+"/balance")).Header.Get("ETag")
+	require.Equal(t, 304, r.do(with(get("service", demo+"/balance"), "If-None-Match", `"x"`, etag)).Status)
+	require.Equal(t, 304, r.do(with(get("service", demo+"/balance"), "If-None-Match", etag, `"x"`)).Status)
+	require.Equal(t, 200, r.do(with(get("service", demo+"/balance"), "If-None-Match", `"x"`, `"y"`)).Status)
+
+	deduct := post("service", demo+"/deductions", "k", `{"amount":"1","service":"vm"}`)
+	for _, other := range []string{etag, "*"} {
+		refused := r.refused(422, "field-invalid", with(deduct, "If-Match", other, `"9"`)).Body
+		require.Equal(t, []any{"If-Match", other + `, "9"`}, []any{refused["field"], refused["value"]})
+	}
+	batch := with(call{as: "service", method: "POST", path: "/v1/deductions/batch", body: "{}", wrong: true}, "If-Match", "*", etag)
+	require.Equal(t, "If-Match", r.refused(422, "field-invalid", batch).Body["field"])
+	r.must(with(deduct, "Signature", "sig1=:of another kind:", "sig2=:which this route doesn't look at:"))
+	require.Equal(t, "4", r.balance("demo-1")["balance"])
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	id := r.notices("")[0].(map[string]any)["id"].(string)
+	stream := r.request(with(get(customer, notifications+"/stream"), "Last-Event-Id", "not an id", id)).WithContext(ctx)
+	answer, err := r.http.Client().Do(stream)
+	require.NoError(t, err)
+	defer func() { _ = answer.Body.Close() }()
+	require.Equal(t, 200, answer.StatusCode)
+
+	two := tell("demo-1", "p", "pay", "succeeded", "1")
+	two.header.Add("Signature", "another")
+	r.refused(401, "unauthenticated", two)
 }

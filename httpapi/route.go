@@ -148,6 +148,9 @@ func (r *registrar) add(method, path string, h echo.HandlerFunc) *echo.Route {
 	if method == http.MethodGet && operation.name != endless {
 		h = limited(h)
 	}
+	if len(operation.headers) > 0 {
+		h = oneLine(h)
+	}
 	serve := r.server.endpoint(rt, handlers{r.server}.lean(operation.name, h))
 	if method == http.MethodGet && operation.name != endless {
 		r.echo.Add(http.MethodHead, path, serve) // net/http drops the body
