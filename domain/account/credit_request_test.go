@@ -72,6 +72,7 @@ func TestCreditRequestRefused(t *testing.T) {
 	wrongTerms := func(t account.CreditTerms) []step { return append(ask[:1:1], approves("bd", "r", t)) }
 	check(t, []row{
 		{name: "nobody approves their own", given: ask, when: approves("cust", "r", terms(credit, true)), refused: "self-approval field=credit_request_id value=r"},
+		{name: "nor rejects it", given: ask, when: doBy("cust", account.RejectCreditRequest{Request: "r"}), refused: "self-approval field=credit_request_id value=r"},
 		{name: "nor twice", given: wrongTerms(terms(credit, false)), when: approves("bd", "r", terms(credit, false)), refused: "self-approval field=credit_request_id value=r"},
 		{
 			name: "the second has to approve the same amount", given: wrongTerms(timed), when: approves("bd2", "r", account.CreditTerms{Amount: 501 * credit, ExpiresAt: hour(100)}),

@@ -66,12 +66,13 @@ func (c ApproveCreditRequest) decide(d *decision) error {
 	if err := d.inFuture("expires_at", c.Terms.ExpiresAt); err != nil {
 		return err
 	}
-	r, err := d.waitingCreditRequest(c.Request)
+	r, err := d.reviewedCreditRequest(c.Request)
 	if err != nil {
 		return err
 	}
-	if err := d.mayApprove(c.Request, r); err != nil {
-		return err
+	if slices.Contains(r.ApprovedBy, d.cmd.By) {
+		return domain.Refuse(domain.CodeSelfApproval, "%s approved credit request %q already; a second person has to", d.cmd.By, c.Request).
+			With("field", "credit_request_id").With("value", c.Request)
 	}
 	if len(r.ApprovedBy) > 0 {
 		if err := c.Terms.agree(r.Terms); err != nil {
@@ -97,19 +98,6 @@ func (c ApproveCreditRequest) decide(d *decision) error {
 	}
 	d.emit(&CreditGranted{Request: c.Request, Terms: c.Terms, ApprovedBy: d.cmd.By, Level: len(r.ApprovedBy) + 1})
 	d.arrived()
-	return nil
-}
-
-// mayApprove is four eyes: neither who asked nor who approved before.
-func (d *decision) mayApprove(id string, r CreditRequest) error {
-	switch {
-	case d.cmd.By == r.RequestedBy:
-		return domain.Refuse(domain.CodeSelfApproval, "%s asked for credit request %q and can't approve it", d.cmd.By, id).
-			With("field", "credit_request_id").With("value", id)
-	case slices.Contains(r.ApprovedBy, d.cmd.By):
-		return domain.Refuse(domain.CodeSelfApproval, "%s approved credit request %q already; a second person has to", d.cmd.By, id).
-			With("field", "credit_request_id").With("value", id)
-	}
 	return nil
 }
 
@@ -143,7 +131,8 @@ func (t CreditTerms) agree(first CreditTerms) error {
 
 // RejectCreditRequest ends a request without credits.
 //
-// Checks: unknown-credit-request, or wrong-status if it is decided.
+// Checks, in order: unknown-credit-request, or wrong-status if it is decided;
+// self-approval.
 type RejectCreditRequest struct {
 	Request string
 	Reason  domain.Sealed
@@ -155,7 +144,7 @@ func (c RejectCreditRequest) NameFor(s *State) string {
 }
 
 func (c RejectCreditRequest) decide(d *decision) error {
-	r, err := d.waitingCreditRequest(c.Request)
+	r, err := d.reviewedCreditRequest(c.Request)
 	if err != nil {
 		return err
 	}
@@ -181,6 +170,17 @@ func (c CancelCreditRequest) decide(d *decision) error {
 	}
 	d.emit(&CreditRequestClosed{Status: CreditIsCancelled, Request: c.Request, By: d.cmd.By})
 	return nil
+}
+
+// reviewedCreditRequest finds a request that waits and that the actor may decide about:
+// whoever asks doesn't.
+func (d *decision) reviewedCreditRequest(id string) (CreditRequest, error) {
+	r, err := d.waitingCreditRequest(id)
+	if err == nil && d.cmd.By == r.RequestedBy {
+		err = domain.Refuse(domain.CodeSelfApproval, "%s asked for credit request %q and can't decide about it", d.cmd.By, id).
+			With("field", "credit_request_id").With("value", id)
+	}
+	return r, err
 }
 
 // waitingCreditRequest finds a request that is to be decided, with the approval that
