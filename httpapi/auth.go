@@ -152,7 +152,7 @@ func (k *call) authenticate() error {
 	}
 	given := k.givenKey()
 	if given == "" {
-		return domain.Refuse(domain.CodeUnauthenticated, "send an API key as x-api-key, or as Authorization: Bearer")
+		return k.noKey()
 	}
 	key := k.server.opts.Keys.find(given)
 	if key == nil {
@@ -180,6 +180,16 @@ func (k *call) givenKey() string {
 		}
 	}
 	return ""
+}
+
+// noKey refuses a request without a key. Of two none is taken: each may be anybody's.
+func (k *call) noKey() error {
+	for _, name := range []string{"x-api-key", "Authorization"} {
+		if given := k.Request().Header.Values(name); len(given) > 1 {
+			return domain.Refuse(domain.CodeUnauthenticated, "there are %d headers %s: send one", len(given), name)
+		}
+	}
+	return domain.Refuse(domain.CodeUnauthenticated, "send an API key as x-api-key, or as Authorization: Bearer")
 }
 
 // mayEnter keeps a customer to the own account.

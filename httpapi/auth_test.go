@@ -231,3 +231,17 @@ func TestKeysFile(t *testing.T) {
 	_, err = httpapi.ParseKeys(strings.NewReader("keys: []"))
 	require.ErrorContains(t, err, "not a list of entries")
 }
+
+// TestTwoKeysAreNone, and that is what the refusal says.
+func TestTwoKeysAreNone(t *testing.T) {
+	r := newRig(t, nil)
+	for _, name := range []string{"x-api-key", "Authorization"} {
+		c := get("", demo+"/balance")
+		c.header = http.Header{http.CanonicalHeaderKey(name): {"service", "Bearer service"}}
+		got := r.refused(401, "unauthenticated", c)
+		require.Equal(t, "there are 2 headers "+name+": send one", got.Body["detail"])
+	}
+	c := get("", demo+"/balance")
+	c.header = http.Header{"X-Api-Key": {"service", "service"}, "Authorization": {"Bearer service"}}
+	require.Equal(t, 200, r.do(c).Status, "there is one that counts")
+}

@@ -189,7 +189,20 @@ func bodyRefusal(err error, body []byte) error {
 			return domain.Refuse(domain.CodeAmountInvalid, "%s %s is not an amount", field, word).With("field", field).With("value", word)
 		}
 	}
+	if jsontext.Value(body).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)) {
+		return halfCharacter(field, syntactic.ByteOffset)
+	}
 	return domain.Refuse(domain.CodeBodyInvalid, "the body is not JSON at byte %d", syntactic.ByteOffset)
+}
+
+// halfCharacter refuses what is JSON but no text: it comes from whoever cuts a text by its
+// bytes, or by what JavaScript counts.
+func halfCharacter(field string, at int64) error {
+	const half = "has half a character at byte %d: a surrogate without its other one, or bytes that aren't UTF-8"
+	if field == "" { // it is in a name
+		return domain.Refuse(domain.CodeBodyInvalid, "the body "+half, at)
+	}
+	return domain.Refuse(domain.CodeBodyInvalid, "%s "+half, field, at).With("field", field)
 }
 
 // wordAt is all of what stands around a byte of a body, up to what JSON puts between

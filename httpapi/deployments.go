@@ -59,7 +59,15 @@ func (h handlers) RecordDeploymentUsage(c echo.Context, _ api.Account, id api.De
 func usageOf(id string, request *api.UsageRequest) (account.Action, error) {
 	metered := request.Quantity != nil && request.UnitPrice != nil
 	if (request.Quantity != nil) != (request.UnitPrice != nil) || metered == (request.Amount != nil) {
-		return nil, domain.Refuse(domain.CodeFieldInvalid, "say either an amount, or a quantity and a unit_price").With("field", "amount")
+		field := "amount"
+		switch {
+		case request.Amount != nil:
+		case request.Quantity != nil:
+			field = "unit_price"
+		case request.UnitPrice != nil:
+			field = "quantity"
+		}
+		return nil, domain.Refuse(domain.CodeFieldInvalid, "say either an amount, or a quantity and a unit_price").With("field", field)
 	}
 	if !metered {
 		amount, err := moneyOf("amount", request.Amount)

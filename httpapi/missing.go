@@ -59,12 +59,16 @@ func missingFields(body []byte, into any) (missing []string) {
 	if len(missing) == 0 || len(body) == 0 {
 		return missing
 	}
-	// Zero, but perhaps given as such: then the rule's own words are right.
+	// Zero, but perhaps given as such: then the rule's own words are right. Whoever sends
+	// null has a variable that isn't set.
 	var given map[string]jsontext.Value
 	if json.Unmarshal(body, &given) != nil {
 		return nil
 	}
-	return slices.DeleteFunc(missing, func(name string) bool { _, is := given[name]; return is })
+	return slices.DeleteFunc(missing, func(name string) bool {
+		value, is := given[name]
+		return is && value.Kind() != jsontext.KindNull
+	})
 }
 
 // sayMissing rewords a refusal of a field that isn't there.

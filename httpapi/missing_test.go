@@ -32,6 +32,11 @@ func TestMissingFields(t *testing.T) {
 		{deploy(`,"payment_method":"credits"`), "field-invalid", "duration_hours", "duration_hours is missing"},
 		{post("service", acct+"/deployments/d/extend", "k", `{}`), "field-invalid", "duration_hours", "duration_hours is missing"},
 		{deploy(`,"duration_hours":1`), "payment-method-unsupported", "payment_method", "payment_method is missing"},
+		{deploy(`,"payment_method":null,"duration_hours":1`), "payment-method-unsupported", "payment_method", "payment_method is missing"},
+		{deploy(`,"payment_method":"credits","duration_hours":null`), "field-invalid", "duration_hours", "duration_hours is missing"},
+		{post("service", acct+"/deductions", "k", `{"amount":"1","service":null}`), "field-invalid", "service", "service is missing"},
+		{post("customer:demo-1", acct+"/withdrawals", "k", `{"amount":"1","network":null}`), "field-invalid", "network", "network is missing"},
+		{post("customer:demo-1", acct+"/withdrawals", "k", `{"amount":"1","network":"solana","wallet_address":null}`), "field-invalid", "wallet_address", "wallet_address is missing"},
 		{get("service", "/credits/check?account=demo-1"), "amount-invalid", "amount", "amount is missing"},
 		{get("service", "/credits/check?amount=1"), "id-invalid", "account", "account is missing, and the key is for none"},
 		{get("service", acct+"/statement"), "field-invalid", "month", "month is missing"},
@@ -59,13 +64,50 @@ func TestMissingFieldsOfLines(t *testing.T) {
 {"account":"a","key":"5","service":"vm","meter":"m"}
 {"account":"a","key":"6","service":"vm","meter":"m","quantity":"1"}
 {"account":"a","key":"7","service":"","amount":"1"}
+{"account":"a","key":"8","service":null,"amount":"1"}
 `})
 	for _, detail := range []string{
 		`"code":"id-invalid","detail":"account is missing"`, `"code":"idempotency-key-missing","detail":"key is missing"`,
 		`"code":"amount-invalid","detail":"amount is missing"`, `"code":"field-invalid","detail":"service is missing"`,
 		`"code":"quantity-invalid","detail":"quantity is missing"`, `"code":"rate-invalid","detail":"unit_price is missing"`,
-		`"detail":"service \"\" is none of ray`,
+		`"detail":"service \"\" is none of ray`, `"key":"8","line":8,"status":422,"code":"field-invalid","detail":"service is missing"`,
 	} {
 		require.Contains(t, got.Text, detail)
 	}
+}
+
+// TestWhichFigureOfUsageIsMissing: of a quantity and its price there have to be both.
+func TestWhichFigureOfUsageIsMissing(t *testing.T) {
+	r := newRig(t, nil)
+	for body, field := range map[string]string{
+		`{}`: "amount", `{"quantity":"1"}`: "unit_price", `{"unit_price":"1"}`: "quantity",
+		`{"amount":"1","quantity":"1"}`: "amount", `{"amount":"1","unit_price":"1"}`: "amount", `{"amount":"1","quantity":"1","unit_price":"1"}`: "amount",
+	} {
+		got := r.refused(422, "field-invalid", post("service", demo+"/deployments/d/usage", "k", body))
+		require.Equal(t, field, got.Body["field"], body)
+	}
+}
+
+// TestHalfACharacterIsNamed: the body is JSON, and one of its texts is none.
+func TestHalfACharacterIsNamed(t *testing.T) {
+	r := newRig(t, nil)
+	for body, want := range map[string][2]string{
+		`{"amount":"1","service":"vm","description":"Ada \ud83d"}`:        {"description", "description has half a character at byte 48"},
+		`{"amount":"1","description":"\udc00\ud83d","service":"vm"}`:      {"description", "description has half a character at byte 29"},
+		"{\"amount\":\"1\",\"reference\":\"\xff\",\"service\":\"vm\"}":    {"reference", "reference has half a character at byte 27"},
+		`{"amount":"1","a\ud83d":"vm"}`:                                   {"", "the body has half a character at byte 16"},
+		`{"description":"\ud83d","service":"vm","service":"vm"}`:          {"description", "description has half a character at byte 16"},
+		`{"amount":"1","service":"vm","description":"Ada \ud83d"`:         {"", "the body is not JSON at byte"},
+		`{"amount":"1","service":"vm","description":"Ada \q and \ud83d"}`: {"", "the body is not JSON at byte 48"},
+	} {
+		c := post("service", demo+"/deductions", "k", body)
+		c.wrong = true
+		got := r.refused(400, "body-invalid", c)
+		require.Contains(t, got.Body["detail"], want[1], body)
+		field, _ := got.Body["field"].(string)
+		require.Equal(t, want[0], field, body)
+	}
+	line := r.do(call{as: "service", method: "POST", path: "/v1/deductions/batch", wrong: true, header: http.Header{"Content-Type": {"application/x-ndjson"}},
+		body: `{"account":"a","key":"k","amount":"1","service":"vm","reference":"\ud83d"}`})
+	require.Regexp(t, `^{"key":"k","line":1,"status":400,"code":"body-invalid","detail":"reference has half a character at byte .*","field":"reference"}`, line.Text)
 }
