@@ -49,7 +49,7 @@ type serveCmd struct {
 	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 	LogFormat string `help:"text or json, on stderr." enum:"text,json" default:"text"`
 
-	RequestTimeout  time.Duration `help:"Longest that a command or a read may take, and a body to come." default:"30s"`
+	RequestTimeout  time.Duration `help:"Longest that a command or a read may take, a body to come, and a piece of an answer to be read." default:"30s"`
 	ShutdownTimeout time.Duration `help:"Longest that a stop waits for requests under way." default:"30s"`
 
 	MaxQueue      int    `help:"Commands that may wait for one account; more are refused with 503." default:"8192"`
