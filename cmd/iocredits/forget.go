@@ -7,7 +7,10 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"strings"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"iocredits/domain"
 	"iocredits/domain/account"
@@ -24,7 +27,7 @@ type forgetCmd struct {
 	Reason  string   `help:"Why, in the clear and for ever: a case number, nothing personal." env:"-" required:"" placeholder:"TEXT"`
 	Force   bool     `help:"Also while withdrawals, disputes, adjustments or credit requests are open: who decides them can't read the address, or the reasons, any more." env:"-"`
 	Data    string   `help:"Data directory of an engine, running or stopped." default:".data" placeholder:"DIR"`
-	Backup  []string `help:"Folders of keyring copies in which the key is destroyed too." placeholder:"DIR"`
+	Backup  []string `help:"Copies in which the key is destroyed too: folders of keyrings, or backups of data directories." placeholder:"DIR"`
 
 	EventStore    string `name:"eventstore" help:"Do it on a cluster, beside the engines that run on it, instead of in --data: esdb://… or esdb+discover://…" placeholder:"URL"`
 	KeyringSecret string `help:"Required with --eventstore: file with 32 random bytes in hex that wrap the keyring there, as for serve." placeholder:"FILE"`
@@ -32,9 +35,15 @@ type forgetCmd struct {
 
 // Run destroys the account's key in the backups first, then in the keyring, and
 // leaves the event: it says that the key is gone everywhere.
-func (c *forgetCmd) Run(ctx context.Context, m *Main) (err error) {
+func (c *forgetCmd) Run(ctx context.Context, parsed *kong.Context, m *Main) (err error) {
 	if err := c.check(); err != nil {
 		return &usageError{err} // before a key in a backup is gone
+	}
+	if isEmpty(parsed, "backup", strings.Join(c.Backup, "")) {
+		return usagef("%s is empty: name a folder", sourceOf(parsed, "backup"))
+	}
+	if err := c.checkCopies(); err != nil {
+		return err
 	}
 	logger := m.warnings()
 	forget := c.inData
@@ -61,15 +70,11 @@ func (c *forgetCmd) Run(ctx context.Context, m *Main) (err error) {
 		}
 	}
 	for _, backup := range c.Backup {
-		was, err := destroyIn(ctx, backup, c.Account)
+		done, err := destroyIn(ctx, backup, c.Account)
 		if err != nil {
 			return err
 		}
-		done := "key destroyed in this copy"
-		if was != keyring.Live {
-			done = "this copy has no key of the account that could be destroyed"
-		}
-		fmt.Fprintf(m.Stdout, "%s: %s\n", backup, done)
+		fmt.Fprintln(m.Stdout, done)
 	}
 	done, err := forget(ctx, wish, logger)
 	if err != nil {
@@ -103,20 +108,47 @@ func (c *forgetCmd) inData(ctx context.Context, wish httpapi.Wish, logger *slog.
 	return answer.Forgotten, conn.Close()
 }
 
-// destroyIn destroys the key in a copy of a keyring, and says what it was before.
-func destroyIn(ctx context.Context, dir, account string) (was keyring.Status, err error) {
-	if _, err := os.Stat(dir); err != nil {
-		return was, usagef("--backup: %w", err)
+// checkCopies opens every copy once, before a key in the first of them is gone.
+func (c *forgetCmd) checkCopies() error {
+	for _, backup := range c.Backup {
+		keys, err := keyring.OpenCopy(backup)
+		if errors.Is(err, keyring.ErrNoKeyring) {
+			return usagef("--backup %s: %w", backup, err)
+		}
+		if err != nil {
+			return fmt.Errorf("--backup %s: %w", backup, err)
+		}
+		if err := keys.Close(); err != nil {
+			return err
+		}
+		if c.EventStore == "" && sameFolder(keys.Dir, dataDir(c.Data).keyring()) {
+			return usagef("--backup %s: that is no copy but the keyring of --data itself, in which the key is destroyed in any case", backup)
+		}
 	}
-	keys, err := keyring.Open(dir, keyring.Options{})
+	return nil
+}
+
+func sameFolder(a, b string) bool {
+	one, errOne := os.Stat(a)
+	other, errOther := os.Stat(b)
+	return errOne == nil && errOther == nil && os.SameFile(one, other)
+}
+
+// destroyIn destroys the key in a copy of a keyring, and says what came of it.
+func destroyIn(ctx context.Context, backup, account string) (done string, err error) {
+	keys, err := keyring.OpenCopy(backup)
 	if err != nil {
-		return was, err
+		return "", err
 	}
 	defer func() { err = errors.Join(err, keys.Close()) }()
-	if _, was, err = keys.Find(ctx, account); err != nil {
-		return was, err
+	was, err := keys.Destroy(ctx, account)
+	if err != nil {
+		return "", err
 	}
-	return was, keys.Destroy(ctx, account)
+	if was != keyring.Live {
+		return keys.Dir + ": this copy has no key of the account that could be destroyed", nil
+	}
+	return keys.Dir + ": key destroyed in this copy", nil
 }
 
 // alone does it without an engine.

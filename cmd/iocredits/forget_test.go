@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"iocredits/eventstore/keyring"
 )
 
 // TestForgetTwice: one event for each key, however often it is asked for, by a
@@ -97,9 +95,9 @@ func TestForgetThatCannotBegin(t *testing.T) {
 		require.ErrorContains(t, err, name)
 		require.Empty(t, out)
 	}
-	was, err := destroyIn(t.Context(), backup, "demo-1")
+	done, err := destroyIn(t.Context(), backup, "demo-1")
 	require.NoError(t, err)
-	require.Equal(t, keyring.Live, was)
+	require.Equal(t, backup+": key destroyed in this copy", done)
 	help, _, err := run(t, "forget", "--help")
 	require.NoError(t, err)
 	require.Contains(t, oneLine(errors.New(help)), "Required with --eventstore: file with 32")
@@ -151,4 +149,58 @@ func TestForgetOfWhoWaitsForMoney(t *testing.T) {
 	out, err := forget("--reason", "case 7", "--force")
 	require.NoError(t, err)
 	require.Regexp(t, `: key destroyed in this copy\ndemo-1: key destroyed; event \d+ says so\n$`, out)
+}
+
+// TestForgetInABackup of the whole data directory, as the operators' page makes it: the
+// text there is gone too.
+func TestForgetInABackup(t *testing.T) {
+	data, backup := t.TempDir(), t.TempDir()
+	e := serve(t, data)
+	e.trade("demo-1")
+	require.NoError(t, e.stop())
+	for _, folder := range []string{"log", "keyring", "checkpoints"} {
+		require.NoError(t, os.CopyFS(filepath.Join(backup, folder), os.DirFS(filepath.Join(data, folder))))
+	}
+	out, _, err := run(t, "replay", "demo-1", "--data", backup)
+	require.NoError(t, err)
+	require.Contains(t, out, "a private note")
+	out, _, err = run(t, "forget", "demo-1", "--reason", "case 7", "--data", data, "--backup", backup)
+	require.NoError(t, err)
+	require.Contains(t, out, filepath.Join(backup, "keyring")+": key destroyed in this copy\n")
+	require.NoFileExists(t, filepath.Join(backup, "keys"))
+	out, _, err = run(t, "replay", "demo-1", "--data", backup)
+	require.NoError(t, err)
+	require.NotContains(t, out, "a private note")
+	require.Contains(t, out, "[erased]")
+}
+
+// TestForgetInWhatIsNoCopy: all copies are looked at before a key is gone, and nothing is
+// made or cut in a folder that is none.
+func TestForgetInWhatIsNoCopy(t *testing.T) {
+	data, good, other := t.TempDir(), t.TempDir(), t.TempDir()
+	e := serve(t, data)
+	e.trade("demo-1")
+	require.NoError(t, e.stop())
+	copyKeyring(t, filepath.Join(data, "keyring"), good)
+	before := readAll(t, good)
+	require.NoError(t, os.WriteFile(filepath.Join(other, "keys"), []byte("hello"), 0o600))
+	for name, backup := range map[string]string{
+		"none": good + "/none", "empty": t.TempDir(), "other": other, "file": other + "/keys", "own": data, "its own": data + "/keyring",
+	} {
+		out, _, err := run(t, "forget", "demo-1", "--reason", "case 7", "--data", data, "--backup", good+","+backup)
+		require.ErrorContains(t, err, "--backup "+backup+": ", name)
+		require.Equal(t, exitUsage, exitCode(err), name)
+		require.Empty(t, out)
+		require.Equal(t, before, readAll(t, good), name)
+	}
+	require.Equal(t, "hello", readAll(t, other))
+	_, _, err := run(t, "forget", "demo-1", "--reason", "case 7", "--data", data, "--backup", "")
+	require.ErrorContains(t, err, "--backup is empty", "as of a variable that isn't set")
+	t.Setenv("IOCREDITS_BACKUP", "")
+	_, _, err = run(t, "forget", "demo-1", "--reason", "case 7", "--data", data)
+	require.ErrorContains(t, err, "IOCREDITS_BACKUP is empty")
+	require.Equal(t, exitUsage, exitCode(err))
+	out, _, err := run(t, "replay", "demo-1", "--data", data)
+	require.NoError(t, err)
+	require.Contains(t, out, "a private note")
 }

@@ -64,3 +64,14 @@ func sourceOf(parsed *kong.Context, name string) string {
 	}
 	return "--" + name
 }
+
+// isEmpty tells that a flag without a default was given, from anywhere, as nothing: by a
+// variable that isn't set. Whoever gave it meant something.
+func isEmpty(parsed *kong.Context, name, value string) bool {
+	for _, f := range parsed.Flags() {
+		if f.Name == name {
+			return f.Set && value == ""
+		}
+	}
+	return false
+}

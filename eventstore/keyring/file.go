@@ -18,6 +18,8 @@ import (
 const (
 	fileName = "keys"
 	lockName = "LOCK"
+	// folderName is what a data directory calls a keyring's folder.
+	folderName = "keyring"
 )
 
 // file is what FileKeys needs of an *os.File; a test cuts its power.
