@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"iocredits/domain"
@@ -25,8 +24,8 @@ import (
 // whoever owns the data directory: the mode of the directory is the only key.
 // A request and its answer are a line of JSON each.
 //
-//	copy        makes a copy of log, read models and checkpoints, of hard links, that
-//	            lasts until the connection ends: a tool that is killed leaves nothing
+//	copy        makes a copy of log, read models and checkpoints, of hard links; it lasts
+//	            until the connection ends, or as long as the tool holds it, see heldCopy
 //	copy-views  the same without the log, which is on a cluster
 //	forget      destroys an account's key, as `iocredits forget` does without engine
 //	look-forget only says what of that would be refused; a request of its own, because an
@@ -51,13 +50,12 @@ type control struct {
 	services *services
 	forget   func(ctx context.Context, account string, wish httpapi.Wish) (forgotten, error)
 	logger   *slog.Logger
-	serial   atomic.Int64
 }
 
 // listen opens the socket. A path that is too long for one only costs the
 // tools their way to a live engine.
 func (c *control) listen(ctx context.Context) net.Listener {
-	if err := errors.Join(os.RemoveAll(c.dir.copies()), removeIfThere(c.dir.control())); err != nil {
+	if err := errors.Join(removeAllUnheld(c.dir.copies()), removeIfThere(c.dir.control())); err != nil {
 		c.logger.Warn("leftovers of tools stay", "error", err)
 	}
 	var config net.ListenConfig
@@ -128,23 +126,33 @@ func (c *control) serve(ctx context.Context, conn net.Conn) error {
 	}
 	switch request.Do {
 	case "copy", "copy-views":
-		dir := filepath.Join(c.dir.copies(), strconv.FormatInt(c.serial.Add(1), 10))
-		defer func() { _ = os.RemoveAll(dir) }()
-		answer := controlAnswer{Dir: dir}
-		if err := c.copy(dataDir(dir), request.Do == "copy"); err != nil {
-			answer = controlAnswer{Error: err.Error()}
-		}
-		if err := json.NewEncoder(conn).Encode(answer); err != nil {
-			return err
-		}
-		_, _ = io.Copy(io.Discard, in) // ends with the connection
-		return nil
+		return c.lend(conn, in, request.Do == "copy")
 	case "forget", "look-forget":
 		wish := httpapi.Wish{Reason: request.Reason, Force: request.Force, Look: request.Do == "look-forget"}
 		done, err := c.forget(ctx, request.Account, wish)
 		return json.NewEncoder(conn).Encode(answerOf(done, err))
 	}
 	return json.NewEncoder(conn).Encode(controlAnswer{Error: "unknown request " + strconv.Quote(request.Do)})
+}
+
+// lend makes a copy, and removes it when the connection ends, unless it is held.
+func (c *control) lend(conn net.Conn, in io.Reader, withLog bool) (err error) {
+	dir, err := newCopy(c.dir.copies())
+	if dir != "" {
+		defer func() { err = errors.Join(err, removeUnheld(dir)) }()
+	}
+	if err == nil {
+		err = c.copy(dataDir(dir), withLog)
+	}
+	answer := controlAnswer{Dir: dir}
+	if err != nil {
+		answer = controlAnswer{Error: err.Error()}
+	}
+	if err := json.NewEncoder(conn).Encode(answer); err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, in) // ends with the connection
+	return nil
 }
 
 func answerOf(done forgotten, err error) controlAnswer {
@@ -222,8 +230,8 @@ var errNoEngine = errors.New("no engine runs in this data directory")
 // longer waits for an engine that hangs, or that somebody has stopped.
 const engineTimeout = time.Minute
 
-// askEngine sends a request to the engine that runs in dir. The answer holds as
-// long as the connection does. Error: errNoEngine.
+// askEngine sends a request to the engine that runs in dir. A copy that it answers holds
+// as long as the connection does, or longer if it is held. Error: errNoEngine.
 func askEngine(ctx context.Context, dir dataDir, request controlRequest) (controlAnswer, net.Conn, error) {
 	return askEngineWithin(ctx, engineTimeout, dir, request)
 }
@@ -248,7 +256,7 @@ func askEngineWithin(ctx context.Context, limit time.Duration, dir dataDir, requ
 		return controlAnswer{}, nil, errors.Join(err, conn.Close())
 	}
 	if err == nil {
-		err = conn.SetDeadline(time.Time{}) // what it gave lasts
+		err = conn.SetDeadline(time.Time{}) // a tool may read for hours
 	}
 	switch {
 	case err != nil:

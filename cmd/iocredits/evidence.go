@@ -124,13 +124,18 @@ func (s *evidence) beside(ctx context.Context) (dataDir, error) {
 	return s.still(ctx, "copy-views")
 }
 
-// still gives a folder that nobody writes: a copy that a running engine made,
-// which lasts as long as its connection; or the data directory itself, held if it
+// still gives a folder that nobody writes: a copy that a running engine made, which
+// stays when the engine ends; or the data directory itself, held if it
 // can be held. One that can't be written needs no holding.
 func (s *evidence) still(ctx context.Context, do string) (dataDir, error) {
 	answer, conn, err := askEngine(ctx, s.dir, controlRequest{Do: do})
 	if err == nil {
 		s.closes = append(s.closes, conn)
+		held, err := holdCopy(answer.Dir)
+		if err != nil {
+			return "", err
+		}
+		s.closes = append(s.closes, held)
 		return dataDir(answer.Dir), nil
 	}
 	if !errors.Is(err, errNoEngine) {
