@@ -122,6 +122,8 @@ func refusalOf(err error) (refusal *domain.Error, fault bool) {
 		return domain.Refuse(domain.CodeUnavailable, "the log can't be reached now; try again later"), false
 	case errors.Is(err, keyring.ErrUnavailable), errors.Is(err, keyring.ErrClosed):
 		return domain.Refuse(domain.CodeUnavailable, "the keyring can't be used now; try again later"), true
+	case errors.Is(err, keyring.ErrKeyLost):
+		return domain.Refuse(domain.CodeUnavailable, "the keyring lacks the key of this account, under which its requests are compared and its text is sealed; an operator has to put the right keyring back"), false
 	case errors.Is(err, projections.ErrStopped), errors.Is(err, projections.ErrClosed):
 		return domain.Refuse(domain.CodeUnavailable, "the read models have stopped; an operator has to look"), false
 	}

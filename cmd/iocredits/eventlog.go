@@ -55,7 +55,7 @@ func openWithKeys(dir dataDir, opts pebblestore.Options) (*eventLog, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := log.addKeys(dir); err != nil {
+	if err := log.addKeys(dir, opts.Logger); err != nil {
 		return nil, errors.Join(err, log.close())
 	}
 	return log, nil
@@ -73,12 +73,13 @@ func (l *eventLog) watch(ctx context.Context) error {
 }
 
 // addKeys opens the keyring beside the embedded log.
-func (l *eventLog) addKeys(dir dataDir) error {
-	keys, err := keyring.Open(dir.keyring(), keyring.Options{OnFail: l.fail})
+func (l *eventLog) addKeys(dir dataDir, logger *slog.Logger) error {
+	lost := &lostKeys{store: l.store, logger: logger}
+	keys, err := keyring.Open(dir.keyring(), keyring.Options{OnFail: l.fail, Lost: lost.isLost})
 	if err != nil {
 		return err
 	}
-	l.keys = keys
+	l.keys, lost.keys = keys, keys
 	closeStore := l.close
 	l.close = func() error { return errors.Join(keys.Close(), closeStore()) }
 	return nil

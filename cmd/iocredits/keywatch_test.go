@@ -63,7 +63,7 @@ func TestVerifyOfAnotherKeyring(t *testing.T) {
 	copyKeyring(t, old, keys)
 	_, _, err := run(t, "serve", "--dev", "--data", data, "--addr", "127.0.0.1:0")
 	require.ErrorContains(t, err, "Put the right keyring back")
-	require.Contains(t, unsaidBy(t, "--data", data), `key account=demo-2 revision=- position=14 expected="a key of the account"`)
+	require.Contains(t, unsaidBy(t, "--data", data), `key account=demo-2 revision=- position=8 expected="a key of the account"`)
 
 	require.NoError(t, os.RemoveAll(keys))
 	out, _, err := run(t, "verify", "--data", data)

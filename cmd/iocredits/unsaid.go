@@ -91,6 +91,10 @@ type keyWatch struct {
 	dir       dataDir
 	ended     map[string]keyring.Ended
 	forgotten map[string]forgets
+	// keys is the keyring as it was found, closed; keyless are those that it lacks, with
+	// the position of the first event that needs one.
+	keys    *keyring.FileKeys
+	keyless map[string]eventstore.Position
 	// absent is why the log isn't held to a keyring; empty: it is.
 	absent string
 }
@@ -98,7 +102,7 @@ type keyWatch struct {
 // watchKeys reads the keyring in dir, if there is one. It MUST be called before a copy
 // of the log is made: what is forgotten later would look unsaid.
 func watchKeys(dir dataDir) (*keyWatch, error) {
-	w := &keyWatch{dir: dir, ended: map[string]keyring.Ended{}, forgotten: map[string]forgets{}}
+	w := &keyWatch{dir: dir, ended: map[string]keyring.Ended{}, forgotten: map[string]forgets{}, keyless: map[string]eventstore.Position{}}
 	keys, err := keyring.OpenReadOnly(dir.keyring())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -110,7 +114,7 @@ func watchKeys(dir dataDir) (*keyWatch, error) {
 	case err != nil:
 		return nil, err
 	}
-	w.ended = keys.Ended()
+	w.ended, w.keys = keys.Ended(), keys
 	return w, keys.Close()
 }
 
@@ -124,6 +128,7 @@ func (w *keyWatch) see(r *eventstore.Recorded) {
 	if name, ended, ok := keyring.EndedIn(r); ok {
 		w.ended[name] = ended
 	}
+	w.seeKeyless(r)
 	if r.Type == (&account.Forgotten{}).EventName() {
 		if name, ours := eventstore.AccountOf(r.Stream); ours {
 			w.forgotten[name] = forgets{w.forgotten[name].times + 1, r.Revision}
@@ -161,17 +166,7 @@ func (w *keyWatch) beside(ctx context.Context, store eventstore.Store, report fu
 		findings++
 		report(f)
 	}
-	var corrupt *eventstore.CorruptError
-	name, at, err := keyless(ctx, store, keys)
-	switch {
-	case err != nil && !errors.As(err, &corrupt): // damage is a finding of its own
-		return findings, err
-	case err == nil && name != "":
-		find(audit.Finding{
-			Account: name, Revision: -1, Position: at,
-			Expected: "a key of the account", Found: "none: the keyring is not the one of this log, and no engine starts with it",
-		})
-	}
+	w.findKeyless(keys, find)
 	for _, name := range slices.Sorted(maps.Keys(w.forgotten)) {
 		back, err := isBack(ctx, store, name, keys.EndedOf(name), w.forgotten[name])
 		if err != nil {

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -38,6 +39,10 @@ type Options struct {
 	// OnFail, if set, is told once, when a keyring in a file can take no more writes until
 	// it is opened again: a write or sync failed. It MUST NOT wait for the keyring.
 	OnFail func(error)
+	// Lost, if set, tells of an account without a key that it must have had one: it is asked
+	// before a keyring in a file makes an account's first key. A second first one would
+	// take the place of the right one, once that is put back.
+	Lost func(ctx context.Context, account string) (bool, error)
 }
 
 // FileKeys keeps keys in one file of a directory of its own. It is not on
@@ -59,6 +64,7 @@ type Options struct {
 type FileKeys struct {
 	random io.Reader
 	onFail func(error)
+	lost   func(context.Context, string) (bool, error)
 	f      file
 	lock   io.Closer
 
@@ -132,7 +138,7 @@ func openFile(f file, options Options) (*FileKeys, error) {
 	if err := f.Sync(); err != nil {
 		return nil, fmt.Errorf("sync the keyring: %w", err)
 	}
-	k := &FileKeys{random: options.Random, onFail: options.OnFail, f: f, accounts: found.accounts, slots: found.slots}
+	k := &FileKeys{random: options.Random, onFail: options.OnFail, lost: options.Lost, f: f, accounts: found.accounts, slots: found.slots}
 	if k.random == nil {
 		k.random = rand.Reader
 	}
@@ -144,6 +150,7 @@ func openFile(f file, options Options) (*FileKeys, error) {
 }
 
 // Key implements Keys. When ctx ends first the key may be made nevertheless.
+// Error: ErrKeyLost.
 func (k *FileKeys) Key(ctx context.Context, account string) (Key, error) {
 	if len(account) == 0 || len(account) > maxAccount {
 		return Key{}, fmt.Errorf("%w: %d bytes, 1 to %d are allowed", ErrInvalidAccount, len(account), maxAccount)
@@ -151,6 +158,11 @@ func (k *FileKeys) Key(ctx context.Context, account string) (Key, error) {
 	key, status, err := k.Find(ctx, account)
 	if err != nil || status == Live {
 		return key, err
+	}
+	if status == None {
+		if lost, err := k.isLost(ctx, account); err != nil || lost {
+			return Key{}, cmp.Or(err, ErrKeyLost)
+		}
 	}
 	key, b, i, err := k.order(account)
 	if err != nil || b == nil {
@@ -165,6 +177,13 @@ func (k *FileKeys) Key(ctx context.Context, account string) (Key, error) {
 		return Key{}, b.err
 	}
 	return b.keys[i], nil
+}
+
+func (k *FileKeys) isLost(ctx context.Context, account string) (bool, error) {
+	if k.lost == nil {
+		return false, nil
+	}
+	return k.lost(ctx, account)
 }
 
 // order gives the batch that makes the account's key, and which of the batch's it is; or

@@ -68,6 +68,8 @@ var (
 	ErrKeyMissing = errors.New("keyring lacks the key of a sealed text")
 	// ErrUnavailable: no key can be made or destroyed: the disk had no room, or failed.
 	ErrUnavailable = errors.New("keyring can't be written")
+	// ErrKeyLost: an account without a key must have had one, see Options.Lost.
+	ErrKeyLost = errors.New("the keyring has lost the key of the account")
 	// ErrClosed: the keyring was closed.
 	ErrClosed = errors.New("keyring closed")
 	// ErrInvalidAccount: the keys can't be kept under this name.

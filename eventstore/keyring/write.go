@@ -107,7 +107,7 @@ func (k *FileKeys) writeKeys(b *batch, accounts []string) error {
 // Destroy implements Keys. A power cut before it returns leaves the key whole
 // or erased.
 func (k *FileKeys) Destroy(ctx context.Context, account string) error {
-	if err := ctx.Err(); err != nil {
+	if err := k.bury(ctx, account); err != nil {
 		return err
 	}
 	// io orders Destroy after the batch under way. A key that is still waiting
@@ -126,6 +126,41 @@ func (k *FileKeys) Destroy(ctx context.Context, account string) error {
 
 	r := record{status: statusErased, generation: at.generation, first: at.first, account: account}
 	return k.writeSynced(r.encode(), at.slot)
+}
+
+// bury leaves of a lost key that it has ended, so that the account's next one is another:
+// the log will say that the first is gone.
+func (k *FileKeys) bury(ctx context.Context, account string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	k.mu.RLock()
+	_, known := k.accounts[account]
+	k.mu.RUnlock()
+	if known {
+		return nil
+	}
+	if lost, err := k.isLost(ctx, account); err != nil || !lost {
+		return err
+	}
+	k.io.Lock()
+	defer k.io.Unlock()
+	k.mu.RLock()
+	_, known = k.accounts[account]
+	failed, slot := k.writable(), k.slots
+	k.mu.RUnlock()
+	if failed != nil || known {
+		return failed
+	}
+	r := record{status: statusErased, generation: 1, first: slot, account: account}
+	if err := k.writeSynced(r.encode(), slot); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.slots++
+	k.accounts[strings.Clone(account)] = place{slot: slot, generation: r.generation, first: slot}
+	return nil
 }
 
 // writeSynced writes records and makes them durable. A batch that the disk had
