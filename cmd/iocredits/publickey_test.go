@@ -94,6 +94,7 @@ func TestVerifySaysWhatItChecked(t *testing.T) {
 	require.NoError(t, err, out)
 	require.Regexp(t, `checkpoints  \d+, signatures good\n`, out)
 	require.Contains(t, out, "read models  NOT COMPARED: left out, by --no-views\n")
+	require.Contains(t, out, "\nno findings\n")
 
 	out, _, err = run(t, "verify", "--data", data, "--key", other+".pub")
 	require.Equal(t, exitFindings, exitCode(err))
@@ -106,12 +107,14 @@ func TestVerifySaysWhatItChecked(t *testing.T) {
 	out, _, err = run(t, "verify", "--data", data)
 	require.NoError(t, err, out)
 	require.Regexp(t, `checkpoints  \d+, signatures NOT CHECKED: no --key\n`, out)
+	require.Contains(t, out, "\nno findings, signatures not checked\n")
 	require.Contains(t, out, "read models  NOT COMPARED: there are none in "+data+"\n")
 
 	require.NoError(t, os.RemoveAll(filepath.Join(data, "checkpoints")))
 	out, _, err = run(t, "verify", "--data", data)
 	require.NoError(t, err, out)
 	require.Contains(t, out, "checkpoints  0, so NO signature was checked\n")
+	require.Contains(t, out, "\nno findings, signatures not checked\n")
 	out, _, err = run(t, "verify", "--data", data, "--key", kept)
 	require.Equal(t, exitFindings, exitCode(err), "who removes the checkpoints doesn't pass")
 	require.Contains(t, out, `checkpoint "none"`)
@@ -119,4 +122,25 @@ func TestVerifySaysWhatItChecked(t *testing.T) {
 	out, _, err = run(t, "diff", "demo-1", "--data", data)
 	require.NoError(t, err, out)
 	require.Contains(t, out, "read models NOT COMPARED: there are none in "+data)
+}
+
+// TestAnEmptyKey is of a variable that isn't set: whoever gave it wants signatures checked.
+func TestAnEmptyKey(t *testing.T) {
+	data := t.TempDir()
+	e := serve(t, data)
+	e.trade("demo-1")
+	require.NoError(t, e.stop())
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(config, []byte("public-key: ''\n"), 0o600))
+	empty := func(from string, args ...string) {
+		out, _, err := run(t, append([]string{"verify", "--data", data}, args...)...)
+		require.ErrorContains(t, err, from+" is empty")
+		require.Equal(t, exitUsage, exitCode(err))
+		require.Empty(t, out)
+	}
+	empty("--key", "--key", "")
+	empty("--key", "--key=")
+	empty("public-key in the config file", "--config", config)
+	t.Setenv("IOCREDITS_PUBLIC_KEY", "")
+	empty("IOCREDITS_PUBLIC_KEY")
 }
