@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -283,4 +285,20 @@ func TestARestoredBackupIsNotSigned(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, got.Status)
 	require.Contains(t, got.Text, "rolled back")
 	require.Equal(t, "90", e.balance("demo-1"), "it serves on")
+}
+
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestExportToAFullDisk says so, once.
+func TestExportToAFullDisk(t *testing.T) {
+	data := t.TempDir()
+	e := serve(t, data)
+	e.trade("demo-1")
+	require.NoError(t, e.stop())
+	err := (&Main{Stdout: fullDisk{}, Stderr: io.Discard}).Run(t.Context(), []string{"export", "--data", data})
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.Equal(t, 1, strings.Count(err.Error(), syscall.ENOSPC.Error()), err)
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -66,6 +68,38 @@ func TestNoLogIsBegunByMistake(t *testing.T) {
 			require.Regexp(t, `level=INFO msg="the log is open" data=\S+ head=1\n`, e.log.String())
 		}
 	}
+}
+
+// TestNoLogIsServedByMistake: an eventstore, too, begins none where one was meant.
+func TestNoLogIsServedByMistake(t *testing.T) {
+	file, _ := keysFile(t, "admin")
+	cert, key := writeCertificate(t, t.TempDir())
+	none := filepath.Join(t.TempDir(), "none")
+	args := []string{"eventstore", "--cert", cert, "--key", key, "--keys", file, "--data", none, "--addr", "127.0.0.1:0"}
+	refusedUse(t, none+" is no data directory (is its disk mounted? --create begins a new log in it)", args...)
+	require.NoDirExists(t, none)
+	for _, more := range [][]string{{"--create"}, nil} {
+		ctx, stop := context.WithCancel(t.Context())
+		out, lines := io.Pipe()
+		ended := make(chan error, 1)
+		go func() {
+			err := (&Main{Stdout: lines, Stderr: io.Discard}).Run(ctx, append(args, more...))
+			_ = lines.CloseWithError(errors.Join(io.EOF, err))
+			ended <- err
+		}()
+		line, err := bufio.NewReader(out).ReadString('\n')
+		require.NoError(t, err)
+		require.Contains(t, line, eventstoreReady)
+		stop()
+		require.NoError(t, <-ended)
+	}
+}
+
+// TestNoRoomToBegin: a log that can't be begun says what is missing, and nothing else.
+func TestNoRoomToBegin(t *testing.T) {
+	_, _, err := run(t, "serve", "--dev", "--data", t.TempDir(), "--addr", "127.0.0.1:0", "--min-free-mb", "1000000000")
+	require.ErrorContains(t, err, "bytes are free on the disk of")
+	require.NotContains(t, err.Error(), "move the index")
 }
 
 // TestDesksThatCanDecide are not warned of: what counts is actors, not keys.

@@ -21,6 +21,7 @@ import (
 type eventstoreCmd struct {
 	Data     string `help:"Data directory; no engine may have it open." default:".data" placeholder:"DIR"`
 	Addr     string `help:"Address to listen on." env:"IOCREDITS_EVENTSTORE_ADDR" default:"127.0.0.1:2113" placeholder:"HOST:PORT"`
+	Create   bool   `help:"Begin a new log in --data where there is none; with --insecure one is begun without it." env:"-"`
 	Insecure bool   `help:"Serve without TLS and without credentials. Loopback only." env:"-"`
 	Cert     string `help:"Certificate, PEM; required without --insecure." placeholder:"FILE"`
 	Key      string `help:"The certificate's private key, PEM." env:"IOCREDITS_CERT_KEY" placeholder:"FILE"`
@@ -47,6 +48,9 @@ func (c *eventstoreCmd) Run(ctx context.Context, m *Main) (err error) {
 		defer rereadKeys(c.Keys, keys, func(*httpapi.Keys, *slog.Logger) {}, told)() // it has no desks
 	}
 	dir := dataDir(c.Data)
+	if err := c.checkData(dir); err != nil {
+		return err
+	}
 	lock, err := dir.open()
 	if err != nil {
 		return err
@@ -74,10 +78,22 @@ func (c *eventstoreCmd) Run(ctx context.Context, m *Main) (err error) {
 	return runEsdb(ctx, opts, listener)
 }
 
+// checkData refuses a folder without a log, as serve does and for the same reason. What is
+// --insecure is for development, and begins one as serve --dev does.
+func (c *eventstoreCmd) checkData(dir dataDir) error {
+	if dir == "" || c.Insecure || c.Create { // open refuses the first
+		return nil
+	}
+	return dir.checkLog(orCreate)
+}
+
 // options reads the flags; nothing is opened but files. keys are those that it takes; nil:
 // it asks for none.
 func (c *eventstoreCmd) options() (opts esdbserver.Options, keys *httpapi.Keys, err error) {
 	opts = esdbserver.Options{Mode: esdbserver.Open, MaxAppendBytes: c.MaxAppendKB << 10}
+	if err := checkMinFree(c.MinFreeMB); err != nil {
+		return opts, nil, err
+	}
 	switch {
 	case c.MaxAppendKB < 1 || c.MaxAppendKB > 16<<10:
 		return opts, nil, usagef("--max-append-kb %d is not from 1 to %d", c.MaxAppendKB, 16<<10)

@@ -440,6 +440,9 @@ func TestEventstoreMistakes(t *testing.T) {
 		"connect to the cluster itself":       {"serve", "--dev", "--esdb-addr", "127.0.0.1:2113", "--eventstore", "esdb://x"},
 		"required without --insecure":         {"eventstore"},
 		"leave --cert":                        {"eventstore", "--insecure", "--cert", "x"},
+		"--min-free-mb 0 is not from 1":       {"eventstore", "--insecure", "--min-free-mb", "0"},
+		"--min-free-mb 0 is not from 1 to":    {"serve", "--dev", "--min-free-mb", "0"},
+		"--min-free-mb 17592186044416 is not": {"serve", "--dev", "--min-free-mb", "17592186044416"}, // 2^64 bytes
 		"is no data directory":                {"copy", "--from", t.TempDir(), "--to", "esdb://x"},
 	} {
 		full := args

@@ -56,7 +56,10 @@ func (c *exportCmd) Run(ctx context.Context, m *Main) (err error) {
 	}
 	out := bufio.NewWriter(m.Stdout)
 	manifest, err := audit.Export(ctx, s.Source, c.Format, out, progress)
-	if err = errors.Join(err, out.Flush()); err != nil {
+	if flushed := out.Flush(); err == nil { // after an error it is the same one
+		err = flushed
+	}
+	if err != nil {
 		return err
 	}
 	text, err := json.Marshal(manifest)

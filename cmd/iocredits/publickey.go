@@ -18,6 +18,9 @@ const privateKeyPrefix = "PRIVATE+KEY+"
 func readVerifier(key, from string) (note.Verifier, error) {
 	what, holds := "what it was given", strings.TrimSpace(key)
 	content, err := os.ReadFile(key)
+	if err != nil && isThere(key) {
+		return nil, usagef("%s: %w", from, err)
+	}
 	if isFile := err == nil; isFile {
 		what, holds = key, strings.TrimSpace(string(content))
 		if strings.Contains(holds, privateKeyPrefix) {

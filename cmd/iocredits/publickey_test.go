@@ -39,6 +39,7 @@ func TestKeysAreNeverPrinted(t *testing.T) {
 			{"--key: " + alone + " holds the PRIVATE key; give the public one", "", []string{"--key", alone}},
 			{"--key: that is the PRIVATE key", "", []string{"--key", private}},
 			{"--key: " + junk + " is neither a public key nor a file that has one", "", []string{"--key", junk}},
+			{"--key: read " + dir + ": is a directory", "", []string{"--key", dir}}, // as one that may not be read
 			{"--key: what it was given is neither", secret, []string{"--key", secret}},
 			{"IOCREDITS_PUBLIC_KEY: what it was given is neither", secret, nil},
 			{"IOCREDITS_PUBLIC_KEY: that is the PRIVATE key", private, nil},

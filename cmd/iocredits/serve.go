@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"strconv"
@@ -92,7 +94,7 @@ func (c *serveCmd) check() error {
 	if c.KeyringSecret != "" && c.Eventstore == "" {
 		return usagef("--keyring-secret needs --eventstore")
 	}
-	if err := c.checkEsdb(); err != nil {
+	if err := cmp.Or(c.checkEsdb(), checkMinFree(c.MinFreeMB)); err != nil {
 		return err
 	}
 	_, port, err := net.SplitHostPort(c.Addr)
@@ -132,7 +134,17 @@ func (c *serveCmd) check() error {
 	return nil
 }
 
-// orCreate is the hint of serve, for what it was most likely given.
+// checkMinFree refuses a room that would be taken for another: the store has none of 0, and
+// of what a disk can't have.
+func checkMinFree(mb uint64) error {
+	const most = math.MaxInt64 >> 20
+	if mb < 1 || mb > most {
+		return usagef("--min-free-mb %d is not from 1 to %d: some room has to stay, or the disk fails under the log", mb, most)
+	}
+	return nil
+}
+
+// orCreate is the hint of serve and eventstore, for what it was most likely given.
 const orCreate = " (is its disk mounted? --create begins a new log in it)"
 
 // checkData finds out that the folder can't be the one that was meant, before anything is

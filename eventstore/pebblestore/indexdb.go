@@ -190,7 +190,7 @@ func (s *Store) moveIndex(head eventstore.Position) error {
 			}
 		}
 		if err := errors.Join(err, it.Close()); err != nil {
-			return fmt.Errorf("move the index out of the event log: %w", err)
+			return notMoved(err)
 		}
 	}
 	// Last: before that, there is no index.
@@ -202,9 +202,17 @@ func (s *Store) moveIndex(head eventstore.Position) error {
 		err = s.indexDB.Flush()
 	}
 	if err != nil {
-		return fmt.Errorf("move the index out of the event log: %w", err)
+		return notMoved(err)
 	}
 	return s.leaveLog()
+}
+
+// notMoved says what was under way, unless only room is missing: a new log has no index.
+func notMoved(err error) error {
+	if errors.Is(err, eventstore.ErrUnavailable) {
+		return fmt.Errorf("open the index of the event log: %w", err)
+	}
+	return fmt.Errorf("move the index out of the event log: %w", err)
 }
 
 // beyond tells the entries that a crash left of a fold of an earlier version: its folds
