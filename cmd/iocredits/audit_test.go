@@ -296,9 +296,11 @@ func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 func TestExportToAFullDisk(t *testing.T) {
 	data := t.TempDir()
 	e := serve(t, data)
-	e.trade("demo-1")
+	for _, account := range []string{"demo-1", "demo-2", "demo-3"} { // more than is kept before it is written
+		e.trade(account)
+	}
 	require.NoError(t, e.stop())
-	err := (&Main{Stdout: fullDisk{}, Stderr: io.Discard}).Run(t.Context(), []string{"export", "--data", data})
+	err := (&Main{Stdout: fullDisk{}, Stderr: io.Discard}).Run(t.Context(), []string{"export", "--format", "ndjson", "--data", data})
 	require.ErrorIs(t, err, syscall.ENOSPC)
 	require.Equal(t, 1, strings.Count(err.Error(), syscall.ENOSPC.Error()), err)
 }
