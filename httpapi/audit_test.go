@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"syscall"
 	"sync"
 	"testing"
 	"time"
@@ -73,6 +74,33 @@ func TestCheckpointSignsAtOnce(t *testing.T) {
 
 	text := r.must(call{as: "auditor", method: "GET", path: "/v1/audit/checkpoint", header: http.Header{"Accept": {"text/plain"}}}).Text
 	require.True(t, strings.HasPrefix(text, "example.org/credits\n8\n"), text)
+}
+
+// fullSigner signs nothing, as if its checkpoint found no room on the disk.
+type fullSigner struct{ note.Signer }
+
+func (fullSigner) Sign([]byte) ([]byte, error) { return nil, syscall.ENOSPC }
+
+// TestNoRoomForACheckpoint is no fault of the engine, and passes.
+func TestNoRoomForACheckpoint(t *testing.T) {
+	r := newRig(t, func(p *parts) {
+		private, public, err := transparency.GenerateKey(rand.Reader, "example.org/credits")
+		require.NoError(t, err)
+		signer, err := note.NewSigner(private)
+		require.NoError(t, err)
+		verifier, err := note.NewVerifier(public)
+		require.NoError(t, err)
+		p.server.Audit.Notary = transparency.NewNotary(transparency.Options{
+			Store: p.server.Store, Tree: p.server.Views, File: p.server.Audit.Checkpoints, Signer: fullSigner{signer}, Verifier: verifier,
+			Logger: slog.New(slog.DiscardHandler),
+		})
+	})
+	r.trade("demo-1")
+	for _, path := range []string{"/v1/audit/checkpoint", "/v1/audit/proofs/inclusion?account=demo-1&revision=4"} {
+		refused := r.refused(503, "unavailable", get("auditor", path))
+		require.Contains(t, refused.Text, "no room")
+		require.NotEmpty(t, refused.Header.Get("Retry-After"))
+	}
 }
 
 // TestReceiptFromTheAPI: what the route answers is the file that is checked offline.

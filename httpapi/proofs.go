@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"syscall"
 
 	"github.com/labstack/echo/v4"
 
@@ -17,7 +18,7 @@ import (
 
 // sign gives a checkpoint over everything that is in the log at the call.
 // Refusal: unavailable, if log and checkpoints disagree: nothing is signed then,
-// and a person has to look.
+// and a person has to look; or if the disk is full.
 func (a *Audit) sign(ctx context.Context, store eventstore.Store) (transparency.Signed, error) {
 	head, err := store.Head(ctx)
 	if err != nil {
@@ -28,6 +29,9 @@ func (a *Audit) sign(ctx context.Context, store eventstore.Store) (transparency.
 		if errors.Is(err, refused) {
 			return signed, domain.Refuse(domain.CodeUnavailable, "nothing is signed: %v", err)
 		}
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return signed, domain.Refuse(domain.CodeUnavailable, "nothing is signed: the disk has no room to keep the checkpoint; try again later")
 	}
 	return signed, err
 }

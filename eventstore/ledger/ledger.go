@@ -108,6 +108,7 @@ type Ledger struct {
 	// runnable has the workers that have something to do, each once at most.
 	runnable chan *worker
 
+	refusals refusals
 	inFlight atomic.Int64
 	acked    atomic.Uint64
 	// round counts what Maintain has done: a clock that costs nothing to look at.

@@ -295,6 +295,7 @@ func (w *worker) settle(g *group) {
 		w.acked = w.book.position
 		w.shard.mu.Unlock()
 		w.ledger.raiseAcked(w.book.position)
+		w.ledger.refusals.end(w.ledger.opts.Logger)
 	}
 	for _, t := range g.tasks {
 		t.complete(g, w.book)
@@ -341,7 +342,7 @@ func (w *worker) appendError(err error) error {
 		w.ledger.opts.Logger.Error("append refused for what it is", "account", w.account, "error", err)
 		return domain.Refuse(domain.CodeLimitExceeded, "the log doesn't take the events of this command, and nothing was written: %v", err)
 	case errors.Is(err, eventstore.ErrUnavailable), errors.Is(err, eventstore.ErrClosed):
-		w.ledger.opts.Logger.Warn("append refused", "account", w.account, "error", err)
+		w.ledger.refusals.add(w.ledger.opts.Logger, w.account, err)
 		return domain.Refuse(domain.CodeUnavailable, "the log can't take writes now; nothing was written, try again later")
 	}
 	w.ledger.opts.Logger.Error("append failed, outcome unknown", "account", w.account, "error", err)
