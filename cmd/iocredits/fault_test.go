@@ -58,6 +58,10 @@ func TestDamagedRecordStops(t *testing.T) {
 		require.NotContains(t, out, readyLine)
 		require.NotContains(t, strings.ToLower(log), "panic")
 	}
+	out, _, err := run(t, "verify", "--data", data)
+	require.Equal(t, exitFindings, exitCode(err))
+	require.Contains(t, out, "\nbooks        NOT ADDED UP: ")
+	require.NotContains(t, out, "customers have", "what is there isn't what all have")
 }
 
 // damage changes one byte in the second record of the log, as a bad disk or a

@@ -114,7 +114,11 @@ func (c *verifyCmd) print(m *Main, s *evidence, sum audit.Summary, noKeys string
 	} else {
 		fmt.Fprintf(m.Stdout, "read models  NOT COMPARED: %s\n", s.whyNotCompared(c.NoViews))
 	}
-	fmt.Fprintf(m.Stdout, "books        open by %s; customers have %s\n", sum.Totals.Open(), sum.Totals.Balance())
+	if sum.Incomplete {
+		fmt.Fprintln(m.Stdout, "books        NOT ADDED UP: events are missing or can't be read, see the findings")
+	} else {
+		fmt.Fprintf(m.Stdout, "books        open by %s; customers have %s\n", sum.Totals.Open(), sum.Totals.Balance())
+	}
 	if noKeys != "" {
 		fmt.Fprintf(m.Stdout, "keyring      NOT COMPARED: %s\n", noKeys)
 	}

@@ -258,6 +258,9 @@ func (w *worker) finish() {
 		if !s.beside {
 			w.v.summary.Accounts++
 		}
+		if s.broken && !s.beside {
+			w.v.incomplete()
+		}
 	}
 	w.v.summary.Totals.Plus(&books)
 	w.v.balance = w.v.balance.Plus(balances)

@@ -88,7 +88,10 @@ type Summary struct {
 	// Head is the tree of all events, computed from the log.
 	Head     transparency.Head
 	Position eventstore.Position
-	Totals   journal.Totals
+	// Totals are of all accounts, unless Incomplete: events of some are missing or can't be
+	// read.
+	Totals     journal.Totals
+	Incomplete bool
 	// Signatures and ViewsCompared tell what could be checked.
 	Signatures, ViewsCompared bool
 }
@@ -147,6 +150,13 @@ func (v *verification) report(f Finding) {
 	v.Report(f)
 }
 
+// incomplete notes that something is missing in the books.
+func (v *verification) incomplete() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.summary.Incomplete = true
+}
+
 // books checks the company's trial balance.
 func (v *verification) books() {
 	if open := v.summary.Totals.Open(); open != (journal.Sum{}) {
@@ -179,6 +189,7 @@ func (v *verification) readAll(ctx context.Context, yield func(eventstore.Record
 		if corrupt.Position < from {
 			return corrupt // nothing is known that could be read on from
 		}
+		v.incomplete()
 		name, _ := eventstore.AccountOf(corrupt.Stream)
 		v.report(Finding{
 			Check: CheckRecord, Account: name, Revision: corrupt.Revision, Position: corrupt.Position,

@@ -54,7 +54,7 @@ func TestAnHonestLogHasNoFinding(t *testing.T) {
 	require.Equal(t, accounts, summary.Accounts)
 	require.Equal(t, 3, summary.Checkpoints)
 	require.Equal(t, 3, summary.Good)
-	require.True(t, summary.ViewsCompared && summary.Signatures)
+	require.True(t, summary.ViewsCompared && summary.Signatures && !summary.Incomplete)
 	require.Greater(t, summary.Rows, events)
 	head, _, err := c.views.TreeHead(bg)
 	require.NoError(t, err)
@@ -108,6 +108,15 @@ func TestTampering(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBooksThatLackAnEvent are not given out as those of all.
+func TestBooksThatLackAnEvent(t *testing.T) {
+	c := played(t, 60)
+	log := slices.DeleteFunc(c.log(), func(r eventstore.Recorded) bool { return r.Stream == "account-a:0" && r.Revision == 3 })
+	summary, found := verify(t, audit.Source{Store: rewritten(t, log)}, nil)
+	require.NotEmpty(t, found)
+	require.True(t, summary.Incomplete)
 }
 
 type forgery struct {
