@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"iocredits/domain"
@@ -259,6 +260,8 @@ func askEngineWithin(ctx context.Context, limit time.Duration, dir dataDir, requ
 		err = conn.SetDeadline(time.Time{}) // a tool may read for hours
 	}
 	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		err = errors.New("the engine ended before it had answered: run this again")
 	case err != nil:
 		err = fmt.Errorf("ask the engine: %w", err)
 	case answer.Code != "":

@@ -51,6 +51,24 @@ func TestAnEngineThatDoesNotAnswer(t *testing.T) {
 	require.NotErrorIs(t, err, errNoEngine)
 }
 
+// TestAnEngineThatEndsBeforeItAnswers: the tool is to be run again.
+func TestAnEngineThatEndsBeforeItAnswers(t *testing.T) {
+	dir := dataDir(t.TempDir())
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "unix", dir.control())
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	go func() {
+		if conn, err := listener.Accept(); err == nil {
+			_, _ = bufio.NewReader(conn).ReadString('\n')
+			_ = conn.Close()
+		}
+	}()
+	_, _, err = askEngine(t.Context(), dir, controlRequest{Do: "copy"})
+	require.EqualError(t, err, "the engine ended before it had answered: run this again")
+	require.Equal(t, exitFailed, exitCode(err))
+}
+
 // lameListener can't accept at first.
 type lameListener struct {
 	net.Listener
