@@ -14,7 +14,8 @@ import (
 )
 
 // TestOverdueInParts: what is due ends alike, in as many decisions as it takes and in one.
-// A hold of more lots than one may end gives them back in parts.
+// A hold of more lots than one may end gives them back in parts, which pay what is owed as
+// all of them would.
 func TestOverdueInParts(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -28,8 +29,11 @@ func TestOverdueInParts(t *testing.T) {
 		}
 		return events
 	}
-	for _, large := range []bool{false, true} {
+	for _, life := range []string{"small holds", "a large hold", "a large hold and debt"} {
 		s := account.New()
+		large, owing := life != "small holds", life == "a large hold and debt"
+		decide(s, hour(1), account.RecordPurchase{Purchase: "spent", Amount: 500 * credit})
+		decide(s, hour(1), account.Deduct{Amount: 500 * credit, Service: vm})
 		for i := range 600 {
 			amount, until := domain.Amount(1+rng.Int64N(9))*credit, hour(2+rng.IntN(40))
 			available := s.Balance().Available
@@ -38,9 +42,17 @@ func TestOverdueInParts(t *testing.T) {
 				decide(s, hour(1), account.Reserve{Reservation: "large", Amount: available, Service: vm, ExpiresAt: until})
 			case amount <= available && rng.IntN(2) == 0:
 				decide(s, hour(1), account.Reserve{Reservation: fmt.Sprint(i), Amount: amount, Service: vm, ExpiresAt: until})
+			case owing && i%3 > 0:
+				decide(s, hour(1), account.RecordPurchase{Purchase: fmt.Sprint(i), Amount: amount})
 			default:
 				decide(s, hour(1), account.GrantIncentive{Amount: 3 * amount, ExpiresAt: until})
 			}
+		}
+		if owing {
+			decide(s, hour(1), account.Reserve{Reservation: "rest", Amount: s.Balance().Available, Service: vm, ExpiresAt: hour(45)})
+			decide(s, hour(1), account.ReversePurchase{Purchase: "spent", Kind: account.ReversalChargeback})
+			decide(s, hour(1), account.Unfreeze{})
+			require.Equal(t, 500*credit, s.Balance().Debt)
 		}
 		parts, whole := newHistory(t).reload(stored(t, s)), newHistory(t).reload(stored(t, s))
 		end := func() time.Time { return hour(50) }

@@ -308,11 +308,12 @@ func (d *decision) openReservation(id string) (Reservation, error) {
 }
 
 // releaseSome gives back so many lots at the most of a hold that has run out, and never the
-// last: it stays due for what is left.
+// last: it stays due for what is left. Those that would be spent first come first, because
+// debt is paid of each part: of all of them at once it would be paid in spending order.
 func (d *decision) releaseSome(id string, most int) {
 	r := d.now().Reservations[id]
-	some := fromEnd(r.Lots, 0, r.Left())
-	if some = some[:min(most, len(some)-1)]; len(some) == 0 {
+	some := r.Lots[:min(most, len(r.Lots)-1)]
+	if len(some) == 0 {
 		return
 	}
 	d.emit(&Released{
