@@ -191,8 +191,8 @@ func idText(id uuid.UUID) string {
 	return id.String()
 }
 
-// firstOf finds the command's first event of a type, past the deadlines that
-// came due with it.
+// firstOf finds the command's first event of a type, past those of the deadlines that
+// came due with it: a type that no deadline has.
 func firstOf[E domain.Event](facts []eventstore.Fact) (event E, fact *eventstore.Fact) {
 	for i := range facts {
 		if e, ok := facts[i].Body.(E); ok {

@@ -38,8 +38,8 @@ func (h handlers) Refund(c echo.Context, name api.Account, _ api.RefundParams) e
 		do:   account.Refund{Transaction: transaction, Amount: valueOf(amount), Reason: reason},
 		body: request,
 		inspect: func(s *account.State, facts []eventstore.Fact) {
-			if e, _ := firstOf[*account.Refunded](facts); e != nil {
-				refunded = s.Refunded[e.Revision]
+			if parts, _ := refundIn(facts, transaction); len(parts) > 0 {
+				refunded = s.Refunded[parts[0].Revision]
 			}
 		},
 	})
@@ -47,26 +47,37 @@ func (h handlers) Refund(c echo.Context, name api.Account, _ api.RefundParams) e
 		return err
 	}
 	return k.answer(statusCreated, result, func(d *document) error {
-		d.refund(result.Facts, refunded)
+		d.refund(result.Facts, transaction, refunded)
 		return nil
 	})
 }
 
+// refundIn finds the parts of a command's refund among its events, and the first of them.
+// What deadlines gave back that came due with it is none of it: that names no deduction.
+func refundIn(facts []eventstore.Fact, of domain.TransactionID) (parts []*account.Refunded, first *eventstore.Fact) {
+	for i := range facts {
+		if e, ok := facts[i].Body.(*account.Refunded); ok && e.Deduction == of {
+			if parts = append(parts, e); first == nil {
+				first = &facts[i]
+			}
+		}
+	}
+	return parts, first
+}
+
 // refund writes the object; its parts, where it was split, count as one.
-func (d *document) refund(facts []eventstore.Fact, refunded domain.Amount) {
-	first, fact := firstOf[*account.Refunded](facts)
-	if fact == nil {
+func (d *document) refund(facts []eventstore.Fact, of domain.TransactionID, refunded domain.Amount) {
+	parts, first := refundIn(facts, of)
+	if first == nil {
 		return
 	}
 	total := domain.Amount(0)
-	for i := range facts {
-		if e, ok := facts[i].Body.(*account.Refunded); ok {
-			total += e.Amount
-		}
+	for _, e := range parts {
+		total += e.Amount
 	}
 	d.object("refund")
-	d.text("id", fact.ID.String())
-	d.text("transaction_id", first.Deduction.String())
+	d.text("id", first.ID.String())
+	d.text("transaction_id", of.String())
 	d.money("amount", total)
 	d.money("refunded", refunded)
 	d.close()
