@@ -260,19 +260,50 @@ func (s *State) backed() lots {
 }
 
 // settleBacking says what has changed, if it may have. MUST: nothing is decided on
-// Withdrawable between what changes it and this.
+// Withdrawable between what changes it and this. Where nothing can have changed the new
+// events aren't folded in for it, because that copies the state: an account of which
+// something was taken back once would pay for that with each charge, for ever.
 func (d *decision) settleBacking() {
-	may := len(d.initial.Backing) > 0
-	for _, event := range d.events {
-		if _, reversed := event.(*PurchaseReversed); reversed {
-			may = true
-		}
-	}
-	if !may {
+	before := d.initial
+	switch {
+	case slices.ContainsFunc(d.events, takesBack):
+	case len(before.Backing) == 0:
+		return
+	case !slices.ContainsFunc(d.events, before.touchesBacking) && before.unbacked() == before.Unbacked:
 		return
 	}
 	s := d.now()
 	if unbacked := s.unbacked(); unbacked != s.Unbacked {
 		d.emit(&BackingChanged{Unbacked: unbacked})
 	}
+}
+
+func takesBack(event domain.Event) bool {
+	_, is := event.(*PurchaseReversed)
+	return is
+}
+
+// touchesBacking says that an event, which takes nothing back, may change what has no money
+// behind it: it puts money behind lots, makes one without, or moves credits of one that may
+// lack some.
+func (s *State) touchesBacking(event domain.Event) bool {
+	switch e := event.(type) {
+	case *DebtRepaid:
+		if e.Debt == DebtChargeback {
+			return true
+		}
+	case *Refunded:
+		if e.Made > 0 {
+			return true
+		}
+	}
+	effect := EffectOf(event, 0)
+	for _, moved := range [...][]LotUse{effect.Given, effect.Taken, effect.Hold.In, effect.Hold.Out} {
+		for _, use := range moved {
+			if _, known := s.Backing[use.Lot]; known {
+				return true
+			}
+		}
+	}
+	return false
 }

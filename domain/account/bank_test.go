@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"iocredits/domain"
 	"iocredits/domain/account"
 )
@@ -154,6 +156,27 @@ func TestNoMoreIsPaidOutThanCameIn(t *testing.T) {
 	}
 }
 
+// TestAChargeCostsNoMoreOnceSomethingWasTakenBack: it doesn't copy what the account has open.
+func TestAChargeCostsNoMoreOnceSomethingWasTakenBack(t *testing.T) {
+	h := newHistory(t)
+	h.fold(events(&account.PurchaseSettled{Purchase: "q", Amount: credit}, &account.PurchaseSettled{Purchase: "p", Amount: 1000 * credit}))
+	decide := func(action account.Action) []domain.Event {
+		events, err := account.Decide(h.state, account.Command{At: hour(0), By: "ann", Do: action})
+		require.NoError(t, err)
+		return events
+	}
+	charge := func() { decide(account.Deduct{Amount: credit, Service: vm}) }
+	before := testing.AllocsPerRun(100, charge)
+	h.fold(decide(account.ReversePurchase{Purchase: "q", Kind: account.ReversalRefund}))
+	require.NotEmpty(t, h.state.Backing)
+	few := testing.AllocsPerRun(100, charge)
+	for i := range 5_000 {
+		h.fold(decide(reading(fmt.Sprint("m", i), "1", "0.000001")))
+	}
+	require.LessOrEqual(t, few, before+5)
+	require.Equal(t, few, testing.AllocsPerRun(100, charge))
+}
+
 // hardCase is a life whose end once was wrong, or chance.
 func (g *gambler) hardCase(which int) []func() account.Action {
 	buy := func(id string, n domain.Amount) func() account.Action {
@@ -218,6 +241,9 @@ func (g *gambler) play(run int, action account.Action) {
 		g.bank.follow(e, g.state.Revision, g.lotOf(e))
 		_, payout := e.(*account.WithdrawalPaid)
 		paid = paid || payout
+	}
+	if said, is := g.state.Unbacked, g.state.UnbackedNow(); said != is {
+		g.t.Fatalf("run %d: %s unbacked, not %s\n%s", run, is, said, strings.Join(g.told, "\n"))
 	}
 	if broken := g.bank.holds(g.state, paid); broken != "" {
 		g.t.Fatalf("run %d: %s\n%s", run, broken, strings.Join(g.told, "\n"))

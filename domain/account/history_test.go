@@ -54,6 +54,9 @@ func (h *history) execute(s step) ([]domain.Event, error) {
 	h.branchIsIndependent(before, events)
 	h.partsAreWhole(events)
 	h.fold(events)
+	if said, is := h.state.Unbacked, h.state.UnbackedNow(); err == nil && said != is {
+		h.t.Fatalf("%T: %s unbacked, not %s", s.do, is, said)
+	}
 	return events, err
 }
 
