@@ -42,15 +42,21 @@ func (d Deadline) name() string { return string(d.Kind) + "/" + d.ID }
 // be too much for it, for ever, and with it every command after that.
 const maxDue = 100
 
-// Overdue says that more is due than a Tick may end: see Decide for what that asks of the
-// caller. now is asked only if anything can be due.
+// Overdue says that more is due than a Tick may end, or that more that waits can be paid:
+// see Decide for what that asks of the caller. now is asked only if anything can be due.
 func (s *State) Overdue(now func() time.Time) bool {
+	if s.Unsettled() {
+		return true
+	}
 	if len(s.Due) == 0 && len(s.Lots) <= maxDue { // of nearly every account
 		return false
 	}
 	at, due := now(), 0
 	for i := 0; i < len(s.Due) && due <= maxDue && !s.Due[i].At.After(at); i++ {
 		due += s.dueOf(s.Due[i])
+	}
+	if due > 0 && len(s.Waiting) > 0 { // what comes back may pay all that waits, of all lots
+		due += len(s.Waiting) + len(s.Lots)
 	}
 	for _, class := range []Class{Promotional, Purchased} {
 		of := s.Lots.of(class)

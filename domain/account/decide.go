@@ -95,15 +95,19 @@ func PlaceOf(event domain.Event) (index, count int) {
 // State.Overdue, a Tick MUST come before any other command: it alone does a part of what
 // is due, and what it did is written before the rest. A command that does nothing opens
 // no account.
-func Decide(s *State, c Command) ([]domain.Event, error) {
-	d := &decision{initial: s, state: s, cmd: c, dueLeft: math.MaxInt}
+func Decide(s *State, c Command) ([]domain.Event, error) { return decide(s, c, maxSettled) }
+
+// decide is Decide with another bound than maxSettled.
+func decide(s *State, c Command, settled int) ([]domain.Event, error) {
+	d := &decision{initial: s, state: s, cmd: c, dueLeft: math.MaxInt, settleLeft: math.MaxInt}
 	d.events = d.one[:0]
 	if _, tick := c.Do.(Tick); tick {
-		d.dueLeft = maxDue
+		d.dueLeft, d.settleLeft = maxDue, settled
 	}
 	opened := d.open()
+	d.settleRest()
 	d.applyDue()
-	d.clock = c.At
+	d.clock, d.settleLeft = c.At, settled
 	d.settleBacking()
 	if err := c.Do.decide(d); err != nil {
 		return nil, err
@@ -135,6 +139,8 @@ type decision struct {
 	folded int
 	// dueLeft is how many lots and deadlines more may end before the command's own events.
 	dueLeft int
+	// settleLeft is what of maxSettled is left.
+	settleLeft int
 	// clock is the instant whose events are being decided: a deadline's while
 	// deadlines are applied, the command's after that.
 	clock time.Time
@@ -175,6 +181,9 @@ func (d *decision) cameIn() {
 func (d *decision) applyDue() {
 	for {
 		s := d.now()
+		if s.Unsettled() { // that comes before what is due later
+			return
+		}
 		if len(s.Due) == 0 || s.Due[0].At.After(d.cmd.At) {
 			d.dueLeft = d.expireSome(d.cmd.At, d.dueLeft)
 			return

@@ -65,6 +65,8 @@ type DeploymentPaid struct {
 	Lots       []LotUse       `json:"lots,omitempty"`
 	Debt       domain.Amount  `json:"debt,omitzero"`
 	Part       Part           `json:"part,omitzero"`
+	// MoreWaits, in the last part: see State.UnsettledSince.
+	MoreWaits bool `json:"more_waits,omitzero"`
 }
 
 // EventName is the stored type.
@@ -92,7 +94,7 @@ func (e *DeploymentPaid) evolve(s *State) {
 	fold(&s.Deployments, e.Deployment, e)
 	s.paid(e.Deployment, e.Amount, e.Lots, e.Debt, e.Part)
 	if e.Part.last() {
-		s.waitsNoMore(e.Deployment)
+		s.covered(e.Deployment, e.StartedAt, e.MoreWaits)
 	}
 }
 
@@ -192,6 +194,15 @@ func (c charge) entry(at time.Time) Entry {
 // runsUntil are the deadlines of a deployment that runs.
 func runsUntil(id string, end time.Time) []Deadline {
 	return []Deadline{{Kind: DeadlineGrace, ID: id}, {Kind: DeadlineDeployment, ID: id, At: end}}
+}
+
+// covered notes that a deployment has what it waited for, and whether the next decision
+// covers more.
+func (s *State) covered(id string, at time.Time, more bool) {
+	s.waitsNoMore(id)
+	if s.UnsettledSince = (time.Time{}); more {
+		s.UnsettledSince = at
+	}
 }
 
 func (s *State) waitsNoMore(id string) {

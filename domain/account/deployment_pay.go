@@ -1,6 +1,7 @@
 package account
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,7 +66,7 @@ func (c StartDeployment) decide(d *decision) error {
 		})
 		return nil
 	}
-	d.payDeployment(c.Deployment)
+	d.payDeployment(c.Deployment, false)
 	return nil
 }
 
@@ -101,7 +102,7 @@ func priceOf(field string, price domain.Rate, hours int) (domain.Amount, error) 
 
 // payDeployment takes the price of a deployment, which is known to fit, and
 // starts it.
-func (d *decision) payDeployment(id string) {
+func (d *decision) payDeployment(id string, moreWaits bool) {
 	s := d.now()
 	x := s.Deployments[id]
 	ends := d.clock.Add(time.Duration(x.Hours) * time.Hour)
@@ -110,37 +111,77 @@ func (d *decision) payDeployment(id string) {
 		d.emit(&DeploymentPaid{
 			Deployment: id, Amount: spent.amount(i), Service: x.Service, StartedAt: d.clock, EndsAt: ends,
 			Lots: lots, Debt: spent.debtOf(i), Part: part(i, len(spent.lots)),
+			MoreWaits: moreWaits && i == len(spent.lots)-1,
 		})
 	}
 }
 
+// maxSettled bounds what one decision pays of what waits: events, and the lots that they
+// name. All events of a decision are one append, of which a cluster takes no more than so
+// many bytes; ten thousand deployments may wait, and nothing can refuse the payment that
+// covers them. See State.UnsettledSince.
+const maxSettled = 400
+
 // settleWaiting pays what waits, longest waiting first; one that doesn't fit is
 // passed over (money.md, Debt). Frozen accounts wait. What has come to its
 // deadline is the deadline's, even if that is this instant.
-func (d *decision) settleWaiting() { d.settle(d.now().Waiting) }
-
-// settleOlder is settleWaiting for what has waited longer than a deployment.
-func (d *decision) settleOlder(id string) {
-	waiting := d.now().Waiting
-	d.settle(waiting[:max(0, slices.Index(waiting, id))])
+func (d *decision) settleWaiting() {
+	if s := d.now(); !s.Unsettled() {
+		d.settle(s.Waiting)
+	}
 }
 
+// settleRest is settleWaiting for what an earlier decision left, as if it hadn't.
+func (d *decision) settleRest() {
+	if s := d.now(); s.Unsettled() {
+		d.clock = s.UnsettledSince
+		d.settle(s.Waiting)
+	}
+}
+
+// settleOlder is settleWaiting for what has waited longer than a deployment, all of it:
+// what the deployment gets depends on that.
+func (d *decision) settleOlder(id string) {
+	left, waiting := d.settleLeft, d.now().Waiting
+	d.settleLeft = math.MaxInt
+	d.settle(waiting[:max(0, slices.Index(waiting, id))])
+	d.settleLeft = left
+}
+
+// settle pays one at least, if it can, and then until settleLeft is used up.
 func (d *decision) settle(waiting []string) {
-	for _, id := range slices.Clone(waiting) {
+	waiting = slices.Clone(waiting)
+	for more := true; more; {
 		s := d.now()
-		if s.Frozen {
+		next := s.payable(waiting, d.clock, s.Spendable())
+		if next < 0 {
 			return
 		}
-		x := s.Deployments[id]
-		if !x.GraceEndsAt.After(d.clock) || x.Owed() > s.Spendable() {
-			continue
-		}
-		if x.State == DeploymentIsPending {
-			d.payDeployment(id)
+		id, x := waiting[next], s.Deployments[waiting[next]]
+		waiting = waiting[next+1:]
+		uses, _ := s.Lots.pick(x.Owed())
+		d.settleLeft -= 2 + len(uses)
+		cut := d.settleLeft <= 0 && s.payable(waiting, d.clock, s.Spendable()-x.Owed()) >= 0
+		if more = !cut; x.State == DeploymentIsPending {
+			d.payDeployment(id, cut)
 		} else {
-			d.resume(id, x)
+			d.resume(id, x, cut)
 		}
 	}
+}
+
+// Unsettled says that the last decision left some of what waits that can be paid. Whoever
+// wrote it MUST send a Tick.
+func (s *State) Unsettled() bool {
+	return !s.UnsettledSince.IsZero() && s.payable(s.Waiting, s.UnsettledSince, s.Spendable()) >= 0
+}
+
+// payable is the first of some that wait which so much pays at an instant; below 0: none.
+func (s *State) payable(waiting []string, at time.Time, spendable domain.Amount) int {
+	return slices.IndexFunc(waiting, func(id string) bool {
+		x := s.Deployments[id]
+		return !s.Frozen && x.GraceEndsAt.After(at) && x.Owed() <= spendable
+	})
 }
 
 // ExtendDeployment books more hours at the same price.

@@ -100,6 +100,8 @@ type DeploymentResumed struct {
 	Charged   domain.Amount `json:"charged"`
 	ResumedAt time.Time     `json:"resumed_at"`
 	EndsAt    time.Time     `json:"ends_at"`
+	// MoreWaits: see State.UnsettledSince.
+	MoreWaits bool `json:"more_waits,omitzero"`
 }
 
 // EventName is the stored type.
@@ -113,7 +115,7 @@ func (e *DeploymentResumed) object() (ObjectKind, string) { return ObjectDeploym
 
 func (e *DeploymentResumed) evolve(s *State) {
 	fold(&s.Deployments, e.Deployment, e)
-	s.waitsNoMore(e.Deployment)
+	s.covered(e.Deployment, e.ResumedAt, e.MoreWaits)
 }
 
 // RecordUsage charges usage on top of what was booked: an amount, or a quantity
@@ -216,9 +218,10 @@ func (d *decision) chargeOpen(id string, x Deployment) {
 	})
 }
 
-func (d *decision) resume(id string, x Deployment) {
+func (d *decision) resume(id string, x Deployment, moreWaits bool) {
 	d.chargeOpen(id, x)
 	d.emit(&DeploymentResumed{
 		Deployment: id, Charged: x.UsageOpen, ResumedAt: d.clock, EndsAt: x.EndsAt.Add(d.clock.Sub(x.PausedAt)),
+		MoreWaits: moreWaits,
 	})
 }

@@ -8,7 +8,7 @@ import (
 
 // FoldVersion names the fold that made a snapshot. MUST change whenever a
 // State folded from the same events would differ (design.md rule 16).
-const FoldVersion = "12"
+const FoldVersion = "13"
 
 // State is all that a decision needs, folded from the account's events. It forgets
 // what no rule asks for: spent lots, closed holds and objects, deductions of which
@@ -69,6 +69,10 @@ type State struct {
 	Payments map[string][]DeploymentPayment
 	// Waiting are deployments that are short of credits, longest waiting first.
 	Waiting []string
+	// UnsettledSince is when credits came of which more that waits can be paid than one
+	// decision pays (maxSettled); zero: all was paid. The next decision begins with the
+	// rest, as of then.
+	UnsettledSince time.Time `json:",omitzero"`
 
 	// Forgotten is the revision of the newest event that says so; 0: there is none.
 	Forgotten int64

@@ -185,3 +185,42 @@ func TestAHoldOfManyLotsThatRunsOut(t *testing.T) {
 	require.Equal(t, credit, r.balance("a"))
 	require.LessOrEqual(t, small.largest.Load(), int64(450))
 }
+
+// TestManyThatWaitForOneInflow: it is taken however many it pays, and all of them are paid
+// without anything else that happens to the account.
+func TestManyThatWaitForOneInflow(t *testing.T) {
+	const waiting = 600
+	price, err := domain.ParseRate("hourly_price", "1")
+	require.NoError(t, err)
+	for name, inflow := range map[string]struct {
+		after time.Duration
+		do    account.Action
+	}{
+		"a payment":                         {0, account.RecordPayment{Payment: "x", Purchase: "p", Amount: waiting * credit}},
+		"a hold that runs out":              {time.Minute, account.Tick{}},
+		"a hold that ran out, and a charge": {2 * time.Minute, deduct(1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			small := appends(200)
+			r := newRig(t, func(o *ledger.Options) { small.Store, o.Store = o.Store, small })
+			r.do("a", "", account.StartPurchase{Purchase: "p", Amount: waiting * credit})
+			r.do("a", "", account.GrantIncentive{Amount: (waiting + 1) * credit})
+			r.do("a", "", account.Reserve{Reservation: "h", Amount: (waiting + 1) * credit, Service: domain.ServiceVM, ExpiresAt: r.clock.Now().Add(time.Minute)})
+			for i := range waiting {
+				r.do("a", "", account.StartDeployment{Deployment: fmt.Sprint(i), Service: domain.ServiceCaaS, HourlyPrice: price, Hours: 1})
+			}
+			small.largest.Store(0)
+			r.clock.Move(inflow.after)
+			r.do("a", "", inflow.do)
+			require.NoError(t, r.Close(within(t))) // which waits for the ledger's own Ticks
+			var paid []string
+			for _, f := range r.facts("a") {
+				if e, is := f.Body.(*account.DeploymentPaid); is {
+					paid = append(paid, e.Deployment)
+				}
+			}
+			require.Len(t, paid, waiting)
+			require.LessOrEqual(t, small.largest.Load(), small.most.Load())
+		})
+	}
+}

@@ -90,6 +90,9 @@ func (w *worker) next(once bool, room *single) *group {
 		}
 		g := w.decide(ctx, w.tasks, room)
 		w.tasks = g.rest
+		if len(g.Events) > 0 && w.book.state.Unsettled() && !slices.ContainsFunc(w.tasks, (*task).writes) {
+			w.tasks = append(w.tasks, w.tick()) // what waits doesn't wait for the next command
+		}
 		if err := w.behind(ctx, g); err != nil {
 			g.Err, g.broken = err, err
 			w.failed = g

@@ -1,0 +1,172 @@
+package account_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+)
+
+// twins are an account that pays what waits a few at a time, and one that pays all at once.
+type twins struct {
+	t            *testing.T
+	rng          *rand.Rand
+	at           time.Time
+	parts, whole *account.State
+	taken, cuts  int
+	ids          int
+}
+
+// send decides for both, as the write side does: Ticks first, and after what they left.
+func (w *twins) send(action account.Action) {
+	w.t.Helper()
+	decide := func(s *account.State, atOnce int, do account.Action) error {
+		events, err := account.DecideSettling(s, account.Command{At: w.at, By: "ann", Do: do}, atOnce)
+		for _, e := range events {
+			account.Evolve(s, e)
+		}
+		return err
+	}
+	tick := func(while func() bool) {
+		for n := 0; while(); n++ {
+			require.Less(w.t, n, 1_000)
+			before := w.parts.Revision
+			require.NoError(w.t, decide(w.parts, 3, account.Tick{}))
+			require.Greater(w.t, w.parts.Revision, before, "a Tick does some of it")
+		}
+	}
+	tick(func() bool { return w.parts.Overdue(func() time.Time { return w.at }) })
+	for _, do := range []account.Action{account.Tick{}, action} {
+		if err := decide(w.parts, 3, do); err != nil {
+			require.Equal(w.t, err, decide(w.whole, math.MaxInt, do))
+			continue
+		}
+		require.NoError(w.t, decide(w.whole, math.MaxInt, do))
+		if w.parts.Unsettled() {
+			w.cuts++
+		}
+		tick(w.parts.Unsettled)
+	}
+}
+
+// action is one of an account in which much waits.
+func (w *twins) action() account.Action {
+	w.ids++
+	id, until := fmt.Sprint(w.ids), w.at.Add(time.Duration(1+w.rng.IntN(40))*30*time.Minute)
+	some := domain.Amount(1+w.rng.IntN(9)) * credit
+	one := func(of []string) string {
+		if len(of) == 0 {
+			return "none"
+		}
+		return oneOf(w.rng, of)
+	}
+	switch s := w.parts; w.rng.IntN(20) {
+	case 0:
+		return account.GrantIncentive{Amount: 4 * some, ExpiresAt: until}
+	case 1:
+		return account.RecordPurchase{Purchase: id, Amount: 4 * some}
+	case 2, 3:
+		return account.Reserve{Reservation: id, Amount: max(1, min(some, s.Balance().Available)), Service: vm, ExpiresAt: until}
+	case 4, 5:
+		return account.Deduct{Amount: max(1, s.Spendable()), Service: vm}
+	case 6:
+		return account.RecordUsage{Deployment: one(sortedKeys(s.Deployments)), Amount: some}
+	case 7:
+		return account.StopDeployment{Deployment: one(sortedKeys(s.Deployments)), UsedMinutes: ptr(w.rng.IntN(100))}
+	case 8:
+		if w.taken == 0 {
+			return account.Freeze{}
+		}
+		return account.ReversePurchase{Purchase: one(purchaseIDs(s)), Kind: account.ReversalChargeback}
+	case 9, 10:
+		return account.Unfreeze{}
+	case 11:
+		return account.SetPolicy{GraceMinutes: ptr(60 + w.rng.IntN(1200)), Allowance: ptr(some)}
+	}
+	return deploy(id, []string{"0.5", "1", "0.1"}[w.rng.IntN(3)], 1+w.rng.IntN(20))
+}
+
+// TestWhatWaitsIsPaidInParts: as if all of it were paid when the credits came, whatever
+// came due meanwhile.
+func TestWhatWaitsIsPaidInParts(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	cuts := 0
+	for life := range 40 {
+		w := &twins{
+			t: t, rng: rand.New(rand.NewPCG(seed, uint64(life))), at: hour(0), taken: life % 2,
+			parts: account.New(), whole: account.New(),
+		}
+		w.send(account.SetPolicy{GraceMinutes: ptr(600)})
+		for range 200 {
+			if w.rng.IntN(5) == 0 {
+				w.at = w.at.Add(time.Duration(w.rng.IntN(90)) * time.Minute)
+			}
+			w.send(w.action())
+			require.Equal(t, balanceText(w.whole.Balance()), balanceText(w.parts.Balance()))
+			require.Equal(t, w.whole.Deployments, w.parts.Deployments)
+			require.Equal(t, w.whole.Waiting, w.parts.Waiting)
+			require.Equal(t, w.whole.Due, w.parts.Due)
+			if w.taken == 0 { // else what has no money behind it is told once more
+				require.Equal(t, stored(t, w.whole), stored(t, w.parts))
+			}
+		}
+		cuts += w.cuts
+	}
+	require.Greater(t, cuts, 100)
+}
+
+// TestOneDecisionPaysSoMuch of what waits, and the account asks for Ticks until all is paid
+// that can be: before anything else, oldest first, and as of when the credits came.
+func TestOneDecisionPaysSoMuch(t *testing.T) {
+	const waiting, most = 1_000, 400
+	for name, inflow := range map[string]step{
+		"a purchase":           doAt(hour(1), account.RecordPurchase{Purchase: "q", Amount: waiting * credit}),
+		"a release":            doAt(hour(1), account.Release{Reservation: "r"}),
+		"a hold that runs out": doAt(hour(2), account.Tick{}),
+		"an allowance":         doAt(hour(1), account.SetPolicy{Allowance: ptr(domain.Amount(waiting * credit))}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := account.New()
+			decide := func(at time.Time, do account.Action) []domain.Event {
+				events, err := account.Decide(s, account.Command{At: at, By: "ann", Do: do})
+				require.NoError(t, err)
+				for _, e := range events {
+					account.Evolve(s, e)
+				}
+				return events
+			}
+			decide(hour(0), account.SetPolicy{GraceMinutes: ptr(600), Allowance: ptr(domain.Amount(0))})
+			decide(hour(0), account.RecordPurchase{Purchase: "p", Amount: waiting * credit})
+			decide(hour(0), account.Reserve{Reservation: "r", Amount: waiting * credit, Service: vm, ExpiresAt: hour(2)})
+			for i := range waiting {
+				decide(hour(0), deploy(fmt.Sprint(i), "1", 1))
+			}
+			order := slices.Clone(s.Waiting)
+			require.Len(t, order, waiting)
+
+			at, do := inflow.at, inflow.do
+			for len(order) > 0 {
+				events := decide(at, do)
+				require.LessOrEqual(t, len(events), most)
+				for _, e := range events {
+					if e, is := e.(*account.DeploymentPaid); is {
+						require.Equal(t, order[0], e.Deployment)
+						require.Equal(t, inflow.at, e.StartedAt)
+						order = order[1:]
+					}
+				}
+				require.Equal(t, len(order) > 0, s.Unsettled())
+				require.Equal(t, len(order) > 0, s.Overdue(func() time.Time { return inflow.at }))
+				at, do = hour(4), account.Tick{} // the first of them have ended by then
+			}
+		})
+	}
+}
