@@ -36,8 +36,8 @@ type Deadline struct {
 
 func (d Deadline) name() string { return string(d.Kind) + "/" + d.ID }
 
-// maxDue bounds the lots and deadlines that a Tick ends; a hold counts for itself and for
-// each lot that it has. All events of a decision are one append, and a cluster takes no
+// maxDue bounds the lots and deadlines that a Tick ends; what gives credits back counts for
+// itself and for each lot that it gives back to. All events of a decision are one append, and a cluster takes no
 // append above a size: without a bound, what came due together while no engine ran would
 // be too much for it, for ever, and with it every command after that.
 const maxDue = 100
@@ -67,13 +67,30 @@ func (s *State) Overdue(now func() time.Time) bool {
 	return due > maxDue
 }
 
-// dueOf is how much ends with a deadline: of a hold each lot that it has may expire as it
-// comes back.
+// dueOf is how much ends with a deadline: each lot to which it gives back may expire again.
 func (s *State) dueOf(deadline Deadline) int {
-	if deadline.Kind == DeadlineReservation {
-		return 1 + len(s.Reservations[deadline.ID].Lots)
+	of := 1
+	switch deadline.Kind {
+	case DeadlineReservation:
+		of += len(s.Reservations[deadline.ID].Lots)
+	case DeadlineGrace:
+		for _, back := range s.comesBackUnpaid(deadline.ID) {
+			of += len(back.lots())
+		}
 	}
-	return 1
+	return of
+}
+
+// applySome does a part of what is too much for a Tick, and leaves it due; false: it has
+// no parts.
+func (d *decision) applySome(due Deadline) bool {
+	switch due.Kind {
+	case DeadlineReservation:
+		return d.releaseSome(due.ID, d.dueLeft)
+	case DeadlineGrace:
+		return d.refundSome(due.ID, d.dueLeft)
+	}
+	return false
 }
 
 // applyDeadline does what the rules say for a deadline that has come. What it

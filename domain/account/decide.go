@@ -193,15 +193,16 @@ func (d *decision) applyDue() {
 			return
 		}
 		d.clock = later(d.clock, due.At)
-		if of := d.now().dueOf(due); of <= d.dueLeft {
+		switch of := d.now().dueOf(due); {
+		case of <= d.dueLeft:
 			d.dueLeft -= of
 			d.applyDeadline(due)
-			continue
+		case of <= maxDue || d.applySome(due) || d.dueLeft < maxDue:
+			return // the rest is for the next Tick
+		default: // what has no parts is all that a Tick does
+			d.dueLeft = 0
+			d.applyDeadline(due)
 		}
-		if d.now().dueOf(due) > maxDue { // a hold, and too much for any Tick
-			d.releaseSome(due.ID, d.dueLeft)
-		}
-		return
 	}
 }
 

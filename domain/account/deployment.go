@@ -1,6 +1,7 @@
 package account
 
 import (
+	"slices"
 	"time"
 
 	"iocredits/domain"
@@ -184,8 +185,10 @@ type DeploymentPayment struct {
 	// Revision is the transaction's place: its first part's.
 	Revision int64
 	Amount   domain.Amount
+	// Lots are those that it was paid from, without what Returned to them.
 	Lots     []LotUse
 	Debt     domain.Amount
+	Returned domain.Amount `json:",omitzero"`
 }
 
 // paid adds a part of a payment to an open deployment's. Evolve never refuses, so
@@ -201,4 +204,16 @@ func (s *State) paid(id string, amount domain.Amount, lots []LotUse, debt domain
 	last.Debt += debt
 	last.Lots = append(last.Lots[:len(last.Lots):len(last.Lots)], lots...)
 	s.Payments[id] = with(payments[:len(payments)-1], last)
+}
+
+// returned folds in what came back of a payment before its deployment has ended.
+func (s *State) returned(e *Refunded) {
+	payments := slices.Clone(s.Payments[e.Reference])
+	for i := range payments {
+		if p := &payments[i]; p.Revision == e.Revision {
+			p.Lots = without(p.Lots, e.Lots)
+			p.Returned += sum(e.Lots)
+			s.Payments[e.Reference] = payments
+		}
+	}
 }

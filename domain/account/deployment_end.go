@@ -1,6 +1,7 @@
 package account
 
 import (
+	"slices"
 	"time"
 
 	"iocredits/domain"
@@ -109,12 +110,48 @@ func (c FailDeployment) decide(d *decision) error {
 func (d *decision) endGrace(id string) {
 	x := d.now().Deployments[id]
 	event := DeploymentEnded{Status: DeploymentIsFailed, Deployment: id, Cause: CauseUnpaid}
-	charge := domain.Amount(0)
 	if x.State == DeploymentIsPaused {
 		event.Cause, event.UsedMinutes = CauseUsageUnpaid, x.minutesUsed(d.clock)
-		charge = x.costOf(max(event.UsedMinutes, x.MinimumMinutes))
 	}
-	d.endDeployment(x, charge, false, event)
+	d.endDeployment(x, x.costUnpaid(), false, event)
+}
+
+// costUnpaid is what a deployment is charged at the end of its grace window.
+func (x *Deployment) costUnpaid() domain.Amount {
+	if x.State != DeploymentIsPaused {
+		return 0
+	}
+	return x.costOf(max(x.minutesUsed(x.PausedAt), x.MinimumMinutes))
+}
+
+// comesBackUnpaid is what comes back at that end.
+func (s *State) comesBackUnpaid(id string) []cameBack {
+	x := s.Deployments[id]
+	return s.comesBack(id, x.costUnpaid())
+}
+
+// refundSome gives back to so many lots at the most what comes back at the end of a grace
+// window. It takes those that are past their date, and so expire again at once: debt, and
+// what waits, is paid from the others, which come together. Left to them are lots that may
+// lack money, because what of it expires is told of all that they have.
+func (d *decision) refundSome(id string, most int) (some bool) {
+	service := d.now().Deployments[id].Service
+	for _, back := range d.now().comesBackUnpaid(id) {
+		uses := slices.DeleteFunc(back.lots(), func(u LotUse) bool {
+			_, mayLack := d.now().Backing[u.Lot]
+			return mayLack || u.ExpiresAt.IsZero() || u.ExpiresAt.After(d.clock)
+		})
+		if uses = uses[:min(most, len(uses))]; len(uses) == 0 {
+			continue
+		}
+		most -= len(uses)
+		event := d.refundOf(back.of, id, service)
+		event.Amount, event.Lots = sum(uses), uses
+		d.emit(&event)
+		some = true
+	}
+	d.expireLots(d.clock)
+	return some
 }
 
 // completeDeployment ends a deployment at the end of its time.
@@ -147,30 +184,60 @@ func (d *decision) endDeployment(x Deployment, charge domain.Amount, chargeOpen 
 	}
 }
 
-// refundDeployment gives back what a deployment's payments have above its charge, the
-// last one first. What support gave back of them is the first of that: the charge stays
-// paid, unless they gave more. It tells what it gave.
-func (d *decision) refundDeployment(id string, x Deployment, charged domain.Amount, reason domain.Sealed) (gave domain.Amount) {
-	payments, left := d.now().Payments[id], x.Paid-charged
+// cameBack is what comes back of a payment, after what support gave back of it.
+type cameBack struct {
+	of           DeploymentPayment
+	done, amount domain.Amount
+}
+
+func (b cameBack) charge() charge {
+	return charge{amount: b.of.Amount, lots: b.of.Lots, debt: b.of.Debt}
+}
+
+func (b cameBack) lots() []LotUse { return b.charge().lotsBack(b.done, b.amount) }
+
+// comesBack is what a deployment's payments have above its charge, the last one first. What
+// support gave back of them is the first of that: the charge stays paid, unless they gave
+// more.
+func (s *State) comesBack(id string, charged domain.Amount) (all []cameBack) {
+	payments, left := s.Payments[id], s.Deployments[id].Paid-charged
 	for _, p := range payments {
-		left -= d.now().refunded(p.Revision)
+		left -= s.refunded(p.Revision)
 	}
 	for i := len(payments) - 1; i >= 0 && left > 0; i-- {
 		p := payments[i]
-		done := d.now().refunded(p.Revision)
-		give := min(left, p.Amount-done)
-		if give <= 0 {
-			continue
+		done := s.refunded(p.Revision)
+		if amount := min(left, p.Amount-done); amount > 0 {
+			all = append(all, cameBack{p, done - p.Returned, amount})
+			left -= amount
 		}
-		event := Refunded{Revision: p.Revision, Service: x.Service, Reference: id, Reason: reason}
-		if d.clock.Before(d.cmd.At) {
-			event.EffectiveAt = d.clock
-		}
-		d.giveBack(charge{amount: p.Amount, lots: p.Lots, debt: p.Debt}, done, give, event)
-		left -= give
-		gave += give
+	}
+	return all
+}
+
+// refundDeployment gives back what comes back of a deployment's payments, and tells what
+// that is with what was Returned before.
+func (d *decision) refundDeployment(id string, x Deployment, charged domain.Amount, reason domain.Sealed) (gave domain.Amount) {
+	s := d.now()
+	for _, p := range s.Payments[id] {
+		gave += p.Returned
+	}
+	for _, back := range s.comesBack(id, charged) {
+		event := d.refundOf(back.of, id, x.Service)
+		event.Reason = reason
+		d.giveBack(back.charge(), back.done, back.amount, event)
+		gave += back.amount
 	}
 	return gave
+}
+
+// refundOf is the refund of a deployment's payment without what it gives.
+func (d *decision) refundOf(p DeploymentPayment, id string, service domain.Service) Refunded {
+	event := Refunded{Revision: p.Revision, Service: service, Reference: id}
+	if d.clock.Before(d.cmd.At) {
+		event.EffectiveAt = d.clock
+	}
+	return event
 }
 
 // usedMinutes is the caller's figure, capped at what was booked, or the engine's.

@@ -67,6 +67,9 @@ func (e *Refunded) evolve(s *State) {
 		s.DebtPaidByPurchased -= e.Made
 		s.made(s.Revision)
 	}
+	if e.Deduction == uuid.Nil {
+		s.returned(e)
+	}
 }
 
 // Refund gives back a deduction, a capture or a metered charge; whole, or in
@@ -188,13 +191,15 @@ func (c charge) owed(done, amount domain.Amount, s *State) domain.Amount {
 	return min(c.ofDebt(done, amount), s.SpendingDebt)
 }
 
+// lotsBack are those that it gives back to.
+func (c charge) lotsBack(done, amount domain.Amount) []LotUse {
+	return fromEnd(c.lots, max(0, done-c.debt), amount-c.ofDebt(done, amount))
+}
+
 // giveBack emits the refund of amount, where done was refunded before.
 func (d *decision) giveBack(original charge, done, amount domain.Amount, event Refunded) {
 	s := d.now()
-	ofDebt := original.ofDebt(done, amount)
-	skip := max(0, done-original.debt)
-	uses := fromEnd(original.lots, skip, amount-ofDebt)
-
+	ofDebt, uses := original.ofDebt(done, amount), original.lotsBack(done, amount)
 	owed := original.owed(done, amount, s)
 	purchased := min(ofDebt-owed, s.DebtPaidByPurchased)
 	promotional := ofDebt - owed - purchased

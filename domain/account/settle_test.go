@@ -170,3 +170,89 @@ func TestOneDecisionPaysSoMuch(t *testing.T) {
 		})
 	}
 }
+
+// paused is an account whose deployment was paid from many lots, of which most are past
+// their date when its grace window ends at hour 9. Something else is owed since; and part of
+// it has come back before, or all its purchased lots have a date.
+func paused(t *testing.T, rng *rand.Rand, dated bool) *history {
+	h := newHistory(t)
+	run := func(at int, do account.Action) {
+		t.Helper()
+		events, err := account.Decide(h.state, h.command(step{at: hour(at), by: "ann", do: do}))
+		require.NoError(t, err)
+		h.fold(events)
+	}
+	give := func(lots int) {
+		for i := range lots {
+			some, purchase := domain.Amount(1+rng.IntN(9))*credit, account.RecordPurchase{Purchase: fmt.Sprint(h.state.Revision + 1)}
+			if purchase.Amount = some; dated || i%8 == 0 {
+				purchase.ExpiresAt = hour(2 + rng.IntN(8))
+			}
+			if i%4 > 0 {
+				run(0, account.GrantIncentive{Amount: some, ExpiresAt: hour(2 + rng.IntN(12))})
+			} else {
+				run(0, purchase)
+			}
+		}
+	}
+	spend := func(at int) { run(at, account.Deduct{Amount: h.state.Balance().Available, Service: vm}) }
+	run(0, account.SetPolicy{GraceMinutes: ptr(300), Allowance: ptr(domain.Amount(0))})
+	run(0, account.RecordPurchase{Purchase: "spent", Amount: 100 * credit})
+	spend(0)
+	give(250)
+	run(0, deploy("d", fmt.Sprint(int64(h.state.Balance().Available/credit/8)), 8))
+	give(120)
+	run(0, account.ExtendDeployment{Deployment: "d", Hours: 3})
+	spend(0)
+	if !dated {
+		run(0, account.Refund{Transaction: tx(h.state.Payments["d"][0].Revision), Amount: 20 * credit})
+		spend(0)
+	}
+	run(4, account.RecordUsage{Deployment: "d", Amount: 5 * credit})
+	run(4, account.RecordPurchase{Purchase: "stands in", Amount: 2 * credit})
+	first := h.state.Payments["d"][0].Lots // the last of them may be in the other payment, too
+	for _, purchase := range []string{fmt.Sprint(first[len(first)-1].Lot), "spent"} {
+		run(4, account.ReversePurchase{Purchase: purchase, Kind: account.ReversalChargeback})
+	}
+	run(4, account.Unfreeze{})
+	return h
+}
+
+// TestRefundInParts: what comes back at the end of a grace window does so alike in as many
+// decisions as it takes and in one.
+func TestRefundInParts(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	for life := range 10 {
+		h := paused(t, rand.New(rand.NewPCG(seed, uint64(life))), life%2 == 0)
+		require.Positive(t, h.state.Balance().Debt)
+		parts, whole := h.reload(stored(t, h.state)), h.reload(stored(t, h.state))
+		ended := map[*account.State]*account.DeploymentEnded{}
+		decide := func(s *account.State, do account.Action) (all int) {
+			events, err := account.Decide(s, account.Command{At: hour(10), By: "ann", Do: do})
+			require.NoError(t, err)
+			for _, e := range events {
+				account.Evolve(s, e)
+				if e, is := e.(*account.DeploymentEnded); is {
+					ended[s] = e
+				}
+			}
+			require.Empty(t, s.Faults())
+			require.Empty(t, s.LotFaults())
+			return len(events)
+		}
+		ticks := 0
+		for ; parts.Overdue(func() time.Time { return hour(10) }); ticks++ {
+			n := decide(parts, account.Tick{})
+			require.Positive(t, n)
+			require.LessOrEqual(t, n, 210)
+		}
+		require.Greater(t, ticks, 1)
+		decide(parts, account.Freeze{})
+		decide(whole, account.Freeze{})
+		require.NotNil(t, ended[whole])
+		require.Equal(t, ended[whole], ended[parts])
+		parts.Revision = whole.Revision
+		require.Equal(t, stored(t, whole), stored(t, parts))
+	}
+}

@@ -186,6 +186,27 @@ func TestAHoldOfManyLotsThatRunsOut(t *testing.T) {
 	require.LessOrEqual(t, small.largest.Load(), int64(450))
 }
 
+// TestARefundToManyLotsThatHaveExpired comes back in parts, too.
+func TestARefundToManyLotsThatHaveExpired(t *testing.T) {
+	const lots = 600
+	small := appends(300)
+	r := newRig(t, func(o *ledger.Options) { small.Store, o.Store = o.Store, small })
+	price, err := domain.ParseRate("hourly_price", fmt.Sprint(lots/2))
+	require.NoError(t, err)
+	until := r.clock.Now().Add(time.Minute)
+	for range lots {
+		r.do("a", "", account.GrantIncentive{Amount: credit, ExpiresAt: until})
+	}
+	r.do("a", "", account.StartDeployment{Deployment: "d", Service: domain.ServiceCaaS, HourlyPrice: price, Hours: 2})
+	r.do("a", "", account.RecordUsage{Deployment: "d", Amount: credit})
+	small.largest.Store(0)
+	r.clock.Move(time.Hour)
+	r.do("a", "", account.GrantIncentive{Amount: 2 * credit})
+	r.do("a", "1", deduct(1))
+	require.Equal(t, credit, r.balance("a"))
+	require.LessOrEqual(t, small.largest.Load(), int64(250))
+}
+
 // TestManyThatWaitForOneInflow: it is taken however many it pays, and all of them are paid
 // without anything else that happens to the account.
 func TestManyThatWaitForOneInflow(t *testing.T) {
