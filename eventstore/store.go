@@ -149,6 +149,22 @@ type Scavenger interface {
 	Scavenge(ctx context.Context, gone func(*Recorded) (bool, error)) (erased int, err error)
 }
 
+// Place is where an event is, as an index says.
+type Place struct {
+	Stream   string
+	Revision int64
+	Position Position
+}
+
+// Indexed is a store that keeps where each stream's events are: ReadStream and Append go
+// by that, ReadAll and Subscribe don't, so a fault in it is seen only by who compares.
+type Indexed interface {
+	// Places yields what the index says, whatever the log says, and in no order; nothing of
+	// an event that isn't durable yet. An error is yielded once and ends the sequence; an
+	// entry that can't be read is a *CorruptError.
+	Places(ctx context.Context) iter.Seq2[Place, error]
+}
+
 // Append is an append that others may be handed over with, and its answer.
 type Append struct {
 	Stream   string

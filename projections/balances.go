@@ -124,6 +124,21 @@ func (v *Views) Balance(ctx context.Context, name string) (Balance, error) {
 	return record.balance(), err
 }
 
+// Figures gives the sums of an account, and the revision that they are of: NoStream if it
+// is never seen.
+func (v *Views) Figures(ctx context.Context, name string) (revision int64, figures account.Figures, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, figures, err
+	}
+	g, leave, err := v.enter()
+	if err != nil {
+		return 0, figures, err
+	}
+	defer leave()
+	record, err := g.balance(name)
+	return record.Revision, record.Figures, err
+}
+
 // balance gives an account's balance as it was shown last.
 func (g *generation) balance(name string) (balanceRecord, error) {
 	if shown, ok := g.shown.balance(name); ok {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -258,6 +259,33 @@ func (i *Image) Value(key []byte) ([]byte, bool, error) {
 	}
 	whole, err := i.whole(key, *value)
 	return whole, err == nil, err
+}
+
+// Newest is the revision of the last event of an account that the views have; NoStream if
+// they have none, or as far as the log can be read. Nothing that finds an account's events
+// by their stream is asked.
+func (i *Image) Newest(ctx context.Context, account string) (int64, error) {
+	record, err := lookup(i.db, balanceKey(account), decodeBalanceOf)
+	if err != nil || record == nil {
+		return eventstore.NoStream, err
+	}
+	newest := record.Revision
+	if i.checkpoint.whole() {
+		return newest, nil
+	}
+	for r, err := range i.views.opts.Store.ReadAll(ctx, i.checkpoint.RowsFrom, eventstore.Forwards, math.MaxInt) {
+		var corrupt *eventstore.CorruptError
+		if errors.As(err, &corrupt) || r.Position > i.checkpoint.Position {
+			break
+		}
+		if err != nil {
+			return newest, fmt.Errorf("read the log for the row of account %s: %w", account, err)
+		}
+		if name, ours := eventstore.AccountOf(r.Stream); ours && name == account {
+			newest = max(newest, r.Revision)
+		}
+	}
+	return newest, nil
 }
 
 // whole gives a value as it is with the events that it may lack: an account's row.

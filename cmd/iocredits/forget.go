@@ -177,7 +177,7 @@ func (c *forgetCmd) alone(ctx context.Context, dir dataDir, wish httpapi.Wish, l
 	if err != nil {
 		return done, err
 	}
-	return c.with(ctx, log, wish, ledger.Options{Store: log.store, Snapshots: log.snapshots, Codec: s.codec, Names: s.views, Clock: clock.Now, Logger: logger})
+	return c.with(ctx, log, wish, ledger.Options{Store: log.store, Snapshots: log.snapshots, Known: s.views.Figures, Codec: s.codec, Names: s.views, Clock: clock.Now, Logger: logger})
 }
 
 // onCluster does it beside running engines: the key is theirs too, and the event

@@ -111,7 +111,7 @@ func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time
 		return nil, errors.Join(fmt.Errorf("read the head of the log: %w", err), s.close())
 	}
 	s.ledger = ledger.New(ledger.Options{
-		Store: log.store, Snapshots: log.snapshots, Shared: log.shared, Codec: s.codec, Names: s.views, Clock: clock, Logger: logger,
+		Store: log.store, Snapshots: log.snapshots, Shared: log.shared, Known: s.known(), Codec: s.codec, Names: s.views, Clock: clock, Logger: logger,
 		Head: head, Opening: opening, SnapshotEvery: c.SnapshotEvery, MaxAccounts: c.MaxAccounts, MaxQueue: c.MaxQueue, MaxInFlight: c.MaxInFlight,
 		OnCommand: metrics.OnCommand, OnAppend: metrics.OnAppend,
 	})
@@ -125,6 +125,14 @@ func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time
 	}
 	s.reactor = reactor.New(options)
 	return s, nil
+}
+
+// known is what the ledger holds a cold account to, where this engine alone writes.
+func (s *services) known() func(context.Context, string) (int64, account.Figures, error) {
+	if s.log.shared {
+		return nil
+	}
+	return s.views.Figures
 }
 
 // run runs the services and serve beside them. When serve returns they end in

@@ -114,6 +114,9 @@ func (c *verifyCmd) print(m *Main, s *evidence, sum audit.Summary, noKeys string
 	} else {
 		fmt.Fprintf(m.Stdout, "read models  NOT COMPARED: %s\n", s.whyNotCompared(c.NoViews))
 	}
+	if !sum.IndexCompared {
+		fmt.Fprintf(m.Stdout, "index        NOT COMPARED: %s\n", c.whyNoIndex())
+	}
 	if sum.Incomplete {
 		fmt.Fprintln(m.Stdout, "books        NOT ADDED UP: events are missing or can't be read, see the findings")
 	} else {
@@ -129,6 +132,14 @@ func (c *verifyCmd) print(m *Main, s *evidence, sum audit.Summary, noKeys string
 	default: // whoever reads the last line alone isn't to take it for more
 		fmt.Fprintln(m.Stdout, "no findings, signatures not checked")
 	}
+}
+
+// whyNoIndex says why nobody held it to the log.
+func (c *verifyCmd) whyNoIndex() string {
+	if c.EventStore != "" {
+		return "the cluster has its own"
+	}
+	return "a record of the log can't be read"
 }
 
 // signatures says what is known of them, and never more.

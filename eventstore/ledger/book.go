@@ -29,12 +29,29 @@ type book struct {
 // snapshot's own form.
 const fold = "ledger/1+" + account.FoldVersion
 
-// snapshot is a book as it is saved.
-type snapshot struct {
+// Snapshot is a book as it is saved: the account at a revision, and its stream's head
+// there.
+type Snapshot struct {
 	State      *account.State
 	Hash       eventstore.Hash
 	RecordedAt time.Time
 	Position   eventstore.Position
+}
+
+// OpenSnapshot reads one. False for one of another fold, which no ledger of this version
+// uses; an error for one that is damaged.
+func OpenSnapshot(saved eventstore.Snapshot) (content Snapshot, usable bool, err error) {
+	if saved.Fold != fold {
+		return content, false, nil
+	}
+	content.State = new(account.State)
+	if err := json.Unmarshal(saved.Data, &content); err != nil {
+		return content, false, fmt.Errorf("snapshot is damaged: %w", err)
+	}
+	if content.State == nil || content.State.Revision != saved.Revision {
+		return content, false, fmt.Errorf("snapshot is damaged: its state isn't that of revision %d", saved.Revision)
+	}
+	return content, true, nil
 }
 
 // ready makes sure that the worker has a book with all names that the read
@@ -69,39 +86,75 @@ func (w *worker) ready(ctx context.Context) (err error) {
 	return w.trim(ctx, w.book)
 }
 
-// load folds the account: the snapshot, if it is of this log, and the events
-// after it.
+// load folds the account: the snapshot, if it is of this log, and the events after it. It
+// holds the outcome to what the read models know. With fewer events than these have, where
+// the events are was lost: an account of which nothing is left would begin anew. With other
+// figures, the snapshot isn't what was saved: all events are folded instead.
 func (w *worker) load(ctx context.Context) (*book, error) {
-	through := w.ledger.opts.Names.Through()
+	known, figures := w.known(ctx)
 	b, err := w.loadSnapshot(ctx)
+	if err == nil {
+		err = w.fold(ctx, b)
+	}
+	if err == nil && b.saved != eventstore.NoStream && b.state.Revision == known && b.state.Figures != figures {
+		w.ledger.opts.Logger.Error("snapshot gives other figures than the read models have: all events are folded; run `iocredits verify`",
+			"account", w.account, "revision", b.saved)
+		b = emptyBook()
+		err = w.fold(ctx, b)
+	}
+	if err == nil && b.state.Revision < known {
+		err = &eventstore.CorruptError{
+			Stream: w.stream, Revision: b.state.Revision + 1,
+			Reason: fmt.Sprintf("the read models have events up to revision %d, and they aren't found in the log; run `iocredits verify`", known),
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
+	return b, nil
+}
+
+// known is what the read models have of the account, at least; read before the log is. They
+// are no part of what is true: if they can't be read, nothing is known.
+func (w *worker) known(ctx context.Context) (revision int64, figures account.Figures) {
+	if w.ledger.opts.Known != nil {
+		if revision, figures, err := w.ledger.opts.Known(ctx, w.account); err == nil {
+			return revision, figures
+		}
+	}
+	return eventstore.NoStream, figures
+}
+
+// fold folds the events after a book's into it.
+func (w *worker) fold(ctx context.Context, b *book) error {
+	through := w.ledger.opts.Names.Through()
 	if b.position > through {
 		if err := w.recall(ctx, b, through); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for r, err := range w.ledger.opts.Store.ReadStream(ctx, w.stream, b.state.Revision+1, eventstore.Forwards, math.MaxInt) {
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", w.stream, err)
+			return fmt.Errorf("read %s: %w", w.stream, err)
 		}
 		f, err := w.ledger.opts.Codec.Open(r)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := b.follow(f); err != nil {
-			return nil, err
+			return err
 		}
 		if f.Position > through {
 			b.recent.addAll(&f)
 			if err := w.trim(ctx, b); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	return b, nil
+	return nil
 }
+
+func emptyBook() *book { return &book{state: account.New(), saved: eventstore.NoStream} }
 
 // follow folds the next event of the stream, and checks that it is the next.
 func (b *book) follow(f eventstore.Fact) error {
@@ -120,20 +173,19 @@ func (b *book) follow(f eventstore.Fact) error {
 // loadSnapshot gives the saved book, or an empty one if there is none that fits
 // this fold and this log. A snapshot is a cache: a bad one costs only time.
 func (w *worker) loadSnapshot(ctx context.Context) (*book, error) {
-	empty := &book{state: account.New(), saved: eventstore.NoStream}
+	empty := emptyBook()
 	if w.ledger.opts.Snapshots == nil {
 		return empty, nil
 	}
-	saved, found, err := w.ledger.opts.Snapshots.LoadSnapshot(ctx, w.stream)
-	if err != nil || !found || saved.Fold != fold {
+	var content Snapshot
+	saved, usable, err := w.ledger.opts.Snapshots.LoadSnapshot(ctx, w.stream)
+	if err == nil && usable {
+		content, usable, err = OpenSnapshot(saved)
+	}
+	if err != nil || !usable {
 		if err != nil {
 			w.ledger.opts.Logger.Warn("snapshot can't be read", "account", w.account, "error", err)
 		}
-		return empty, nil
-	}
-	content := snapshot{State: new(account.State)}
-	if err := json.Unmarshal(saved.Data, &content); err != nil || content.State.Revision != saved.Revision {
-		w.ledger.opts.Logger.Warn("snapshot is damaged", "account", w.account, "error", err)
 		return empty, nil
 	}
 	for r, err := range w.ledger.opts.Store.ReadStream(ctx, w.stream, saved.Revision, eventstore.Forwards, 1) {
@@ -209,7 +261,7 @@ func (w *worker) save() {
 	}
 	b := w.book
 	// What is zero is left out: it is what an empty state has, and it is most of one.
-	data, err := json.Marshal(snapshot{State: b.state, Hash: b.hash, RecordedAt: b.recordedAt, Position: b.position},
+	data, err := json.Marshal(Snapshot{State: b.state, Hash: b.hash, RecordedAt: b.recordedAt, Position: b.position},
 		json.Deterministic(true), json.OmitZeroStructFields(true))
 	if err == nil {
 		err = w.ledger.opts.Snapshots.SaveSnapshot(w.ledger.life, w.stream, eventstore.Snapshot{Revision: b.state.Revision, Fold: fold, Data: data})

@@ -26,6 +26,9 @@ const (
 	CheckTrial      Check = "trial-balance"
 	CheckCheckpoint Check = "checkpoint"
 	CheckView       Check = "read-model"
+	// CheckIndex and CheckSnapshot are of what a store keeps beside its log.
+	CheckIndex    Check = "index"
+	CheckSnapshot Check = "snapshot"
 	// CheckKey is of who has the keyring; see Options.Seen.
 	CheckKey Check = "key"
 )

@@ -25,7 +25,7 @@ func (v *verification) log(ctx context.Context) error {
 	parts, seed := &atomic.Uint64{}, maphash.MakeSeed()
 	parts.Store(1)
 	for part := uint64(0); part < parts.Load(); part++ {
-		p := &pass{v: v, part: part, parts: parts, seed: seed}
+		p := &pass{v: v, part: part, parts: parts, seed: seed, saved: v.snapshots(ctx)}
 		if err := p.run(ctx); err != nil {
 			return err
 		}
@@ -44,6 +44,7 @@ type pass struct {
 	seed  maphash.Seed
 	part  uint64
 	parts *atomic.Uint64
+	saved snapshots
 }
 
 // batch is consecutive events with the results of the workers beside them.
@@ -134,6 +135,9 @@ func (p *pass) read(ctx context.Context, ordered chan<- *batch, queues []chan *b
 		if p.part == 0 {
 			paid.see(&b.events[len(b.events)-1])
 			p.v.Seen(&b.events[len(b.events)-1])
+			if eventstore.Kept(r.Stream) {
+				p.v.places.add(r.Stream, r.Revision, r.Position)
+			}
 		}
 		return len(b.events) < batchSize || send()
 	})
@@ -207,7 +211,7 @@ func (w *worker) take(b *batch) {
 		}
 		s := w.streams[r.Stream]
 		if s == nil {
-			s = newStream(r.Stream, w.v.Codec, &w.digest, w.v.report)
+			s = newStream(r.Stream, w.v.Codec, &w.digest, w.saved, w.v.report)
 			w.streams[r.Stream] = s
 		}
 		b.hashes[i] = s.follow(r)

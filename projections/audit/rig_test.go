@@ -65,6 +65,7 @@ func newCompany(t *testing.T) *company {
 	go func() { defer close(ran); c.views.Run(ctx) }()
 	c.Ledger = ledger.New(ledger.Options{
 		Store: c.store, Snapshots: c.store, Codec: codec, Names: c.views, Clock: func() time.Time { return c.now }, Logger: quiet(),
+		SnapshotEvery: 7, // so that what is played is compared with its snapshots, too
 	})
 	c.openNotary()
 	t.Cleanup(func() {

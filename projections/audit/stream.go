@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"math"
 
 	"iocredits/domain"
 	"iocredits/domain/account"
@@ -23,19 +24,23 @@ type stream struct {
 	meta     eventstore.Metadata
 	state    *account.State
 	books    journal.Totals
+	// saved is the revision of the snapshot, of this version's fold; MaxInt64: there is none.
+	saved     int64
+	snapshots snapshots
 	// broken: an event is missing or can't be read, so that what follows can't be
 	// held to the rules any more, only to the chain.
 	broken bool
 }
 
-func newStream(name string, codec *eventstore.Codec, digest *eventstore.Digester, report func(Finding)) *stream {
+func newStream(name string, codec *eventstore.Codec, digest *eventstore.Digester, saved snapshots, report func(Finding)) *stream {
 	owner, ours := eventstore.AccountOf(name)
 	if !ours {
 		owner, _ = eventstore.NoticesOf(name)
 	}
-	s := &stream{account: owner, beside: !ours, codec: codec, digest: digest, report: report, revision: eventstore.NoStream}
+	s := &stream{account: owner, beside: !ours, codec: codec, digest: digest, report: report, revision: eventstore.NoStream, saved: math.MaxInt64}
 	if ours {
-		s.state = account.New()
+		s.state, s.snapshots = account.New(), saved
+		s.loadSnapshot(name, &eventstore.Recorded{Revision: eventstore.NoStream})
 	}
 	return s
 }
@@ -80,6 +85,9 @@ func (s *stream) follow(r *eventstore.Recorded) eventstore.Hash {
 	s.hash, s.meta = hash, meta
 	if !s.broken && !s.beside {
 		s.fold(r, body)
+	}
+	if s.revision == s.saved && !s.broken {
+		s.compareSnapshot(r)
 	}
 	return hash
 }

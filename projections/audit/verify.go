@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"log/slog"
 	"math"
@@ -20,6 +21,8 @@ import (
 
 // Source is what there is to check. Store and Codec are required.
 type Source struct {
+	// Store may be eventstore.Indexed and eventstore.Snapshots too: then its index and its
+	// snapshots are held to its log.
 	Store eventstore.Store
 	Codec *eventstore.Codec
 	// Views are nil where there are none.
@@ -92,8 +95,8 @@ type Summary struct {
 	// read.
 	Totals     journal.Totals
 	Incomplete bool
-	// Signatures and ViewsCompared tell what could be checked.
-	Signatures, ViewsCompared bool
+	// Signatures, ViewsCompared and IndexCompared tell what could be checked.
+	Signatures, ViewsCompared, IndexCompared bool
 }
 
 // verification is one Verify or Diff under way.
@@ -106,6 +109,9 @@ type verification struct {
 	summary Summary
 	seen    map[Finding]bool
 	balance journal.Sum
+	places  places
+	// unread: there are records that can't be read.
+	unread bool
 }
 
 // Verify checks everything up to the head at the call. An error is that of the
@@ -116,13 +122,16 @@ func Verify(ctx context.Context, source Source, opts Options) (Summary, error) {
 	if err != nil {
 		return Summary{}, fmt.Errorf("verify: %w", err)
 	}
-	v := &verification{Source: source, Options: opts, head: head, seen: map[Finding]bool{}}
+	v := &verification{Source: source, Options: opts, head: head, seen: map[Finding]bool{}, places: places{seed: maphash.MakeSeed()}}
 	v.summary.Position, v.summary.Signatures = head, source.Verifier != nil
 	if err := v.log(ctx); err != nil {
 		return v.summary, fmt.Errorf("verify the log: %w", err)
 	}
 	if opts.MustBeSigned && v.summary.Checkpoints == 0 {
 		v.report(Finding{Check: CheckCheckpoint, Revision: -1, Position: head, What: "none", Expected: "signed checkpoints", Found: "no checkpoint, so no signature was checked"})
+	}
+	if err := v.index(ctx); err != nil {
+		return v.summary, fmt.Errorf("verify the index: %w", err)
 	}
 	v.books()
 	v.unopened()
@@ -190,6 +199,7 @@ func (v *verification) readAll(ctx context.Context, yield func(eventstore.Record
 			return corrupt // nothing is known that could be read on from
 		}
 		v.incomplete()
+		v.unread = true
 		name, _ := eventstore.AccountOf(corrupt.Stream)
 		v.report(Finding{
 			Check: CheckRecord, Account: name, Revision: corrupt.Revision, Position: corrupt.Position,
