@@ -72,6 +72,8 @@ type explanation struct {
 	// related is what a refund gives back, or a correction names.
 	related *sequel
 
+	// waited is the usage that the charge covers, of one that had to wait.
+	waited   []waitedUsage
 	objects  []story
 	since    []sequel
 	refunded domain.Amount
@@ -122,6 +124,9 @@ func (x *explanation) gather(ctx context.Context, id domain.TransactionID) error
 		return err
 	}
 	if err := x.cause(ctx); err != nil {
+		return err
+	}
+	if err := x.wait(ctx); err != nil {
 		return err
 	}
 	if err := x.relate(ctx); err != nil {

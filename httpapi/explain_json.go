@@ -23,9 +23,10 @@ func (x *explanation) json(ctx context.Context, d *document) error {
 		d.item(part.ID.String())
 	}
 	d.end()
-	x.asked(d)
+	d.asked(x.request(x.parts[0]))
 	x.reading(d)
 	x.priceJSON(d)
+	x.waitedJSON(d)
 	d.money("balance_before", x.before)
 	d.money("balance_after", x.after)
 	d.explainedLots("lots", x.lots)
@@ -77,19 +78,18 @@ func (d *document) explainedLots(name string, lots []explainedLot) {
 	d.end()
 }
 
-// request is what is known of the request behind the charge. Of others' requests a
+// request is what is known of the request behind an event. Of others' requests a
 // customer learns who made them, and not by which names they go: who knows how a
 // service makes its keys could take the next one.
-func (x *explanation) request() eventstore.Metadata {
-	meta := *x.parts[0].Meta
+func (x *explanation) request(of eventstore.Fact) eventstore.Metadata {
+	meta := *of.Meta
 	if x.forCustomer() && meta.Role != string(RoleCustomer) {
 		meta.Key, meta.RequestID, meta.Command.ID = "", "", ""
 	}
 	return meta
 }
 
-func (x *explanation) asked(d *document) {
-	meta := x.request()
+func (d *document) asked(meta eventstore.Metadata) {
 	d.object("asked")
 	d.text("actor", meta.Actor)
 	d.text("role", meta.Role)

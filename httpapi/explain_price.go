@@ -16,7 +16,6 @@ type price struct {
 	added     bool
 	quantity  *domain.Quantity
 	unitPrice *domain.Rate
-	wasOpen   bool
 }
 
 // price finds it, for a charge of a deployment.
@@ -36,7 +35,7 @@ func (x *explanation) price() (p price, ok bool) {
 	case *account.DeploymentExtended:
 		return price{hourly: &of.HourlyPrice, hours: e.Added, added: true}, true
 	case *account.DeploymentUsed:
-		return price{quantity: e.Quantity, unitPrice: e.UnitPrice, wasOpen: e.WasOpen}, true
+		return price{quantity: e.Quantity, unitPrice: e.UnitPrice}, true
 	}
 	return p, false
 }
@@ -60,8 +59,8 @@ func (x *explanation) priceJSON(d *document) {
 
 func (x *explanation) textOfPrice(d *document) {
 	p, ok := x.price()
-	if !ok {
-		return
+	if _, waited := x.released(); waited || !ok {
+		return // each usage that waited has its own
 	}
 	amount, _ := x.whole()
 	switch {
@@ -71,8 +70,6 @@ func (x *explanation) textOfPrice(d *document) {
 		d.printf("\nPrice\n  %s an hour x %d %s = %s", p.hourly, p.hours, plural(p.hours, "hour"), -amount)
 	case p.quantity != nil && p.unitPrice != nil:
 		d.printf("\nPrice\n  %s x %s = %s charged, on top of what was booked", p.quantity, p.unitPrice, -amount)
-	case p.wasOpen:
-		d.printf("\nPrice\n  %s of usage that had waited to be covered", -amount)
 	default:
 		d.printf("\nPrice\n  %s as the service gave it, on top of what was booked", -amount)
 	}

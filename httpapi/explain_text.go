@@ -25,9 +25,7 @@ func (x *explanation) text(d *document) {
 	if len(x.parts) > 1 {
 		d.printf("  in %d parts, because it is from very many lots", len(x.parts))
 	}
-	meta := x.request()
-	d.printf("\nAsked by\n  %s (%s)%s%s%s", meta.Actor, meta.Role,
-		named("key", meta.Key), named("request", meta.RequestID), named("Idempotency-Key", meta.Command.ID))
+	x.textOfAsked(d)
 	if r, metered := x.parts[0].Body.(*account.UsageMetered); metered {
 		d.printf("\nReading of meter %s\n  %s x %s = %s charged; the meter has charged %s up to here",
 			r.Meter, r.Quantity, r.UnitPrice, r.Amount, r.Accrued.Charged)

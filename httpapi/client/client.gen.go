@@ -1134,6 +1134,18 @@ type ApprovalRequest struct {
 	Promotional *bool      `json:"promotional,omitempty"`
 }
 
+// Asker Who asked, and how. To a customer `key`, `request_id` and `idempotency_key` are empty where somebody else asked.
+type Asker struct {
+	Actor          string `json:"actor"`
+	IdempotencyKey string `json:"idempotency_key"`
+
+	// Key The id of the API key.
+	Key        string    `json:"key"`
+	RecordedAt time.Time `json:"recorded_at"`
+	RequestId  string    `json:"request_id"`
+	Role       string    `json:"role"`
+}
+
 // Balance defines model for Balance.
 type Balance struct {
 	Account string `json:"account"`
@@ -1874,17 +1886,8 @@ type ExplainedLotClass string
 
 // Explanation defines model for Explanation.
 type Explanation struct {
-	// Asked Who asked, and how. To a customer `key`, `request_id` and `idempotency_key` are empty where somebody else asked.
-	Asked struct {
-		Actor          string `json:"actor"`
-		IdempotencyKey string `json:"idempotency_key"`
-
-		// Key The id of the API key.
-		Key        string    `json:"key"`
-		RecordedAt time.Time `json:"recorded_at"`
-		RequestId  string    `json:"request_id"`
-		Role       string    `json:"role"`
-	} `json:"asked"`
+	// Asked Who asked, and how. Of usage that had waited: what brought the credits that released the charge; who asked for it is in `waited`.
+	Asked Asker `json:"asked"`
 
 	// BalanceAfter Credits, canonical.
 	//
@@ -1914,7 +1917,7 @@ type Explanation struct {
 	// Parts Transactions that one movement was split into; one for most.
 	Parts []string `json:"parts"`
 
-	// Price How a deployment's charge was worked out: hours at the hourly price, or a quantity at a unit price. Empty where the caller gave the amount.
+	// Price How a deployment's charge was worked out: hours at the hourly price, or a quantity at a unit price. Empty where the caller gave the amount, and of usage that had waited, see `waited`.
 	Price *struct {
 		// DurationHours The hours of this charge, not of all of them.
 		DurationHours *int    `json:"duration_hours,omitempty"`
@@ -1942,6 +1945,9 @@ type Explanation struct {
 	// Since Refunds, disputes and corrections, oldest first.
 	Since       []Sequel    `json:"since"`
 	Transaction Transaction `json:"transaction"`
+
+	// Waited Of a charge for usage that the account couldn't cover when it was told: that usage, oldest first; what is more than 10,000 events before the charge isn't there.
+	Waited *[]WaitedUsage `json:"waited,omitempty"`
 }
 
 // ExtensionRequest defines model for ExtensionRequest.
@@ -2950,6 +2956,22 @@ type Verification struct {
 
 	// Rows Rows of read models that were compared.
 	Rows int64 `json:"rows"`
+}
+
+// WaitedUsage Usage of a deployment that had to wait. Quantity and unit price are those of a reading; without them the caller gave the amount.
+type WaitedUsage struct {
+	// Amount Credits, canonical.
+	//
+	// Example: 12.5
+	Amount Money `json:"amount"`
+
+	// Asked Who asked, and how. To a customer `key`, `request_id` and `idempotency_key` are empty where somebody else asked.
+	Asked    Asker   `json:"asked"`
+	Quantity *string `json:"quantity,omitempty"`
+
+	// TransactionId The event that has it.
+	TransactionId string  `json:"transaction_id"`
+	UnitPrice     *string `json:"unit_price,omitempty"`
 }
 
 // WebhookAnswer defines model for WebhookAnswer.
