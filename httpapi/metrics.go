@@ -105,7 +105,7 @@ func (m *Metrics) watchSigning(works, signedAt, unsigned func() float64) {
 			Name: "iocredits_checkpoint_timestamp_seconds", Help: "When the newest checkpoint was signed, since 1970; 0: there is none.",
 		}, signedAt),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "iocredits_unsigned_events", Help: "Events that no checkpoint covers; -1: the read models don't answer.",
+			Name: "iocredits_unsigned_events", Help: "Events that no checkpoint covers: all of them where the log doesn't fit the newest one; -1: the read models don't answer.",
 		}, unsigned))
 }
 

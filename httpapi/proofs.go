@@ -64,7 +64,10 @@ func (s *Server) signingGauges() (works, signedAt, unsigned func() float64) {
 		if err != nil {
 			return -1
 		}
-		return float64(head.Size) - float64(signed.Size)
+		if head.Size < signed.Size || s.opts.Audit != nil && s.opts.Audit.Notary.Refuses() {
+			return float64(head.Size) // of another log: nobody knows how much they have in common
+		}
+		return float64(head.Size - signed.Size)
 	}
 	return works, signedAt, unsigned
 }

@@ -285,6 +285,11 @@ func TestARestoredBackupIsNotSigned(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, got.Status)
 	require.Contains(t, got.Text, "rolled back")
 	require.Equal(t, "90", e.balance("demo-1"), "it serves on")
+	require.Contains(t, e.text("", "/metrics"), "\niocredits_unsigned_events 7\n", "none is known to be covered")
+	e.trade("demo-3")
+	e.trade("demo-4")
+	e.balance("demo-4") // which waits for the read models
+	require.Contains(t, e.text("", "/metrics"), "\niocredits_unsigned_events 21\n", "more than the checkpoint has, and still another log")
 }
 
 // fullDisk takes nothing.

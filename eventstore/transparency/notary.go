@@ -85,7 +85,7 @@ type Notary struct {
 	refused error
 	pending time.Time
 
-	works atomic.Bool
+	works, refuses atomic.Bool
 }
 
 // NewNotary makes a notary. It signs nothing before Run, or Sign.
@@ -125,6 +125,7 @@ func (n *Notary) check(ctx context.Context) error {
 	for _, final := range []error{ErrRollback, ErrFork, ErrTree, ErrSignature} {
 		if errors.Is(err, final) {
 			n.refused = err
+			n.refuses.Store(true)
 			n.opts.Logger.Error("no checkpoint will be signed", "error", n.refused)
 			return err
 		}
@@ -232,6 +233,10 @@ func (n *Notary) Run(ctx context.Context) {
 // Works tells that the newest Step had nothing to complain of: what has to be signed is.
 // False before the first.
 func (n *Notary) Works() bool { return n.works.Load() }
+
+// Refuses tells that Check found log, tree and newest checkpoint to disagree: this notary
+// never signs, and what the checkpoint covers isn't what the log has.
+func (n *Notary) Refuses() bool { return n.refuses.Load() }
 
 // Step looks once, and signs if it is time.
 func (n *Notary) Step(ctx context.Context) error {
