@@ -13,7 +13,7 @@ import (
 type replayCmd struct {
 	Account string `arg:"" help:"Account to replay."`
 	sourceFlags
-	At       moment `help:"Only what is effective by this time, or by the first instant of this date in UTC." placeholder:"TIME"`
+	At       moment `help:"Only what is effective by this time, or by the first instant of this date in UTC: of the account after it only the balance is shown then, other figures have no meaning." placeholder:"TIME"`
 	KnownAt  moment `help:"Only what was recorded by this time, or by the first instant of this date in UTC." placeholder:"TIME"`
 	Revision *int64 `help:"Only up to this revision." placeholder:"N"`
 
@@ -35,24 +35,34 @@ func (c *replayCmd) Run(ctx context.Context, m *Main) (err error) {
 	err = audit.Replay(ctx, s.Source, c.Account, opts, func(step audit.Step) error {
 		shown++
 		data := s.reveal(ctx, c.Account, step.Data)
-		a := step.After
 		_, err := fmt.Fprintf(m.Stdout, `%d %s
   id           %s, position %d
   recorded     %s by %s (%s)
   effective    %s
   data         %s
   hash         %s
-  after it     balance %s (%s), available %s, reserved %s, withdrawing %s, debt %s, spendable %s
+  after it     %s
 `, step.Revision, step.Type, step.ID, step.Position,
 			step.Meta.RecordedAt.Format(time.RFC3339Nano), step.Meta.Actor, step.Meta.Role,
-			step.EffectiveAt.UTC().Format(time.RFC3339Nano), data, step.Hash,
-			a.Balance, signed(step.Amount.String()), a.Available, a.Reserved, a.Withdrawing, a.Debt, a.Spendable)
+			step.EffectiveAt.UTC().Format(time.RFC3339Nano), data, step.Hash, c.after(&step))
 		return err
 	})
 	if err == nil && shown == 0 { // or it would look as if nothing had been read
 		fmt.Fprintf(m.Stderr, "account %s has events, and none within --at, --known-at and --revision\n", c.Account)
 	}
 	return err
+}
+
+// after is what the account had after an event. With --at events are left out on which the
+// others rest: debt may be paid and not made. What is left has a sum, and nothing else.
+func (c *replayCmd) after(step *audit.Step) string {
+	a := step.After
+	balance := fmt.Sprintf("balance %s (%s)", a.Balance, signed(step.Amount.String()))
+	if !c.At.at.IsZero() {
+		return balance
+	}
+	return fmt.Sprintf("%s, available %s, reserved %s, withdrawing %s, debt %s, spendable %s",
+		balance, a.Available, a.Reserved, a.Withdrawing, a.Debt, a.Spendable)
 }
 
 // openKeys takes the keyring from the cluster, where its secret is given.

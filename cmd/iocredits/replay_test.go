@@ -44,9 +44,13 @@ func TestReplayTakesTimesAsTheAPIDoes(t *testing.T) {
 			got += n
 		}
 		require.Equal(t, want, strconv.Itoa(got), at)
+		require.NotRegexp(t, "debt|available|spendable", out, "as of a time there is only a balance")
 		seen[got] = true
 	}
 	require.Equal(t, map[int]bool{0: true, -2: true, -3: true, 97: true}, seen)
+	out, _, err := run(t, "replay", "demo-1", "--data", data, "--known-at", "9999-12-31")
+	require.NoError(t, err)
+	require.Contains(t, out, "balance 97 (-1), available 97, reserved 0, withdrawing 0, debt 0, spendable 107\n")
 	for _, flag := range []string{"--at", "--known-at"} {
 		for _, bad := range []string{"yesterday", "2026-13-01", "2026-01-31T12:00", "28.11.2026"} {
 			_, _, err := run(t, "replay", "demo-1", "--data", data, flag, bad)
@@ -55,7 +59,7 @@ func TestReplayTakesTimesAsTheAPIDoes(t *testing.T) {
 			require.ErrorContains(t, err, flag)
 		}
 	}
-	_, _, err := run(t, "replay", "demo-1", "--data", data, "--at", "1000-01-01")
+	_, _, err = run(t, "replay", "demo-1", "--data", data, "--at", "1000-01-01")
 	require.ErrorContains(t, err, "1970 to 9999")
 	out, note, err := run(t, "replay", "demo-1", "--data", data, "--known-at", "1970-01-01")
 	require.NoError(t, err)
