@@ -338,7 +338,7 @@ func TestAPaymentAtAnAccountsFirstEvent(t *testing.T) {
 // once, though several events may be about it.
 func TestAPartIsToldAtOnce(t *testing.T) {
 	const (
-		over = "Your purchase ran out of time. Nothing was charged."
+		over = "Your purchase ran out of time. Nothing has arrived for it yet; if you have paid, it is credited when the payment arrives."
 		late = "A payment of 5 credits came when your purchase was over, and does not pay all of it. We are looking into it."
 		back = "A part of your purchase that had come, 5 credits, was taken back by the payment provider."
 		done = "10 credits arrived from your purchase."

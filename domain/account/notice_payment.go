@@ -70,5 +70,5 @@ func expiredPurchase(e *PurchaseExpired) Notice {
 		return Notice{TopicPurchase, PriorityError,
 			fmt.Sprintf("Your purchase ran out of time, and only a part of it, %s, has come. We are looking into it.", credits(e.Received))}
 	}
-	return Notice{TopicPurchase, PriorityInfo, "Your purchase ran out of time. Nothing was charged."}
+	return Notice{TopicPurchase, PriorityInfo, "Your purchase ran out of time. Nothing has arrived for it yet; if you have paid, it is credited when the payment arrives."}
 }

@@ -27,7 +27,7 @@ func TestNotices(t *testing.T) {
 		{event: &account.IncentiveGranted{Amount: 3 * credit}, want: "promo credits-arrived: 3 credits arrived as a gift."},
 		{event: &account.PurchaseFailed{}, want: "error purchase: Your payment failed and nothing was charged. You can try again."},
 		{event: &account.PurchaseFailed{Received: credit}, want: "error purchase: Your payment failed, and only a part of your purchase, 1 credit, has come. We are looking into it."},
-		{event: &account.PurchaseExpired{}, want: "info purchase: Your purchase ran out of time. Nothing was charged."},
+		{event: &account.PurchaseExpired{}, want: "info purchase: Your purchase ran out of time. Nothing has arrived for it yet; if you have paid, it is credited when the payment arrives."},
 		{event: &account.PurchaseExpired{Received: 500_000}, want: "error purchase: Your purchase ran out of time, and only a part of it, 0.5 credits, has come. We are looking into it."},
 		{event: &account.PurchaseReversed{Amount: 4 * credit}, want: "critical purchase: A payment of yours was taken back: 4 credits left your account."},
 		{event: &account.PurchaseReversed{Fee: credit}, want: ""},
