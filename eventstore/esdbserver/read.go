@@ -119,9 +119,8 @@ func (r *reader) readAll() error {
 		from = eventstore.EndOfLog
 	}
 	last := eventstore.BeforeFirst
-	for left := r.limit(); left > 0; from = last {
+	for left, more := r.limit(), true; more && left > 0; from = last {
 		var page []eventstore.Recorded
-		more := false
 		if page, more, err = r.page(from, &last, f, left); err != nil {
 			return err
 		}
@@ -130,9 +129,7 @@ func (r *reader) readAll() error {
 				return err
 			}
 		}
-		if left -= len(page); !more {
-			return nil
-		}
+		left -= len(page)
 	}
 	return nil
 }

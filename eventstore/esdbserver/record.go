@@ -93,10 +93,10 @@ func proposed(m *streams.AppendReq_ProposedMessage) (eventstore.Event, error) {
 		return eventstore.Event{}, status.Error(codes.InvalidArgument, err.Error())
 	}
 	e := eventstore.Event{ID: id, Type: m.GetMetadata()[keyType], Data: m.GetData(), Metadata: m.GetCustomMetadata()}
-	switch {
-	case e.Type == "":
+	switch e.Type {
+	case "":
 		return eventstore.Event{}, status.Errorf(codes.InvalidArgument, "event %s has no type", id)
-	case e.Type == eventstore.TypeTombstone:
+	case eventstore.TypeTombstone:
 		return eventstore.Event{}, status.Errorf(codes.InvalidArgument, "event type %s is written by Tombstone only", eventstore.TypeTombstone)
 	}
 	if err := eventstore.CheckType(e.Type); err != nil {

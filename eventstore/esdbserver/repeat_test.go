@@ -198,14 +198,16 @@ func modelled(ids []uuid.UUID, events []esdb.EventData) ([]uuid.UUID, int) {
 	for i := max(0, len(ids)-64); i < len(ids); i++ {
 		recent[ids[i]] = i
 	}
-	last, found := recent[events[0].EventID]
+	_, repeats := recent[events[0].EventID]
 	for i, e := range events {
-		if !found {
+		revision, found := recent[e.EventID]
+		switch {
+		case !repeats:
 			ids = append(ids, e.EventID)
-		} else if revision, too := recent[e.EventID]; !too {
+		case !found:
 			return ids, -1
-		} else if last = revision; i == len(events)-1 {
-			return ids, last
+		case i == len(events)-1:
+			return ids, revision
 		}
 	}
 	return ids, len(ids) - 1
