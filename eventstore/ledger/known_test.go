@@ -48,7 +48,9 @@ func TestAnAccountThatIsLostIsNotANewOne(t *testing.T) {
 	fs, known := vfs.NewMem(), readModel{}
 	store, err := pebblestore.Open("log", pebblestore.Options{FS: fs, Logger: quiet()})
 	require.NoError(t, err)
-	use := func(o *ledger.Options) { o.Store, o.Snapshots, o.Known, o.IdleSnapshot = store, store, known.known, 1000 }
+	use := func(o *ledger.Options) {
+		o.Store, o.Snapshots, o.Known, o.IdleSnapshot = store, store, known.known, 1000
+	}
 	r := newRig(t, use)
 	r.store = store
 	for _, name := range []string{"a", "b"} {

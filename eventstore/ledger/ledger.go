@@ -28,7 +28,7 @@ type Options struct {
 	// event there, and the figures after it. A cold account is held to that, for what a
 	// store keeps beside its log is under no hash. MUST NOT be set with Shared: a cluster's
 	// node may be behind what its subscriptions have told.
-	Known func(ctx context.Context, account string) (revision int64, figures account.Figures, err error)
+	Known  func(ctx context.Context, account string) (revision int64, figures account.Figures, err error)
 	Clock  func() time.Time
 	Logger *slog.Logger
 	// Head is where the log ended when the engine started: what it had until then was

@@ -204,7 +204,9 @@ func TestSnapshotsAreHeldToTheFold(t *testing.T) {
 			[]string{`snapshot account=a:0 revision=- position=0 expected="a whole snapshot" found="snapshot is damaged`},
 		},
 		"of an older fold": {
-			func(b []byte) []byte { return replaced(bytes.ReplaceAll(b, []byte("7331"), []byte("9331")), "ledger/1", "ledger/0") }, nil,
+			func(b []byte) []byte {
+				return replaced(bytes.ReplaceAll(b, []byte("7331"), []byte("9331")), "ledger/1", "ledger/0")
+			}, nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
