@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// start runs the server as the program does, until stop.
-func (r *rig) start() (addr string, stop func() error) {
+// listen runs the server as the program does, until stop.
+func (r *rig) listen() (addr string, stop func() error) {
 	r.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(r.t, err)
@@ -43,7 +43,7 @@ func (r *rig) dial(addr string) net.Conn {
 // ends: it would hold a goroutine for ever, and needs no key for that.
 func TestAStalledBodyIsAnswered(t *testing.T) {
 	r := newRig(t, func(p *parts) { p.server.RequestTimeout = 200 * time.Millisecond })
-	addr, stop := r.start()
+	addr, stop := r.listen()
 	for name, head := range map[string]string{
 		"no key":          "POST /v1/accounts/demo-1/deductions HTTP/1.1\r\nIdempotency-Key: z\r\n",
 		"open route":      "GET /healthz HTTP/1.1\r\n",
@@ -130,7 +130,7 @@ func TestWhoNeverReadsIsCutOff(t *testing.T) {
 	t.Run("after a while", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, func(p *parts) { p.server.RequestTimeout = 3 * time.Second })
-		addr, stop := r.start()
+		addr, stop := r.listen()
 		c := r.dial(addr)
 		flood(t, c, nobody)
 		require.NoError(t, c.SetWriteDeadline(time.Now().Add(20*time.Second)))
@@ -144,7 +144,7 @@ func TestWhoNeverReadsIsCutOff(t *testing.T) {
 	t.Run("when the engine stops", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, func(p *parts) { p.server.RequestTimeout, p.server.ShutdownTimeout = time.Hour, 6*time.Second })
-		addr, stop := r.start()
+		addr, stop := r.listen()
 		flood(t, r.dial(addr), nobody)
 		flood(t, r.dial(addr), page)
 		require.NoError(t, stop())
