@@ -37,9 +37,9 @@ type Deadline struct {
 func (d Deadline) name() string { return string(d.Kind) + "/" + d.ID }
 
 // maxDue bounds the lots and deadlines that a Tick ends; what gives credits back counts for
-// itself and for each lot that it gives back to. All events of a decision are one append, and a cluster takes no
-// append above a size: without a bound, what came due together while no engine ran would
-// be too much for it, for ever, and with it every command after that.
+// itself and for each lot that it gives back to. All events of a decision are one append,
+// and a cluster takes no append above a size: without a bound, what came due together while
+// no engine ran would be too much for it, for ever, and with it every command after that.
 const maxDue = 100
 
 // Overdue says that more is due than a Tick may end, or that more that waits can be paid:

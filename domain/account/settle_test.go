@@ -131,7 +131,7 @@ func TestOneDecisionPaysSoMuch(t *testing.T) {
 		"a purchase":           doAt(hour(1), account.RecordPurchase{Purchase: "q", Amount: waiting * credit}),
 		"a release":            doAt(hour(1), account.Release{Reservation: "r"}),
 		"a hold that runs out": doAt(hour(2), account.Tick{}),
-		"an allowance":         doAt(hour(1), account.SetPolicy{Allowance: ptr(domain.Amount(waiting * credit))}),
+		"an allowance":         doAt(hour(1), account.SetPolicy{Allowance: ptr(waiting * credit)}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := account.New()
