@@ -56,8 +56,8 @@ type control struct {
 // listen opens the socket. A path that is too long for one only costs the
 // tools their way to a live engine.
 func (c *control) listen(ctx context.Context) net.Listener {
-	if err := errors.Join(removeAllUnheld(c.dir.copies()), removeIfThere(c.dir.control())); err != nil {
-		c.logger.Warn("leftovers of tools stay", "error", err)
+	if err := removeIfThere(c.dir.control()); err != nil {
+		c.logger.Warn("the socket of an earlier engine stays", "error", err)
 	}
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "unix", c.dir.control())
@@ -75,9 +75,13 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// run answers until ctx ends.
-func (c *control) run(ctx context.Context) {
-	if listener := c.listen(ctx); listener != nil {
+// run answers until ctx ends. What earlier tools left it removes first: a copy that is
+// about to be given is held by nobody.
+func (c *control) run(ctx context.Context, listener net.Listener) {
+	if err := removeAllUnheld(c.dir.copies()); err != nil {
+		c.logger.Warn("copies that tools left stay", "error", err)
+	}
+	if listener != nil {
 		c.accept(ctx, listener)
 	}
 }

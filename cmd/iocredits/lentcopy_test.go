@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -20,6 +21,7 @@ import (
 func TestACopyOutlivesItsEngine(t *testing.T) {
 	data := t.TempDir()
 	e := serve(t, data)
+	require.True(t, isThere(dataDir(data).control()), "an engine that says it is ready answers tools")
 	e.trade("demo-1")
 	e.must("auditor", "GET", "/v1/audit/checkpoint", "", "")
 	var log bytes.Buffer
@@ -66,7 +68,9 @@ func TestCopiesOfTheDead(t *testing.T) {
 	require.NoError(t, err)
 	held, err := holdCopy(read)
 	require.NoError(t, err)
-	require.NoError(t, c.listen(t.Context()).Close())
+	ended, end := context.WithCancel(t.Context())
+	end()
+	c.run(ended, c.listen(t.Context()))
 	require.NoDirExists(t, dead)
 	require.NoDirExists(t, earlier)
 	require.DirExists(t, read)

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -67,7 +66,6 @@ func TestALostKeyGivenUp(t *testing.T) {
 		e := (*engine)(nil)
 		if running {
 			e = serve(t, data)
-			require.Eventually(t, func() bool { return isThere(dataDir(data).control()) }, patience, time.Millisecond)
 		}
 		out, _, err := run(t, "forget", "demo-2", "--reason", "case 7", "--data", data)
 		require.NoError(t, err, out)

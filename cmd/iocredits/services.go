@@ -143,7 +143,8 @@ func (s *services) run(ctx context.Context, patience time.Duration, serve func(c
 	stopMaintain := start(life, func(ctx context.Context) { s.ledger.Maintain(ctx, idleAfter) })
 	stopReactor := start(life, s.react)
 	stopNotary := start(life, s.notarise)
-	stopControl := start(life, s.control.run)
+	tools := s.control.listen(life) // before anybody is told that the engine is ready
+	stopControl := start(life, func(ctx context.Context) { s.control.run(ctx, tools) })
 	stopKeys := start(life, s.compareKeys)
 
 	err := serve(ctx)
