@@ -25,7 +25,7 @@ func securely(t *testing.T) (s *standIn, file, key string, connect func(scheme, 
 	file = filepath.Join(dir, "keys.yaml")
 	key = addAdmin(t, file, "first")
 	cert, private := writeCertificate(t, dir, "localhost")
-	s = startEventstoreWith(t, "--data", filepath.Join(dir, "data"), "--addr", "127.0.0.1:0", "--cert", cert, "--key", private, "--keys", file)
+	s = startEventstoreWith(t, "--data", filepath.Join(dir, "data"), "--addr", "127.0.0.1:0", "--cert", cert, "--key", private, "--keys", file, "--create")
 	return s, file, key, func(scheme, key string) *esdb.Client {
 		return esdbClient(t, scheme+"://user:"+key+"@"+strings.TrimPrefix(s.connection, "esdb://")+"?tlsCAFile="+cert+"&maxDiscoverAttempts=1")
 	}

@@ -78,10 +78,7 @@ func (v *verification) index(ctx context.Context) error {
 // eachPlace gives the entries of the streams that are kept for ever, those aside that came
 // since the head was read. It tells whether the index can't be read to its end.
 func (v *verification) eachPlace(ctx context.Context, indexed eventstore.Indexed, visit func(eventstore.Place)) (broken bool, err error) {
-	now, err := v.Store.Head(ctx)
-	if err != nil {
-		return false, err
-	}
+	now := v.head
 	for at, err := range indexed.Places(ctx) {
 		if ctx.Err() != nil || errors.Is(err, eventstore.ErrClosed) {
 			return false, errors.Join(ctx.Err(), err)
@@ -90,7 +87,15 @@ func (v *verification) eachPlace(ctx context.Context, indexed eventstore.Indexed
 			v.report(Finding{Check: CheckIndex, Revision: -1, Position: v.head, What: "file", Expected: "an index that can be read", Found: err.Error()})
 			return true, nil
 		}
-		if eventstore.Kept(at.Stream) && (at.Position <= v.head || at.Position > now) {
+		if !eventstore.Kept(at.Stream) {
+			continue
+		}
+		if at.Position > now { // who wrote it may have moved the head before
+			if now, err = v.Store.Head(ctx); err != nil {
+				return false, err
+			}
+		}
+		if at.Position <= v.head || at.Position > now {
 			visit(at)
 		}
 	}
