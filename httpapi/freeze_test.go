@@ -60,6 +60,9 @@ func TestAPolicyThatSetsNothingIsRefused(t *testing.T) {
 // TestWhyOfLongAgoIsNotLookedFor: what runs goes on on a frozen account, and its limits can
 // be read however much that is.
 func TestWhyOfLongAgoIsNotLookedFor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: ten thousand events, one after the other")
+	}
 	const most = 10_000 // as the contract says
 	r := newRig(t, nil)
 	r.fund("demo-1", "100")

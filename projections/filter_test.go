@@ -34,6 +34,9 @@ func TestNameFilterNeverMissesAName(t *testing.T) {
 	}
 	writers.Wait()
 	require.Len(t, *f.layers.Load(), 2)
+	if testing.Short() {
+		return // one goroutine asks for all of them, and as many more
+	}
 	perhaps := 0
 	for n := range 4 * each {
 		require.False(t, f.lacks(name(n)))

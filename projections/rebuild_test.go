@@ -306,6 +306,9 @@ func TestOutgoingViewsAnswerAndAreReplaced(t *testing.T) {
 // TestARebuildShowsAccountsThatRest: what a rebuild has of them in memory alone is written
 // before anybody asks.
 func TestARebuildShowsAccountsThatRest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: eighteen thousand events, for one rebuild")
+	}
 	r := newRig(t, vfs.NewMem(), nil)
 	r.spend("quiet", 3)
 	r.spend("busy", 18_000) // more than one change
