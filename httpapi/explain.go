@@ -27,7 +27,7 @@ func (h handlers) ExplainTransaction(c echo.Context, name api.Account, text api.
 	if err := k.await(name, params.MinPosition); err != nil {
 		return err
 	}
-	x := &explanation{server: h.Server, account: name, reader: k.key.Role, nameless: params.For != nil, events: map[int64]explained{}}
+	x := &explanation{server: h.Server, account: name, reader: k.key.Role, asker: k.key.Role, nameless: params.For != nil, events: map[int64]explained{}}
 	if x.nameless {
 		x.reader = RoleCustomer
 	}
@@ -51,8 +51,8 @@ func (h handlers) ExplainTransaction(c echo.Context, name api.Account, text api.
 type explanation struct {
 	server  *Server
 	account string
-	// reader is whom it is for.
-	reader Role
+	// reader is whom it is for; asker who asks for it, and reads no text that isn't theirs too.
+	reader, asker Role
 	// nameless: of others than customers it has roles, where their names would stand.
 	nameless bool
 

@@ -43,7 +43,7 @@ func textsOf(object account.Object) (asked, answered said) {
 }
 
 func (x *explanation) open(ctx context.Context, s said) (string, error) {
-	if !slices.Contains(s.by, x.reader) {
+	if !slices.Contains(s.by, x.reader) || !slices.Contains(s.by, x.asker) {
 		return "", nil
 	}
 	return x.server.openText(ctx, x.account, s.text)

@@ -135,7 +135,11 @@ func TestAServiceIsToldNoTextThatIsntForIt(t *testing.T) {
 			}
 		}
 	}
-	_, told := r.explainTo("support", charge, "?for=customer")
+	_, told := r.explainTo("service", charge, "?for=customer")
+	for _, text := range few {
+		require.NotContains(t, told, text, "a service may be given what is for the customer, and reads it itself")
+	}
+	_, told = r.explainTo("support", charge, "?for=customer")
 	for text, shown := range map[string]bool{"why I want it": true, "it never ran": true, "nothing stopped": true, "why it may be": false, "finance says no": false} {
 		require.Equal(t, shown, strings.Contains(told, text), text)
 	}

@@ -69,5 +69,5 @@ var help = map[domain.Code]problemHelp{
 	domain.CodeOverloaded:            {"More waits than the engine takes at once, over all, for the account or for the key.", sameAgain, nil},
 	domain.CodeReadBehind:            {"The read models have not reached min_position within a second, or are behind what this engine acknowledged and lack what was asked for, or it would pass for the whole, as a file does; through is where they are.", "Ask again.", []string{"through"}},
 	domain.CodeRequestTimeout:        {"The answer did not come in time. The command may have been taken.", sameAgain, nil},
-	domain.CodeUnavailable:           {"The log or the keyring takes no writes, the keyring lacks the account's key, the read models have stopped, or something that the route needs isn't set up: the detail says which.", sameAgain + " Without Retry-After no repeat helps: an operator has to set up what not_set_up names.", []string{notSetUpMember}},
+	domain.CodeUnavailable:           {"The log or the keyring takes no writes, the keyring lacks the account's key, the read models have stopped, or something that the route needs isn't set up: the detail says which.", sameAgain + " Where the keyring lacks the key it helps once an operator has put that back. Without Retry-After no repeat helps: an operator has to set up what not_set_up names.", []string{notSetUpMember}},
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -125,8 +127,10 @@ func connectionTo(listener net.Listener, secure *tls.Config) string {
 	if secure == nil {
 		return "esdb://" + net.JoinHostPort(host, port) + "?tls=false"
 	}
-	if leaf := secure.Certificates[0].Leaf; leaf.VerifyHostname(host) != nil && len(leaf.DNSNames) > 0 {
-		host = leaf.DNSNames[0]
+	leaf := secure.Certificates[0].Leaf
+	isName := func(name string) bool { return !strings.HasPrefix(name, "*") }
+	if i := slices.IndexFunc(leaf.DNSNames, isName); leaf.VerifyHostname(host) != nil && i >= 0 {
+		host = leaf.DNSNames[i]
 	}
 	return "esdb://" + net.JoinHostPort(host, port)
 }

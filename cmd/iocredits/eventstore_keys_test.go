@@ -64,7 +64,8 @@ func TestTheLineLeadsToTheEventstore(t *testing.T) {
 		{"::", "esdb://localhost:2113", named()},
 		{"0.0.0.0", "esdb://localhost:2113", named("log.example", "localhost")},
 		{"0.0.0.0", "esdb://log.example:2113", named("log.example", "log")},
-		{"192.0.2.7", "esdb://log.example:2113", named("log.example")},
+		{"192.0.2.7", "esdb://log.example:2113", named("*.log.example", "log.example")},
+		{"192.0.2.7", "esdb://192.0.2.7:2113", named("*.log.example")},
 	} {
 		require.Equal(t, c.want, connectionTo(listening{at: net.ParseIP(c.listens)}, c.secure), c.listens)
 	}

@@ -111,6 +111,9 @@ func (c *forgetCmd) inData(ctx context.Context, wish httpapi.Wish, logger *slog.
 // checkCopies opens every copy once, before a key in the first of them is gone.
 func (c *forgetCmd) checkCopies() error {
 	for _, backup := range c.Backup {
+		if c.EventStore == "" && c.isOwn(backup) {
+			return usagef("--backup %s: that is no copy but the keyring of --data itself, in which the key is destroyed in any case", backup)
+		}
 		keys, err := keyring.OpenCopy(backup)
 		if errors.Is(err, keyring.ErrNoKeyring) {
 			return usagef("--backup %s: %w", backup, err)
@@ -121,11 +124,14 @@ func (c *forgetCmd) checkCopies() error {
 		if err := keys.Close(); err != nil {
 			return err
 		}
-		if c.EventStore == "" && sameFolder(keys.Dir, dataDir(c.Data).keyring()) {
-			return usagef("--backup %s: that is no copy but the keyring of --data itself, in which the key is destroyed in any case", backup)
-		}
 	}
 	return nil
+}
+
+// isOwn tells that a copy is the keyring of --data, which an engine may hold, or --data.
+func (c *forgetCmd) isOwn(backup string) bool {
+	own := dataDir(c.Data).keyring()
+	return sameFolder(backup, own) || sameFolder(dataDir(backup).keyring(), own)
 }
 
 func sameFolder(a, b string) bool {

@@ -104,7 +104,8 @@ func (p *provider) readWebhook(signature string, body []byte) (account.ProviderP
 		return account.ProviderPayment{}, nil
 	}
 	payment := paymentOf(&event.Data.Payment)
-	if event.Name == spherepay.PaymentFailed || event.Name == spherepay.PaymentCancelled {
+	failed := event.Name == spherepay.PaymentFailed || event.Name == spherepay.PaymentCancelled
+	if failed && !event.Data.Payment.Contradicted {
 		payment.Status, payment.Why = account.ProviderFailed, string(event.Name)
 	}
 	return payment, nil

@@ -100,6 +100,12 @@ func TestASignedPaymentIsNeverRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, doubtful.Actions(), 1)
 	require.Equal(t, account.WhyPaymentUnnamed, doubtful.Actions()[0].(account.ReversePurchase).Odd, "nothing is taken back on a guess")
+	for _, name := range []string{"payment.failed", "payment.cancelled"} {
+		doubtful, err = read(`{"name":"` + name + `","data":{"payment":{"id":"pay_1","amount":"10","status":"succeeded","status":"failed","meta":{"account":"acme","purchase":"x"}}}}`)
+		require.NoError(t, err)
+		require.Len(t, doubtful.Actions(), 1)
+		require.Equal(t, account.WhyPaymentUnnamed, doubtful.Actions()[0].(account.RecordPayment).Odd, "no purchase ends on a guess")
+	}
 
 	for _, body := range []string{"payment", "[]", ""} {
 		_, err := read(body)

@@ -119,7 +119,8 @@ func (d *decision) payDeployment(id string, moreWaits bool) {
 // maxSettled bounds what one decision pays of what waits: events, and the lots that they
 // name. All events of a decision are one append, of which a cluster takes no more than so
 // many bytes; ten thousand deployments may wait, and nothing can refuse the payment that
-// covers them. See State.UnsettledSince.
+// covers them. See State.UnsettledSince. What waits longer than a deployment that stops is
+// paid all of it (settleOlder): that is a command, and may be refused.
 const maxSettled = 400
 
 // settleWaiting pays what waits, longest waiting first; one that doesn't fit is

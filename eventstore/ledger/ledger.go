@@ -62,7 +62,7 @@ type Options struct {
 	// the read models have stopped, commands are refused and memory isn't used up.
 	MaxNames int
 	// NamesPatience is how long commands wait for Names when that window is full: those of
-	// half as many accounts as there are Deciders.
+	// half as many accounts as there are Deciders, and of one at least.
 	NamesPatience time.Duration
 
 	// OnCommand and OnAppend, if set, are told of every answer and every append.

@@ -64,7 +64,7 @@ func (l *Ledger) share() int { return max(1, l.opts.MaxAccounts/shardCount) }
 const evictTries = 8
 
 // evict makes room for one book. A book goes only when no worker runs on it and
-// the read models have all its names: after that Acked answers 0 for it. While
+// the read models have all its names: after that Acked answers Head for it. While
 // they lag, a shard may grow to twice its share; false when it may not grow more.
 func (s *shard) evict(l *Ledger) bool {
 	share := l.share()

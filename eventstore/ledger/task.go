@@ -10,7 +10,7 @@ import (
 type task struct {
 	ctx context.Context
 	req Request
-	// own: the ledger's own, before those of callers.
+	// own: the ledger's own, before those of callers, or after them for what they leave to be paid.
 	own bool
 	// name is the command id's, once it was looked for.
 	name Name

@@ -104,7 +104,7 @@ func readPayment(value jsontext.Value) Payment {
 // whether it moved money at all. It waits for people as one that came, or as one that was
 // taken back, whose id is as good as unsaid: what is told of it later counts by itself.
 func (p *Payment) doubt() {
-	p.Unnamed = true
+	p.Unnamed, p.Contradicted = true, true
 	if p.Status != Refunded {
 		p.Status = Succeeded
 	}

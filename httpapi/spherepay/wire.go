@@ -64,6 +64,9 @@ type Payment struct {
 	// Unnamed: the provider gave no id, or what it told contradicts itself; ID is made of
 	// all that it told.
 	Unnamed bool `json:"-"`
+	// Contradicted: of whether it moved money two things are told. Whatever the event's name
+	// says, nothing of it is taken for true.
+	Contradicted bool `json:"-"`
 	// Link is the id of the link that was paid at.
 	Link string `json:"paymentLink"`
 	Meta Meta   `json:"meta"`
