@@ -15,6 +15,10 @@ const (
 	DeadlineReservation DeadlineKind = "reservation"
 	DeadlinePurchase    DeadlineKind = "purchase"
 	DeadlineDeployment  DeadlineKind = "deployment"
+	// DeadlineSettle is when the rest of what waits is to be paid, at once: the read models
+	// have it, so that a Tick comes though the writer of the first part is no more. A State
+	// has UnsettledSince instead.
+	DeadlineSettle DeadlineKind = "settle"
 )
 
 // deadlineRank orders what is due at one instant, after lots, which come first
@@ -121,6 +125,9 @@ func deadlineOrder(a, b Deadline) int {
 
 // schedule folds a change of a deadline in.
 func (s *State) schedule(to Deadline) {
+	if to.Kind == DeadlineSettle {
+		return
+	}
 	name := to.name()
 	if at, known := s.DueAt[name]; known {
 		old := Deadline{Kind: to.Kind, ID: to.ID, At: at}

@@ -75,7 +75,7 @@ func (*DeploymentPaid) EventName() string { return "deployment-paid" }
 func (e *DeploymentPaid) effect() Effect {
 	effect := Effect{Taken: e.Lots, SpendingDebt: e.Debt}
 	if e.Part.last() {
-		effect.Deadlines = runsUntil(e.Deployment, e.EndsAt)
+		effect.Deadlines = append(runsUntil(e.Deployment, e.EndsAt), settleAt(e.StartedAt, e.MoreWaits))
 	}
 	return effect
 }
@@ -194,6 +194,14 @@ func (c charge) entry(at time.Time) Entry {
 // runsUntil are the deadlines of a deployment that runs.
 func runsUntil(id string, end time.Time) []Deadline {
 	return []Deadline{{Kind: DeadlineGrace, ID: id}, {Kind: DeadlineDeployment, ID: id, At: end}}
+}
+
+// settleAt is the deadline for what else waits; there is none if nothing is left of that.
+func settleAt(at time.Time, more bool) Deadline {
+	if !more {
+		at = time.Time{}
+	}
+	return Deadline{Kind: DeadlineSettle, ID: "waiting", At: at}
 }
 
 // covered notes that a deployment has what it waited for, and whether the next decision

@@ -108,7 +108,7 @@ type DeploymentResumed struct {
 func (*DeploymentResumed) EventName() string { return "deployment-resumed" }
 
 func (e *DeploymentResumed) effect() Effect {
-	return Effect{Deadlines: runsUntil(e.Deployment, e.EndsAt)}
+	return Effect{Deadlines: append(runsUntil(e.Deployment, e.EndsAt), settleAt(e.ResumedAt, e.MoreWaits))}
 }
 
 func (e *DeploymentResumed) object() (ObjectKind, string) { return ObjectDeployment, e.Deployment }

@@ -153,10 +153,16 @@ func TestOneDecisionPaysSoMuch(t *testing.T) {
 			require.Len(t, order, waiting)
 
 			at, do := inflow.at, inflow.do
+			var listed time.Time // as the read models have it
 			for len(order) > 0 {
 				events := decide(at, do)
 				require.LessOrEqual(t, len(events), most)
 				for _, e := range events {
+					for _, due := range account.EffectOf(e, 0).Deadlines {
+						if due.Kind == account.DeadlineSettle {
+							listed = due.At
+						}
+					}
 					if e, is := e.(*account.DeploymentPaid); is {
 						require.Equal(t, order[0], e.Deployment)
 						require.Equal(t, inflow.at, e.StartedAt)
@@ -164,6 +170,7 @@ func TestOneDecisionPaysSoMuch(t *testing.T) {
 					}
 				}
 				require.Equal(t, len(order) > 0, s.Unsettled())
+				require.Equal(t, s.UnsettledSince, listed, "whoever wrote this may be no more, and a Tick has to come")
 				require.Equal(t, len(order) > 0, s.Overdue(func() time.Time { return inflow.at }))
 				at, do = hour(4), account.Tick{} // the first of them have ended by then
 			}
