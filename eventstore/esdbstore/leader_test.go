@@ -195,9 +195,7 @@ func TestTheLeaderChangesQuietly(t *testing.T) {
 // nobody is in reach. That ends the client for good, and the calls that it keeps waiting
 // would wait for ever. The store goes on by itself when the cluster is back.
 func TestAnotherNodeLeadsThatIsOutOfReach(t *testing.T) {
-	if underRace {
-		t.Skip("the calls that a dead client keeps waiting end only when it is closed, which the race detector takes for a race")
-	}
+	skipUnderRace(t)
 	r := newRig(t, false)
 	r.stop(0)
 	old, listener, server := resign(t, untouched(t))
@@ -230,9 +228,7 @@ func TestAnotherNodeLeadsThatIsOutOfReach(t *testing.T) {
 // While the client waits for a leader that takes connections and answers nothing, no call
 // waits longer than it may, and Close doesn't either.
 func TestAnotherNodeLeadsThatStalls(t *testing.T) {
-	if underRace {
-		t.Skip("the calls that a client keeps waiting end when it is closed, which the race detector takes for a race")
-	}
+	skipUnderRace(t)
 	silent := listenLow(t, "")
 	defer func() { _ = silent.Close() }()
 	old, listener, _ := resign(t, silent.Addr().String())

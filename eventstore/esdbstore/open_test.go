@@ -106,6 +106,7 @@ func TestServersThatAreNone(t *testing.T) {
 			defer cancel()
 			opts, gossip := hasty(), "20"
 			if c.addr == silent.Addr().String() { // this store gives up long before its client does
+				skipUnderRace(t)
 				opts.AttemptTimeout, gossip = 100*time.Millisecond, "2"
 			}
 			s, err := esdbstore.Open(ctx, "esdb://"+c.addr+"?tls=false&gossipTimeout="+gossip, opts)
