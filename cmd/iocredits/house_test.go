@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/modfile"
 )
 
 // The house rules of the project, as tests. What a rule is for stands in the
@@ -197,6 +198,25 @@ var pureImports = []string{
 var impureCalls = []string{
 	"time.Now", "time.Since", "time.Until", "time.After", "time.AfterFunc", "time.Sleep", "time.Tick", "time.NewTimer", "time.NewTicker",
 	"uuid.New", "uuid.NewString", "uuid.NewRandom", "uuid.NewUUID", "uuid.NewV6", "uuid.NewV7", "uuid.NewDCEPerson", "uuid.NewDCEGroup",
+}
+
+// What go.mod requires beside what comes with it is imported, and nothing waits there to be.
+func TestModulesAreUsed(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(repoRoot, "go.mod"))
+	require.NoError(t, err)
+	file, err := modfile.Parse("go.mod", text, nil)
+	require.NoError(t, err)
+	all := sources(t)
+	for _, r := range file.Require {
+		used := slices.ContainsFunc(all, func(s source) bool {
+			return slices.ContainsFunc(s.Imports, func(spec *ast.ImportSpec) bool {
+				return strings.HasPrefix(importPath(spec)+"/", r.Mod.Path+"/")
+			})
+		})
+		if !used && !r.Indirect {
+			t.Errorf("go.mod requires %s, which nothing imports", r.Mod.Path)
+		}
+	}
 }
 
 func TestDomainIsPure(t *testing.T) {
