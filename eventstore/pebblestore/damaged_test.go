@@ -51,6 +51,9 @@ func put(t *testing.T, fs vfs.FS, path string, content []byte) {
 // TestADamagedBlockStopsWhoReadsIt, and nobody else: a bit that the disk has lost is no
 // reason to take no more money.
 func TestADamagedBlockStopsWhoReadsIt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: six megabytes, read one after the other")
+	}
 	opts := pebblestore.Options{FS: vfs.NewMem()}
 	const batches, events = 3, 300
 	seed := rand.Uint64()

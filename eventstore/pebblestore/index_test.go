@@ -112,6 +112,9 @@ func indexOnce(t *testing.T, seed uint64) {
 }
 
 func TestAStreamOfManyExtents(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: thousands of reads, one after the other")
+	}
 	fs := vfs.NewMem()
 	m := streams{}
 	for _, fold := range []int{pebblestore.MaxExtent, 3*pebblestore.MaxExtent - 1, 5 * pebblestore.MaxExtent} {
