@@ -103,9 +103,10 @@ func (p *provider) readWebhook(signature string, body []byte) (account.ProviderP
 			"event", event.ID, "name", event.Name, "payment", event.Data.Payment.ID)
 		return account.ProviderPayment{}, nil
 	}
-	payment := paymentOf(&event.Data.Payment)
+	told := &event.Data.Payment
+	payment := paymentOf(told)
 	failed := event.Name == spherepay.PaymentFailed || event.Name == spherepay.PaymentCancelled
-	if failed && !event.Data.Payment.Contradicted {
+	if failed && told.Status != spherepay.Refunded && !told.Contradicted { // one that came, and went, is no failure
 		payment.Status, payment.Why = account.ProviderFailed, string(event.Name)
 	}
 	return payment, nil

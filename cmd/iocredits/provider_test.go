@@ -52,6 +52,9 @@ func TestTheFurtherOfNameAndStatusCounts(t *testing.T) {
 		{"payment.incomplete", "pending", account.ProviderPending},
 		{"payment.failed", "pending", account.ProviderFailed},
 		{"payment.cancelled", "confirmed", account.ProviderFailed},
+		{"payment.failed", "succeeded", account.ProviderFailed},
+		{"payment.failed", "refunded", account.ProviderRefunded},
+		{"payment.cancelled", "refunded", account.ProviderRefunded},
 	} {
 		p, err := read(`{"name":"` + row.name + `","data":{"payment":{"id":"pay_1","status":"` + row.status + `","amount":"20","meta":{}}}}`)
 		require.NoError(t, err)
