@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,19 +103,19 @@ func (c *Client) CreateLink(ctx context.Context, meta Meta, amount domain.Amount
 	if err := c.call(ctx, http.MethodPost, "/v1/paymentLink", nil, key, body, &data); err != nil {
 		return Link{}, fmt.Errorf("create payment link: %w", err)
 	}
-	if data.PaymentLink.ID == "" || data.PaymentLink.URL == "" {
+	if !data.PaymentLink.usable() {
 		return Link{}, errors.New("create payment link: the answer has no link")
 	}
 	return data.PaymentLink, nil
 }
 
-// Links lists the links of a purchase.
+// Links lists the links of a purchase at which a customer can pay.
 func (c *Client) Links(ctx context.Context, purchase string) ([]Link, error) {
 	var data linksData
 	if err := c.read(ctx, "/v1/paymentLink", url.Values{"meta.purchase": {purchase}}, &data); err != nil {
 		return nil, fmt.Errorf("list payment links of purchase %s: %w", purchase, err)
 	}
-	return data.PaymentLinks, nil
+	return slices.DeleteFunc(data.PaymentLinks, func(l Link) bool { return !l.usable() }), nil
 }
 
 // Payments lists the payments at all links of a purchase.
@@ -183,7 +184,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 }
 
 func readAnswer(status int, text []byte, into any) error {
-	var answer envelope
+	var answer answered
 	if err := json.Unmarshal(text, &answer, lenient); err != nil {
 		return &Error{StatusCode: status, Code: codeUnreadable, Message: "the answer is not the provider's JSON"}
 	}

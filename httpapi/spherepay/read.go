@@ -76,6 +76,21 @@ func (p *Payment) UnmarshalJSONFrom(in *jsontext.Decoder) error {
 	return nil
 }
 
+// UnmarshalJSONFrom reads a link in the answer to a question. Nothing but its id and its url
+// has to be there.
+func (l *Link) UnmarshalJSONFrom(in *jsontext.Decoder) error {
+	value, err := in.ReadValue()
+	if err != nil {
+		return err
+	}
+	of := membersOf(value)
+	*l = Link{ID: of.text("id"), URL: of.text("url"), Active: of.text("active") == "true", Made: of.time("created")}
+	l.Meta.read(of["meta"].value)
+	amount, _ := domain.ReadAmount(of.text("amount"))
+	l.Amount = Amount(amount)
+	return nil
+}
+
 // nameOf is an id for what has none: the same for the same text, and none of the
 // provider's.
 func nameOf(text []byte) string { return "unnamed/" + string(text) }

@@ -382,23 +382,6 @@ func TestWhatContradictsItselfIsForPeople(t *testing.T) {
 	}
 }
 
-// TestAnswersAreReadAsWebhooksAre: what a webhook didn't tell the reconciliation finds.
-func TestAnswersAreReadAsWebhooksAre(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"ok":true,"ok":true,"message":"\ud83d","data":{"x":"\ud83d","x":1,"payments":[
-			{"id":"payment_1","status":"succeeded","amount":"5","name":"Ada \ud83d","name":"Bob"},
-			{"id":"payment_2","status":"succeeded","status":"failed","amount":"5"}]}}`)
-	}))
-	defer server.Close()
-	c, err := NewClient(server.URL, testKey, nil)
-	require.NoError(t, err)
-	payments, err := c.Payments(t.Context(), "p1")
-	require.NoError(t, err)
-	require.Equal(t, Payment{ID: "payment_1", Status: Succeeded, Amount: 5_000_000}, payments[0])
-	require.True(t, payments[1].Unnamed)
-	require.Equal(t, Succeeded, payments[1].Status, "it is in doubt, and people have to see it")
-}
-
 // TestPaymentsWithoutAnId have one of what was told, so that what comes again is known.
 func TestPaymentsWithoutAnId(t *testing.T) {
 	ids := map[string]bool{}

@@ -52,6 +52,9 @@ type Link struct {
 	Made   time.Time `json:"created"`
 }
 
+// usable tells that a customer can be sent there, and that the link can be told from others.
+func (l *Link) usable() bool { return l.ID != "" && l.URL != "" }
+
 // Payment is what a customer did at a link.
 type Payment struct {
 	ID     string `json:"id"`
@@ -116,7 +119,7 @@ func (a *Amount) UnmarshalJSONFrom(in *jsontext.Decoder) error {
 	return err
 }
 
-// envelope is around every answer.
+// envelope is around every answer, as the provider writes it.
 type envelope struct {
 	OK         bool           `json:"ok"`
 	Object     string         `json:"object,omitempty"`
@@ -126,6 +129,14 @@ type envelope struct {
 	Data       jsontext.Value `json:"data,omitempty"`
 	TS         time.Time      `json:"ts"`
 	Request    string         `json:"request,omitempty"`
+}
+
+// answered is what of the envelope is needed: the rest may be of any form.
+type answered struct {
+	OK      bool           `json:"ok"`
+	Error   string         `json:"error"`
+	Message string         `json:"message"`
+	Data    jsontext.Value `json:"data"`
 }
 
 // newLink is the body of POST /v1/paymentLink.
