@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -234,6 +235,12 @@ func (k *call) sealedText(d *document, name, of string, sealed domain.Sealed) er
 	text, err := k.server.openText(k.ctx, of, sealed)
 	d.optional(name, text)
 	return err
+}
+
+// age writes how long something has waited, in whole seconds. What another engine recorded,
+// of which the clock is ahead, has waited for none.
+func (d *document) age(since, until time.Time) {
+	d.number("age_seconds", max(0, int64(until.Sub(since)/time.Second)))
 }
 
 func (d *document) names(name string, list []string) {

@@ -98,7 +98,7 @@ func disputeForm(k *call, d *document, r *projections.ObjectRecord) error {
 	d.text("reason", reason)
 	d.text("opened_by", x.OpenedBy)
 	d.time("opened_at", r.CreatedAt)
-	d.number("age_seconds", max(0, int64(until.Sub(r.CreatedAt).Seconds())))
+	d.age(r.CreatedAt, until)
 	if !x.Open() {
 		d.money("refund", x.Refund)
 		d.text("resolved_by", x.ResolvedBy)

@@ -259,7 +259,7 @@ func paymentForm(k *call, d *document, r *projections.ObjectRecord) error {
 	d.text("why", string(p.Why))
 	d.moment("since", p.Since)
 	if p.Open() {
-		d.number("age_seconds", int64(k.server.opts.Clock().Sub(p.Since)/time.Second))
+		d.age(p.Since, k.server.opts.Clock())
 	}
 	d.optional("named_account", p.Named)
 	d.optional("credited_account", p.Account)
