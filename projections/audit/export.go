@@ -129,7 +129,10 @@ func (e *export) run(ctx context.Context, progress func(through, head eventstore
 		return err
 	}
 	since := 0
-	err = EachLine(ctx, e.Source, e.Through+1, head, func(l Line) error {
+	err = EachLine(ctx, e.Source, e.Through, head, func(l Line) error {
+		if l.Position == e.Through { // it was the last one; from behind it no cluster's log can be read
+			return nil
+		}
 		if err := e.writer.line(e.out, l); err != nil {
 			return err
 		}
@@ -161,7 +164,8 @@ func (e *export) run(ctx context.Context, progress func(through, head eventstore
 	return e.out.Flush()
 }
 
-// EachLine visits the journal from one position to another, both included.
+// EachLine visits the journal from one position to another, both included. On a cluster from
+// MUST be one that ReadAll takes.
 func EachLine(ctx context.Context, source Source, from, through eventstore.Position, visit func(Line) error) error {
 	if from > through {
 		return nil

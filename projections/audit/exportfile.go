@@ -190,7 +190,7 @@ func (e *export) firstLine(ctx context.Context) ([]byte, error) {
 	if err := to.begin(&first); err != nil {
 		return nil, err
 	}
-	err = EachLine(ctx, e.Source, eventstore.BeforeFirst+1, math.MaxInt64, func(l Line) error {
+	err = EachLine(ctx, e.Source, eventstore.BeforeFirst, math.MaxInt64, func(l Line) error {
 		return errors.Join(to.line(&first, l), errFirst)
 	})
 	if errors.Is(err, errFirst) {

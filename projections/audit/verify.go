@@ -178,7 +178,7 @@ func (v *verification) books() {
 
 // readAll yields the log up to the head, and goes on behind what is damaged.
 func (v *verification) readAll(ctx context.Context, yield func(eventstore.Recorded) bool) error {
-	for from := eventstore.Position(1); from <= v.head; {
+	for from := eventstore.BeforeFirst; from <= v.head; {
 		var corrupt *eventstore.CorruptError
 		for r, err := range v.Store.ReadAll(ctx, from, eventstore.Forwards, math.MaxInt) {
 			if errors.As(err, &corrupt) {
@@ -195,7 +195,7 @@ func (v *verification) readAll(ctx context.Context, yield func(eventstore.Record
 		if corrupt == nil {
 			return nil
 		}
-		if corrupt.Position < from {
+		if corrupt.Position == eventstore.BeforeFirst || corrupt.Position < from {
 			return corrupt // nothing is known that could be read on from
 		}
 		v.incomplete()
