@@ -12,6 +12,7 @@ import (
 	"iocredits/domain/journal"
 	"iocredits/eventstore"
 	"iocredits/httpapi/api"
+	"iocredits/projections"
 	"iocredits/projections/audit"
 )
 
@@ -62,11 +63,18 @@ func (h handlers) ListJournal(c echo.Context, params api.ListJournalParams) erro
 	if err != nil {
 		return err
 	}
+	begin, err := h.readableFrom(k.ctx, from)
+	if err != nil {
+		return err
+	}
 	limit, d := limitOf(params.Limit), newDocument()
 	d.open()
 	d.array("items")
 	count := 0
-	err = audit.EachLine(k.ctx, h.source(), from, head, func(l audit.Line) error {
+	err = audit.EachLine(k.ctx, h.source(), begin, head, func(l audit.Line) error {
+		if l.Position < from {
+			return nil
+		}
 		if count == limit {
 			return errFull
 		}
@@ -88,6 +96,28 @@ func (h handlers) ListJournal(c echo.Context, params api.ListJournalParams) erro
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil
+}
+
+// readableFrom is a position at or before one that a client names: that of an account's event,
+// or BeforeFirst. A cluster's log is read from nowhere else.
+func (s *Server) readableFrom(ctx context.Context, at eventstore.Position) (eventstore.Position, error) {
+	var before uint64
+	found := false
+	err := s.opts.Views.InTree(ctx, func(t projections.Tree) (err error) {
+		before, found, err = t.LeafIndex(at)
+		return err
+	})
+	switch {
+	case err != nil || before == 0 && !found:
+		return eventstore.BeforeFirst, err
+	case found:
+		return at, nil
+	}
+	last, err := s.opts.Views.Leaves(ctx, before-1, before)
+	if err != nil || len(last) == 0 {
+		return eventstore.BeforeFirst, err
+	}
+	return last[0].Position, nil
 }
 
 // errFull ends a page.

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
@@ -14,12 +15,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/mod/sumdb/note"
 
 	"iocredits/domain"
+	"iocredits/eventstore/storetest"
 	"iocredits/eventstore/transparency"
 	"iocredits/httpapi"
+	"iocredits/projections"
 )
 
 // newAudit gives a rig a signer.
@@ -210,6 +214,46 @@ func TestJournalPages(t *testing.T) {
 	later := r.must(get("auditor", "/v1/audit/journal?from=8")).Body["items"].([]any)
 	require.Len(t, later, 1, "what came later is behind the last position")
 	r.refused(422, "field-invalid", get("auditor", "/v1/audit/journal?cursor=x"))
+}
+
+// TestTheJournalOfACluster: its log can be read from its events alone, and whoever asks names
+// any position.
+func TestTheJournalOfACluster(t *testing.T) {
+	r := newRig(t, func(p *parts) {
+		store := storetest.Spaced{Store: p.server.Store}
+		views, err := projections.Open(t.Context(), "views", projections.Options{FS: vfs.NewMem(), Store: store, Codec: codec, Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan struct{})
+		go func() { defer close(ran); views.Run(ctx) }()
+		t.Cleanup(func() { cancel(); <-ran; require.NoError(t, views.Close()) })
+		p.ledger.Store, p.ledger.Names, p.server.Store, p.server.Views = store, views, store, views
+	})
+	positions := func(query string) []float64 {
+		t.Helper()
+		all := []float64{}
+		for path := "/v1/audit/journal?limit=3" + query; path != ""; {
+			body := r.must(get("auditor", path)).Body
+			for _, item := range body["items"].([]any) {
+				all = append(all, item.(map[string]any)["position"].(float64))
+			}
+			next, _ := body["next_cursor"].(string)
+			if path = ""; next != "" {
+				path = "/v1/audit/journal?limit=3&cursor=" + next
+			}
+		}
+		return all
+	}
+	require.Empty(t, positions("&from=5"), "nothing is there yet")
+	r.trade("demo-1")
+	all := positions("")
+	require.Len(t, all, 7)
+	for i, at := range all {
+		for before := range 3 {
+			require.Equal(t, all[i:], positions(fmt.Sprintf("&from=%d", int(at)-before)))
+		}
+		require.Equal(t, all[i+1:], positions(fmt.Sprintf("&from=%d", int(at)+1)), "from behind it")
+	}
 }
 
 func TestVerifyRoute(t *testing.T) {
