@@ -107,7 +107,8 @@ func (h handlers) SetPolicy(c echo.Context, _ api.Account, _ api.SetPolicyParams
 	})
 }
 
-// changeOf is what a request says of a policy, for an approver or anybody.
+// changeOf is what a request says of a policy. Whether an approver asks is for the caller to
+// add.
 func changeOf(request *api.PolicyRequest) (set account.SetPolicy, err error) {
 	set.GraceMinutes, set.PurchaseFeeBasisPoints = request.GraceMinutes, request.PurchaseFeeBasisPoints
 	set.PurchasedLifeMonths = request.PurchasedLifeMonths

@@ -17,7 +17,7 @@ import (
 // api is an engine, through its generated client, with a key.
 type api struct{ *client.ClientWithResponses }
 
-// apiTimeout bounds one request of a load.
+// apiTimeout bounds one request of a tool.
 const apiTimeout = 2 * time.Minute
 
 func newAPI(url, key string) (*api, error) {

@@ -124,8 +124,8 @@ func (e *DeploymentResumed) evolve(s *State) {
 // what runs goes on.
 //
 // Checks, in order: amount-invalid, amount-too-large (an amount); time-invalid
-// (EffectiveAt in the future); unknown-deployment, or wrong-status if it has ended or was never paid; amount-too-large (a reading,
-// or what is open).
+// (EffectiveAt in the future); unknown-deployment, or wrong-status if it has ended or
+// was never paid; amount-too-large (a reading, or what is open).
 type RecordUsage struct {
 	Deployment string
 	// Amount, unless Metered.

@@ -27,7 +27,7 @@ const (
 // Priority is how a notice is shown (io-credits.md).
 type Priority string
 
-// The provider's priorities.
+// The priorities of the vendor's notifications.
 const (
 	PriorityInfo     Priority = "info"
 	PriorityError    Priority = "error"

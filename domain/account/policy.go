@@ -69,7 +69,7 @@ func (p *Policy) purchasedExpiry(at time.Time) time.Time {
 }
 
 // monthsAfter is the same day and time some months later, or the month's last day
-// where it has no such day: what is bought later never expires sooner.
+// where it has no such day: what is bought on a later day never expires on an earlier one.
 func monthsAfter(at time.Time, months int) time.Time {
 	later := at.AddDate(0, months, 0)
 	if later.Day() == at.Day() {
@@ -125,9 +125,8 @@ const (
 // what waits, so that is tried in the same append.
 //
 // Checks, in order: field-invalid (nothing is set); of each amount in turn
-// amount-invalid, amount-too-large;
-// role-not-allowed (TwoApproversFrom); then field-invalid (the whole numbers, then
-// minimum_minutes).
+// amount-invalid, amount-too-large; role-not-allowed (TwoApproversFrom); then
+// field-invalid (the whole numbers, then minimum_minutes).
 type SetPolicy struct {
 	Allowance              *domain.Amount
 	GraceMinutes           *int

@@ -333,7 +333,7 @@ func TestPaymentFails(t *testing.T) {
 }
 
 // TestMonthsOfPurchasedCredits: what was bought on a day that the last month lacks
-// expires on that month's last day, and never after what was bought later.
+// expires on that month's last day, and never on a later day than what was bought later.
 func TestMonthsOfPurchasedCredits(t *testing.T) {
 	expiry := func(at time.Time, months int) time.Time {
 		h := newHistory(t)

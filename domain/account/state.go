@@ -13,8 +13,9 @@ const FoldVersion = "13"
 // State is all that a decision needs, folded from the account's events. It forgets
 // what no rule asks for: spent lots, closed holds and objects, deductions of which
 // nothing came back. So an account with ten million deductions is as large as one
-// with ten. What is open is bounded by limits (maxLots, maxOpenPurchases, …). What
-// stays for ever grows with the account's life, a record each, and has no limit:
+// with ten. What is open is bounded by limits (maxLots, maxOpenPurchases, …), but for
+// payments that people have to look at, and purchases that were paid in part: those are
+// facts. What stays for ever grows with the account's life, a record each, and has no limit:
 //
 //	Purchases        each settled purchase and credited payment: it may be taken back
 //	Refunded         each deduction of which anything was ever refunded
