@@ -139,7 +139,8 @@ var notNull = map[string]domain.Code{
 	"used_minutes": domain.CodeFieldInvalid,
 }
 
-// refuseNull refuses a null in one of them. MUST: the body was decoded.
+// refuseNull refuses a null in one of them, and in a table like minimum_minutes, where it
+// would be a 0. MUST: the body was decoded.
 func refuseNull(body []byte) error {
 	if !bytes.Contains(body, []byte("null")) {
 		return nil
@@ -148,12 +149,29 @@ func refuseNull(body []byte) error {
 	if json.Unmarshal(body, &members) != nil {
 		return nil // no body
 	}
-	for _, field := range slices.Sorted(maps.Keys(notNull)) { // a map's own order must not choose the refusal
-		if value, given := members[field]; given && value.Kind() == jsontext.KindNull {
-			return domain.Refuse(notNull[field], "%s is null: leave it out, or say what it is", field).With("field", field).With("value", "null")
+	for _, field := range slices.Sorted(maps.Keys(members)) { // a map's own order must not choose the refusal
+		switch value := members[field]; value.Kind() {
+		case jsontext.KindNull:
+			if code, refused := notNull[field]; refused {
+				return isNull(code, field)
+			}
+		case '{':
+			var table map[string]jsontext.Value
+			if json.Unmarshal(value, &table) != nil {
+				return nil // it was decoded
+			}
+			for _, name := range slices.Sorted(maps.Keys(table)) {
+				if table[name].Kind() == jsontext.KindNull {
+					return isNull(domain.CodeFieldInvalid, clip(field+"/"+name))
+				}
+			}
 		}
 	}
 	return nil
+}
+
+func isNull(code domain.Code, field string) error {
+	return domain.Refuse(code, "%s is null: leave it out, or say what it is", field).With("field", field).With("value", "null")
 }
 
 // bodyRefusal says what is wrong with a body, and where.
