@@ -106,10 +106,12 @@ func TestNotifications(t *testing.T) {
 	require.NoError(t, r.views.Rebuild(t.Context(), nil))
 	require.Equal(t, at, r.notices("")[1].(map[string]any)["seen_at"], "a rebuild keeps what was seen")
 
-	r.refused(404, "unknown-notification", call{as: "customer:demo-1", method: "POST", path: notifications + "/a99.0/seen"})
+	unknown := r.refused(404, "unknown-notification", call{as: "customer:demo-1", method: "POST", path: notifications + "/a99.0/seen"}).Body
+	require.Equal(t, []any{"notification_id", "a99.0"}, []any{unknown["field"], unknown["value"]})
 	long := strings.Repeat("x", 9_000) // what no id can be is not told back
 	refused := r.refused(422, "id-invalid", call{as: "customer:demo-1", method: "POST", path: notifications + "/" + long + "/seen"}).Body
 	require.NotContains(t, refused["detail"], "xx")
+	require.Equal(t, "notification_id", refused["field"])
 	require.Equal(t, long[:40]+"…", refused["value"])
 	for given, value := range map[string]string{"n1.0": "n1.0", "a%20b": "a b", long: long[:64] + "…"} {
 		refused := r.refused(422, "field-invalid", call{as: "customer:demo-1", method: "GET", path: notifications + "?cursor=" + given}).Body

@@ -309,6 +309,9 @@ func (v *Views) Notice(ctx context.Context, name, id string) (found Notice, err 
 	return found, err
 }
 
+// noticeIDField is what the routes call a notice's id, for refusals of it.
+const noticeIDField = "notification_id"
+
 // scanNotices visits notices in one direction, from where seek puts the iterator.
 func (v *Views) scanNotices(ctx context.Context, name, id string, seek func(*pebble.Iterator, []byte) bool,
 	step func(*pebble.Iterator) bool, visit func(Notice) bool,
@@ -323,7 +326,7 @@ func (v *Views) scanNotices(ctx context.Context, name, id string, seek func(*peb
 	defer leave()
 	var at []byte
 	if id != "" {
-		if err := domain.CheckID("id", id); err != nil {
+		if err := domain.CheckID(noticeIDField, id); err != nil {
 			return err // it would stand in the answer as it came
 		}
 		place, err := lookup(m, noticeIDKey(name, id), func(b []byte) ([]byte, error) { return append([]byte{}, b...), nil })
@@ -331,7 +334,7 @@ func (v *Views) scanNotices(ctx context.Context, name, id string, seek func(*peb
 			return err
 		}
 		if place == nil {
-			return domain.Refuse(domain.CodeUnknownNotice, "the account has no notice %q", id).With("field", "id").With("value", id)
+			return domain.Refuse(domain.CodeUnknownNotice, "the account has no notice %q", id).With("field", noticeIDField).With("value", id)
 		}
 		at = noticeKey(name, place)
 	}
