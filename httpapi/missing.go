@@ -56,7 +56,7 @@ func missingFields(body []byte, into any) (missing []string) {
 			missing = append(missing, f.name)
 		}
 	}
-	if len(missing) == 0 || len(body) == 0 {
+	if len(missing) == 0 || len(trimJSON(body)) == 0 {
 		return missing
 	}
 	// Zero, but perhaps given as such: then the rule's own words are right. Whoever sends

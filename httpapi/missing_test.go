@@ -22,6 +22,7 @@ func TestMissingFields(t *testing.T) {
 	}{
 		{post("service", acct+"/deductions", "k", `{"service":"vm"}`), "amount-invalid", "amount", "amount is missing"},
 		{post("service", acct+"/deductions", "k", ``), "amount-invalid", "amount", "amount is missing"},
+		{post("service", acct+"/deductions", "k", " \r\n"), "amount-invalid", "amount", "amount is missing"},
 		{post("service", acct+"/deductions", "k", `{"amount":"1"}`), "field-invalid", "service", "service is missing"},
 		{post("service", acct+"/deductions", "k", `{"amount":"1","reference":"\u0041"}`), "field-invalid", "service", "service is missing"},
 		{post("service", acct+"/reservations", "k", `{"amount":"1","service":"vm"}`), "id-invalid", "reservation_id", "reservation_id is missing"},
