@@ -1106,7 +1106,7 @@ type AdjustmentList struct {
 
 // AdjustmentRequest defines model for AdjustmentRequest.
 type AdjustmentRequest struct {
-	// Amount As AmountInput, or below zero.
+	// Amount As AmountInput, or below zero, to -10^9.
 	Amount SignedAmountInput `json:"amount"`
 
 	// Reason Free text; it is kept encrypted.
@@ -1294,14 +1294,14 @@ type BatchLine struct {
 	Key   string `json:"key"`
 	Meter *ID    `json:"meter,omitempty"`
 
-	// Quantity How much was used, at most 6 decimals; written as AmountInput.
+	// Quantity How much was used, 0 or more, at most 6 decimals and 10^9; written as AmountInput.
 	Quantity *QuantityInput `json:"quantity,omitempty"`
 
 	// Reference The caller's own name for what this is about. It is kept in the clear and must not be personal.
 	Reference *Reference `json:"reference,omitempty"`
 	Service   Service    `json:"service"`
 
-	// UnitPrice A unit price in credits, at most 12 decimals; written as AmountInput.
+	// UnitPrice A unit price in credits, 0 or more, at most 12 decimals and 10^9; written as AmountInput.
 	UnitPrice *RateInput `json:"unit_price,omitempty"`
 }
 
@@ -1674,7 +1674,7 @@ type DeploymentRequest struct {
 	// DurationHours Of this booking; `extend` books more.
 	DurationHours int `json:"duration_hours"`
 
-	// HourlyPrice A unit price in credits, at most 12 decimals; written as AmountInput.
+	// HourlyPrice A unit price in credits, 0 or more, at most 12 decimals and 10^9; written as AmountInput.
 	HourlyPrice RateInput `json:"hourly_price"`
 
 	// PaymentMethod `credits`.
@@ -1957,7 +1957,7 @@ type FailRequest struct {
 	// Reason Free text; it is kept encrypted.
 	Reason *Text `json:"reason,omitempty"`
 
-	// UsedMinutes The caller's fact; without it the engine counts started minutes.
+	// UsedMinutes The caller's fact, of which what was booked counts at most; without it the engine counts started minutes.
 	UsedMinutes *int `json:"used_minutes,omitempty"`
 }
 
@@ -2266,7 +2266,7 @@ type PayoutRequest struct {
 	// Network Where it was paid, if not on the network that was asked for.
 	Network *Network `json:"network,omitempty"`
 
-	// TxUrl Where the payment can be seen.
+	// TxUrl Where the payment can be seen: an https address, its host in ASCII, without a user.
 	TxUrl string `json:"tx_url"`
 }
 
@@ -2499,10 +2499,10 @@ type PurchaseRequest struct {
 	Amount AmountInput `json:"amount"`
 }
 
-// QuantityInput How much was used, at most 6 decimals; written as AmountInput.
+// QuantityInput How much was used, 0 or more, at most 6 decimals and 10^9; written as AmountInput.
 type QuantityInput = Figure
 
-// RateInput A unit price in credits, at most 12 decimals; written as AmountInput.
+// RateInput A unit price in credits, 0 or more, at most 12 decimals and 10^9; written as AmountInput.
 type RateInput = Figure
 
 // Readiness defines model for Readiness.
@@ -2546,14 +2546,14 @@ type ReadingRequest struct {
 	// Final Closes the meter; the same name starts anew.
 	Final *bool `json:"final,omitempty"`
 
-	// Quantity How much was used, at most 6 decimals; written as AmountInput.
+	// Quantity How much was used, 0 or more, at most 6 decimals and 10^9; written as AmountInput.
 	Quantity QuantityInput `json:"quantity"`
 
 	// Reference The caller's own name for what this is about. It is kept in the clear and must not be personal.
 	Reference *Reference `json:"reference,omitempty"`
 	Service   Service    `json:"service"`
 
-	// UnitPrice A unit price in credits, at most 12 decimals; written as AmountInput.
+	// UnitPrice A unit price in credits, 0 or more, at most 12 decimals and 10^9; written as AmountInput.
 	UnitPrice RateInput `json:"unit_price"`
 }
 
@@ -2712,7 +2712,7 @@ type Sequel struct {
 // Service defines model for Service.
 type Service string
 
-// SignedAmountInput As AmountInput, or below zero.
+// SignedAmountInput As AmountInput, or below zero, to -10^9.
 type SignedAmountInput = Figure
 
 // Statement defines model for Statement.
@@ -2772,7 +2772,7 @@ type Step struct {
 
 // StopRequest defines model for StopRequest.
 type StopRequest struct {
-	// UsedMinutes The caller's fact; without it the engine counts started minutes.
+	// UsedMinutes The caller's fact, of which what was booked counts at most; without it the engine counts started minutes.
 	UsedMinutes *int `json:"used_minutes,omitempty"`
 }
 
@@ -2930,10 +2930,10 @@ type UsageRequest struct {
 	// EffectiveAt When the usage was, if not now; never in the future. Of usage that isn't covered yet, the pause counts.
 	EffectiveAt *time.Time `json:"effective_at,omitempty"`
 
-	// Quantity How much was used, at most 6 decimals; written as AmountInput.
+	// Quantity How much was used, 0 or more, at most 6 decimals and 10^9; written as AmountInput.
 	Quantity *QuantityInput `json:"quantity,omitempty"`
 
-	// UnitPrice A unit price in credits, at most 12 decimals; written as AmountInput.
+	// UnitPrice A unit price in credits, 0 or more, at most 12 decimals and 10^9; written as AmountInput.
 	UnitPrice *RateInput `json:"unit_price,omitempty"`
 }
 
