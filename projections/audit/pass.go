@@ -63,6 +63,7 @@ func (p *pass) run(ctx context.Context) error {
 	for i := range queues {
 		queues[i] = make(chan *batch, batchesAhead)
 	}
+	var unread error // why the log isn't read to its end: before ordered is closed
 	group.Go(func() error {
 		defer func() {
 			close(ordered)
@@ -70,7 +71,8 @@ func (p *pass) run(ctx context.Context) error {
 				close(q)
 			}
 		}()
-		return p.read(ctx, ordered, queues)
+		unread = p.read(ctx, ordered, queues)
+		return unread
 	})
 	workers := make([]*worker, len(queues))
 	for i, queue := range queues {
@@ -96,8 +98,8 @@ func (p *pass) run(ctx context.Context) error {
 				return err
 			}
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if unread != nil {
+			return unread
 		}
 		return c.end()
 	})
@@ -115,7 +117,7 @@ func (p *pass) read(ctx context.Context, ordered chan<- *batch, queues []chan *b
 	var b *batch
 	send := func() bool {
 		b.done.Add(len(queues))
-		for _, to := range append([]chan<- *batch{ordered}, sends(queues)...) {
+		for _, to := range append(sends(queues), ordered) { // the collector last: it waits for all workers to have had it
 			select {
 			case to <- b:
 			case <-ctx.Done():
@@ -141,10 +143,10 @@ func (p *pass) read(ctx context.Context, ordered chan<- *batch, queues []chan *b
 		}
 		return len(b.events) < batchSize || send()
 	})
-	if err == nil && b != nil {
-		send()
-	}
 	if err == nil {
+		err = ctx.Err() // what was sent to some is sent to nobody again
+	}
+	if err == nil && b != nil && !send() {
 		err = ctx.Err()
 	}
 	return err
