@@ -59,6 +59,9 @@ func (s *Store) readBatch(ctx context.Context, after, head eventstore.Position) 
 		return nil, err
 	}
 	defer s.leave()
+	if err := ctx.Err(); err != nil { // the tail doesn't ask
+		return nil, err
+	}
 	if batch := s.tail.after(after); batch != nil {
 		return batch, nil
 	}

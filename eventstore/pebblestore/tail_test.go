@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"math"
@@ -44,6 +45,33 @@ func TestTailIsWhatIsOnTheDisk(t *testing.T) {
 	read, err := s.nextBatch(t.Context(), 0)
 	require.NoError(t, err)
 	require.Equal(t, read, near)
+}
+
+// TestASubscriptionThatKeepsUpEnds with its context, though there is more to give: what the
+// tail has needs no read that would tell.
+func TestASubscriptionThatKeepsUpEnds(t *testing.T) {
+	s, err := Open("log", Options{FS: vfs.NewMem(), Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	put := func(stream string) {
+		_, err := s.Append(t.Context(), stream, eventstore.NoStream, []eventstore.Event{{ID: uuid.New(), Type: "a"}})
+		require.NoError(t, err)
+	}
+	put("first")
+	ctx, cancel := context.WithCancel(t.Context())
+	var ended error
+	batches := 0
+	for _, err := range s.Subscribe(ctx, eventstore.BeforeFirst) {
+		if ended = err; err == nil {
+			if batches++; batches > 1 {
+				break
+			}
+			put(fmt.Sprint("more-", batches))
+			cancel()
+		}
+	}
+	require.ErrorIs(t, ended, context.Canceled)
+	require.Equal(t, 1, batches)
 }
 
 // TestTail holds the tail to a plain list of the same records.
