@@ -3,6 +3,7 @@ package keyring
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"sync"
 )
 
@@ -21,7 +22,12 @@ const maxList = 16 << 10
 func (k *fingerprintKey) sum(parts []string, body []byte) string {
 	list := lists.Get().(*[]byte) //nolint:forcetypeassert // the pool has nothing else
 	defer lists.Put(list)
-	b := k.appendPad((*list)[:0], innerPad)
+	length := sha256.BlockSize + 4 + len(body)
+	for _, part := range parts {
+		length += 4 + len(part)
+	}
+	// Room for all of it, or the key would stay in the memory that was left behind.
+	b := k.appendPad(slices.Grow((*list)[:0], length), innerPad)
 	for _, part := range parts {
 		b = appendPart(b, part)
 	}

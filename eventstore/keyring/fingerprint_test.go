@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"testing"
@@ -25,4 +26,20 @@ func TestFingerprintIsAnHMAC(t *testing.T) {
 			t.Fatalf("%s, not %s", got, want)
 		}
 	})
+}
+
+// TestNoKeyStaysInThePool of lists, not even where a body took a longer one.
+func TestNoKeyStaysInThePool(t *testing.T) {
+	key := fingerprintKey{0xaa, 0xbb, 0xcc}
+	padded := key.appendPad(nil, innerPad)
+	for range 100 { // the pool may give another one
+		for _, size := range []int{100, 2 * maxList} {
+			key.sum([]string{"account"}, make([]byte, size))
+			list := lists.Get().(*[]byte) //nolint:forcetypeassert // the pool has nothing else
+			if kept := (*list)[:cap(*list)]; bytes.Contains(kept, padded) {
+				t.Fatalf("after a body of %d bytes the pool has the key", size)
+			}
+			lists.Put(list)
+		}
+	}
 }
