@@ -44,7 +44,9 @@ func (s *sortedKeys) reset() {
 	}
 	clear(s.entries)
 	s.entries = s.entries[:0]
-	s.arenas = s.arenas[:min(len(s.arenas), maxArenas)]
+	kept := min(len(s.arenas), maxArenas)
+	clear(s.arenas[kept:])
+	s.arenas = s.arenas[:kept]
 	for i := range s.arenas {
 		s.arenas[i] = s.arenas[i][:0]
 	}

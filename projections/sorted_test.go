@@ -43,3 +43,16 @@ func TestOrderOfKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestMemoryOfALargeBatchIsGivenBack, but for as much as is kept for the next.
+func TestMemoryOfALargeBatchIsGivenBack(t *testing.T) {
+	var s sortedKeys
+	for range 2 * maxArenas {
+		s.copy(make([]byte, arenaBytes))
+	}
+	s.reset()
+	require.Len(t, s.arenas, maxArenas)
+	for _, behind := range s.arenas[len(s.arenas):cap(s.arenas)] {
+		require.Zero(t, cap(behind))
+	}
+}
