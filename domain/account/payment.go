@@ -312,7 +312,7 @@ const (
 	WhySettledBefore   UnmatchedWhy = "purchase-settled-before"
 	WhyReversedBefore  UnmatchedWhy = "purchase-reversed-before"
 	WhyBalanceLimit    UnmatchedWhy = "balance-limit"
-	// WhyNotCredited: the purchase was paid, but not with this payment.
+	// WhyNotCredited: the payment came, and no credits were made of it.
 	WhyNotCredited UnmatchedWhy = "payment-not-credited"
 	// WhyAmountInvalid: the provider tells no amount that is one (money.md, Amounts in).
 	WhyAmountInvalid UnmatchedWhy = "amount-invalid"

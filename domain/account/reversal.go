@@ -131,10 +131,10 @@ func (c ReversePurchase) ClaimFor(*State) string {
 }
 
 func (c ReversePurchase) decide(d *decision) error {
-	recorded, known := d.recordedPayment()
+	recorded, came := d.recordedPayment()
 	credited, alone := d.now().settled(creditedName(c.Payment))
 	if alone { // its event may stand in another account
-		recorded, known = credited.Amount, true
+		recorded, came = credited.Amount, true
 	}
 	switch {
 	case d.cmd.NameTaken:
@@ -142,7 +142,7 @@ func (c ReversePurchase) decide(d *decision) error {
 	case c.Odd != "":
 		d.unmatchedReversal(c, c.Amount, c.Odd)
 		return nil
-	case known && c.Amount != 0 && c.Amount != recorded:
+	case came && c.Amount != 0 && c.Amount != recorded:
 		d.unmatchedReversal(c, c.Amount, WhyAmountDiffers)
 		return nil
 	case d.takeBackUncredited(c):
@@ -156,9 +156,9 @@ func (c ReversePurchase) decide(d *decision) error {
 	}
 	amount, its := p.reversible(c.Payment)
 	switch {
-	case !known:
+	case !known && (!came || s.Unmatched[c.Payment].State == PaymentIsAssigned):
 		d.unmatchedReversal(c, c.Amount, WhyPurchaseUnknown)
-	case !its:
+	case !known, !its: // finance has returned it: nobody is to look for whose it is, and send it back again
 		d.unmatchedReversal(c, c.Amount, WhyNotCredited)
 	case amount == 0 && !p.onlyFee(c.Payment):
 		d.unmatchedReversal(c, cmp.Or(c.Amount, p.Amount), WhyReversedBefore)

@@ -279,6 +279,26 @@ func TestReversalOfPayments(t *testing.T) {
 	})
 }
 
+// TestReversalOfAReturnedPayment: what finance sent back made no credits, and mustn't be sent back again.
+func TestReversalOfAReturnedPayment(t *testing.T) {
+	check(t, []row{
+		{
+			name: "of a purchase that was never paid in full", when: doAt(minute(21), backOf("x", "p", 3*credit).do),
+			given: given(started("p", 8*credit), do(payment("x", "p", 3*credit)), doAt(minute(20), account.Tick{}), doAt(minute(20), account.ResolvePayment{Payment: "x", Returned: true})),
+			then: events(func() *account.PaymentUnmatched {
+				e := backWaits(account.WhyNotCredited, "x", "p", 3*credit)
+				e.EffectiveAt = minute(21)
+				return e
+			}()),
+		},
+		{
+			name: "of an unknown purchase", when: backOf("x", "q", 3*credit),
+			given: given(do(payment("x", "q", 3*credit)), do(account.ResolvePayment{Payment: "x", Returned: true})),
+			then:  events(backWaits(account.WhyNotCredited, "x", "q", 3*credit)),
+		},
+	})
+}
+
 // TestReversalOfAPart: another amount than was paid is for people.
 func TestReversalOfAPart(t *testing.T) {
 	whole := given(started("p", 5*credit), do(payment("x", "p", 5*credit)))
