@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -139,7 +140,8 @@ func (s *Server) appendAt(ctx context.Context, r appendRequest, end end) (respon
 	switch {
 	case err == nil:
 		s.tails.appended(r, at, appended)
-		return success(appended), false, nil
+		n := len(r.events) // writeVisibly may have written one more
+		return success(eventstore.Appended{Revision: at + int64(n), Positions: appended.Positions[:n]}), false, nil
 	case !errors.As(err, &conflict):
 		return nil, false, err
 	case at != int64(r.expected):
@@ -152,7 +154,14 @@ func (s *Server) appendAt(ctx context.Context, r appendRequest, end end) (respon
 }
 
 // writeVisibly appends, and ends the soft delete of the stream where there is one.
+// Metadata ends that of its stream too, but brings back nothing that was deleted: it
+// is followed, in the same append, by itself with the right $tb.
 func (s *Server) writeVisibly(ctx context.Context, r appendRequest, at int64, end end) (eventstore.Appended, error) {
+	if end.deletes && at == end.revision {
+		if again, ok := truncation(r.events[len(r.events)-1].Data, end.next); ok {
+			return s.write(ctx, r.stream, at, append(slices.Clip(r.events), again))
+		}
+	}
 	if !end.deleted() || at != end.revision {
 		return s.write(ctx, r.stream, at, r.events)
 	}

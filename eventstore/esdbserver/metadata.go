@@ -32,6 +32,10 @@ type end struct {
 	// described: it has metadata, perhaps nothing else.
 	described bool
 	limits    limits
+	// deletes: this is metadata, and it says that its stream is deleted; next is the
+	// revision at which that one goes on.
+	deletes bool
+	next    int64
 }
 
 func (e end) deleted() bool { return e.limits.TruncateBefore == deletedBefore }
@@ -77,8 +81,12 @@ func (s *Server) endOf(ctx context.Context, stream string) (end, error) {
 	}
 	if of, isMeta := eventstore.MetadataOf(stream); isMeta {
 		e.limits.MaxCount = 1
+		_, ofMeta := eventstore.MetadataOf(of)
+		e.deletes = found && !ofMeta && parseLimits(last.Data).TruncateBefore == deletedBefore
 		original, found, err := s.last(ctx, of)
-		e.tombstoned = e.tombstoned || found && original.Type == eventstore.TypeTombstone
+		if found {
+			e.tombstoned, e.next = e.tombstoned || original.Type == eventstore.TypeTombstone, original.Revision+1
+		}
 		return e, err
 	}
 	if eventstore.Kept(stream) {
@@ -121,19 +129,15 @@ func (s *Server) truncate(ctx context.Context, stream string, before int64) (eve
 		if err != nil {
 			return 0, err
 		}
-		at, content := eventstore.NoStream, map[string]jsontext.Value{}
+		at := eventstore.NoStream
 		if found {
 			at = meta.Revision
-			if json.Unmarshal(meta.Data, &content, jsontext.AllowDuplicateNames(true)) != nil {
-				content = map[string]jsontext.Value{}
-			}
 		}
-		content["$tb"] = jsontext.Value(fmt.Sprint(before))
-		data, err := json.Marshal(content, json.Deterministic(true))
-		if err != nil {
-			return 0, fmt.Errorf("encode metadata of %q: %w", stream, err)
+		event, kept := truncation(meta.Data, before)
+		if !kept {
+			event, _ = truncation([]byte("{}"), before)
 		}
-		appended, err := s.write(ctx, eventstore.MetadataStream(stream), at, []eventstore.Event{{ID: uuid.New(), Type: eventstore.TypeMetadata, Data: data}})
+		appended, err := s.write(ctx, eventstore.MetadataStream(stream), at, []eventstore.Event{event})
 		var conflict *eventstore.ConflictError
 		if errors.As(err, &conflict) {
 			continue
@@ -144,6 +148,17 @@ func (s *Server) truncate(ctx context.Context, stream string, before int64) (eve
 		return appended.Positions[0], nil
 	}
 	return 0, fmt.Errorf("metadata of %q: %w: too many writers", stream, eventstore.ErrUnavailable)
+}
+
+// truncation is metadata with another $tb; false: this is no object.
+func truncation(metadata []byte, before int64) (eventstore.Event, bool) {
+	content := map[string]jsontext.Value{}
+	if json.Unmarshal(metadata, &content, jsontext.AllowDuplicateNames(true)) != nil || content == nil {
+		return eventstore.Event{}, false
+	}
+	content["$tb"] = jsontext.Value(fmt.Sprint(before))
+	data, err := json.Marshal(content, json.Deterministic(true))
+	return eventstore.Event{ID: uuid.New(), Type: eventstore.TypeMetadata, Data: data}, err == nil
 }
 
 // undelete makes what is appended to a soft-deleted stream from now on visible,

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -176,4 +177,37 @@ func TestAStreamThatExists(t *testing.T) {
 	require.NoError(t, softDelete(ctx, c, "s", esdb.Any{}), "to delete it again is no harm")
 	require.EqualValues(t, 2, put(t, c, "s", esdb.Any{}, data(1)).NextExpectedVersion)
 	require.EqualValues(t, 3, put(t, c, "s", exists, data(1)).NextExpectedVersion)
+}
+
+// Who describes a deleted stream begins it anew, as who appends to it does: what was
+// deleted stays away. Metadata that is no object bounds nothing, there as anywhere.
+func TestMetadataBringsBackNothing(t *testing.T) {
+	_, c := open(t, esdbserver.Open)
+	for name, try := range map[string]struct {
+		metadata string
+		expected esdb.ExpectedRevision
+		left     []uint64
+		after    []uint64 // three more
+		kept     int      // revision of the metadata
+	}{
+		"at its revision": {`{"$maxCount":2,"owner":"support"}`, esdb.Revision(0), []uint64{}, []uint64{4, 5}, 2},
+		"any":             {`{"$maxCount":2,"owner":"support"}`, esdb.Any{}, []uint64{}, []uint64{4, 5}, 2},
+		"with a $tb":      {`{"$maxCount":2,"owner":"support","$tb":1}`, esdb.StreamExists{}, []uint64{}, []uint64{4, 5}, 2},
+		"deleted again":   {`{"$maxCount":2,"owner":"support","$tb":9223372036854775807}`, esdb.Any{}, []uint64{}, []uint64{4, 5}, 2},
+		"no object":       {`[]`, esdb.Any{}, []uint64{0, 1, 2}, []uint64{0, 1, 2, 3, 4, 5}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			put(t, c, name, esdb.NoStream{}, several(3)...)
+			require.NoError(t, softDelete(background(t), c, name, esdb.Any{}))
+			event := esdb.EventData{EventID: uuid.New(), EventType: eventstore.TypeMetadata, Data: []byte(try.metadata)}
+			for range 2 { // the repeat has the first one's answer
+				result := put(t, c, "$$"+name, try.expected, event)
+				require.EqualValues(t, 1, result.NextExpectedVersion)
+				require.Equal(t, try.left, numbers(read(t, c, name, esdb.ReadStreamOptions{}, 10)))
+			}
+			require.EqualValues(t, try.kept, read(t, c, "$$"+name, esdb.ReadStreamOptions{}, 10)[0].EventNumber)
+			put(t, c, name, esdb.Revision(2), several(3)...)
+			require.Equal(t, try.after, numbers(read(t, c, name, esdb.ReadStreamOptions{}, 10)))
+		})
+	}
 }
