@@ -177,7 +177,7 @@ func (s *Server) writeVisibly(ctx context.Context, r appendRequest, at int64, en
 	// Only where it is certain that nothing is in the stream which that would hide:
 	// not after an unknown outcome, nor after a conflict, which is another's event.
 	if errors.Is(err, eventstore.ErrUnavailable) || errors.Is(err, eventstore.ErrInvalid) {
-		if _, err := s.truncate(context.WithoutCancel(ctx), r.stream, deletedBefore); err != nil {
+		if err := s.truncate(context.WithoutCancel(ctx), r.stream, deletedBefore); err != nil {
 			s.opts.Logger.Warn("a stream that was deleted is empty instead, after an append that was refused", "stream", r.stream, "error", err)
 		}
 	}

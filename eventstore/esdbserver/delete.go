@@ -21,7 +21,7 @@ func (s *Server) Delete(ctx context.Context, request *streams.DeleteReq) (*strea
 	if _, err := s.deletable(ctx, stream, expectationOf(request.GetOptions())); err != nil {
 		return nil, failUnary(ctx, err)
 	}
-	position, err := s.truncate(ctx, stream, deletedBefore)
+	position, err := s.softDelete(ctx, stream)
 	if err != nil {
 		return nil, failUnary(ctx, err)
 	}

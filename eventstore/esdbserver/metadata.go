@@ -122,8 +122,33 @@ func parseLimits(data []byte) limits {
 }
 
 // truncate sets $tb and keeps everything else in the stream's metadata, under the
-// stream's lock. It answers the position of the change.
-func (s *Server) truncate(ctx context.Context, stream string, before int64) (eventstore.Position, error) {
+// stream's lock.
+func (s *Server) truncate(ctx context.Context, stream string, before int64) error {
+	_, err := s.describe(ctx, stream, func(old []byte) eventstore.Event {
+		event, kept := truncation(old, before)
+		if !kept {
+			event, _ = truncation(noMetadata, before)
+		}
+		return event
+	})
+	return err
+}
+
+// noMetadata says nothing about a stream.
+var noMetadata = []byte("{}")
+
+// softDelete hides all events of a stream, under its lock. As on the real server nothing
+// else is left of its metadata: who begins the stream anew isn't bound by it. It
+// answers the position of the change.
+func (s *Server) softDelete(ctx context.Context, stream string) (eventstore.Position, error) {
+	return s.describe(ctx, stream, func([]byte) eventstore.Event {
+		event, _ := truncation(noMetadata, deletedBefore)
+		return event
+	})
+}
+
+// describe writes metadata after what there is.
+func (s *Server) describe(ctx context.Context, stream string, metadata func(old []byte) eventstore.Event) (eventstore.Position, error) {
 	for range maxRaces {
 		meta, found, err := s.last(ctx, eventstore.MetadataStream(stream))
 		if err != nil {
@@ -133,11 +158,7 @@ func (s *Server) truncate(ctx context.Context, stream string, before int64) (eve
 		if found {
 			at = meta.Revision
 		}
-		event, kept := truncation(meta.Data, before)
-		if !kept {
-			event, _ = truncation([]byte("{}"), before)
-		}
-		appended, err := s.write(ctx, eventstore.MetadataStream(stream), at, []eventstore.Event{event})
+		appended, err := s.write(ctx, eventstore.MetadataStream(stream), at, []eventstore.Event{metadata(meta.Data)})
 		var conflict *eventstore.ConflictError
 		if errors.As(err, &conflict) {
 			continue
@@ -164,6 +185,5 @@ func truncation(metadata []byte, before int64) (eventstore.Event, bool) {
 // undelete makes what is appended to a soft-deleted stream from now on visible,
 // and nothing before it.
 func (s *Server) undelete(ctx context.Context, stream string, e end) error {
-	_, err := s.truncate(ctx, stream, e.revision+1)
-	return err
+	return s.truncate(ctx, stream, e.revision+1)
 }

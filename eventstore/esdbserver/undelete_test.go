@@ -211,3 +211,24 @@ func TestMetadataBringsBackNothing(t *testing.T) {
 		})
 	}
 }
+
+// Who begins a deleted stream anew isn't bound by what was said about it before, but by
+// what is said then.
+func TestADeletedStreamBeginsUnbound(t *testing.T) {
+	_, c := open(t, esdbserver.Open)
+	bound := func() {
+		var m esdb.StreamMetadata
+		m.SetMaxCount(1)
+		_, err := c.SetStreamMetadata(background(t), "s", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, m)
+		require.NoError(t, err)
+	}
+	put(t, c, "s", esdb.NoStream{}, several(2)...)
+	bound()
+	require.NoError(t, softDelete(background(t), c, "s", esdb.Any{}))
+	put(t, c, "s", esdb.NoStream{}, several(2)...)
+	require.Equal(t, []uint64{2, 3}, numbers(read(t, c, "s", esdb.ReadStreamOptions{}, 10)))
+	require.NoError(t, softDelete(background(t), c, "s", esdb.Any{}))
+	bound()
+	put(t, c, "s", esdb.Revision(3), several(2)...)
+	require.Equal(t, []uint64{5}, numbers(read(t, c, "s", esdb.ReadStreamOptions{}, 10)))
+}
