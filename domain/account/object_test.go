@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"iocredits/domain"
 	"iocredits/domain/account"
 )
 
@@ -93,5 +94,46 @@ func TestClosedError(t *testing.T) {
 	}
 	if want := `adjustment "a\" is closed" is rejected, not requested`; known.Detail != want {
 		t.Errorf("in words: %s", known.Detail)
+	}
+}
+
+// TestStepOf: what moves an object on though its status may stay.
+func TestStepOf(t *testing.T) {
+	for _, c := range []struct {
+		event  domain.Event
+		step   bool
+		amount domain.Amount
+	}{
+		{&account.AdjustmentApproved{}, true, 0},
+		{&account.CreditRequestApproved{}, true, 0},
+		{&account.WithdrawalApproved{}, true, 0},
+		{&account.DeploymentExtended{Amount: credit}, true, 0},
+		{&account.DeploymentExtended{Amount: credit, Part: account.Part{Index: 1, Count: 2}}, false, 0},
+		{&account.DeploymentExtended{Amount: credit, Part: account.Part{Index: 2, Count: 2}}, true, 0},
+		{&account.PaymentReceived{Amount: credit}, true, credit},
+		{&account.PaymentDropped{Amount: credit}, true, credit},
+		{&account.PurchaseReversed{Amount: credit}, true, credit},
+		{&account.DeploymentUsed{Amount: credit}, false, 0},
+	} {
+		if step, amount := account.StepOf(c.event); step != c.step || amount != c.amount {
+			t.Errorf("%T%+v is a step: %v, of %s", c.event, c.event, step, amount)
+		}
+	}
+}
+
+// TestPlaceOf: which part of its movement an event is.
+func TestPlaceOf(t *testing.T) {
+	for _, c := range []struct {
+		event              domain.Event
+		index, count, rest int
+	}{
+		{&account.Deducted{}, 1, 1, 1},
+		{&account.Deducted{Part: account.Part{Index: 2, Count: 3}}, 2, 3, 2},
+		{&account.PolicySet{}, 1, 1, 1},
+	} {
+		index, count := account.PlaceOf(c.event)
+		if rest := account.PartsOf(c.event); index != c.index || count != c.count || rest != c.rest {
+			t.Errorf("%T%+v is part %d of %d, with %d to come", c.event, c.event, index, count, rest)
+		}
 	}
 }
