@@ -358,3 +358,27 @@ func TestCancelAndFailDeployment(t *testing.T) {
 		},
 	})
 }
+
+// TestCancelAndFailRefused: a deployment that isn't there, or is over, neither cancels
+// nor fails.
+func TestCancelAndFailRefused(t *testing.T) {
+	cancel := func(at time.Time) step { return doAt(at, account.CancelDeployment{Deployment: "d"}) }
+	fail := func(at time.Time, minutes *int) step {
+		return doAt(at, account.FailDeployment{Deployment: "d", UsedMinutes: minutes})
+	}
+	runs := given(granted(6*credit), do(deploy("d", "2", 3)))
+	over := append(runs[:2:2], stopped(hour(0)))
+	failed := ended(account.DeploymentIsFailed, "d", minute(1), 0, 0, 0)
+	failed.Cause = account.CauseProvider
+	check(t, []row{
+		{name: "cancel an unknown one", when: cancel(hour(0)), refused: "unknown-deployment field=deployment_id value=d"},
+		{name: "cancel one that has ended", given: over, when: cancel(hour(0)), refused: "wrong-status field=deployment_id value=d"},
+		{name: "fail an unknown one", when: fail(hour(0), nil), refused: "unknown-deployment field=deployment_id value=d"},
+		{name: "fail one that has ended", given: over, when: fail(hour(0), nil), refused: "wrong-status field=deployment_id value=d"},
+		{name: "after less than nothing, which is looked at first", when: fail(hour(0), ptr(-1)), refused: "field-invalid field=used_minutes value=-1"},
+		{
+			name: "one that was never paid used nothing, whatever is told", given: given(do(deploy("d", "2", 2))),
+			when: fail(minute(1), ptr(30)), then: events(failed),
+		},
+	})
+}
