@@ -59,6 +59,7 @@ func TestASubscriptionThatKeepsUpEnds(t *testing.T) {
 	}
 	put("first")
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var ended error
 	batches := 0
 	for _, err := range s.Subscribe(ctx, eventstore.BeforeFirst) {
