@@ -65,7 +65,8 @@ const evictTries = 8
 
 // evict makes room for one book. A book goes only when no worker runs on it and
 // the read models have all its names: after that Acked answers Head for it. While
-// they lag, a shard may grow to twice its share; false when it may not grow more.
+// they lag, a shard may grow to twice its share, and shrinks again with the books that
+// come after that; false when it may not grow more.
 func (s *shard) evict(l *Ledger) bool {
 	share := l.share()
 	if len(s.workers) < share {
@@ -74,23 +75,27 @@ func (s *shard) evict(l *Ledger) bool {
 	through := l.opts.Names.Through()
 	e := s.order.Oldest()
 	for range evictTries {
-		if e == nil {
+		if e == nil || len(s.workers) < share {
 			break
 		}
-		w := &e.Value
-		if w.running || w.acked > through {
-			e = s.order.Newer(e)
-			continue
+		oldest := e
+		e = s.order.Newer(e)
+		if w := &oldest.Value; !w.running && w.acked <= through {
+			s.drop(oldest)
 		}
-		s.order.Remove(e)
-		delete(s.workers, w.account)
-		if w.book != nil {
-			w.book.recent.leave()
-		}
-		w.saveInBackground()
-		return true
 	}
 	return len(s.workers) < 2*share
+}
+
+// drop lets a book go of which nobody has need.
+func (s *shard) drop(e *recency.Entry[worker]) {
+	w := &e.Value
+	s.order.Remove(e)
+	delete(s.workers, w.account)
+	if w.book != nil {
+		w.book.recent.leave()
+	}
+	w.saveInBackground()
 }
 
 // forget drops what the read models have from the windows of accounts that rest. Those

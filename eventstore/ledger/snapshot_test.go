@@ -212,6 +212,34 @@ func TestBooksInMemoryAreBounded(t *testing.T) {
 	}
 }
 
+// TestBooksBeyondTheShareLeaveAgain: shards that have grown while the read models lagged are
+// as small as before once these have caught up.
+func TestBooksBeyondTheShareLeaveAgain(t *testing.T) {
+	const limit = 64 * 8
+	r := newRig(t, func(o *ledger.Options) { o.MaxAccounts = limit })
+	var accounts []string
+	open := func(more int, caughtUp bool) (kept int) {
+		for range more {
+			acct := fmt.Sprint("acct", len(accounts))
+			accounts = append(accounts, acct)
+			_, err := r.Execute(context.Background(), command(acct, "k", purchase("p", 1)))
+			require.True(t, err == nil || domain.IsCode(err, domain.CodeOverloaded), err)
+			if caughtUp {
+				r.names.advance(r.AckedAny())
+			}
+		}
+		for _, acct := range accounts {
+			if r.Acked(acct) > 0 {
+				kept++
+			}
+		}
+		return kept
+	}
+	require.Greater(t, open(2*limit, false), limit*3/2)
+	r.names.advance(r.AckedAny())
+	require.LessOrEqual(t, open(limit, true), limit)
+}
+
 // heldShelf saves nothing before it is let.
 type heldShelf struct {
 	shelf
