@@ -6,6 +6,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/domain/journal"
 )
 
 // How a story says what moved: in words that a customer reads, where the JSON has
@@ -83,9 +84,11 @@ func (x *explanation) lotsTitle() string {
 }
 
 // signed writes an amount with its sign, as a history shows it.
-func signed(a domain.Amount) string {
-	if a > 0 {
-		return "+" + a.String()
+func signed(a domain.Amount) string { return signedSum((journal.Sum{}).Add(a)) }
+
+func signedSum(s journal.Sum) string {
+	if s != (journal.Sum{}) && !s.Negative() {
+		return "+" + s.String()
 	}
-	return a.String()
+	return s.String()
 }

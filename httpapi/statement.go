@@ -48,8 +48,8 @@ func (k *call) statementJSON(month string, s projections.Statement) error {
 		d.open()
 		d.text("type", string(total.Type))
 		d.number("count", int64(total.Count))
-		d.money("amount", total.Amount)
-		d.money("held", total.Held)
+		d.text("amount", total.Amount.String())
+		d.text("held", total.Held.String())
 		d.close()
 	}
 	d.end()
@@ -81,7 +81,7 @@ func (k *call) statementText(month string, s projections.Statement) error {
 	d.printf("Statement of account %s for %s (times in UTC)\n", s.Account, month)
 	d.printf("%-62s %20s", "Opening balance", s.Opening)
 	for _, total := range s.Totals {
-		d.printf("  %-50s %8d %21s", total.Type, total.Count, signed(total.Amount))
+		d.printf("  %-50s %8d %21s", total.Type, total.Count, signedSum(total.Amount))
 	}
 	d.printf("%-62s %20s\n", "Closing balance", s.Closing)
 	d.printf("%-20s  %-20s %-10s  %20s  %20s  %s", "Recorded", "Type", "Service", "Amount", "Balance", "Transaction and reference")

@@ -10,6 +10,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/domain/journal"
 	"iocredits/eventstore/ledger"
 	"iocredits/projections"
 )
@@ -129,12 +130,13 @@ func TestStatementAddsUp(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 95*credit, s.Opening)
 	require.Equal(t, 78*credit, s.Closing)
+	sum := (journal.Sum{}).Add
 	require.Equal(t, []projections.StatementTotal{
-		{Type: "deduction", Count: 2, Amount: -19 * credit, Held: -12 * credit},
-		{Type: "incentive", Count: 1, Amount: 2 * credit},
-		{Type: "release", Count: 1, Held: -18 * credit},
-		{Type: "reservation", Count: 1, Held: 30 * credit},
-		{Type: "withdrawal", Count: 1, Held: credit},
+		{Type: "deduction", Count: 2, Amount: sum(-19 * credit), Held: sum(-12 * credit)},
+		{Type: "incentive", Count: 1, Amount: sum(2 * credit)},
+		{Type: "release", Count: 1, Held: sum(-18 * credit)},
+		{Type: "reservation", Count: 1, Held: sum(30 * credit)},
+		{Type: "withdrawal", Count: 1, Held: sum(credit)},
 	}, s.Totals)
 	balance := s.Opening
 	entries := 0

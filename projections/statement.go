@@ -13,6 +13,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/domain/journal"
 )
 
 // Statement says what an account had at the beginning and the end of a time and
@@ -34,9 +35,9 @@ type Statement struct {
 type StatementTotal struct {
 	Type account.EntryType
 	// Count of the entries; Amount is what they changed of the balance, Held of
-	// what is held.
+	// what is held: sums, which an amount has no room for.
 	Count        int
-	Amount, Held domain.Amount
+	Amount, Held journal.Sum
 }
 
 // Statement adds an account's entries up. Error: they don't lead from the
@@ -64,7 +65,7 @@ func (v *Views) Statement(ctx context.Context, name string, from, to time.Time) 
 			total = &StatementTotal{Type: t.Type}
 			totals[t.Type] = total
 		}
-		total.Count, total.Amount, total.Held = total.Count+1, total.Amount+t.Amount, total.Held+t.Held
+		total.Count, total.Amount, total.Held = total.Count+1, total.Amount.Add(t.Amount), total.Held.Add(t.Held)
 		s.Closing += t.Amount
 		s.Entries, s.last = s.Entries+1, t.Revision
 		if s.Closing != t.BalanceAfter {

@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"context"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/domain/journal"
 )
 
 // meanwhile is a context in which something happens when a read looks at it for the
@@ -50,4 +52,31 @@ func TestAStatementIsOfOneMoment(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, [2]domain.Amount{99 * credit, 98 * credit}, [2]domain.Amount{s.Opening, s.Closing})
 	require.Equal(t, 1, s.Entries)
+}
+
+// TestTotalsOfAStatementPassAnAmount: each entry is an amount, and all of a type together
+// may come to more than an amount can be.
+func TestTotalsOfAStatementPassAnAmount(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes many thousand commands")
+	}
+	r := newRig(t, vfs.NewMem(), nil)
+	const each = 1_000_000_000 * credit
+	const times = math.MaxInt64/int64(each) + 10
+	var in, out journal.Sum
+	for i := range times {
+		r.do("a", "", account.GrantIncentive{Amount: each})
+		r.do("a", "", account.Deduct{Amount: each, Service: domain.ServiceVM})
+		in, out = in.Add(each), out.Add(-each)
+		if i%1000 == 0 {
+			r.toEnd()
+		}
+	}
+	r.toEnd()
+	s, err := r.views.Statement(bg, "a", r.clock.Now().Add(-time.Hour), r.clock.Now().Add(time.Hour))
+	require.NoError(t, err)
+	require.Zero(t, s.Closing)
+	require.Len(t, s.Totals, 2)
+	require.Equal(t, out.String(), s.Totals[0].Amount.String())
+	require.Equal(t, in.String(), s.Totals[1].Amount.String())
 }
