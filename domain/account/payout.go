@@ -53,7 +53,7 @@ func (c RequestWithdrawal) decide(d *decision) error {
 		return err
 	}
 	if most := s.Balance().Withdrawable; c.Amount > most {
-		return domain.Refuse(domain.CodeNotWithdrawable, "%s can be withdrawn, not %s: only purchased credits that nothing holds", most, c.Amount).
+		return domain.Refuse(domain.CodeNotWithdrawable, "%s can be withdrawn, not %s: only purchased credits that nothing holds, with money behind them", most, c.Amount).
 			With("withdrawable", most.String()).With("required", c.Amount.String())
 	}
 	// Accepted: nothing below refuses.
