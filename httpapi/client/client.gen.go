@@ -5225,7 +5225,10 @@ type ClientInterface interface {
 
 	// ListTransactions The account's history, newest first
 	//
-	// With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then.
+	// With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then. An account,
+	// reference, description or actor that begins with `=`, `+`, `-`, `@`, a tab or a line break has an apostrophe
+	// before it there, so that no spreadsheet takes it for a formula; take it away before you compare. `lots` are
+	// `lot:class:amount`, with a space between two.
 	//
 	// Corresponds with GET /v1/accounts/{account}/transactions (the `ListTransactions` operationId).
 	ListTransactions(ctx context.Context, account Account, params *ListTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -7128,7 +7131,10 @@ func (c *Client) GetStatement(ctx context.Context, account Account, params *GetS
 
 // ListTransactions The account's history, newest first
 //
-// With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then.
+// With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then. An account,
+// reference, description or actor that begins with `=`, `+`, `-`, `@`, a tab or a line break has an apostrophe
+// before it there, so that no spreadsheet takes it for a formula; take it away before you compare. `lots` are
+// `lot:class:amount`, with a space between two.
 //
 // Corresponds with GET /v1/accounts/{account}/transactions (the `ListTransactions` operationId).
 func (c *Client) ListTransactions(ctx context.Context, account Account, params *ListTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -14886,7 +14892,10 @@ type ClientWithResponsesInterface interface {
 
 	// ListTransactionsWithResponse The account's history, newest first
 	//
-	// With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then.
+	// With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then. An account,
+	// reference, description or actor that begins with `=`, `+`, `-`, `@`, a tab or a line break has an apostrophe
+	// before it there, so that no spreadsheet takes it for a formula; take it away before you compare. `lots` are
+	// `lot:class:amount`, with a space between two.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -26698,7 +26707,10 @@ func (c *ClientWithResponses) GetStatementWithResponse(ctx context.Context, acco
 
 // ListTransactionsWithResponse The account's history, newest first
 //
-// With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then.
+// With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then. An account,
+// reference, description or actor that begins with `=`, `+`, `-`, `@`, a tab or a line break has an apostrophe
+// before it there, so that no spreadsheet takes it for a formula; take it away before you compare. `lots` are
+// `lot:class:amount`, with a space between two.
 //
 // Returns a wrapper object for the known response body format(s).
 //
