@@ -169,6 +169,17 @@ func TestConsistencyProof(t *testing.T) {
 	r.refused(422, "field-invalid", get("auditor", "/v1/audit/proofs/consistency?from=9&to=8"))
 }
 
+// TestConsistencyWithTheFirstCheckpoint: who asks for the newest before any was signed gets
+// one that is signed now.
+func TestConsistencyWithTheFirstCheckpoint(t *testing.T) {
+	r := newRig(t, nil)
+	r.trade("demo-1")
+	body := r.must(get("auditor", "/v1/audit/proofs/consistency?from=3")).Body
+	require.Equal(t, 7.0, body["to"].(map[string]any)["size"])
+	head, _ := r.checkpoint()
+	require.Equal(t, head.Root.String(), body["to"].(map[string]any)["root"])
+}
+
 func TestTrialBalanceRoute(t *testing.T) {
 	r := newRig(t, nil)
 	r.trade("demo-1")

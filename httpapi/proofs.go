@@ -158,7 +158,13 @@ func (h handlers) ProveConsistency(c echo.Context, params api.ProveConsistencyPa
 		if err := h.mustSign(); err != nil {
 			return err
 		}
-		newest, _ := h.opts.Audit.Checkpoints.Last()
+		newest, exists := h.opts.Audit.Checkpoints.Last()
+		if !exists { // the engine has just begun to sign; as for a receipt
+			var err error
+			if newest, err = h.opts.Audit.sign(k.ctx, h.opts.Store); err != nil {
+				return err
+			}
+		}
 		to = newest.Size
 	}
 	if from > to {
