@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -45,7 +47,7 @@ func TestVerifyReadsALiveStore(t *testing.T) {
 	require.Eventually(t, func() bool {
 		left, err := os.ReadDir(filepath.Join(data, "copies"))
 		return err == nil && len(left) == 0
-	}, patience, 5_000_000, "a copy stays")
+	}, patience, 5*time.Millisecond, "a copy stays")
 
 	out, _, err := run(t, "diff", "demo-1", "--data", data)
 	require.NoError(t, err, out)
@@ -84,7 +86,7 @@ func TestVerifyOfAStoppedStore(t *testing.T) {
 	require.Contains(t, out, "no findings")
 }
 
-// listing is every file with its size and time.
+// listing is every file with its size, time and mode.
 func listing(t *testing.T, dir string) (files []string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
@@ -93,7 +95,7 @@ func listing(t *testing.T, dir string) (files []string) {
 		}
 		info, err := d.Info()
 		if err == nil {
-			files = append(files, path+" "+info.ModTime().String()+" "+info.Mode().String())
+			files = append(files, fmt.Sprint(path, " ", info.Size(), " ", info.ModTime(), " ", info.Mode()))
 		}
 		return err
 	}))
@@ -112,7 +114,7 @@ func TestVerifyAfterAKill(t *testing.T) {
 	require.Regexp(t, `^7 events of 1 accounts`, out)
 }
 
-// TestVerifyFindsAnEditedRow: exit 1 and one line.
+// TestVerifyFindsAnEditedRow: an exit code of its own, and one line.
 func TestVerifyFindsAnEditedRow(t *testing.T) {
 	data := t.TempDir()
 	e := serve(t, data)

@@ -216,18 +216,18 @@ func TestClusterOutage(t *testing.T) {
 		require.NoError(t, err)
 		return a.Status
 	}
-	require.Eventually(t, func() bool { return ready() == http.StatusServiceUnavailable }, 20*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return ready() == http.StatusServiceUnavailable }, patience, 50*time.Millisecond)
 	require.Eventually(t, func() bool {
 		start := time.Now()
 		a, err := e.call("service", http.MethodPost, "/v1/accounts/demo-1/deductions", "k1", `{"amount":"1","service":"ray","reference":"r"}`)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusServiceUnavailable, a.Status, "%s", a.Text)
 		return time.Since(start) < time.Second
-	}, 20*time.Second, 50*time.Millisecond, "commands don't fail fast")
+	}, patience, 50*time.Millisecond, "commands don't fail fast")
 	require.Equal(t, "10", e.balance("demo-1"), "reads go on")
 
 	startEventstore(t, data, cluster.addr())
-	require.Eventually(t, func() bool { return ready() == http.StatusOK }, 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return ready() == http.StatusOK }, patience, 50*time.Millisecond)
 	e.must("service", http.MethodPost, "/v1/accounts/demo-1/deductions", "k1", `{"amount":"1","service":"ray","reference":"r"}`)
 	require.Equal(t, "9", e.balance("demo-1"))
 }

@@ -30,7 +30,7 @@ func TestLostPartsAreSeen(t *testing.T) {
 	require.NoError(t, os.CopyFS(backup, os.DirFS(dir.log())))
 	e = serve(t, data)
 	e.must("service", http.MethodPost, "/v1/accounts/a/deductions", "k", `{"amount":"1","service":"vm"}`)
-	require.Eventually(t, func() bool { return e.balance("a") == "4" }, 20*time.Second, time.Millisecond, "the read models have to be ahead of the backup")
+	require.Eventually(t, func() bool { return e.balance("a") == "4" }, patience, time.Millisecond, "the read models have to be ahead of the backup")
 	require.NoError(t, e.stop())
 
 	refused := func(part, says string) {

@@ -152,8 +152,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 	require.Greater(t, time.Until(at), 999*time.Hour, "the clock's offset survives")
 }
 
-// TestSecondProcessIsRefused: while an engine has the directory nobody else gets it.
-// TestAStartKnowsWhatWasAcknowledged, before its read models have any of it.
+// TestAStartKnowsWhatWasAcknowledged before its read models have any of it.
 func TestAStartKnowsWhatWasAcknowledged(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -173,6 +172,7 @@ func TestAStartKnowsWhatWasAcknowledged(t *testing.T) {
 	require.Equal(t, head, s.ledger.AckedAny())
 }
 
+// TestSecondProcessIsRefused: while an engine has the directory nobody else gets it.
 func TestSecondProcessIsRefused(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()

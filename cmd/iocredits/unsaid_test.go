@@ -15,7 +15,7 @@ import (
 
 const unsaidFinding = `key account=demo-1 revision=- position=0 expected="an event that says that the key was destroyed"`
 
-// verify gives the lines that name the key of an account.
+// unsaidBy gives the lines of verify that name the key of an account.
 func unsaidBy(t *testing.T, args ...string) string {
 	t.Helper()
 	out, _, err := run(t, append([]string{"verify"}, args...)...)
