@@ -110,7 +110,7 @@ func (s *Server) append(ctx context.Context, r appendRequest) (*streams.AppendRe
 		}
 		if len(r.events) == 0 {
 			if !r.expected.holds(end) {
-				return wrongVersion(r.expected, end.visible()), nil
+				return wrongVersion(r.expected, end.revision), nil
 			}
 			return success(eventstore.Appended{Revision: end.visible()}), nil
 		}

@@ -18,7 +18,12 @@ func (s *Server) Delete(ctx context.Context, request *streams.DeleteReq) (*strea
 		return nil, failUnary(ctx, err)
 	}
 	defer unlock()
-	if _, err := s.deletable(ctx, stream, expectationOf(request.GetOptions())); err != nil {
+	expected := expectationOf(request.GetOptions())
+	end, err := s.deletable(ctx, stream, expected)
+	if err == nil && end.revision == eventstore.NoStream && !end.described {
+		err = errWrongVersion(stream, expected, eventstore.NoStream) // there is nothing to hide
+	}
+	if err != nil {
 		return nil, failUnary(ctx, err)
 	}
 	position, err := s.softDelete(ctx, stream)
@@ -73,8 +78,8 @@ func (s *Server) deletable(ctx context.Context, stream string, expected expectat
 	if e.goneFor(expected) {
 		return end{}, errDeleted(stream)
 	}
-	if !expected.holds(e) && int64(expected) != e.revision {
-		return end{}, errWrongVersion(stream, expected, e.visible())
+	if !expected.holds(e) {
+		return end{}, errWrongVersion(stream, expected, e.revision)
 	}
 	return e, nil
 }

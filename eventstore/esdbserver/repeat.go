@@ -39,7 +39,7 @@ func (s *Server) repeated(ctx context.Context, r appendRequest, end end) (respon
 	var last place
 	for i := range r.events {
 		if last, found = known[r.events[i].ID]; !found {
-			return wrongVersion(r.expected, end.visible()), true, nil
+			return wrongVersion(r.expected, end.revision), true, nil
 		}
 	}
 	return success(eventstore.Appended{Revision: last.revision, Positions: []eventstore.Position{last.position}}), true, nil

@@ -232,3 +232,23 @@ func TestADeletedStreamBeginsUnbound(t *testing.T) {
 	put(t, c, "s", esdb.Revision(3), several(2)...)
 	require.Equal(t, []uint64{5}, numbers(read(t, c, "s", esdb.ReadStreamOptions{}, 10)))
 }
+
+// What never was can't be deleted, and whoever expects a wrong revision is told the one
+// at which the stream goes on, deleted or not. A tombstone may be set anywhere.
+func TestWrongDeletes(t *testing.T) {
+	_, c := open(t, esdbserver.Open)
+	ctx := background(t)
+	for _, expected := range []esdb.ExpectedRevision{esdb.Any{}, esdb.NoStream{}, esdb.Revision(0)} {
+		require.ErrorContains(t, softDelete(ctx, c, "never", expected), "actual -1")
+	}
+	requireCode(t, esdb.ErrorCodeResourceNotFound, readError(t, c, "$$never"))
+	put(t, c, "s", esdb.NoStream{}, several(3)...)
+	require.NoError(t, softDelete(ctx, c, "s", esdb.Any{}))
+	require.ErrorContains(t, softDelete(ctx, c, "s", esdb.Revision(1)), "expected 1, actual 2")
+	require.ErrorContains(t, appendError(t, c, "s", esdb.Revision(1)), "expecting '1' but got '2'")
+	require.NoError(t, appendError(t, c, "s", esdb.Revision(2)), "nothing, at the right one")
+	require.NoError(t, softDelete(ctx, c, "s", esdb.Revision(2)))
+	require.NoError(t, softDelete(ctx, c, "s", esdb.NoStream{}))
+	_, err := c.TombstoneStream(ctx, "never", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}})
+	require.NoError(t, err)
+}
