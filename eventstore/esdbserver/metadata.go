@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -14,12 +15,8 @@ import (
 )
 
 // limits are the metadata that bound what of a stream can be read. The rest of
-// an object, an access list for one, is kept and not looked at.
-type limits struct {
-	MaxCount       int64 `json:"$maxCount"`
-	MaxAgeSeconds  int64 `json:"$maxAge"`
-	TruncateBefore int64 `json:"$tb"`
-}
+// an object, an access list for one, is kept and gives no one a right or takes it.
+type limits struct{ MaxCount, MaxAgeSeconds, TruncateBefore int64 }
 
 // deletedBefore as $tb hides every event that there can be: a soft delete.
 const deletedBefore = eventstore.End
@@ -109,16 +106,54 @@ func (s *Server) last(ctx context.Context, stream string) (eventstore.Recorded, 
 	return eventstore.Recorded{}, false, nil
 }
 
-// parseLimits reads metadata that anybody may have written: what isn't an
-// object with whole numbers bounds nothing, as on the real server.
+// lenient takes the JSON that the real server does.
+var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
+// parseLimits reads metadata that anybody may have written: what isn't an object, or
+// has something else in a field that the real server knows, bounds nothing, as there.
 func parseLimits(data []byte) limits {
+	var fields map[string]jsontext.Value
+	if json.Unmarshal(data, &fields, lenient) != nil {
+		return limits{}
+	}
 	var l limits
-	if err := json.Unmarshal(data, &l, jsontext.AllowDuplicateNames(true)); err != nil {
+	var cacheControl int64
+	for name, number := range map[string]*int64{"$maxCount": &l.MaxCount, "$maxAge": &l.MaxAgeSeconds, "$tb": &l.TruncateBefore, "$cacheControl": &cacheControl} {
+		if v, given := fields[name]; given && (v.Kind() != '0' || json.Unmarshal(v, number) != nil) {
+			return limits{}
+		}
+	}
+	if v, given := fields["$tempStream"]; given && v.Kind() != 't' && v.Kind() != 'f' {
+		return limits{}
+	}
+	if v, given := fields["$acl"]; given && !isAccessList(v) {
 		return limits{}
 	}
 	const century = 100 * 366 * 24 * 3600
 	l.MaxCount, l.MaxAgeSeconds, l.TruncateBefore = max(0, l.MaxCount), min(max(0, l.MaxAgeSeconds), century), max(0, l.TruncateBefore)
 	return l
+}
+
+// accessRights are the members of an access list.
+var accessRights = []string{"$r", "$w", "$d", "$mr", "$mw"}
+
+// isAccessList says whether a value is one: a role, or several, for each right.
+func isAccessList(v jsontext.Value) bool {
+	var rights map[string]jsontext.Value
+	if v.Kind() != '{' || json.Unmarshal(v, &rights, lenient) != nil {
+		return false
+	}
+	isNoText := func(role jsontext.Value) bool { return role.Kind() != '"' }
+	for right, roles := range rights {
+		several := []jsontext.Value{roles}
+		if roles.Kind() == '[' && json.Unmarshal(roles, &several, lenient) != nil {
+			return false
+		}
+		if !slices.Contains(accessRights, right) || slices.ContainsFunc(several, isNoText) {
+			return false
+		}
+	}
+	return true
 }
 
 // truncate sets $tb and keeps everything else in the stream's metadata, under the
@@ -174,11 +209,11 @@ func (s *Server) describe(ctx context.Context, stream string, metadata func(old 
 // truncation is metadata with another $tb; false: this is no object.
 func truncation(metadata []byte, before int64) (eventstore.Event, bool) {
 	content := map[string]jsontext.Value{}
-	if json.Unmarshal(metadata, &content, jsontext.AllowDuplicateNames(true)) != nil || content == nil {
+	if json.Unmarshal(metadata, &content, lenient) != nil || content == nil {
 		return eventstore.Event{}, false
 	}
 	content["$tb"] = jsontext.Value(fmt.Sprint(before))
-	data, err := json.Marshal(content, json.Deterministic(true))
+	data, err := json.Marshal(content, lenient, json.Deterministic(true))
 	return eventstore.Event{ID: uuid.New(), Type: eventstore.TypeMetadata, Data: data}, err == nil
 }
 

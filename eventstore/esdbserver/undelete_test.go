@@ -194,6 +194,7 @@ func TestMetadataBringsBackNothing(t *testing.T) {
 		"any":             {`{"$maxCount":2,"owner":"support"}`, esdb.Any{}, []uint64{}, []uint64{4, 5}, 2},
 		"with a $tb":      {`{"$maxCount":2,"owner":"support","$tb":1}`, esdb.StreamExists{}, []uint64{}, []uint64{4, 5}, 2},
 		"deleted again":   {`{"$maxCount":2,"owner":"support","$tb":9223372036854775807}`, esdb.Any{}, []uint64{}, []uint64{4, 5}, 2},
+		"no UTF-8":        {"{\"$maxCount\":2,\"owner\":\"\xff\"}", esdb.Any{}, []uint64{}, []uint64{4, 5}, 2},
 		"no object":       {`[]`, esdb.Any{}, []uint64{0, 1, 2}, []uint64{0, 1, 2, 3, 4, 5}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
