@@ -4,6 +4,7 @@
 package disk
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -38,7 +39,12 @@ func (l Logger) Errorf(format string, args ...any) {
 // Fatalf implements pebble.Logger. A panic would end the process as a mistake in the
 // call does, after which nobody starts it again.
 func (l Logger) Fatalf(format string, args ...any) {
-	l.To.Error(l.Of + " can't go on: " + fmt.Sprintf(format, args...))
+	said := l.Of + " can't go on: " + fmt.Sprintf(format, args...)
+	if l.To.Enabled(context.Background(), slog.LevelError) {
+		l.To.Error(said)
+	} else { // a tool without a log: no end without a word
+		fmt.Fprintln(os.Stderr, "iocredits: "+said)
+	}
 	os.Exit(ExitCode)
 }
 

@@ -3,6 +3,8 @@ package disk_test
 import (
 	"bytes"
 	"log/slog"
+	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,4 +33,18 @@ func toldNowAndThen(t *testing.T) {
 	listener.BackgroundError(syscall.ENOSPC)
 	require.Equal(t, 2, lines(), out.String())
 	require.Contains(t, out.String(), "failures=1000")
+}
+
+// TestNoEndWithoutAWord: a tool whose log is off still says why it can't go on.
+func TestNoEndWithoutAWord(t *testing.T) {
+	if os.Getenv("IOCREDITS_TEST_FATAL") != "" {
+		disk.Logger{To: slog.New(slog.DiscardHandler), Of: "the read models"}.Fatalf("write %s: %v", "MANIFEST", syscall.ENOSPC)
+	}
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestNoEndWithoutAWord$") //nolint:gosec // this test itself
+	child.Env = append(os.Environ(), "IOCREDITS_TEST_FATAL=1")
+	out, err := child.CombinedOutput()
+	var ended *exec.ExitError
+	require.ErrorAs(t, err, &ended)
+	require.Equal(t, disk.ExitCode, ended.ExitCode())
+	require.Equal(t, "iocredits: the read models can't go on: write MANIFEST: no space left on device\n", string(out))
 }
