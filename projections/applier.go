@@ -272,12 +272,16 @@ func (v *Views) show(g *generation, c *change) error {
 	return nil
 }
 
-// waitForRoom holds the views back while the disk is nearly full.
+// waitForRoom holds the views back while the disk is nearly full. What has an end to come
+// to doesn't wait: nobody may be there to make room.
 func (v *Views) waitForRoom(ctx context.Context, g *generation) error {
 	for told := false; ; told = true {
 		free, enough := v.free(g.dir, v.opts.MinFreeBytes)
 		if enough {
 			return nil
+		}
+		if v.toEnd.Load() {
+			return noRoom(g.dir, free, v.opts.MinFreeBytes)
 		}
 		if !told {
 			v.opts.Logger.Warn("the read models wait for room on the disk", "free", free, "needed", v.opts.MinFreeBytes)

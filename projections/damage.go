@@ -91,6 +91,20 @@ func (v *Views) roomFor(reserves uint64) error {
 	return nil
 }
 
+// Room is ErrNoRoom if less is free on the disk of a folder than views in it leave free, as
+// far as is known. The folder MUST exist.
+func Room(dir string, opts Options) error {
+	opts.defaults()
+	if usage, err := opts.FS.GetDiskUsage(dir); err == nil && usage.AvailBytes < opts.MinFreeBytes {
+		return noRoom(dir, usage.AvailBytes, opts.MinFreeBytes)
+	}
+	return nil
+}
+
+func noRoom(dir string, free, needed uint64) error {
+	return fmt.Errorf("%w: %d bytes are free on the disk of %s, %d are needed", ErrNoRoom, free, dir, needed)
+}
+
 // serves says that a generation is the one that is read.
 func (v *Views) serves(number int) bool {
 	v.mu.RLock()

@@ -63,7 +63,7 @@ func (v *Views) follow(ctx context.Context, g *generation, done func() bool) err
 		}
 		before := g.checkpoint.Position
 		finished, err := v.followOnce(ctx, g, done)
-		if finished || ctx.Err() != nil || permanent(err) {
+		if finished || ctx.Err() != nil || permanent(err) || errors.Is(err, ErrNoRoom) {
 			return err
 		}
 		if g.checkpoint.Position > before {

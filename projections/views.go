@@ -88,7 +88,9 @@ type Views struct {
 	damaged chan int
 
 	rebuilding sync.Mutex
-	signals    *signals
+	// toEnd is true during RunToEnd.
+	toEnd   atomic.Bool
+	signals *signals
 }
 
 // ErrStopped: the views met an event that they can't apply. They answer as of
@@ -146,8 +148,11 @@ func (v *Views) Run(ctx context.Context) {
 }
 
 // RunToEnd follows the log up to the head at the call. It MUST NOT be called
-// beside Run or Rebuild. progress may be nil.
+// beside Run or Rebuild. progress may be nil. Errors: ErrNoRoom, where Run would wait for
+// room on the disk; ctx's, the store's, and what stops the views.
 func (v *Views) RunToEnd(ctx context.Context, progress Progress) error {
+	v.toEnd.Store(true)
+	defer v.toEnd.Store(false)
 	head, err := v.opts.Store.Head(ctx)
 	if err != nil {
 		return err

@@ -11,13 +11,14 @@ import (
 	"github.com/alecthomas/kong"
 
 	"iocredits/eventstore"
+	"iocredits/projections"
 	"iocredits/projections/audit"
 )
 
 type verifyCmd struct {
 	sourceFlags
 	Key     string `help:"Public key of the signer, or its file; get it from somebody else than the engine. Without it the one that --dev left in --data is taken, and with neither no signature is checked." env:"IOCREDITS_PUBLIC_KEY" placeholder:"KEY"`
-	Scratch string `help:"Where the read models are built anew, to be compared; needs as much room as they have. A temporary folder without it." placeholder:"DIR"`
+	Scratch string `help:"Where the read models are built anew, to be compared; needs as much room as they have, and 512 MiB that stay free. A temporary folder without it." placeholder:"DIR"`
 	NoViews bool   `help:"Leave out the read models."`
 }
 
@@ -74,13 +75,21 @@ func (c *verifyCmd) Run(ctx context.Context, parsed *kong.Context, m *Main) (err
 		summary.Findings += more
 	}
 	if err != nil {
-		return err
+		return otherScratch(err, ", or leave the read models out with --no-views")
 	}
 	c.print(m, s, summary, keys.absent, time.Since(began))
 	if summary.Findings > 0 {
 		return foundSome(summary.Findings)
 	}
 	return nil
+}
+
+// otherScratch says what helps where there is too little room; other errors stay.
+func otherScratch(err error, or string) error {
+	if errors.Is(err, projections.ErrNoRoom) {
+		err = fmt.Errorf("%w: name a folder on another disk with --scratch%s", err, or)
+	}
+	return err
 }
 
 // foundSome ends a check by how much it found.
@@ -178,7 +187,7 @@ func (s *evidence) whyNotCompared(leftOut bool) string {
 type diffCmd struct {
 	Account string `arg:"" help:"Account to check."`
 	sourceFlags
-	Scratch string `help:"Where the account's read models are built anew, to be compared; needs as much room as they have. A temporary folder without it." placeholder:"DIR"`
+	Scratch string `help:"Where the account's read models are built anew, to be compared; needs as much room as they have, and 512 MiB that stay free. A temporary folder without it." placeholder:"DIR"`
 }
 
 // Run folds one account afresh and compares it with every read model.
@@ -197,7 +206,7 @@ func (c *diffCmd) Run(ctx context.Context, m *Main) (err error) {
 		Scratch: scratch, Logger: slog.New(slog.DiscardHandler), Report: func(f audit.Finding) { fmt.Fprintln(m.Stdout, f) },
 	})
 	if err != nil {
-		return err
+		return otherScratch(err, "")
 	}
 	compared := fmt.Sprintf("%d rows of the read models compared", summary.Rows)
 	if !summary.ViewsCompared {

@@ -42,6 +42,9 @@ type Options struct {
 	// Scratch is an empty folder for the views that are built anew. Empty: Verify
 	// doesn't compare the read models, and Diff builds those of its account in memory.
 	Scratch string
+	// MinFreeBytes have to stay free on Scratch's disk, which may be the log's too; 0: as
+	// many as an engine's views leave free. With less it is projections.ErrNoRoom.
+	MinFreeBytes uint64
 	// MaxEvents is how many events an account may have for Diff, its notices counted;
 	// 0: any number. Without Scratch it is what bounds the memory.
 	MaxEvents int64
@@ -115,7 +118,7 @@ type verification struct {
 }
 
 // Verify checks everything up to the head at the call. An error is that of the
-// store or of ctx; what is wrong in the log are findings.
+// store or of ctx, or projections.ErrNoRoom; what is wrong in the log are findings.
 func Verify(ctx context.Context, source Source, opts Options) (Summary, error) {
 	opts.defaults()
 	head, err := source.Store.Head(ctx)

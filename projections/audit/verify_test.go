@@ -398,3 +398,19 @@ func spoil(t *testing.T, dir string, part float64) {
 		require.NoError(t, os.WriteFile(path, content, 0o600))
 	}
 }
+
+// TestTooLittleRoomIsToldAndNoFinding: nobody gives room to a check that waits for it, and
+// it says nothing of the log.
+func TestTooLittleRoomIsToldAndNoFinding(t *testing.T) {
+	c := played(t, 60)
+	source := audit.Source{Store: c.store, Codec: codec, Views: c.copied()}
+	opts := audit.Options{
+		Scratch: t.TempDir(), MinFreeBytes: 1 << 62, Logger: quiet(),
+		Report: func(f audit.Finding) { t.Error(f) },
+	}
+	_, err := audit.Verify(bg, source, opts)
+	require.ErrorIs(t, err, projections.ErrNoRoom)
+	require.ErrorContains(t, err, fmt.Sprintf("free on the disk of %s, %d are needed", opts.Scratch, uint64(1)<<62))
+	_, err = audit.Diff(bg, source, "a:0", opts)
+	require.ErrorIs(t, err, projections.ErrNoRoom)
+}

@@ -41,6 +41,9 @@ func (v *verification) views(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if errors.Is(err, projections.ErrNoRoom) {
+		return err // it says nothing of the log
+	}
 	if err != nil {
 		v.report(Finding{Check: CheckView, Revision: -1, Position: position, What: "rebuild", Expected: "read models of this log", Found: err.Error()})
 		return nil
@@ -65,9 +68,14 @@ func (v *verification) unreadable(err error) error {
 	return nil
 }
 
-// build makes the views of a log in a folder.
+// build makes the views of a log in a folder. Error: projections.ErrNoRoom.
 func build(ctx context.Context, log eventstore.Store, codec *eventstore.Codec, fs vfs.FS, dir string, opts Options, progress projections.Progress) (*projections.Image, error) {
-	made := projections.Options{Store: log, Codec: codec, FS: fs, Logger: opts.Logger}
+	made := projections.Options{Store: log, Codec: codec, FS: fs, Logger: opts.Logger, MinFreeBytes: opts.MinFreeBytes}
+	if opts.Scratch != "" { // a disk that is full ends Pebble, and the process
+		if err := projections.Room(opts.Scratch, made); err != nil {
+			return nil, err
+		}
+	}
 	views, err := projections.Open(ctx, dir, made)
 	if err != nil {
 		return nil, err
