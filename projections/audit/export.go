@@ -75,12 +75,14 @@ type Manifest struct {
 	Format string `json:"format"`
 	// Events that are in it, from position First to Last; Through is how far the
 	// log was read.
-	Events  int                 `json:"events"`
-	First   eventstore.Position `json:"first_position"`
-	Last    eventstore.Position `json:"last_position"`
-	Through eventstore.Position `json:"through_position"`
-	Bytes   int64               `json:"bytes"`
-	SHA256  string              `json:"sha256"`
+	Events int                 `json:"events"`
+	First  eventstore.Position `json:"first_position"`
+	Last   eventstore.Position `json:"last_position"`
+	// LastHash is the chain hash of the event at Last; earlier versions left it out.
+	LastHash string              `json:"last_hash,omitzero"`
+	Through  eventstore.Position `json:"through_position"`
+	Bytes    int64               `json:"bytes"`
+	SHA256   string              `json:"sha256"`
 	// Complete: the export reached the end of the log as it was then. If not, it
 	// was cut short, and the same command goes on with it.
 	Complete bool `json:"complete"`
@@ -136,7 +138,7 @@ func (e *export) run(ctx context.Context, progress func(through, head eventstore
 		if err := e.writer.line(e.out, l); err != nil {
 			return err
 		}
-		e.Events, e.Last, e.Through = e.Events+1, l.Position, l.Position
+		e.Events, e.Last, e.Through, e.LastHash = e.Events+1, l.Position, l.Position, l.Hash.String()
 		if e.First == eventstore.BeforeFirst {
 			e.First = l.Position
 		}

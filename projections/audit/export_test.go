@@ -304,13 +304,35 @@ func TestExportRefusesAnotherFile(t *testing.T) {
 	require.ErrorContains(t, err, `format "xml"`)
 }
 
+// TestExportGoesOnWithItsOwnLog: after an older backup was put back the log has other events
+// where the file's last ones are. Books of both are those of none.
+func TestExportGoesOnWithItsOwnLog(t *testing.T) {
+	c, other, short := played(t, 40), played(t, 80), newCompany(t)
+	short.must("a:0", account.RecordPurchase{Purchase: "first", Amount: 100 * credit})
+	for _, format := range audit.Formats() {
+		path := filepath.Join(t.TempDir(), "x")
+		_, err := audit.ExportFile(bg, c.source(), format, path, nil)
+		require.NoError(t, err)
+		whole, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, log := range []*company{other, short} {
+			_, err = audit.ExportFile(bg, log.source(), format, path, nil)
+			require.ErrorIs(t, err, audit.ErrOther)
+			require.ErrorContains(t, err, "it is of another log")
+			content, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.Equal(t, string(whole), string(content))
+		}
+	}
+}
+
 // TestExportKnowsWhatItRemoves: a manifest that is empty, or that was written before the
 // first byte, says nothing of what stands in the file, and that stays.
 func TestExportKnowsWhatItRemoves(t *testing.T) {
 	c := played(t, 20)
 	for _, format := range audit.Formats() {
 		whole, m := c.export(format)
-		m.Complete, m.Bytes, m.Events, m.First, m.Last, m.Through = false, 0, 0, 0, 0, 0
+		m.Complete, m.Bytes, m.Events, m.First, m.Last, m.Through, m.LastHash = false, 0, 0, 0, 0, 0, ""
 		m.SHA256 = hex.EncodeToString(sha256.New().Sum(nil))
 		unread, err := json.Marshal(m)
 		require.NoError(t, err)

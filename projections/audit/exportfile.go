@@ -3,6 +3,7 @@ package audit
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -137,6 +138,9 @@ func (e *export) resume(ctx context.Context, f *os.File, path string, counted *c
 		return fmt.Errorf("%w: its first %d bytes have SHA-256 %s, the manifest says %s", ErrOther, n, read.SHA256, m.SHA256)
 	}
 	counted.to = f
+	if err := e.remember(ctx, &m); err != nil {
+		return err
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -145,16 +149,32 @@ func (e *export) resume(ctx context.Context, f *os.File, path string, counted *c
 	if err := f.Truncate(m.Bytes); err != nil {
 		return err
 	}
-	if _, err := f.Seek(m.Bytes, io.SeekStart); err != nil {
-		return err
-	}
-	// What the writer remembers of the lines before is in the log.
-	err = EachLine(ctx, e.Source, m.First, m.Through, func(l Line) error { return e.writer.line(io.Discard, l) })
+	e.Manifest = m
+	_, err = f.Seek(m.Bytes, io.SeekStart)
+	return err
+}
+
+// remember shows the writer the events that are in the file, because what it knows of them
+// is in the log alone, and refuses a log that hasn't just these up to there, as after an older
+// backup was put back: the books that went on would be of no log.
+func (e *export) remember(ctx context.Context, m *Manifest) error {
+	var has Manifest
+	err := EachLine(ctx, e.Source, eventstore.BeforeFirst+1, m.Through, func(l Line) error {
+		has.Events, has.Last, has.LastHash = has.Events+1, l.Position, l.Hash.String()
+		return e.writer.line(io.Discard, l)
+	})
 	if err == nil && m.Complete {
 		err = e.writer.end(io.Discard)
 	}
-	e.Manifest = m
-	return err
+	if err != nil {
+		return err
+	}
+	if has.Events == m.Events && has.Last == m.Last && (m.LastHash == "" || has.LastHash == m.LastHash) {
+		m.LastHash = has.LastHash
+		return nil
+	}
+	return fmt.Errorf("%w: it is of another log: it has %d events, the last at position %d with hash %s; up to position %d this log has %d, the last at %d with hash %s: choose another name",
+		ErrOther, m.Events, m.Last, cmp.Or(m.LastHash, "unknown"), m.Through, has.Events, has.Last, has.LastHash)
 }
 
 // known refuses content that no export of this log begins with, beside a manifest that
