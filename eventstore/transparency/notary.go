@@ -218,13 +218,19 @@ func (n *Notary) Sign(ctx context.Context, position eventstore.Position) (Signed
 func (n *Notary) Run(ctx context.Context) {
 	ticker := time.NewTicker(n.opts.Look)
 	defer ticker.Stop()
+	told := "" // of the newest failures, which may go on for days
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		if err := n.Step(ctx); err != nil && ctx.Err() == nil {
+		switch err := n.Step(ctx); {
+		case err == nil:
+			told = ""
+		case n.Refuses() || ctx.Err() != nil: // check has told why, for good
+		case err.Error() != told:
+			told = err.Error()
 			n.opts.Logger.Warn("no checkpoint", "error", err)
 		}
 	}

@@ -2,6 +2,8 @@ package transparency_test
 
 import (
 	"context"
+	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,5 +82,34 @@ func TestANotaryLooksAfterAWhile(t *testing.T) {
 		began := time.Now()
 		n.Run(ctx)
 		require.Equal(t, time.Second, log.first.Sub(began))
+	})
+}
+
+// lines counts what is logged.
+type lines struct {
+	slog.Handler
+	n atomic.Int64
+}
+
+func (*lines) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *lines) Handle(context.Context, slog.Record) error {
+	l.n.Add(1)
+	return nil
+}
+
+// TestWhatGoesOnFailingIsToldOnce: it may for days, as of a log that was rolled back, and a
+// line a second would drown the rest of what is logged.
+func TestWhatGoesOnFailingIsToldOnce(t *testing.T) {
+	file, err := transparency.OpenFile(t.TempDir() + "/checkpoints")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, file.Close()) })
+	synctest.Test(t, func(t *testing.T) {
+		told := &lines{}
+		n := transparency.NewNotary(transparency.Options{Store: &asked{}, File: file, Look: time.Second, Logger: slog.New(told)})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		n.Run(ctx)
+		require.EqualValues(t, 1, told.n.Load())
 	})
 }
