@@ -65,7 +65,11 @@ func (c *collector) end() error {
 	c.v.summary.Head, c.v.summary.Events = head, int(head.Size)
 	for c.signed != nil {
 		if c.signed.Size > head.Size {
-			c.finding(c.signed.Position, "truncated log", describe(c.signed.Head), describe(head))
+			what := "truncated log"
+			if c.v.unread && c.v.head >= c.signed.Position {
+				what = "damaged log" // the events that it is short of are findings of their own
+			}
+			c.finding(c.signed.Position, what, describe(c.signed.Head), describe(head))
 		}
 		if err := c.advance(); err != nil {
 			return err
