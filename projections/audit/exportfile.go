@@ -159,7 +159,7 @@ func (e *export) resume(ctx context.Context, f *os.File, path string, counted *c
 // backup was put back: the books that went on would be of no log.
 func (e *export) remember(ctx context.Context, m *Manifest) error {
 	var has Manifest
-	err := EachLine(ctx, e.Source, eventstore.BeforeFirst+1, m.Through, func(l Line) error {
+	err := EachLine(ctx, e.Source, eventstore.BeforeFirst, m.Through, func(l Line) error {
 		has.Events, has.Last, has.LastHash = has.Events+1, l.Position, l.Hash.String()
 		return e.writer.line(io.Discard, l)
 	})
