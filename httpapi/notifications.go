@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"iocredits/domain"
+	"iocredits/eventstore"
 	"iocredits/eventstore/notices"
 	"iocredits/httpapi/api"
 	"iocredits/projections"
@@ -118,7 +120,7 @@ func (h handlers) StreamNotifications(c echo.Context, name api.Account, params a
 	defer h.streams.end(k.key.ID)
 	news, stop := h.opts.Views.WatchNotices(name) // before the first look, so that nothing falls between
 	defer stop()
-	s := noticeStream{call: k, given: valueOf(params.LastEventID), d: newDocument()}
+	s := noticeStream{call: k, given: valueOf(params.LastEventID), opened: math.MaxInt64, d: newDocument()}
 	defer s.d.free()
 	s.d.b = append(s.d.b, streamComment...)
 	if s.given != "" {
@@ -126,7 +128,11 @@ func (h handlers) StreamNotifications(c echo.Context, name api.Account, params a
 			return err
 		}
 	}
-	if err := k.await(name, nil); err != nil {
+	err := k.await(name, nil)
+	if err == nil && k.behind != nil {
+		s.opened, err = h.opts.Store.Head(k.ctx)
+	}
+	if err != nil {
 		return err
 	}
 	begun, err := s.start(k.behind == nil)
@@ -142,19 +148,21 @@ type noticeStream struct {
 	*call
 	// given is the id that the client came with, last the one behind which it goes on.
 	given, last string
+	// opened is a position that all that was told before the stream was opened is at or before.
+	opened eventstore.Position
 	// d is what is sent next.
 	d *document
 }
 
-// start finds the id behind which the stream begins: the one that the client has, or
-// the newest. An EventSource ends for good if it is refused; so an id that isn't known here
+// start finds the id behind which the stream begins: the one that the client has, or the
+// newest from before it was opened. An EventSource ends for good if it is refused; so an id that isn't known here
 // is as none, and the client is told another. Another engine gave it: from a log of its
 // own, or with read models that are ahead. While those here aren't whole it may yet come,
 // and so may all that was told long ago: then nothing begins.
 func (s *noticeStream) start(whole bool) (begun bool, err error) {
 	views := s.server.opts.Views
 	// Before the look at the id: what comes in between is behind the newest.
-	newest, err := views.Notices(s.ctx, s.account, "", 1)
+	newest, err := views.NewestNotice(s.ctx, s.account, s.opened)
 	if err != nil {
 		return false, err
 	}
@@ -168,9 +176,7 @@ func (s *noticeStream) start(whole bool) (begun bool, err error) {
 	if !whole {
 		return false, nil
 	}
-	if len(newest.Items) > 0 {
-		s.last = newest.Items[0].ID
-	}
+	s.last = newest
 	if s.given != "" {
 		s.d.b = appendOnlyID(s.d.b, s.last)
 	}
@@ -178,14 +184,14 @@ func (s *noticeStream) start(whole bool) (begun bool, err error) {
 }
 
 // run sends what is new until the stream ends. One that hasn't begun sends nothing before
-// the read models have what was acknowledged; if they stop before, it ends, and an
+// the read models have what there was when it was opened; if they stop before, it ends, and an
 // EventSource comes again.
 func (s *noticeStream) run(begun bool, news <-chan struct{}) error {
 	var whole <-chan error
 	if !begun {
 		ctx, cancel := context.WithCancel(s.ctx)
 		defer cancel()
-		whole = s.server.whole(ctx, s.account)
+		whole = s.server.whole(ctx, s.opened)
 	}
 	beat := time.NewTicker(streamBeat)
 	defer beat.Stop()
@@ -228,10 +234,9 @@ func (s *noticeStream) run(begun bool, news <-chan struct{}) error {
 	return nil
 }
 
-// whole gets a value once the read models have what was acknowledged for the account, or an
-// error.
-func (s *Server) whole(ctx context.Context, account string) <-chan error {
-	reached, position := make(chan error, 1), s.opts.Ledger.Acked(account)
+// whole gets a value once the read models have everything up to a position, or an error.
+func (s *Server) whole(ctx context.Context, position eventstore.Position) <-chan error {
+	reached := make(chan error, 1)
 	go func() { reached <- s.opts.Views.WaitThrough(ctx, position) }()
 	return reached
 }

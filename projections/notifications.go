@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -281,6 +282,18 @@ func (v *Views) notices(ctx context.Context, name, before string, limit int, kee
 		return true
 	})
 	return page, err
+}
+
+// NewestNotice gives the id of the newest notice that an event up to a position made; empty:
+// there is none.
+func (v *Views) NewestNotice(ctx context.Context, name string, through eventstore.Position) (id string, err error) {
+	err = v.scanNotices(ctx, name, "", func(it *pebble.Iterator, _ []byte) bool {
+		return it.SeekLT(noticeKey(name, append(noticePlace(through, math.MaxUint8), 0)))
+	}, (*pebble.Iterator).Prev, func(n Notice) bool {
+		id = n.ID
+		return false
+	})
+	return id, err
 }
 
 // NoticesAfter lists at most limit notices behind the one with the id, oldest
