@@ -230,6 +230,7 @@ func paused(t *testing.T, rng *rand.Rand, dated bool) *history {
 func TestRefundInParts(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
+	inParts := 0
 	for life := range 10 {
 		h := paused(t, rand.New(rand.NewPCG(seed, uint64(life))), life%2 == 0)
 		require.Positive(t, h.state.Balance().Debt)
@@ -254,7 +255,10 @@ func TestRefundInParts(t *testing.T) {
 			require.Positive(t, n)
 			require.LessOrEqual(t, n, 210)
 		}
-		require.Greater(t, ticks, 1)
+		require.Positive(t, ticks)
+		if ticks > 1 { // one is enough where few lots are past their date
+			inParts++
+		}
 		decide(parts, account.Freeze{})
 		decide(whole, account.Freeze{})
 		require.NotNil(t, ended[whole])
@@ -262,4 +266,5 @@ func TestRefundInParts(t *testing.T) {
 		parts.Revision = whole.Revision
 		require.Equal(t, stored(t, whole), stored(t, parts))
 	}
+	require.Greater(t, inParts, 5)
 }
