@@ -139,8 +139,8 @@ var notNull = map[string]domain.Code{
 	"used_minutes": domain.CodeFieldInvalid,
 }
 
-// refuseNull refuses a null in one of them, and in a table like minimum_minutes, where it
-// would be a 0. MUST: the body was decoded.
+// refuseNull refuses a null in one of them, and in minimum_minutes, where it would be a 0.
+// MUST: the body was decoded.
 func refuseNull(body []byte) error {
 	if !bytes.Contains(body, []byte("null")) {
 		return nil
@@ -149,22 +149,19 @@ func refuseNull(body []byte) error {
 	if json.Unmarshal(body, &members) != nil {
 		return nil // no body
 	}
-	for _, field := range slices.Sorted(maps.Keys(members)) { // a map's own order must not choose the refusal
-		switch value := members[field]; value.Kind() {
-		case jsontext.KindNull:
-			if code, refused := notNull[field]; refused {
-				return isNull(code, field)
-			}
-		case '{':
-			var table map[string]jsontext.Value
-			if json.Unmarshal(value, &table) != nil {
-				return nil // it was decoded
-			}
-			for _, name := range slices.Sorted(maps.Keys(table)) {
-				if table[name].Kind() == jsontext.KindNull {
-					return isNull(domain.CodeFieldInvalid, clip(field+"/"+name))
-				}
-			}
+	for _, field := range slices.Sorted(maps.Keys(notNull)) { // a map's own order must not choose the refusal
+		if value, given := members[field]; given && value.Kind() == jsontext.KindNull {
+			return isNull(notNull[field], field)
+		}
+	}
+	const table = "minimum_minutes"
+	var minutes map[string]jsontext.Value
+	if given, is := members[table]; !is || json.Unmarshal(given, &minutes) != nil {
+		return nil
+	}
+	for _, service := range slices.Sorted(maps.Keys(minutes)) {
+		if minutes[service].Kind() == jsontext.KindNull {
+			return isNull(domain.CodeFieldInvalid, clip(table+"/"+service))
 		}
 	}
 	return nil

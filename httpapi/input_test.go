@@ -329,6 +329,8 @@ func TestNull(t *testing.T) {
 	got = r.refused(422, "field-invalid", call{as: "finance", method: "PUT", path: demo + "/policy", key: "p", wrong: true, body: `{"grace_minutes":7,"minimum_minutes":{"ray":5,"vm":null}}`})
 	require.Equal(t, [3]any{"minimum_minutes/vm", "null", "minimum_minutes/vm is null: leave it out, or say what it is"}, [3]any{got.Body["field"], got.Body["value"], got.Body["detail"]})
 	require.Equal(t, 60.0, r.must(get("finance", demo+"/policy")).Body["minimum_minutes"].(map[string]any)["vm"])
+	got = r.refused(422, "quantity-invalid", call{as: "service", method: "POST", path: demo + "/meters/m/readings", key: "q", wrong: true, body: `{"service":"vm","quantity":{"a":null},"unit_price":"1"}`})
+	require.Equal(t, "quantity", got.Body["field"], "a figure is no table")
 	r.must(refund("r2", `,"reason":null`))
 	require.Equal(t, "100", r.balance("demo-1")["balance"])
 	r.must(post("bd", demo+"/incentives", "i", `{"amount":"1","expires_at":null}`))
