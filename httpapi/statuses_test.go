@@ -42,6 +42,16 @@ func TestEveryRouteHasTheStatusesOfAll(t *testing.T) {
 	}
 }
 
+// TestDevelopmentTakesIfMatchToo, as all commands about one account do.
+func TestDevelopmentTakesIfMatchToo(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	buy := call{as: "admin", method: "POST", path: "/dev/accounts/demo-1/purchases", body: `{"amount":"1"}`, header: http.Header{"If-Match": {`"7"`}}}
+	r.refused(412, "precondition-failed", buy)
+	buy.header = http.Header{"If-Match": {`"0"`}}
+	r.must(buy)
+}
+
 func TestEncodedBodiesAreRefused(t *testing.T) {
 	r := newRig(t, nil)
 	r.fund("demo-1", "10")

@@ -3163,6 +3163,9 @@ type CheckCreditsParams struct {
 type RecordDevPurchaseParams struct {
 	// IdempotencyKey As elsewhere, but not required here.
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// IfMatch Only if the account is still at this revision (an ETag of its balance or its policy); 412 otherwise.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListAccountsParams defines parameters for ListAccounts.
@@ -4747,6 +4750,21 @@ func (w *ServerInterfaceWrapper) RecordDevPurchase(ctx echo.Context) error {
 		}
 
 		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
