@@ -299,5 +299,5 @@ func TestCloseThatGivesUpAnswersWhoWaits(t *testing.T) {
 // waitFor polls a condition that another goroutine is about to make true.
 func waitFor(t *testing.T, condition func() bool) {
 	t.Helper()
-	require.Eventually(t, condition, 10*time.Second, time.Millisecond)
+	require.Eventually(t, condition, patience, time.Millisecond)
 }

@@ -53,5 +53,5 @@ func TestWindowsOfBusyAccountsAreForgottenLater(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := r.Read(context.Background(), beside)
 		return err == nil
-	}, 2*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 }

@@ -29,7 +29,7 @@ func TestACallerMayLeaveWhileNamesAreBehind(t *testing.T) {
 	go func() {
 		both <- r.ExecuteBatch(ctx, []ledger.Request{command("b", "2", deduct(1)), command("c", "2", purchase("p", 1))})
 	}()
-	require.Eventually(t, func() bool { return r.Acked("c") > 0 }, 5*time.Second, time.Millisecond, "it waits for no other account")
+	require.Eventually(t, func() bool { return r.Acked("c") > 0 }, patience, time.Millisecond, "it waits for no other account")
 	leave()
 	select {
 	case err := <-first:

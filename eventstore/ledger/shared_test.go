@@ -148,7 +148,7 @@ func TestAKeyAtAPlaceThatAnotherCommandHas(t *testing.T) {
 	again.Inspect = func(*account.State, []eventstore.Fact) {}
 	var out []ledger.Outcome
 	wg.Go(func() { out = r.ExecuteBatch(ctx, []ledger.Request{deploy, again}) })
-	require.Eventually(t, func() bool { return r.QueueDepth() == 3 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return r.QueueDepth() == 3 }, patience, time.Millisecond)
 	write := func() {
 		for _, req := range []ledger.Request{command("a", "k3", spend(1)), same("k4", spend(1))} {
 			_, err := other.Execute(ctx, req)
