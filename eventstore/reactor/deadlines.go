@@ -72,7 +72,7 @@ func (t *ticker) run(ctx context.Context) {
 // how long nothing else can become due.
 func (t *ticker) dispatch(ctx context.Context, room int) (wait time.Duration, err error) {
 	now := t.opts.now()
-	through := t.opts.Deadlines.Through() // before the list, which has at least this much
+	through, asked := t.opts.Deadlines.Through(), time.Now() // before the list, which has at least this much
 	due, err := t.opts.Deadlines.DueAccounts(ctx, now, room, t.tries.busy)
 	if err != nil {
 		return 0, err
@@ -86,7 +86,7 @@ func (t *ticker) dispatch(ctx context.Context, room int) (wait time.Duration, er
 		wait = min(wait, next.Sub(now)+time.Microsecond)
 	}
 	if len(due) < room {
-		wait = min(wait, t.tries.forget(due))
+		wait = min(wait, t.tries.forget(due, asked))
 	}
 	for _, name := range due {
 		t.tries.begin(ctx, name, func() error { return t.opts.tick(ctx, name, through) })

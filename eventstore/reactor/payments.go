@@ -61,7 +61,7 @@ func (c *cashier) reconcileAgain(ctx context.Context) {
 // makeLinks begins a try at every purchase that lacks a link and isn't busy.
 func (c *cashier) makeLinks(ctx context.Context) error {
 	var lacking []string
-	room := c.tries.room()
+	room, asked := c.tries.room(), time.Now()
 	err := c.each(ctx, account.PurchaseIsAwaiting, time.Time{}, func(p OpenPurchase) error {
 		if len(p.Links) > 0 {
 			return nil
@@ -74,7 +74,7 @@ func (c *cashier) makeLinks(ctx context.Context) error {
 		return nil
 	})
 	if err == nil {
-		c.tries.forget(lacking)
+		c.tries.forget(lacking, asked)
 	}
 	return err
 }

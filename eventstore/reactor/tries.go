@@ -70,20 +70,19 @@ func (t *tries) busy(name string) bool {
 	return a != nil && (a.running || time.Now().Before(a.rest))
 }
 
-// forget drops what rested and is not among all that is due: somebody else was
-// there first. It gives the time until the next has rested.
-func (t *tries) forget(due []string) time.Duration {
+// forget drops what had rested when all that is due was asked for, and is not among it:
+// somebody else was there first. It gives the time until the next has rested.
+func (t *tries) forget(due []string, asked time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	wait := t.opts.MaxPause
 	for name, a := range t.known {
-		left := time.Until(a.rest)
 		switch {
 		case a.running || slices.Contains(due, name):
-		case left <= 0:
+		case !a.rest.After(asked):
 			delete(t.known, name)
 		default:
-			wait = min(wait, left)
+			wait = min(wait, time.Until(a.rest))
 		}
 	}
 	return wait
