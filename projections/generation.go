@@ -151,10 +151,14 @@ func (v *Views) openCurrent(ctx context.Context) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := v.writeCurrent(g.number); err != nil {
+	err = v.writeCurrent(g.number)
+	if err == nil {
+		err = v.removeOthers(g.number)
+	}
+	if err != nil {
 		return nil, errors.Join(err, g.close())
 	}
-	return g, v.removeOthers(g.number)
+	return g, nil
 }
 
 // openFit opens a generation if it can be followed on; otherwise it says why not.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -240,6 +241,32 @@ func TestViewsThatDoNotFitAreBuiltAgain(t *testing.T) {
 			require.Equal(t, r.rebuilt(), keyspace(t, r.fs, "views"))
 		})
 	}
+}
+
+// stubborn is a disk that a folder can't be taken off.
+type stubborn struct {
+	vfs.FS
+	folder string
+}
+
+func (d *stubborn) RemoveAll(name string) error {
+	if name == d.folder {
+		return syscall.EBUSY
+	}
+	return d.FS.RemoveAll(name)
+}
+
+// TestViewsThatAreNotOpenedHoldNothing: those that can't take the place of others are closed.
+func TestViewsThatAreNotOpenedHoldNothing(t *testing.T) {
+	disk := &stubborn{FS: vfs.NewMem()}
+	r := newRig(t, vfs.NewMem(), func(o *projections.Options) { o.FS = disk })
+	require.NoError(t, r.views.Close())
+	change(t, disk, "views", func(db *pebble.DB) error { return db.Set([]byte("c"), []byte("?"), pebble.Sync) })
+	disk.folder = currentDir(t, disk, "views")
+	_, err := projections.Open(bg, "views", r.opts)
+	require.ErrorIs(t, err, syscall.EBUSY)
+	disk.folder = ""
+	r.views = openViews(t, "views", r.opts)
 }
 
 func removeFiles(t *testing.T, fs vfs.FS, part string) {
