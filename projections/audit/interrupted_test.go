@@ -82,3 +82,26 @@ func TestVerifyOfALogThatCantBeRead(t *testing.T) {
 		require.ErrorIs(t, err, errUnreadable)
 	}
 }
+
+// TestTheComparisonOfReadModelsIsInterrupted: they may have very many rows.
+func TestTheComparisonOfReadModelsIsInterrupted(t *testing.T) {
+	c, other := newCompany(t), newCompany(t)
+	for range 3 {
+		c.must("a:0", account.GrantIncentive{Amount: credit})
+		other.must("a:1", account.GrantIncentive{Amount: 2 * credit})
+	}
+	ctx, interrupt := context.WithCancel(bg)
+	defer interrupt()
+	differ := 0
+	_, err := audit.Verify(ctx, audit.Source{Store: c.store, Codec: codec, Views: other.copied()}, audit.Options{
+		Scratch: t.TempDir(), Logger: quiet(),
+		Report: func(f audit.Finding) {
+			if f.Check == audit.CheckView {
+				differ++
+				interrupt()
+			}
+		},
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, 1, differ)
+}

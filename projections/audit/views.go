@@ -49,7 +49,7 @@ func (v *verification) views(ctx context.Context) error {
 		return nil
 	}
 	v.summary.ViewsCompared = true
-	return errors.Join(v.compareRows(built), built.Close())
+	return errors.Join(v.compareRows(ctx, built), built.Close())
 }
 
 // unopened is a finding if the read models are too damaged to be opened.
@@ -88,7 +88,7 @@ func build(ctx context.Context, log eventstore.Store, codec *eventstore.Codec, f
 }
 
 // compareRows walks both databases in the order of their keys.
-func (v *verification) compareRows(built *projections.Image) error {
+func (v *verification) compareRows(ctx context.Context, built *projections.Image) error {
 	want, stopWant := iter.Pull2(built.Rows())
 	defer stopWant()
 	got, stopGot := iter.Pull2(v.Views.Rows())
@@ -96,7 +96,7 @@ func (v *verification) compareRows(built *projections.Image) error {
 	w, werr, wok := want()
 	g, gerr, gok := got()
 	for wok || gok {
-		if err := errors.Join(werr, gerr); err != nil {
+		if err := errors.Join(werr, gerr, ctx.Err()); err != nil {
 			return err
 		}
 		order := bytes.Compare(w.Key, g.Key)
