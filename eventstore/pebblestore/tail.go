@@ -32,8 +32,8 @@ func (r *run) first() eventstore.Position { return r.records[0].Position }
 
 func (r *run) last() eventstore.Position { return r.records[len(r.records)-1].Position }
 
-// What the tail keeps at most, the newest run excepted. Bytes are those of data and
-// metadata; what an event was encoded from (eventstore.Written) comes on top of it,
+// What the tail keeps at most, the newest run excepted. Bytes are those of the records
+// (recordSize); what an event was encoded from (eventstore.Written) comes on top of it,
 // about a KiB for each event of the ledger, and as much for each command of its batch
 // that was decided beside it. All of it is gone through by each garbage collection: so
 // what is older than several steps of those who follow is not kept.
