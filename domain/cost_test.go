@@ -54,13 +54,16 @@ func TestCostOfTwelveDecimals(t *testing.T) {
 		{"1", 1, 3, "0.333333"},
 		{"1", 2, 3, "0.666667"},
 		{"2.5", 72, 60, "3"},
-		{"1000000000", 8760, 1, "8760000000000"},
+		{"1000000000", 1000, 1, "1000000000000"},
+		{"1000000000", 1001, 1, ""},
+		{"1000000000", 3_000_000_000_000_000_001, 3_000_000_000_000_000, "1000000000000"}, // a third of a micro-credit more
+		{"1000000000", 1_500_000_000_000_000_001, 1_500_000_000_000_000, ""},              // two thirds
 	} {
 		rate, err := domain.ParseRate("hourly_price", c.price)
 		require.NoError(t, err)
 		got, err := rate.Cost(c.units, c.per)
-		if domain.IsCode(err, domain.CodeAmountTooLarge) {
-			require.Equal(t, "8760000000000", c.want)
+		if c.want == "" {
+			require.True(t, domain.IsCode(err, domain.CodeAmountTooLarge), "%s x %d / %d: %v", c.price, c.units, c.per, err)
 			continue
 		}
 		require.NoError(t, err)

@@ -134,15 +134,16 @@ func quotient(dividend *decimal.Big, divisor int64) (Amount, error) {
 	exact.Mul(rest, whole, by)
 	exact.Sub(rest, micros, rest)
 	total, ok := whole.Int64()
-	if !ok || Amount(total) > MaxBalance {
+	exact.Mul(rest, rest, decimal.New(2, 0))
+	up := Amount(0)
+	if half := rest.Cmp(by); half > 0 || half == 0 && total%2 == 1 {
+		up = 1
+	}
+	if !ok || Amount(total) > MaxBalance-up {
 		return 0, Refuse(CodeAmountTooLarge, "the cost is above the limit of %s", MaxBalance).
 			With("limit", MaxBalance.String())
 	}
-	exact.Mul(rest, rest, decimal.New(2, 0))
-	if half := rest.Cmp(by); half > 0 || half == 0 && total%2 == 1 {
-		total++
-	}
-	return Amount(total), nil
+	return Amount(total) + up, nil
 }
 
 // parseFigure checks a figure's grammar and bound, and strips trailing zeros.
