@@ -115,14 +115,7 @@ func rat(text string) *big.Rat {
 // halfEvenMicro rounds an exact cost in credits to micro-credits.
 func halfEvenMicro(cost *big.Rat) *big.Int {
 	scaled := new(big.Rat).Mul(cost, million)
-	floor, rest := new(big.Int).DivMod(scaled.Num(), scaled.Denom(), new(big.Int))
-	switch rest.Lsh(rest, 1).Cmp(scaled.Denom()) {
-	case 1:
-		floor.Add(floor, big.NewInt(1))
-	case 0:
-		floor.Add(floor, new(big.Int).And(floor, big.NewInt(1)))
-	}
-	return floor
+	return halfEven(scaled.Num(), scaled.Denom())
 }
 
 // meter checks an Accrual against exact arithmetic, reading by reading.

@@ -302,7 +302,7 @@ func (d *desk) other(t *rapid.T, h *history, id string, amount domain.Amount) ac
 	actions := []account.Action{
 		account.RequestCredit{Request: id, Amount: amount},
 		account.ApproveCreditRequest{Request: request, Terms: account.CreditTerms{Amount: amount, Promotional: amount%credit == 0}},
-		account.StartDeployment{Deployment: id, Service: vm, HourlyPrice: rateOf("1.5"), Hours: 4},
+		account.StartDeployment{Deployment: id, Service: vm, HourlyPrice: rate("1.5"), Hours: 4},
 		account.RecordUsage{Deployment: deployment, Amount: amount},
 		account.StopDeployment{Deployment: deployment},
 		account.FailDeployment{Deployment: deployment},

@@ -28,7 +28,7 @@ func upheld(id string, refund domain.Amount) *account.DisputeResolved {
 	return &account.DisputeResolved{Dispute: id, Outcome: account.DisputeUpheld, Refund: refund, Note: "sealed-note", ResolvedBy: "sue"}
 }
 
-// noted is the refund that an upheld dispute makes.
+// asNoted is the refund that an upheld dispute makes.
 func asNoted(e *account.Refunded) *account.Refunded {
 	e.Reason = "sealed-note"
 	return e

@@ -9,29 +9,13 @@ import (
 )
 
 func reading(meter, quantity, price string) account.RecordReading {
-	return account.RecordReading{Meter: meter, Service: domain.ServiceInference, Quantity: quantityOf(quantity), UnitPrice: rateOf(price)}
-}
-
-func quantityOf(text string) domain.Quantity {
-	q, err := domain.ParseQuantity("quantity", text)
-	if err != nil {
-		panic(err)
-	}
-	return q
-}
-
-func rateOf(text string) domain.Rate {
-	r, err := domain.ParseRate("unit_price", text)
-	if err != nil {
-		panic(err)
-	}
-	return r
+	return account.RecordReading{Meter: meter, Service: domain.ServiceInference, Quantity: units(quantity), UnitPrice: rate(price)}
 }
 
 // metered is the event of a reading.
 func metered(meter, quantity, price string, amount, charged domain.Amount, carry int64, from ...account.LotUse) *account.UsageMetered {
 	return &account.UsageMetered{
-		Meter: meter, Service: domain.ServiceInference, Quantity: quantityOf(quantity), UnitPrice: rateOf(price),
+		Meter: meter, Service: domain.ServiceInference, Quantity: units(quantity), UnitPrice: rate(price),
 		Amount: amount, Accrued: domain.Accrual{Charged: charged, Carry: carry}, Lots: from,
 	}
 }
@@ -116,9 +100,9 @@ func TestMeterGoesOn(t *testing.T) {
 		{
 			name:  "late, with everything that comes with it",
 			given: given(granted(credit)),
-			when: do(account.RecordReading{Meter: "m", Service: vm, Quantity: quantityOf("2"), UnitPrice: rateOf("0.25"),
+			when: do(account.RecordReading{Meter: "m", Service: vm, Quantity: units("2"), UnitPrice: rate("0.25"),
 				Reference: "job", EffectiveAt: hour(-1), Final: true}),
-			then: events(&account.UsageMetered{Meter: "m", Service: vm, Quantity: quantityOf("2"), UnitPrice: rateOf("0.25"),
+			then: events(&account.UsageMetered{Meter: "m", Service: vm, Quantity: units("2"), UnitPrice: rate("0.25"),
 				Amount: credit / 2, Accrued: domain.Accrual{Charged: credit / 2}, Reference: "job", EffectiveAt: hour(-1),
 				Final: true, Lots: lots(promo(0, credit/2))}),
 		},

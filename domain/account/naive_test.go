@@ -400,10 +400,8 @@ func takeBack(from []slice, amount domain.Amount) (rest, taken []slice) {
 // rounded is half-even to a micro-credit.
 func rounded(exact *big.Rat) domain.Amount {
 	micro := new(big.Rat).Mul(exact, big.NewRat(1_000_000, 1))
-	twice := new(big.Int).Mul(micro.Num(), big.NewInt(2))
 	whole, rest := new(big.Int).QuoRem(micro.Num(), micro.Denom(), new(big.Int))
-	twice.Mul(rest, big.NewInt(2))
-	switch c := twice.Cmp(micro.Denom()); {
+	switch c := rest.Lsh(rest, 1).Cmp(micro.Denom()); {
 	case c > 0, c == 0 && whole.Bit(0) == 1:
 		whole.Add(whole, big.NewInt(1))
 	}
