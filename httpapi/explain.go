@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 
 	"github.com/google/uuid"
@@ -73,10 +74,12 @@ type explanation struct {
 	related *sequel
 
 	// waited is the usage that the charge covers, of one that had to wait.
-	waited   []waitedUsage
-	objects  []story
-	since    []sequel
+	waited  []waitedUsage
+	objects []story
+	since   []sequel
+	// refunded has come back in all; untold are the refunds that since lacks.
 	refunded domain.Amount
+	untold   int
 	// events has whatever was looked at, by revision.
 	events map[int64]explained
 }
@@ -311,16 +314,18 @@ func stepOf(f eventstore.Fact, status string) projections.ObjectStep {
 	}
 }
 
-// maxSequels bounds the refunds, disputes and corrections that are told of one charge.
+// maxSequels bounds the refunds, disputes and corrections that are told of one charge: the
+// oldest are.
 const maxSequels = 1_000
 
 // follow adds refunds, disputes and corrections since.
 func (x *explanation) follow(ctx context.Context, id domain.TransactionID) error {
-	revisions, err := x.server.opts.Views.Related(ctx, x.account, x.parts[0].Revision, maxSequels)
+	revisions, err := x.server.opts.Views.Related(ctx, x.account, x.parts[0].Revision, math.MaxInt)
 	if err != nil {
 		return err
 	}
-	for _, revision := range revisions {
+	told := min(len(revisions), maxSequels)
+	for _, revision := range revisions[:told] {
 		_, noted := x.events[revision]
 		s, err := x.sequel(ctx, revision, "since")
 		if err != nil {
@@ -338,6 +343,26 @@ func (x *explanation) follow(ctx context.Context, id domain.TransactionID) error
 			x.refunded += refund.Amount
 		}
 		x.since = append(x.since, s)
+	}
+	return x.count(ctx, revisions[told:])
+}
+
+// count adds what came back with refunds that are too many to be told.
+func (x *explanation) count(ctx context.Context, revisions []int64) error {
+	for _, revision := range revisions {
+		for r, err := range x.server.opts.Store.ReadStream(ctx, eventstore.AccountStream(x.account), revision, eventstore.Forwards, 1) {
+			if err != nil {
+				return err
+			}
+			f, err := x.server.opts.Codec.Open(r)
+			if err != nil {
+				return err
+			}
+			if refund, is := f.Body.(*account.Refunded); is {
+				x.refunded += refund.Amount
+				x.untold++
+			}
+		}
 	}
 	return nil
 }

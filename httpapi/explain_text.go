@@ -138,7 +138,7 @@ func (d *document) printLot(lot explainedLot) {
 }
 
 func (x *explanation) textSince(d *document) {
-	if len(x.since) == 0 {
+	if len(x.since) == 0 && x.untold == 0 {
 		d.printf("\nSince then: no refund, dispute or correction")
 		return
 	}
@@ -149,6 +149,9 @@ func (x *explanation) textSince(d *document) {
 			d.printf("    %s %s is %s", wordsOf(s.object.kind), s.object.id, s.object.status)
 			d.printLife(*s.object)
 		}
+	}
+	if x.untold > 0 {
+		d.printf("  and %d more %s", x.untold, plural(x.untold, "refund"))
 	}
 	if x.refunded > 0 {
 		d.printf("  %s have come back in all", x.refunded)

@@ -3,7 +3,12 @@ package httpapi_test
 import (
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore/ledger"
 )
 
 // TestExplainOfAReservationThatEnded: its status is today's, and its steps lead to the
@@ -55,4 +60,23 @@ func TestExplainOfADeploymentThatWasExtended(t *testing.T) {
 	require.Contains(t, text, "2 an hour x 3 hours = 6\n")
 	require.Contains(t, text, "2 an hour, 5 hours booked, 10 paid\n")
 	require.Contains(t, text, "  deployment-extended by actor.service (service): active\n")
+}
+
+// TestExplainOfAChargeWithManyRefunds: the oldest are told, and what came back is the sum
+// of all.
+func TestExplainOfAChargeWithManyRefunds(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	charge := part(r.must(post("service", demo+"/deductions", "d", `{"amount":"10","service":"vm"}`)), "deduction")["id"].(string)
+	refunds := make([]ledger.Request, 1_002)
+	for i := range refunds {
+		refunds[i] = ledger.Request{Account: "demo-1", Do: account.Refund{Transaction: uuid.MustParse(charge), Amount: domain.Credit / 1000}, Actor: "a", Role: "support"}
+	}
+	for _, out := range r.ledger.ExecuteBatch(t.Context(), refunds) {
+		require.NoError(t, out.Err)
+	}
+	x, text := r.explain(charge)
+	require.Len(t, x.Since, 1_000)
+	require.Equal(t, "1.002", x.Refunded)
+	require.Contains(t, text, "\n  and 2 more refunds\n  1.002 have come back in all\n")
 }

@@ -1932,13 +1932,13 @@ type Explanation struct {
 		UnitPrice string `json:"unit_price"`
 	} `json:"reading,omitempty"`
 
-	// Refunded What has come back of it.
+	// Refunded All that has come back of it.
 	Refunded Money `json:"refunded"`
 
 	// Related What a refund gives back, or a correction names.
 	Related *Sequel `json:"related,omitempty"`
 
-	// Since Refunds, disputes and corrections, oldest first.
+	// Since Refunds, disputes and corrections, oldest first; the oldest 1000 of them.
 	Since       []Sequel    `json:"since"`
 	Transaction Transaction `json:"transaction"`
 
