@@ -103,7 +103,7 @@ func accessLevel(status int) slog.Level {
 	return slog.LevelDebug
 }
 
-// retryAfterSeconds is what every 503 advises.
+// retryAfterSeconds is what a 503 advises, but for what isn't set up.
 const retryAfterSeconds = "1"
 
 // refusalOf makes a refusal of any error. fault is true where the error is ours

@@ -250,7 +250,7 @@ func (l load) one(ctx context.Context, c *conn, w, i int, due time.Time, s *samp
 	return err
 }
 
-// retryAfter is what the engine advises with every 503.
+// retryAfter is what the engine advises where it is too busy.
 const retryAfter = time.Second
 
 func waitOrEnd(ctx context.Context, d time.Duration) error {
