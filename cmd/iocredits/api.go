@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"iocredits/domain"
@@ -20,15 +21,18 @@ type api struct{ *client.ClientWithResponses }
 // apiTimeout bounds one request of a tool.
 const apiTimeout = 2 * time.Minute
 
-func newAPI(url, key string) (*api, error) {
-	generated, err := client.NewClientWithResponses(url,
+func newAPI(address, key string) (*api, error) {
+	if u, err := url.Parse(address); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, usagef("--url %q is not the address of an engine, such as http://127.0.0.1:8080", address)
+	}
+	generated, err := client.NewClientWithResponses(address,
 		client.WithHTTPClient(&http.Client{Timeout: apiTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: maxConnections}}),
 		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 			r.Header.Set("X-Api-Key", key)
 			return nil
 		}))
 	if err != nil {
-		return nil, usagef("--url %s: %w", url, err)
+		return nil, usagef("--url %s: %w", address, err)
 	}
 	return &api{generated}, nil
 }

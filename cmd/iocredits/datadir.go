@@ -100,6 +100,9 @@ const (
 // checkLog refuses a directory without a log: whoever opened it would make an empty one.
 // hint is what may have been meant instead.
 func (d dataDir) checkLog(hint string) error {
+	if d == "" { // as of a variable that isn't set; its log would be that of the folder one is in
+		return usagef("the data directory's name is empty: name a folder")
+	}
 	_, err := os.Stat(d.log())
 	if err == nil {
 		var exists bool

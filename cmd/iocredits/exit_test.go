@@ -100,6 +100,26 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// TestNamesThatNameNothing are mistakes in the call, and the message says which name it is.
+func TestNamesThatNameNothing(t *testing.T) {
+	trace := filepath.Join("..", "..", "testdata", "samples", "llm-trace.csv")
+	for _, c := range []struct {
+		says string
+		args []string
+	}{
+		{`--url "localhost:8080" is not the address`, []string{"explain", "demo-1", "00000000-0000-8000-8000-000000000000", "--key", "k", "--url", "localhost:8080"}},
+		{`--url "engine" is not the address`, []string{"load", trace, "--key", "k", "--url", "engine"}},
+		{"name is empty: name a folder", []string{"verify", "--data", ""}},
+		{"name is empty: name a folder", []string{"rebuild", "--data", ""}},
+		{"is a folder: name a file", []string{"keys", "create", "--role", "admin", "--actor", "a", "--append", t.TempDir()}},
+		{"--out is empty: name a file", []string{"keys", "create-signer", "--name", "example.org/x", "--out", ""}},
+	} {
+		_, _, err := run(t, c.args...)
+		require.Equal(t, exitUsage, exitCode(err), "%v: %v", c.args, err)
+		require.ErrorContains(t, err, c.says)
+	}
+}
+
 // TestBareCallAndVersion print, and do nothing else.
 func TestBareCallAndVersion(t *testing.T) {
 	help, _, err := run(t, "--help")

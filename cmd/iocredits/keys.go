@@ -79,6 +79,9 @@ func (c *keysCreateCmd) Run(m *Main) error {
 		if err := checkFolder("--append", c.Append); err != nil {
 			return err
 		}
+		if info, err := os.Stat(c.Append); err == nil && info.IsDir() {
+			return usagef("--append: %s is a folder: name a file", c.Append)
+		}
 		if err := appendKey(c.Append, entry); err != nil {
 			return fmt.Errorf("add key: %w", err)
 		}

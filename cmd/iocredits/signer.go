@@ -22,6 +22,9 @@ func (c *keysCreateSignerCmd) Run(m *Main) error {
 	if strings.Contains(c.Name, "://") { // the checkpoints' form has none, and the name is for ever
 		return usagef("--name %q has a scheme: leave it away, as in example.org/credits", c.Name)
 	}
+	if c.Out == "" {
+		return usagef("--out is empty: name a file")
+	}
 	s, err := createSigner(c.Out, c.Name)
 	if err != nil {
 		return err
