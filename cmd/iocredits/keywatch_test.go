@@ -33,7 +33,7 @@ func TestAKeyringFromBeforeAForget(t *testing.T) {
 	out, _, err := run(t, "replay", "demo-1", "--data", data)
 	require.NoError(t, err)
 	require.Contains(t, out, "a private note", "the test is about text that can be read again")
-	require.Contains(t, unsaidBy(t, "--data", data), `key "account-forgotten" account=demo-1 revision=7 position=0 expected="no key of what was sealed before this event"`)
+	require.Contains(t, unsaidBy(t, "--data", data), `key "account-forgotten" account=demo-1 revision=7 position=15 expected="no key of what was sealed before this event"`)
 	forget()
 
 	e = serve(t, data)

@@ -19,8 +19,9 @@ import (
 // forgets are the events of an account that say that its key was destroyed.
 type forgets struct {
 	times uint32
-	// newest is the revision of the last one.
+	// newest is the revision of the last one, and at its position where the log was read.
 	newest int64
+	at     eventstore.Position
 }
 
 // tellRevived warns of the accounts whose key is back, in a keyring that is a file, once
@@ -51,7 +52,7 @@ func (s *services) revived(ctx context.Context, keys *keyring.FileKeys) (found m
 	}
 	forgotten := map[string]forgets{}
 	err = s.views.EachForgotten(ctx, func(name string, revision int64) { // the newest is the last
-		forgotten[name] = forgets{forgotten[name].times + 1, revision}
+		forgotten[name] = forgets{times: forgotten[name].times + 1, newest: revision}
 	})
 	found = map[string]int64{}
 	for name, f := range forgotten {

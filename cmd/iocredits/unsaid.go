@@ -131,7 +131,7 @@ func (w *keyWatch) see(r *eventstore.Recorded) {
 	w.seeKeyless(r)
 	if r.Type == (&account.Forgotten{}).EventName() {
 		if name, ours := eventstore.AccountOf(r.Stream); ours {
-			w.forgotten[name] = forgets{w.forgotten[name].times + 1, r.Revision}
+			w.forgotten[name] = forgets{w.forgotten[name].times + 1, r.Revision, r.Position}
 		}
 	}
 }
@@ -174,7 +174,7 @@ func (w *keyWatch) beside(ctx context.Context, store eventstore.Store, report fu
 		}
 		if back {
 			find(audit.Finding{
-				Account: name, Revision: w.forgotten[name].newest, What: "account-forgotten",
+				Account: name, Revision: w.forgotten[name].newest, Position: w.forgotten[name].at, What: "account-forgotten",
 				Expected: "no key of what was sealed before this event", Found: "one: the keyring is an older one; forget the account again",
 			})
 		}
