@@ -1,0 +1,166 @@
+package account_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+)
+
+// TestCashAndPaid: the money that can be behind purchased credits, and what gives an
+// allowance, event by event. A grant that is not promotional has money behind it and does
+// not count as having paid; what expired without money takes none away (money.md, Classes).
+func TestCashAndPaid(t *testing.T) {
+	for _, c := range []struct {
+		event      domain.Event
+		cash, paid domain.Amount
+	}{
+		{&account.PurchaseSettled{Amount: 9, Received: 10, Fee: 1}, 9, 9},
+		{&account.PaymentCredited{Amount: 9}, 9, 9},
+		{&account.CreditGranted{Terms: account.CreditTerms{Amount: 9}}, 9, 0},
+		{&account.CreditGranted{Terms: account.CreditTerms{Amount: 9, Promotional: true}}, 0, 0},
+		{&account.IncentiveGranted{Amount: 9}, 0, 0},
+		{&account.Adjusted{Amount: 9}, 0, 0},
+		{&account.WithdrawalRequested{Amount: 9}, 0, 0},
+		{&account.WithdrawalReturned{Amount: 9}, 0, 0},
+		{&account.WithdrawalPaid{Amount: 9}, -9, 0},
+		{&account.PurchaseReversed{Amount: 9, Fee: 1}, -9, -9},
+		{&account.PurchaseReversed{Amount: 9, Expired: 2}, -7, -9},
+		{&account.LotExpired{Lot: paid(0, 9)}, -9, 0},
+		{&account.LotExpired{Lot: paid(0, 9), Unbacked: 2}, -7, 0},
+		{&account.LotExpired{Lot: promo(0, 9)}, 0, 0},
+		{&account.Deducted{Amount: 9, Lots: lots(paid(0, 9))}, 0, 0},
+	} {
+		var f account.Figures
+		f.Apply(c.event, 0)
+		require.Equal(t, c.cash, f.Cash, "cash after %T%+v", c.event, c.event)
+		require.Equal(t, c.paid, f.Paid, "paid after %T%+v", c.event, c.event)
+	}
+}
+
+// TestWithdrawable is README's definition of it: the least of what is free and has money
+// behind it, what is available, and what came in and has not left.
+func TestWithdrawable(t *testing.T) {
+	all := account.Figures{FreePurchased: 50, FreePromotional: 9, Cash: 60, Withdrawing: 10}
+	for _, c := range []struct {
+		name   string
+		change func(*account.Figures)
+		want   domain.Amount
+	}{
+		{"all that is free", func(*account.Figures) {}, 50},
+		{"not what has no money", func(f *account.Figures) { f.Unbacked = 20 }, 30},
+		{"not what is owed", func(f *account.Figures) { f.SpendingDebt = 39 }, 20},
+		{"never below zero", func(f *account.Figures) { f.ChargebackDebt = 60 }, 0},
+		{"not more than came in and is not held for others", func(f *account.Figures) { f.Cash = 35 }, 25},
+		{"nothing once more has left", func(f *account.Figures) { f.Cash = 9 }, 0},
+	} {
+		f := all
+		c.change(&f)
+		require.Equal(t, c.want, f.Balance().Withdrawable, c.name)
+	}
+}
+
+// TestMoneyBehindOneOfTwo: neither is approved nor paid what has no money left behind it,
+// though others have some.
+func TestMoneyBehindOneOfTwo(t *testing.T) {
+	two := given(bought("p", 10*credit), withdrawn("w", 4*credit), withdrawn("v", 3*credit))
+	left := facts(&account.WithdrawalPaid{Withdrawal: "z", Amount: 5 * credit}) // 5 of the 10 are gone
+	lacks := facts(&account.BackingChanged{Unbacked: 5 * credit})
+	approved := append(two[:3:3], okayed("w", "fin"))
+	const short = "not-withdrawable withdrawable=2 required=4"
+	check(t, []row{
+		{name: "approved, with money", given: two, when: okayed("w", "fin"), then: events(&account.WithdrawalApproved{Withdrawal: "w", ApprovedBy: "fin", Final: true})},
+		{name: "approved, where money has left", given: append(two[:3:3], left), when: okayed("w", "fin"), refused: short},
+		{name: "approved, where lots have none", given: append(two[:3:3], lacks), when: okayed("w", "fin"), refused: short},
+		{name: "paid, where money has left", given: append(approved[:4:4], left), when: paidOut("w", "fin"), refused: short},
+		{name: "paid, where lots have none", given: append(approved[:4:4], lacks), when: paidOut("w", "fin"), refused: short},
+	})
+}
+
+// TestChargebackThatNeedsNoRequest: a request is rejected only if what is free is short.
+func TestChargebackThatNeedsNoRequest(t *testing.T) {
+	held := func(amount domain.Amount) []step {
+		return given(started("p", 50*credit), do(payment("p1", "p", 20*credit)), do(payment("p2", "p", 30*credit)), withdrawn("w", amount))
+	}
+	takes := do(account.ReversePurchase{Purchase: "p", Payment: "p1", Kind: account.ReversalChargeback})
+	reversed := &account.PurchaseReversed{Purchase: "p", Payment: "p1", Kind: account.ReversalChargeback, Amount: 20 * credit, Lots: lots(paid(3, 20*credit))}
+	check(t, []row{
+		{name: "exactly enough is free", given: held(30 * credit), when: takes, then: events(reversed)},
+		{
+			name: "a micro-credit is missing", given: held(30*credit + 1), when: takes,
+			then: events(refusedFor("w", "p", 30*credit+1, paid(3, 30*credit+1)), reversed),
+		},
+	})
+}
+
+// TestReversalsOfAnExpiredPurchase: what expired has left the money once, however many
+// payments are taken back.
+func TestReversalsOfAnExpiredPurchase(t *testing.T) {
+	month := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
+	takes := func(id string) step {
+		return doAt(month, account.ReversePurchase{Purchase: "p", Payment: id, Kind: account.ReversalRefund})
+	}
+	reversed := func(id string, amount, expired domain.Amount) *account.PurchaseReversed {
+		return &account.PurchaseReversed{Purchase: "p", Payment: id, Kind: account.ReversalRefund, Amount: amount, Debt: amount, Expired: expired}
+	}
+	late := given(do(account.SetPolicy{PurchasedLifeMonths: ptr(1)}), started("p", 50*credit), do(payment("p1", "p", 20*credit)),
+		do(payment("p2", "p", 30*credit)), spent(30*credit), doAt(month, account.Tick{}))
+	check(t, []row{
+		{
+			name: "the first takes what expired", given: late, when: takes("p1"),
+			then: events(reversed("p1", 20*credit, 20*credit), &account.Frozen{Cause: account.FreezeChargeback}),
+		},
+		{name: "the second what was spent", given: append(late[:6:6], takes("p1")), when: takes("p2"), then: events(reversed("p2", 30*credit, 0))},
+	})
+}
+
+// TestRefundOfDebtInPieces: debt that is open ends first, then purchased credits come back
+// for what purchased ones paid, and no more of them than the refund has left (money.md,
+// Refund).
+func TestRefundOfDebtInPieces(t *testing.T) {
+	owes := given(bought("p", 5*credit), spent(15*credit), bought("q", 4*credit)) // 10 below zero, 4 paid
+	gives := func(amount, debt, made domain.Amount) *account.Refunded {
+		e := &account.Refunded{Deduction: tx(1), Revision: 1, Amount: amount, Service: vm, Debt: debt, Made: made}
+		if made > 0 {
+			e.Class = account.Purchased
+		}
+		return e
+	}
+	inParts := given(manyLots(501), facts(&account.PurchaseSettled{Purchase: "p", Amount: credit}), spent(504*credit))
+	check(t, []row{
+		{name: "the open debt", given: owes, when: refunded(1, 6*credit), then: events(gives(6*credit, 6*credit, 0))},
+		{name: "and some that was paid", given: owes, when: refunded(1, 9*credit), then: events(gives(9*credit, 6*credit, 3*credit))},
+		{
+			name: "of a deduction in parts, the last of which has the debt", given: inParts, when: refunded(502, 2*credit),
+			then: events(&account.Refunded{Deduction: tx(502), Revision: 502, Amount: 2 * credit, Service: vm, Debt: 2 * credit}),
+		},
+	})
+}
+
+// TestHeldCreditsKeepTheirRoom: what holds have comes back, so nothing may take its place.
+func TestHeldCreditsKeepTheirRoom(t *testing.T) {
+	check(t, []row{{
+		name: "in an account that is full", given: given(facts(&account.IncentiveGranted{Amount: domain.MaxBalance}), held("r", domain.MaxAmount)),
+		when: granted(1), refused: "amount-too-large field=amount value=0.000001 limit=1000000000000",
+	}})
+}
+
+// TestDeadlinesOfOneInstant: lots first, then grace windows, reservations, purchases and
+// ends of deployments, whatever their ids (Decide).
+func TestDeadlinesOfOneInstant(t *testing.T) {
+	const end = 60
+	failed := ended(account.DeploymentIsFailed, "z", minute(end), 0, 0, 0)
+	failed.Cause = account.CauseUnpaid
+	check(t, []row{{
+		name: "one of each",
+		given: given(do(account.SetPolicy{GraceMinutes: ptr(end)}), grantedUntil(minute(end), credit), granted(4*credit),
+			do(deploy("w", "1", 1)), heldUntil(hour(1), "y", credit), do(deploy("z", "9", 1)),
+			doAt(minute(40), account.StartPurchase{Purchase: "x", Amount: credit})),
+		when: doAt(minute(end), account.Tick{}),
+		then: events(failed, timedOut("y", 1, credit, promo(2, credit)),
+			&account.PurchaseExpired{Purchase: "x", EffectiveAt: minute(end)}, ended(account.DeploymentIsCompleted, "w", minute(end), 60, credit, 0)),
+	}})
+}
