@@ -304,20 +304,58 @@ func TestNamesAndEffects(t *testing.T) {
 	}
 }
 
-// TestCommentRatio holds the product's code to what design.md and style.md ask for.
-func TestCommentRatio(t *testing.T) {
-	lines, comments, long, all := 0, 0, 0, 0
+// TestStatusesAreNoLiterals: a number may not get round TestNamesAndEffects either.
+func TestStatusesAreNoLiterals(t *testing.T) {
+	writes := []string{"WriteHeader", "NoContent", "JSON", "JSONBlob", "String", "Blob", "Stream", "Redirect", "Error", "NewHTTPError"}
 	for _, s := range sources(t) {
-		if s.Test || s.Generated {
+		if s.Pkg != "httpapi" || s.Test || s.Generated || s.Path == "httpapi/problem.go" {
 			continue
 		}
-		lines, comments, all = lines+s.Lines, comments+s.Comments, all+1
-		if s.Lines > 350 {
-			long++
-		}
+		ast.Inspect(s.File, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			name, ok := call.Fun.(*ast.SelectorExpr)
+			for _, arg := range call.Args {
+				number, is := arg.(*ast.BasicLit)
+				if ok && is && number.Kind == token.INT && slices.Contains(writes, name.Sel.Name) {
+					t.Errorf("%s: status numbers belong in httpapi/problem.go", s.at(arg.Pos()))
+				}
+			}
+			return true
+		})
 	}
-	require.InDelta(t, 12.5, 100*float64(comments)/float64(lines), 2.5, "percent of %d lines are comments", lines)
-	require.LessOrEqual(t, 10*long, all, "files over 350 lines")
+}
+
+// TestProportions holds the code to what design.md and style.md ask of most of it.
+func TestProportions(t *testing.T) {
+	var product, tests struct{ lines, comments int }
+	files, longFiles, functions, longFunctions := 0, 0, 0, 0
+	for _, s := range sources(t) {
+		if s.Generated {
+			continue
+		}
+		for _, decl := range s.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				functions++
+				if s.fset.Position(f.End()).Line-s.fset.Position(f.Pos()).Line+1 >= 40 {
+					longFunctions++
+				}
+			}
+		}
+		of := &product
+		if s.Test {
+			of = &tests
+		} else if files++; s.Lines > 350 {
+			longFiles++
+		}
+		of.lines, of.comments = of.lines+s.Lines, of.comments+s.Comments
+	}
+	require.InDelta(t, 12.5, 100*float64(product.comments)/float64(product.lines), 2.5, "percent of %d lines are comments", product.lines)
+	require.Less(t, 100*float64(tests.comments)/float64(tests.lines), 8.0, "percent of %d lines of tests are comments", tests.lines)
+	require.LessOrEqual(t, 10*longFiles, files, "files over 350 lines")
+	require.LessOrEqual(t, 10*longFunctions, functions, "functions of 40 lines and more")
 }
 
 // sourcePages are what the program was written from. They aren't in the repository: the
