@@ -318,6 +318,7 @@ func TestReadAmount(t *testing.T) {
 		"1000000000.5": "1000000000.5 false", "1e12": "1000000000000 false", "0.1234567": "0.123456 false", "0.0000001": "0 false", "1e-300": "0 false",
 		"1000000000000.000001": "0 false", "1e13": "0 false", "1e300": "0 false", "1e400": "0 false", "1e999999999": "0 false", "1e-999999999": "0 false",
 		"-1": "0 false", "-0.0000001": "0 false", "": "0 false", "e": "0 false", "1e": "0 false", "--1": "0 false", "1.2.3": "0 false",
+		"1e001": "10 true", "1e-001": "0.1 true", "1e0001": "0 false", "1e-0001": "0 false", "1.": "0 false", ".5": "0 false", "1.5x": "0 false", "1.x": "0 false",
 		"NaN": "0 false", "Infinity": "0 false", "1,5": "0 false", " 1": "0 false", "12 USDC": "0 false", strings.Repeat("9", 100): "0 false",
 	} {
 		got, exact := domain.ReadAmount(text)

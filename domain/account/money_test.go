@@ -164,3 +164,26 @@ func TestDeadlinesOfOneInstant(t *testing.T) {
 			&account.PurchaseExpired{Purchase: "x", EffectiveAt: minute(end)}, ended(account.DeploymentIsCompleted, "w", minute(end), 60, credit, 0)),
 	}})
 }
+
+// TestChargebackAtTheDateOfALot: what a rejected withdrawal gives back to a lot at its date
+// expires, and pays for no other purchase (money.md, Time: the deadline's outcome).
+func TestChargebackAtTheDateOfALot(t *testing.T) {
+	until1 := func(u account.LotUse) account.LotUse { return until(hour(1), u) }
+	before := given(bought("p", 15*credit), spent(5*credit), boughtUntil(hour(1), "q", 10*credit), withdrawn("w", 20*credit))
+	takes := func(at time.Time) step {
+		return doAt(at, account.ReversePurchase{Purchase: "p", Kind: account.ReversalChargeback})
+	}
+	rejected := refusedFor("w", "p", 20*credit, paid(0, 10*credit), until1(paid(2, 10*credit)))
+	owes := takenBack("p", 15*credit, paid(0, 10*credit))
+	owes.Debt = 5 * credit
+	check(t, []row{
+		{
+			name: "at its date", given: before, when: takes(hour(1)),
+			then: events(rejected, owes, &account.Frozen{Cause: account.FreezeChargeback}, &account.LotExpired{Lot: until1(paid(2, 10*credit)), EffectiveAt: hour(1)}),
+		},
+		{
+			name: "a moment before", given: before, when: takes(hour(1).Add(-1)),
+			then: events(rejected, takenBack("p", 15*credit, paid(0, 10*credit), until1(paid(2, 5*credit)))),
+		},
+	})
+}
