@@ -13,12 +13,16 @@ import (
 )
 
 const (
-	// recentEvents is how far back an append at any revision looks for its ids; one of
-	// many events looks back twice as far as it is long.
+	// recentEvents is how far back in the log an append at any revision looks for its
+	// ids; one of many events looks back twice as far as it is long.
 	recentEvents = 64
+	// rememberedEvents is how far back it looks among those that were written through this
+	// server, and at most twice as far: whoever had no answer repeats an append when
+	// many others have written.
+	rememberedEvents = 4096
 	// maxTailBytes bounds what is remembered of them, in all streams together: of
 	// placeBytes an event, and of tailBytes and its name a stream.
-	maxTailBytes = 4 << 20
+	maxTailBytes = 8 << 20
 	placeBytes   = 32
 	tailBytes    = 256
 )
@@ -74,7 +78,8 @@ type place struct {
 }
 
 // tail is the newest events of a stream that ends at revision head, the oldest first;
-// whole: there are no others. Nobody changes its places.
+// whole: there are no others. Nobody changes its places, but the tail that goes on from
+// there may be in the same memory behind them.
 type tail struct {
 	stream string
 	head   int64
@@ -82,7 +87,7 @@ type tail struct {
 	whole  bool
 }
 
-func (t *tail) bytes() int { return tailBytes + len(t.stream) + placeBytes*len(t.places) }
+func (t *tail) bytes() int { return tailBytes + len(t.stream) + placeBytes*cap(t.places) }
 
 // tails remembers the tails of streams, lest each append at any revision reads so many
 // events for their ids. Who else writes to the Store needn't tell: what is appended
@@ -111,7 +116,7 @@ func (t *tails) keep(n tail) {
 }
 
 // appended lengthens the tail of a stream that was at a revision by what was written
-// there. It keeps as much as the next append of this length looks for.
+// there.
 func (t *tails) appended(r appendRequest, at int64, appended eventstore.Appended) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -119,13 +124,15 @@ func (t *tails) appended(r appendRequest, at int64, appended eventstore.Appended
 	if e == nil || e.Value.head != at {
 		return // another writer was faster
 	}
-	old := e.Value
-	surplus := max(0, len(old.places)+len(r.events)-window(r))
-	places := slices.Grow(slices.Clone(old.places[surplus:]), len(r.events))
-	for i := range r.events {
-		places = append(places, place{r.events[i].ID, at + 1 + int64(i), appended.Positions[i]})
+	n := e.Value
+	if keep, length := max(rememberedEvents, window(r)), len(n.places)+len(r.events); length > 2*keep {
+		n.places, n.whole = slices.Clone(n.places[length-keep:]), false
 	}
-	t.replace(tail{stream: r.stream, head: appended.Revision, places: places, whole: old.whole && surplus == 0})
+	for i := range r.events {
+		n.places = append(n.places, place{r.events[i].ID, at + 1 + int64(i), appended.Positions[i]})
+	}
+	n.head = appended.Revision
+	t.replace(n)
 }
 
 // replace puts a tail in, and the oldest out as long as they are too much.

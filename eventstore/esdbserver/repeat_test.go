@@ -155,7 +155,7 @@ func TestRepeatsBesideAnotherWriter(t *testing.T) {
 			written[stream] = ids
 			continue
 		}
-		at := len(ids) - 1 - random.IntN(80)
+		at := len(ids) - 1 - random.IntN(64) // what is found further back depends on who wrote it
 		for i := range events {
 			if repeats && at+i >= 0 && at+i < len(ids) && random.IntN(8) > 0 && !slices.ContainsFunc(events, has(ids[at+i])) {
 				events[i].EventID = ids[at+i]
@@ -178,6 +178,24 @@ func TestRepeatsBesideAnotherWriter(t *testing.T) {
 		}
 		require.Equal(t, ids, got)
 	}
+}
+
+// A writer whose answer was lost may repeat the append when others have written thousands.
+func TestARepeatAfterManyOthers(t *testing.T) {
+	_, c := open(t, esdbserver.Open)
+	var batches [][]esdb.EventData
+	for range 120 {
+		batches = append(batches, several(100))
+		put(t, c, "s", esdb.Any{}, batches[len(batches)-1]...)
+	}
+	for i, batch := range batches[80:] {
+		for _, expected := range []esdb.ExpectedRevision{esdb.Any{}, esdb.StreamExists{}} {
+			require.EqualValues(t, 100*(80+i+1)-1, put(t, c, "s", expected, batch...).NextExpectedVersion)
+			require.EqualValues(t, 100*(80+i), put(t, c, "s", expected, batch[0]).NextExpectedVersion)
+		}
+	}
+	last := read(t, c, "s", esdb.ReadStreamOptions{From: esdb.End{}, Direction: esdb.Backwards}, 1)
+	require.EqualValues(t, 100*120-1, last[0].EventNumber)
 }
 
 func exactly(revision int) esdb.ExpectedRevision {
