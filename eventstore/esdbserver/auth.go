@@ -21,7 +21,7 @@ var publicServices = []string{"/event_store.client.server_features.", "/event_st
 
 func (s *Server) authorizeUnary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	if err := s.authorize(ctx, info.FullMethod, MayWrite); err != nil {
-		return nil, err
+		return nil, failUnary(ctx, err)
 	}
 	return handler(ctx, request)
 }

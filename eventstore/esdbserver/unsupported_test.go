@@ -114,3 +114,24 @@ func TestAClientThatNeverSendsIsAnswered(t *testing.T) {
 		return !strings.Contains(stacks.String(), "esdbserver.awaitFirst")
 	}, 10*time.Second, 10*time.Millisecond)
 }
+
+// Whoever may only read is denied a delete in the way that clients know a denial by: some
+// of them look at nothing else.
+func TestADeniedDeleteTellsSo(t *testing.T) {
+	config, ca := certificate(t)
+	_, addr := serve(t, esdbserver.Options{Mode: esdbserver.Open, TLS: config, Authorize: func(string, string) (esdbserver.Access, bool) { return esdbserver.MayRead, true }})
+	transport, err := credentials.NewClientTLSFromFile(ca, "")
+	require.NoError(t, err)
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(transport))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	ctx := metadata.AppendToOutgoingContext(background(t), "authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("auditor:x")))
+	var deleted, buried metadata.MD
+	_, err = streams.NewStreamsClient(conn).Delete(ctx, &streams.DeleteReq{}, grpc.Trailer(&deleted))
+	require.Equal(t, codes.PermissionDenied, status.Code(err))
+	_, err = streams.NewStreamsClient(conn).Tombstone(ctx, &streams.TombstoneReq{}, grpc.Trailer(&buried))
+	require.Equal(t, codes.PermissionDenied, status.Code(err))
+	for _, trailer := range []metadata.MD{deleted, buried} {
+		require.Equal(t, []string{"access-denied"}, trailer.Get("exception"))
+	}
+}
