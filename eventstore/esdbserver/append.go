@@ -127,7 +127,11 @@ func (s *Server) appendAt(ctx context.Context, r appendRequest, end end) (respon
 	at := int64(r.expected)
 	recreates := end.deleted() && r.expected == expectNoStream
 	if r.expected == expectAny || r.expected == expectExists || recreates {
-		if response, found, err := s.repeated(ctx, r, end); found || err != nil {
+		repeated := s.repeated
+		if recreates {
+			repeated = s.began
+		}
+		if response, found, err := repeated(ctx, r, end); found || err != nil {
 			return response, false, err
 		}
 		if r.expected == expectExists && !r.expected.holds(end) {

@@ -49,6 +49,29 @@ func (s *Server) repeated(ctx context.Context, r appendRequest, end end) (respon
 	return success(eventstore.Appended{Revision: last.revision, Positions: []eventstore.Position{last.position}}), true, nil
 }
 
+// began answers an append to a deleted stream, as if to none, whose first event is the one
+// that the stream once began with: as the Store does where the stream isn't deleted.
+func (s *Server) began(ctx context.Context, r appendRequest, end end) (response *streams.AppendResp, found bool, err error) {
+	var last eventstore.Appended
+	n := 0
+	for e, err := range s.opts.Store.ReadStream(ctx, r.stream, 0, eventstore.Forwards, len(r.events)) {
+		if err != nil {
+			return nil, false, err
+		}
+		if e.Revision != int64(n) || e.ID != r.events[n].ID {
+			break
+		}
+		last, n = eventstore.Appended{Revision: e.Revision, Positions: []eventstore.Position{e.Position}}, n+1
+	}
+	switch n {
+	case 0:
+		return nil, false, nil
+	case len(r.events):
+		return success(last), true, nil
+	}
+	return wrongVersion(r.expected, end.revision), true, nil
+}
+
 // tailOf gives the part of a stream in which the repeat of an append is found.
 func (s *Server) tailOf(ctx context.Context, r appendRequest, end end) (tail, error) {
 	want := window(r)

@@ -253,3 +253,19 @@ func TestWrongDeletes(t *testing.T) {
 	_, err := c.TombstoneStream(ctx, "never", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}})
 	require.NoError(t, err)
 }
+
+// Who begins a deleted stream anew repeats how it once began, or writes: an event that
+// the stream had later on isn't taken for a repeat, which would leave the stream deleted.
+func TestADeletedStreamBeginsWithALaterEvent(t *testing.T) {
+	_, c := open(t, esdbserver.Open)
+	first, later := data(1), data(2)
+	put(t, c, "s", esdb.NoStream{}, first, later)
+	require.NoError(t, softDelete(background(t), c, "s", esdb.Any{}))
+	require.EqualValues(t, 1, put(t, c, "s", esdb.NoStream{}, first, later).NextExpectedVersion)
+	require.EqualValues(t, 0, put(t, c, "s", esdb.NoStream{}, first).NextExpectedVersion)
+	requireCode(t, esdb.ErrorCodeWrongExpectedVersion, appendError(t, c, "s", esdb.NoStream{}, first, data(3)))
+	requireCode(t, esdb.ErrorCodeWrongExpectedVersion, appendError(t, c, "s", esdb.NoStream{}, first, later, data(3)))
+	requireCode(t, esdb.ErrorCodeResourceNotFound, readError(t, c, "s"))
+	require.EqualValues(t, 3, put(t, c, "s", esdb.NoStream{}, later, first).NextExpectedVersion)
+	require.Equal(t, []uint64{2, 3}, numbers(read(t, c, "s", esdb.ReadStreamOptions{}, 10)))
+}
