@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"testing"
 
@@ -41,8 +42,14 @@ func testReadStream(t *testing.T, open Factory) {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	for _, err := range s.ReadStream(ctx, "s", 0, eventstore.Forwards, 5) {
-		require.ErrorIs(t, err, context.Canceled)
+	for _, read := range []iter.Seq2[eventstore.Recorded, error]{
+		s.ReadStream(ctx, "s", 0, eventstore.Forwards, 5), s.ReadAll(ctx, eventstore.BeforeFirst, eventstore.Forwards, 5),
+	} {
+		var ended error // who gets nothing is told why
+		for _, err := range read {
+			ended = err
+		}
+		require.ErrorIs(t, ended, context.Canceled)
 	}
 }
 
