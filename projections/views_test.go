@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -244,9 +245,11 @@ func TestClosedViewsAnswerSo(t *testing.T) {
 	require.ErrorIs(t, err, projections.ErrClosed)
 	_, err = r.views.DueAccounts(bg, start, 1, nil)
 	require.ErrorIs(t, err, projections.ErrClosed)
-	for _, err := range r.views.Each(bg, projections.Query{Account: "a"}) {
-		require.ErrorIs(t, err, projections.ErrClosed)
+	err = nil
+	for _, stopped := range r.views.Each(bg, projections.Query{Account: "a"}) {
+		err = errors.Join(err, stopped)
 	}
+	require.ErrorIs(t, err, projections.ErrClosed, "a file would be short, and look whole")
 	require.ErrorIs(t, r.views.RunToEnd(bg, nil), projections.ErrClosed)
 	require.ErrorIs(t, r.views.Rebuild(bg, nil), projections.ErrClosed)
 	r.views.Run(bg)
