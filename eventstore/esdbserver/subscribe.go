@@ -64,6 +64,7 @@ func (r *reader) followStream(stream string) error {
 	if err := r.sendCaughtUp(); err != nil {
 		return err
 	}
+	p := pace{live: true}
 	for batch, err := range r.server.opts.Store.Subscribe(r.ctx, head) {
 		if err != nil {
 			return r.ended(err)
@@ -80,6 +81,9 @@ func (r *reader) followStream(stream string) error {
 				return err
 			}
 			last = e.Revision
+		}
+		if err := r.keepPace(&p, filter{}, batch[len(batch)-1].Position); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -140,8 +144,8 @@ func (r *reader) followAll() error {
 		return r.ended(err)
 	}
 	after := r.position(head)
-	live := after >= head
-	if live {
+	p := pace{live: after >= head, head: head}
+	if p.live {
 		if err := r.goLive(f, after); err != nil {
 			return err
 		}
@@ -156,15 +160,8 @@ func (r *reader) followAll() error {
 				return err
 			}
 		}
-		if at := batch[len(batch)-1].Position; !live && at >= head {
-			if head, err = r.server.opts.Store.Head(r.ctx); err != nil {
-				return r.ended(err)
-			}
-			if live = at >= head; live {
-				if err := r.goLive(f, at); err != nil {
-					return err
-				}
-			}
+		if err := r.keepPace(&p, f, batch[len(batch)-1].Position); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -180,6 +177,37 @@ func (r *reader) consider(e *eventstore.Recorded, f filter, considered *int) err
 	if *considered++; f.every > 0 && *considered >= f.every {
 		*considered = 0
 		return r.sendCheckpoint(e.Position)
+	}
+	return nil
+}
+
+// fellBehind is how many positions a subscriber that was live may be behind the end of
+// the log before it is told so.
+const fellBehind = 4096
+
+// pace is what a subscriber was told last: that it is live, or else it has head to get to.
+type pace struct {
+	live bool
+	head eventstore.Position
+}
+
+// keepPace tells a subscriber that has got to a position that it has caught up with the
+// log, or that it has fallen behind, because it reads more slowly than others write.
+func (r *reader) keepPace(p *pace, f filter, at eventstore.Position) error {
+	if !p.live && at < p.head {
+		return nil
+	}
+	var err error
+	if p.head, err = r.server.opts.Store.Head(r.ctx); err != nil {
+		return r.ended(err)
+	}
+	switch {
+	case !p.live && at >= p.head:
+		p.live = true
+		return r.goLive(f, at)
+	case p.live && at < p.head && p.head-at > fellBehind:
+		p.live = false
+		return r.out.Send(&streams.ReadResp{Content: &streams.ReadResp_FellBehind_{FellBehind: &streams.ReadResp_FellBehind{}}})
 	}
 	return nil
 }
