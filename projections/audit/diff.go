@@ -44,7 +44,7 @@ func Diff(ctx context.Context, source Source, account string, opts Options) (Sum
 	s.end(&v.summary.Totals, new(journal.Sum))
 	v.unopened()
 	beside, err := v.followStream(ctx, eventstore.NoticesStream(account))
-	if err != nil || source.Views == nil || s.broken || beside.broken {
+	if err != nil || source.Views == nil || s.broken || beside.broken || !v.comparable() {
 		return v.summary, err
 	}
 	return v.summary, v.unreadable(v.compareAccount(ctx, account))
