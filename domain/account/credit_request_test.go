@@ -204,7 +204,7 @@ func TestCheckout(t *testing.T) {
 				t.Fatalf("%d options", len(options))
 			}
 			for i, method := range []account.PaymentMethod{account.PayUSDC, account.PayIOCoin} {
-				if o := options[i]; o.Method != method || !o.Visible || !o.Enabled {
+				if o := options[i]; o.Method != method || !o.Visible || !o.Enabled || o.Required != 5*credit || o.Available != c.balance.Available {
 					t.Errorf("option %d is %+v", i, o)
 				}
 			}

@@ -187,3 +187,35 @@ func TestChargebackAtTheDateOfALot(t *testing.T) {
 		},
 	})
 }
+
+// TestPayoutsOfALotAddUp: what left a lot with several payouts is missing behind it, all of
+// it, once its purchase is taken back (backing.go).
+func TestPayoutsOfALotAddUp(t *testing.T) {
+	before := given(bought("p", 50*credit), spent(20*credit),
+		withdrawn("w", 10*credit), okayed("w", "fin"), paidOut("w", "fin"), withdrawn("v", 5*credit), okayed("v", "fin"), paidOut("v", "fin"),
+		chargedBack("p"), granted(10*credit), bought("q", 25*credit)) // the debt of 35 is paid, 25 of it with money
+	check(t, []row{{
+		name: "20 come back, with money for 10", given: before, when: refunded(1, 20*credit),
+		then:    events(backTo(1, 20*credit, paid(0, 20*credit)), &account.BackingChanged{Unbacked: 10 * credit}),
+		balance: "balance 20, available 20, purchased 20, withdrawable 10, spendable 20, frozen",
+	}})
+}
+
+// TestGrantsOfBothClasses: a grant expires at its date, and what was ever bought bounds
+// purchased ones alone.
+func TestGrantsOfBothClasses(t *testing.T) {
+	timed := terms(5*credit, true)
+	timed.ExpiresAt = hour(2)
+	everBought := given(facts(&account.PurchaseSettled{Purchase: "p", Amount: domain.MaxBalance},
+		&account.Deducted{Amount: domain.MaxBalance, Service: vm, Lots: lots(paid(0, domain.MaxBalance))}), askedFor("r", credit))
+	check(t, []row{
+		{
+			name: "at its date", given: given(askedFor("r", credit), approves("bd", "r", timed)), when: doAt(hour(3), account.Tick{}),
+			then: events(lotEnded(2, until(hour(2), promo(1, 5*credit)))), balance: "nothing",
+		},
+		{
+			name: "promotional, however much was ever bought", given: everBought, when: approves("bd", "r", terms(credit, true)),
+			then: events(&account.CreditGranted{Request: "r", Terms: terms(credit, true), ApprovedBy: "bd", Level: 1}),
+		},
+	})
+}
