@@ -96,7 +96,11 @@ func (c *benchCmd) Run(ctx context.Context, m *Main) (err error) {
 	if c.Growth {
 		options.Growth = &bench.Growth{Events: c.GrowthEvents, Accounts: c.GrowthAccounts}
 	}
-	return bench.Run(ctx, options, m.Stdout)
+	err = bench.Run(ctx, options, m.Stdout)
+	if err != nil && ctx.Err() != nil { // what each connection then came to says nothing
+		return fmt.Errorf("interrupted: %w", ctx.Err())
+	}
+	return err
 }
 
 // folders makes what the figures and profiles are written into: that one is missing

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,6 +94,29 @@ func TestBenchDelaysSyncs(t *testing.T) {
 	require.Len(t, figures, 2)
 	require.Equal(t, "deduct-slow", figures[1].Name)
 	require.Greater(t, figures[1].P50, 20*time.Millisecond)
+}
+
+// TestBenchInterrupted: what each of many connections came to then is no message.
+func TestBenchInterrupted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var out bytes.Buffer
+	child := program(t, "bench", "--dir", dir, "--duration", "1m", "--runs", "1", "--accounts", "3", "--connections", "8", "--only", "deduct")
+	child.Stdout, child.Stderr = &out, &out
+	require.NoError(t, child.Start())
+	require.Eventually(t, func() bool {
+		begun, err := os.ReadDir(dir)
+		return err == nil && len(begun) > 0
+	}, time.Minute, 10*time.Millisecond)
+	require.NoError(t, child.Process.Signal(os.Interrupt))
+	var failed *exec.ExitError
+	require.ErrorAs(t, child.Wait(), &failed)
+	require.Equal(t, exitFailed, failed.ExitCode())
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	require.Equal(t, "iocredits: interrupted: context canceled", lines[len(lines)-1])
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestBenchUsage(t *testing.T) {
