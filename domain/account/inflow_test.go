@@ -89,3 +89,23 @@ func TestEveryInflowPaysDebt(t *testing.T) {
 		})
 	}
 }
+
+// TestAPartOfAHoldPaysDebt: where a hold of many lots runs out in parts, each part pays what
+// is owed: while anything is, nothing unreserved is left (design.md rule 6).
+func TestAPartOfAHoldPaysDebt(t *testing.T) {
+	h := newHistory(t)
+	for _, s := range given(manyLots(150), heldUntil(hour(1), "r", 150*credit), bought("p", credit), spent(5*credit)) {
+		if s.facts != nil {
+			h.fold(s.facts)
+			continue
+		}
+		_, err := h.execute(s)
+		require.NoError(t, err)
+	}
+	require.Equal(t, 4*credit, h.state.Debt())
+	_, err := h.execute(doAt(hour(1), account.Tick{}))
+	require.NoError(t, err)
+	require.NotEmpty(t, h.state.Reservations, "it takes more than one Tick")
+	require.Zero(t, h.state.Debt())
+	require.Empty(t, h.state.Faults())
+}
