@@ -219,3 +219,31 @@ func TestGrantsOfBothClasses(t *testing.T) {
 		},
 	})
 }
+
+// TestChargebackLeavesOtherRequests: a request that holds nothing of the purchase stays,
+// though there is less of the purchase than is taken back.
+func TestChargebackLeavesOtherRequests(t *testing.T) {
+	owes := takenBack("q", 40*credit, paid(2, 30*credit))
+	owes.Debt = 10 * credit
+	check(t, []row{{
+		name: "the rest is debt", given: given(bought("p", 50*credit), withdrawn("w", 50*credit), bought("q", 40*credit), spent(10*credit)),
+		when: chargedBack("q"), then: events(owes, &account.Frozen{Cause: account.FreezeChargeback}),
+	}})
+}
+
+// TestReversalOfLessThanExpired: no more than is taken back was of what expired.
+func TestReversalOfLessThanExpired(t *testing.T) {
+	month := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
+	takes := func(id string) step {
+		return doAt(month, account.ReversePurchase{Purchase: "p", Payment: id, Kind: account.ReversalRefund})
+	}
+	late := given(do(account.SetPolicy{PurchasedLifeMonths: ptr(1)}), started("p", 50*credit), do(payment("p1", "p", 10*credit)),
+		do(payment("p2", "p", 40*credit)), spent(30*credit), doAt(month, account.Tick{}))
+	reversed := func(id string, amount, expired domain.Amount) *account.PurchaseReversed {
+		return &account.PurchaseReversed{Purchase: "p", Payment: id, Kind: account.ReversalRefund, Amount: amount, Debt: amount, Expired: expired}
+	}
+	check(t, []row{
+		{name: "ten of twenty", given: late, when: takes("p1"), then: events(reversed("p1", 10*credit, 10*credit), &account.Frozen{Cause: account.FreezeChargeback})},
+		{name: "and the other ten", given: append(late[:6:6], takes("p1")), when: takes("p2"), then: events(reversed("p2", 40*credit, 10*credit))},
+	})
+}
