@@ -249,24 +249,25 @@ type ComparePayment struct {
 func (c ComparePayment) ClaimFor(*State) string { return paymentName(c.Payment) }
 
 func (c ComparePayment) decide(d *decision) error {
-	if recorded, known := d.recordedPayment(); known && recorded != c.Amount {
+	if recorded, _, known := d.recordedPayment(); known && recorded != c.Amount {
 		return domain.Refuse(domain.CodeAmountInvalid, "payment %q was recorded with %s, not %s", c.Payment, credits(recorded), c.Amount).
 			With("field", "amount").With("value", c.Amount.String()).With(RecordedField, recorded.String())
 	}
 	return nil
 }
 
-// recordedPayment is the amount with which the payment came for whose event the command asked.
-func (d *decision) recordedPayment() (amount domain.Amount, known bool) {
+// recordedPayment is the amount with which the payment came for whose event the command
+// asked, and for which purchase.
+func (d *decision) recordedPayment() (amount domain.Amount, purchase string, known bool) {
 	for _, claimed := range d.cmd.Original {
 		switch e := claimed.Event.(type) {
 		case *PaymentReceived:
-			return e.Amount, true
+			return e.Amount, e.Purchase, true
 		case *PaymentUnmatched:
-			return e.Amount, true
+			return e.Amount, e.Purchase, true
 		}
 	}
-	return 0, false
+	return 0, "", false
 }
 
 // RecordPaymentFailure records that the provider could not make a payment. It is

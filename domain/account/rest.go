@@ -77,7 +77,7 @@ func (c RecordFurtherReversal) NameFor(*State) string { return paymentName(c.id(
 func (c RecordFurtherReversal) ClaimFor(*State) string { return paymentName(reversalID(c.Payment)) }
 
 func (c RecordFurtherReversal) decide(d *decision) error {
-	first, waited := d.recordedPayment()
+	first, _, waited := d.recordedPayment()
 	if d.cmd.NameTaken || !waited || c.Amount == first {
 		return nil
 	}

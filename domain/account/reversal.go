@@ -131,7 +131,7 @@ func (c ReversePurchase) ClaimFor(*State) string {
 }
 
 func (c ReversePurchase) decide(d *decision) error {
-	recorded, came := d.recordedPayment()
+	recorded, purchase, came := d.recordedPayment()
 	credited, alone := d.now().settled(creditedName(c.Payment))
 	if alone { // its event may stand in another account
 		recorded, came = credited.Amount, true
@@ -155,10 +155,12 @@ func (c ReversePurchase) decide(d *decision) error {
 		p, known, event.Purchase = credited, true, ""
 	}
 	amount, its := p.reversible(c.Payment)
+	its = its && known
+	elsewhere := came && purchase != c.Purchase || s.Unmatched[c.Payment].State == PaymentIsAssigned
 	switch {
-	case !known && (!came || s.Unmatched[c.Payment].State == PaymentIsAssigned):
+	case !known && !came, !its && elsewhere: // credits may have been made of it, or are about to be
 		d.unmatchedReversal(c, c.Amount, WhyPurchaseUnknown)
-	case !known, !its: // finance has returned it: nobody is to look for whose it is, and send it back again
+	case !its: // finance has returned it: nobody is to look for whose it is, and send it back again
 		d.unmatchedReversal(c, c.Amount, WhyNotCredited)
 	case amount == 0 && !p.onlyFee(c.Payment):
 		d.unmatchedReversal(c, cmp.Or(c.Amount, p.Amount), WhyReversedBefore)

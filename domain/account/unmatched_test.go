@@ -279,7 +279,8 @@ func TestReversalOfPayments(t *testing.T) {
 	})
 }
 
-// TestReversalOfAReturnedPayment: what finance sent back made no credits, and mustn't be sent back again.
+// TestReversalOfAReturnedPayment: what finance sent back made no credits, and mustn't be
+// sent back again. Of no other payment people are told that nothing is to be done.
 func TestReversalOfAReturnedPayment(t *testing.T) {
 	check(t, []row{
 		{
@@ -295,6 +296,27 @@ func TestReversalOfAReturnedPayment(t *testing.T) {
 			name: "of an unknown purchase", when: backOf("x", "q", 3*credit),
 			given: given(do(payment("x", "q", 3*credit)), do(account.ResolvePayment{Payment: "x", Returned: true})),
 			then:  events(backWaits(account.WhyNotCredited, "x", "q", 3*credit)),
+		},
+		{
+			name: "of one that was credited, if it names another purchase", when: backOf("x", "q", 5*credit),
+			given: given(started("p", 5*credit), do(payment("x", "p", 5*credit))),
+			then:  events(backWaits(account.WhyPurchaseUnknown, "x", "q", 5*credit)),
+		},
+		{
+			name: "or another one that was paid", when: backOf("x", "q", 5*credit),
+			given: given(started("p", 5*credit), do(payment("x", "p", 5*credit)), started("q", 5*credit), do(payment("y", "q", 5*credit))),
+			then:  events(backWaits(account.WhyPurchaseUnknown, "x", "q", 5*credit)),
+		},
+		{
+			name: "of one above the price that is assigned, and about to be credited", when: backOf("z", "p", 5*credit),
+			given: given(started("p", 5*credit), do(payment("x", "p", 5*credit)), facts(unmatched("z", "p", 5*credit, account.WhySettledBefore)),
+				do(account.ResolvePayment{Payment: "z", Account: "bob"})),
+			then: events(backWaits(account.WhyPurchaseUnknown, "z", "p", 5*credit)),
+		},
+		{
+			name: "of a part that still counts, if it names none", when: backOf("x", "", 3*credit),
+			given: given(started("p", 8*credit), do(payment("x", "p", 3*credit))),
+			then:  events(backWaits(account.WhyPurchaseUnknown, "x", "", 3*credit)),
 		},
 	})
 }
