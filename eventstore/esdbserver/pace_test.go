@@ -34,7 +34,7 @@ func TestASlowSubscriberFallsBehind(t *testing.T) {
 	calls := map[string]streams.Streams_ReadClient{}
 	for name, options := range subscribers {
 		options.CountOption = &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
-		calls[name], err = streams.NewStreamsClient(conn).Read(background(t), &streams.ReadReq{Options: options})
+		calls[name], err = streams.NewStreamsClient(conn).Read(t.Context(), &streams.ReadReq{Options: options})
 		require.NoError(t, err)
 		for m := new(streams.ReadResp); m.GetCaughtUp() == nil; {
 			m, err = calls[name].Recv()
