@@ -128,12 +128,14 @@ func (h handlers) StreamNotifications(c echo.Context, name api.Account, params a
 			return err
 		}
 	}
-	err := k.await(name, nil)
-	if err == nil && k.behind != nil {
-		s.opened, err = h.opts.Store.Head(k.ctx)
-	}
-	if err != nil {
+	if err := k.await(name, nil); err != nil {
 		return err
+	}
+	if k.behind != nil {
+		var err error
+		if s.opened, err = h.opts.Store.Head(k.ctx); err != nil { // then what is known here has to do
+			s.opened = h.opts.Ledger.AckedAny()
+		}
 	}
 	begun, err := s.start(k.behind == nil)
 	if err != nil {
@@ -155,10 +157,10 @@ type noticeStream struct {
 }
 
 // start finds the id behind which the stream begins: the one that the client has, or the
-// newest from before it was opened. An EventSource ends for good if it is refused; so an id that isn't known here
-// is as none, and the client is told another. Another engine gave it: from a log of its
-// own, or with read models that are ahead. While those here aren't whole it may yet come,
-// and so may all that was told long ago: then nothing begins.
+// newest from before it was opened. An EventSource ends for good if it is refused; so an id
+// that isn't known here is as none, and the client is told another. Another engine gave it:
+// from a log of its own, or with read models that are ahead. While those here aren't whole
+// it may yet come, and so may all that was told long ago: then nothing begins.
 func (s *noticeStream) start(whole bool) (begun bool, err error) {
 	views := s.server.opts.Views
 	// Before the look at the id: what comes in between is behind the newest.

@@ -243,6 +243,20 @@ func TestAStreamAfterARestart(t *testing.T) {
 	require.Equal(t, "3 credits arrived from your purchase.", missed()["message"], "what the client lacks comes")
 }
 
+// TestAStreamWhileTheLogIsAway opens all the same: an EventSource that is refused doesn't
+// come again.
+func TestAStreamWhileTheLogIsAway(t *testing.T) {
+	r := impatient(t)
+	r.fund("demo-1", "1")
+	r.restart()
+	r.store.away.Store(true)
+	next := r.stream("")
+	r.store.away.Store(false)
+	r.fund("demo-1", "2")
+	r.catchUp()
+	require.Equal(t, "2 credits arrived from your purchase.", next()["message"])
+}
+
 // TestAStreamGoesOnInTheMiddle: where the read models have the client's id, what is behind
 // it is news to the client, and doesn't wait for all the rest.
 func TestAStreamGoesOnInTheMiddle(t *testing.T) {

@@ -136,9 +136,16 @@ func (r *rig) restart() {
 type faultyStore struct {
 	*pebblestore.Store
 	// full: there is no room for another event. damaged: what is read to
-	// followers is no event.
-	full, damaged atomic.Bool
-	written       *storetest.Written
+	// followers is no event. away: nobody says where the log ends.
+	full, damaged, away atomic.Bool
+	written             *storetest.Written
+}
+
+func (s *faultyStore) Head(ctx context.Context) (eventstore.Position, error) {
+	if s.away.Load() {
+		return eventstore.BeforeFirst, fmt.Errorf("%w: the log doesn't answer", eventstore.ErrUnavailable)
+	}
+	return s.Store.Head(ctx)
 }
 
 // AppendAsync is how the ledger appends.
