@@ -2,6 +2,7 @@ package spherepay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -189,7 +190,7 @@ func readAnswer(status int, text []byte, into any) error {
 		return &Error{StatusCode: status, Code: codeUnreadable, Message: "the answer is not the provider's JSON"}
 	}
 	if status/100 != 2 || !answer.OK {
-		return &Error{StatusCode: status, Code: answer.Error, Message: answer.Message}
+		return &Error{StatusCode: status, Code: cmp.Or(textOf(answer.Error), codeUnreadable), Message: textOf(answer.Message)}
 	}
 	if err := json.Unmarshal(answer.Data, into, lenient); err != nil {
 		return fmt.Errorf("decode answer: %w", err)

@@ -32,7 +32,7 @@ func TestAnswersAreReadAsWebhooksAre(t *testing.T) {
 // reason to miss a payment or a link.
 func TestOnlyWhatIsNeededIsReadOfAnAnswer(t *testing.T) {
 	const link = `{"id":"link_1","url":"https://pay/1","meta":{"attempt":2},"amount":{"value":1},"active":"yes","created":1700000000000}`
-	for _, rest := range []string{`"ts":1700000000000`, `"ts":null,"request":{"id":"r"}`, `"object":["list"],"statusCode":"200"`} {
+	for _, rest := range []string{`"ts":1700000000000`, `"ts":null,"request":{"id":"r"}`, `"object":["list"],"statusCode":"200"`, `"error":{},"message":["fine"]`} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"ok":true,`+rest+`,"data":{"payments":[{"id":"payment_1","status":"succeeded","amount":"5"}],
 				"paymentLink":`+link+`,"paymentLinks":[`+link+`,{"id":"link_2"},{"url":"https://pay/3"},7]}}`)

@@ -131,11 +131,12 @@ type envelope struct {
 	Request    string         `json:"request,omitempty"`
 }
 
-// answered is what of the envelope is needed: the rest may be of any form.
+// answered is what of the envelope is needed: the rest may be of any form, and so may
+// error and message, which only an answer has that isn't ok.
 type answered struct {
 	OK      bool           `json:"ok"`
-	Error   string         `json:"error"`
-	Message string         `json:"message"`
+	Error   jsontext.Value `json:"error"`
+	Message jsontext.Value `json:"message"`
 	Data    jsontext.Value `json:"data"`
 }
 
