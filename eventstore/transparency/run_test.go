@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/note"
 
 	"iocredits/eventstore"
 	"iocredits/eventstore/transparency"
@@ -98,18 +99,60 @@ func (l *lines) Handle(context.Context, slog.Record) error {
 	return nil
 }
 
+// unsteady is an empty tree that fails every other ten times.
+type unsteady struct {
+	upToDate
+	asked int
+}
+
+func (u *unsteady) TreeHead(context.Context) (transparency.Head, eventstore.Position, error) {
+	if u.asked++; u.asked/10%2 == 1 {
+		return transparency.Head{}, 0, eventstore.ErrClosed
+	}
+	return transparency.Head{}, 0, nil
+}
+
+// nobody signs.
+type nobody struct{ note.Verifier }
+
+func (nobody) Name() string    { return "nobody" }
+func (nobody) KeyHash() uint32 { return 0 }
+
+// empty is a log that has nothing.
+type empty struct{ eventstore.Store }
+
+func (empty) Head(context.Context) (eventstore.Position, error) { return 0, nil }
+
 // TestWhatGoesOnFailingIsToldOnce: it may for days, as of a log that was rolled back, and a
 // line a second would drown the rest of what is logged.
 func TestWhatGoesOnFailingIsToldOnce(t *testing.T) {
-	file, err := transparency.OpenFile(t.TempDir() + "/checkpoints")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, file.Close()) })
-	synctest.Test(t, func(t *testing.T) {
-		told := &lines{}
-		n := transparency.NewNotary(transparency.Options{Store: &asked{}, File: file, Look: time.Second, Logger: slog.New(told)})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		n.Run(ctx)
-		require.EqualValues(t, 1, told.n.Load())
-	})
+	for name, c := range map[string]struct {
+		opts   transparency.Options
+		signed []transparency.Signed
+		lines  int
+	}{
+		"a log that can't be asked":      {opts: transparency.Options{Store: &asked{}}, lines: 1},
+		"one that fails again and again": {opts: transparency.Options{Store: empty{}, Tree: &unsteady{}}, lines: 3},
+		"a checkpoint that isn't signed": {
+			opts:   transparency.Options{Store: empty{}, Tree: &unsteady{}, Verifier: nobody{}},
+			signed: []transparency.Signed{{At: time.Unix(1, 0), Position: 1, Head: transparency.Head{Size: 1}, Checkpoint: "by nobody\n"}}, lines: 1,
+		},
+	} {
+		file, err := transparency.OpenFile(t.TempDir() + "/checkpoints")
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, file.Close()) })
+		for _, s := range c.signed {
+			require.NoError(t, file.Append(s))
+		}
+		synctest.Test(t, func(t *testing.T) {
+			told := &lines{}
+			c.opts.File, c.opts.Look, c.opts.Logger = file, time.Second, slog.New(told)
+			n := transparency.NewNotary(c.opts)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			n.Run(ctx)
+			require.EqualValues(t, c.lines, told.n.Load(), name)
+			require.Equal(t, len(c.signed) > 0, n.Refuses(), name)
+		})
+	}
 }
