@@ -198,6 +198,22 @@ func TestARepeatAfterManyOthers(t *testing.T) {
 	require.EqualValues(t, 100*120-1, last[0].EventNumber)
 }
 
+// A long append is looked for twice as far back as it is long, and in the log where fewer
+// events than that are remembered.
+func TestARepeatOfALongAppend(t *testing.T) {
+	_, c := open(t, esdbserver.Open)
+	long := several(3000)
+	var next uint64
+	for i := range 55 { // of what they are 8,192 and more, the older half is forgotten
+		next = put(t, c, "s", esdb.Any{}, several(100)...).NextExpectedVersion
+		if i == 31 {
+			put(t, c, "s", esdb.Any{}, long...)
+		}
+	}
+	require.EqualValues(t, 8499, next)
+	require.EqualValues(t, 6199, put(t, c, "s", esdb.Any{}, long...).NextExpectedVersion)
+}
+
 func exactly(revision int) esdb.ExpectedRevision {
 	if revision < 0 {
 		return esdb.NoStream{}

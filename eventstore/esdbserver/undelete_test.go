@@ -201,14 +201,18 @@ func TestMetadataBringsBackNothing(t *testing.T) {
 			put(t, c, name, esdb.NoStream{}, several(3)...)
 			require.NoError(t, softDelete(background(t), c, name, esdb.Any{}))
 			event := esdb.EventData{EventID: uuid.New(), EventType: eventstore.TypeMetadata, Data: []byte(try.metadata)}
-			for range 2 { // the repeat has the first one's answer
-				result := put(t, c, "$$"+name, try.expected, event)
-				require.EqualValues(t, 1, result.NextExpectedVersion)
+			first := put(t, c, "$$"+name, try.expected, event)
+			require.EqualValues(t, 1, first.NextExpectedVersion)
+			for range 2 {
+				require.Equal(t, first, put(t, c, "$$"+name, try.expected, event), "the repeat has the first one's answer")
 				require.Equal(t, try.left, numbers(read(t, c, name, esdb.ReadStreamOptions{}, 10)))
 			}
 			require.EqualValues(t, try.kept, read(t, c, "$$"+name, esdb.ReadStreamOptions{}, 10)[0].EventNumber)
 			put(t, c, name, esdb.Revision(2), several(3)...)
 			require.Equal(t, try.after, numbers(read(t, c, name, esdb.ReadStreamOptions{}, 10)))
+			require.NoError(t, softDelete(background(t), c, name, esdb.Any{}))
+			require.Equal(t, first, put(t, c, "$$"+name, try.expected, event), "though it is deleted again")
+			requireCode(t, esdb.ErrorCodeResourceNotFound, readError(t, c, name))
 		})
 	}
 }
