@@ -326,6 +326,27 @@ func TestExportGoesOnWithItsOwnLog(t *testing.T) {
 	}
 }
 
+// TestExportGoesOnWithAnOlderManifest: versions before left the hash out. How many events
+// there are, and where the last one is, has to do; then the manifest has the hash too.
+func TestExportGoesOnWithAnOlderManifest(t *testing.T) {
+	c, short := played(t, 40), newCompany(t)
+	short.must("a:0", account.RecordPurchase{Purchase: "first", Amount: 100 * credit})
+	path := filepath.Join(t.TempDir(), "x")
+	whole, err := audit.ExportFile(bg, c.source(), audit.FormatCSV, path, nil)
+	require.NoError(t, err)
+	older := whole
+	older.LastHash = ""
+	text, err := json.Marshal(older)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "hash\"")
+	require.NoError(t, os.WriteFile(audit.ManifestPath(path), text, 0o600))
+	_, err = audit.ExportFile(bg, short.source(), audit.FormatCSV, path, nil)
+	require.ErrorContains(t, err, "hash unknown")
+	again, err := audit.ExportFile(bg, c.source(), audit.FormatCSV, path, nil)
+	require.NoError(t, err)
+	require.Equal(t, whole, again)
+}
+
 // TestExportKnowsWhatItRemoves: a manifest that is empty, or that was written before the
 // first byte, says nothing of what stands in the file, and that stays.
 func TestExportKnowsWhatItRemoves(t *testing.T) {
