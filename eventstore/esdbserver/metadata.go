@@ -111,27 +111,38 @@ var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.Allo
 
 // parseLimits reads metadata that anybody may have written: what isn't an object, or
 // has something else in a field that the real server knows, bounds nothing, as there.
+// Except for a delete: earlier versions kept the rest beside their $tb, however odd.
 func parseLimits(data []byte) limits {
 	var fields map[string]jsontext.Value
 	if json.Unmarshal(data, &fields, lenient) != nil {
 		return limits{}
 	}
-	var l limits
+	if l, sound := limitsOf(fields); sound {
+		return l
+	}
+	if string(fields["$tb"]) == fmt.Sprint(deletedBefore) {
+		return limits{TruncateBefore: deletedBefore}
+	}
+	return limits{}
+}
+
+// limitsOf reads an object; false: one of the fields is none.
+func limitsOf(fields map[string]jsontext.Value) (l limits, sound bool) {
 	var cacheControl int64
 	for name, number := range map[string]*int64{"$maxCount": &l.MaxCount, "$maxAge": &l.MaxAgeSeconds, "$tb": &l.TruncateBefore, "$cacheControl": &cacheControl} {
 		if v, given := fields[name]; given && (v.Kind() != '0' || json.Unmarshal(v, number) != nil) {
-			return limits{}
+			return l, false
 		}
 	}
 	if v, given := fields["$tempStream"]; given && v.Kind() != 't' && v.Kind() != 'f' {
-		return limits{}
+		return l, false
 	}
 	if v, given := fields["$acl"]; given && !isAccessList(v) {
-		return limits{}
+		return l, false
 	}
 	const century = 100 * 366 * 24 * 3600
 	l.MaxCount, l.MaxAgeSeconds, l.TruncateBefore = max(0, l.MaxCount), min(max(0, l.MaxAgeSeconds), century), max(0, l.TruncateBefore)
-	return l
+	return l, true
 }
 
 // accessRights are the members of an access list.

@@ -273,3 +273,14 @@ func TestADeletedStreamBeginsWithALaterEvent(t *testing.T) {
 	require.EqualValues(t, 3, put(t, c, "s", esdb.NoStream{}, later, first).NextExpectedVersion)
 	require.Equal(t, []uint64{2, 3}, numbers(read(t, c, "s", esdb.ReadStreamOptions{}, 10)))
 }
+
+// Earlier versions kept the rest of the metadata when they deleted a stream, and took what
+// is odd in it for nothing: such a stream stays deleted.
+func TestAStreamThatAnEarlierVersionDeleted(t *testing.T) {
+	store, c := open(t, esdbserver.Open)
+	put(t, c, "s", esdb.NoStream{}, several(3)...)
+	deleted := eventstore.Event{ID: uuid.New(), Type: eventstore.TypeMetadata, Data: []byte(`{"$acl":null,"$maxAge":null,"$tb":9223372036854775807}`)}
+	_, err := store.Append(background(t), "$$s", eventstore.NoStream, []eventstore.Event{deleted})
+	require.NoError(t, err)
+	requireCode(t, esdb.ErrorCodeResourceNotFound, readError(t, c, "s"))
+}
