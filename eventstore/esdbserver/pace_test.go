@@ -1,15 +1,19 @@
 package esdbserver_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"iocredits/eventstore"
 	"iocredits/eventstore/esdbserver"
 )
 
@@ -64,5 +68,41 @@ func TestASlowSubscriberFallsBehind(t *testing.T) {
 			}
 		}
 		require.Equal(t, []string{"fell behind", "caught up"}, told, name)
+	}
+}
+
+// growing is a log to which somebody writes whenever its end is asked for, so many times.
+type growing struct {
+	eventstore.Store
+	more atomic.Int64
+}
+
+func (g *growing) Head(ctx context.Context) (eventstore.Position, error) {
+	if g.more.Add(-1) >= 0 {
+		id := uuid.New()
+		if _, err := g.Append(ctx, id.String(), eventstore.NoStream, []eventstore.Event{{ID: id, Type: "a"}}); err != nil {
+			return 0, err
+		}
+	}
+	return g.Store.Head(ctx)
+}
+
+// A subscriber has caught up when it has all that there is by then, not what there was when
+// it began.
+func TestCaughtUpWithWhatCameMeanwhile(t *testing.T) {
+	const events = 5
+	log := &growing{Store: memory(t)}
+	log.more.Store(events)
+	c := dial(t, "esdb://"+serveOn(t, log, esdbserver.Options{Mode: esdbserver.Open})+"?tls=false")
+	subscription, err := c.SubscribeToAll(background(t), esdb.SubscribeToAllOptions{From: esdb.Start{}})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, subscription.Close()) }()
+	for n := 0; ; n++ {
+		e := subscription.Recv()
+		require.Nil(t, e.SubscriptionDropped)
+		if e.CaughtUp != nil {
+			require.Equal(t, events, n)
+			return
+		}
 	}
 }
