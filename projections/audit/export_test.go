@@ -171,6 +171,9 @@ func TestNDJSONIsEnoughToCheckTheChain(t *testing.T) {
 // TestExportResumes: a run that was cut short goes on and makes the same file;
 // a finished one takes in what has happened since.
 func TestExportResumes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: eleven thousand events, one after the other")
+	}
 	c := newCompany(t)
 	c.must("a", account.RecordPurchase{Purchase: "p", Amount: 1000 * credit})
 	for range 11 {
