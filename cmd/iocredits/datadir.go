@@ -56,12 +56,20 @@ func isThere(path string) bool {
 	return err == nil
 }
 
-// open makes the directory if need be and holds it alone until the lock is
-// closed, or the process ends however it ends. A name that is empty, as of a
-// variable that isn't set, would be the folder that the command was typed in.
-func (d dataDir) open() (lock io.Closer, err error) {
+// checkName refuses a name that is empty, as of a variable that isn't set: it would be
+// the folder that the command was typed in.
+func (d dataDir) checkName() error {
 	if d == "" {
-		return nil, usagef("--data is empty: name a folder")
+		return usagef("--data is empty: name a folder")
+	}
+	return nil
+}
+
+// open makes the directory if need be and holds it alone until the lock is
+// closed, or the process ends however it ends.
+func (d dataDir) open() (lock io.Closer, err error) {
+	if err := d.checkName(); err != nil {
+		return nil, err
 	}
 	dir, err := filepath.Abs(string(d)) // the lock goes by the name
 	if err != nil {
@@ -100,8 +108,8 @@ const (
 // checkLog refuses a directory without a log: whoever opened it would make an empty one.
 // hint is what may have been meant instead.
 func (d dataDir) checkLog(hint string) error {
-	if d == "" { // as of a variable that isn't set; its log would be that of the folder one is in
-		return usagef("the data directory's name is empty: name a folder")
+	if err := d.checkName(); err != nil {
+		return err
 	}
 	_, err := os.Stat(d.log())
 	if err == nil {

@@ -109,8 +109,8 @@ func TestNamesThatNameNothing(t *testing.T) {
 	}{
 		{`--url "localhost:8080" is not the address`, []string{"explain", "demo-1", "00000000-0000-8000-8000-000000000000", "--key", "k", "--url", "localhost:8080"}},
 		{`--url "engine" is not the address`, []string{"load", trace, "--key", "k", "--url", "engine"}},
-		{"name is empty: name a folder", []string{"verify", "--data", ""}},
-		{"name is empty: name a folder", []string{"rebuild", "--data", ""}},
+		{"--data is empty: name a folder", []string{"verify", "--data", ""}},
+		{"--data is empty: name a folder", []string{"rebuild", "--data", ""}},
 		{"is a folder: name a file", []string{"keys", "create", "--role", "admin", "--actor", "a", "--append", t.TempDir()}},
 		{"--out is empty: name a file", []string{"keys", "create-signer", "--name", "example.org/x", "--out", ""}},
 	} {
