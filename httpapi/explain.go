@@ -3,7 +3,6 @@ package httpapi
 import (
 	"cmp"
 	"context"
-	"math"
 	"slices"
 
 	"github.com/google/uuid"
@@ -320,7 +319,7 @@ const maxSequels = 1_000
 
 // follow adds refunds, disputes and corrections since.
 func (x *explanation) follow(ctx context.Context, id domain.TransactionID) error {
-	revisions, err := x.server.opts.Views.Related(ctx, x.account, x.parts[0].Revision, math.MaxInt)
+	revisions, err := x.server.opts.Views.Related(ctx, x.account, x.parts[0].Revision)
 	if err != nil {
 		return err
 	}

@@ -27,9 +27,9 @@ func relatedKey(name string, revision int64) []byte {
 	return key(relatedPrefix, name, binary.BigEndian.AppendUint64(nil, uint64(revision))...)
 }
 
-// Related lists the revisions of at most limit later events about the one at a
-// revision, oldest first.
-func (v *Views) Related(ctx context.Context, name string, revision int64, limit int) (revisions []int64, err error) {
+// Related lists the revisions of all later events about the one at a revision, oldest
+// first.
+func (v *Views) Related(ctx context.Context, name string, revision int64) (revisions []int64, err error) {
 	m, leave, err := v.read()
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (v *Views) Related(ctx context.Context, name string, revision int64, limit 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	for ok := it.First(); ok && len(revisions) < limit; ok = it.Next() {
+	for ok := it.First(); ok; ok = it.Next() {
 		revisions = append(revisions, revisionOfKey(it.Key()))
 	}
 	return revisions, it.Error()

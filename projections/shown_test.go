@@ -43,7 +43,7 @@ func TestAChangeIsShownAsAWhole(t *testing.T) {
 		require.NoError(t, err)
 		accounts, err := r.views.Accounts(bg, projections.AccountsQuery{Limit: 10})
 		require.NoError(t, err)
-		about, err := r.views.Related(bg, "a", charged.Revision, 10)
+		about, err := r.views.Related(bg, "a", charged.Revision)
 		require.NoError(t, err)
 		books, err := r.views.TrialBalance(bg)
 		require.NoError(t, err)

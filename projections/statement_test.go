@@ -58,7 +58,7 @@ func TestAStatementIsOfOneMoment(t *testing.T) {
 // may come to more than an amount can be.
 func TestTotalsOfAStatementPassAnAmount(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes many thousand commands")
+		t.Skip("-short: many thousand commands, one after the other")
 	}
 	r := newRig(t, vfs.NewMem(), nil)
 	const each = 1_000_000_000 * credit
