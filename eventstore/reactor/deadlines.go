@@ -46,6 +46,10 @@ func (t *ticker) run(ctx context.Context) {
 	defer t.tries.wait()
 	failures := 0
 	for ctx.Err() == nil {
+		if wait := t.tries.quiet(); wait > 0 {
+			sleep(ctx, wait, nil, nil)
+			continue
+		}
 		room := t.tries.room()
 		if room == 0 {
 			sleep(ctx, t.opts.Recheck, nil, t.tries.ended)
@@ -53,9 +57,6 @@ func (t *ticker) run(ctx context.Context) {
 		}
 		wait, err := t.dispatch(ctx, room)
 		switch {
-		case err == nil && t.tries.crowded():
-			failures = 0
-			sleep(ctx, t.opts.FirstPause, nil, nil)
 		case err == nil:
 			failures = 0
 			sleep(ctx, wait, t.opts.Deadlines.Changed(), t.tries.ended)

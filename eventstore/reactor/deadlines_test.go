@@ -219,7 +219,7 @@ func TestGeneralTrouble(t *testing.T) {
 	}
 	r.clock.Move(time.Hour)
 	stop := r.run(func(o *reactor.Options) {
-		o.Ledger, o.Parallel, o.FirstPause, o.MaxPause = b, parallel, time.Hour, time.Hour
+		o.Ledger, o.Parallel, o.FirstPause, o.MaxPause, o.Recheck = b, parallel, time.Hour, time.Hour, time.Hour
 	})
 	eventually(t, func() bool { return b.total() >= parallel }, "tried")
 	stop()

@@ -42,6 +42,10 @@ func (c *cashier) run(ctx context.Context) {
 	defer reconciling.Wait()
 	reconciling.Go(func() { c.reconcileAgain(ctx) })
 	for ctx.Err() == nil {
+		if wait := c.tries.quiet(); wait > 0 {
+			sleep(ctx, wait, nil, nil)
+			continue
+		}
 		if err := c.makeLinks(ctx); err != nil && ctx.Err() == nil {
 			c.opts.Logger.Warn("purchases without a payment link can't be listed", "error", err)
 		}

@@ -53,7 +53,8 @@ type Options struct {
 	OnPaymentDiffers func()
 
 	// Recheck bounds how long the reactor sleeps: after a jump of the clock
-	// nothing is late by more than this.
+	// nothing is late by more than this. Where trouble is general, it is how long nothing
+	// is tried after a failure.
 	Recheck time.Duration
 	// Timeout bounds one try at one account.
 	Timeout time.Duration

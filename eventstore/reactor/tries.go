@@ -2,7 +2,6 @@ package reactor
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 )
@@ -27,6 +26,8 @@ type tries struct {
 	// known are under way or resting; all others are free to be tried.
 	known    map[string]*attempt
 	underWay int
+	// quietUntil is Recheck after the last failure where trouble was general.
+	quietUntil time.Time
 }
 
 // attempt is something that must not be tried now. Its times are the process's,
@@ -44,24 +45,32 @@ func newTries(opts *Options, failed, what string) *tries {
 // wait returns when no try is under way.
 func (t *tries) wait() { t.group.Wait() }
 
-// room is how many more may be tried. Where very many rest, trouble is general
-// (a full disk): then one at a time finds out whether it has passed.
+// room is how many more may be tried. Where trouble is general one at a time finds out
+// whether it has passed.
 func (t *tries) room() int {
-	crowded := t.crowded()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	room := t.opts.Parallel - t.underWay
-	if crowded {
+	if t.general() {
 		room = min(room, 1)
 	}
 	return room
 }
 
-func (t *tries) crowded() bool {
+// quiet is how long nothing is to be tried, because trouble is general and was a moment
+// ago: zero or less once something may be.
+func (t *tries) quiet() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.known)-t.underWay >= t.opts.Parallel
+	if !t.general() {
+		return 0
+	}
+	return time.Until(t.quietUntil)
 }
+
+// general says that trouble isn't that of single things (a full disk, a provider that is
+// away): very many rest. The caller holds mu.
+func (t *tries) general() bool { return len(t.known)-t.underWay >= t.opts.Parallel }
 
 func (t *tries) busy(name string) bool {
 	t.mu.Lock()
@@ -76,9 +85,16 @@ func (t *tries) forget(due []string, asked time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	wait := t.opts.MaxPause
+	if len(t.known) == 0 {
+		return wait
+	}
+	isDue := make(map[string]bool, len(due)) // in an outage both may be very many
+	for _, name := range due {
+		isDue[name] = true
+	}
 	for name, a := range t.known {
 		switch {
-		case a.running || slices.Contains(due, name):
+		case a.running || isDue[name]:
 		case !a.rest.After(asked):
 			delete(t.known, name)
 		default:
@@ -114,6 +130,9 @@ func (t *tries) end(ctx context.Context, name string, err error) {
 		a.failures++
 		pause := t.opts.pause(a.failures)
 		a.rest = time.Now().Add(pause)
+		if t.general() {
+			t.quietUntil = time.Now().Add(t.opts.Recheck)
+		}
 		if ctx.Err() == nil {
 			t.opts.Logger.Warn(t.failed, t.what, name, "error", err, "failures", a.failures, "retry_in", pause)
 		}

@@ -2,13 +2,17 @@ package reactor_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"iocredits/domain/account"
 	"iocredits/eventstore"
 	"iocredits/eventstore/ledger"
 	"iocredits/eventstore/reactor"
@@ -32,10 +36,10 @@ func (slowList) Through() eventstore.Position                           { return
 func (slowList) WaitThrough(context.Context, eventstore.Position) error { return nil }
 
 // failingLedger counts the commands that it fails.
-type failingLedger struct{ tries int }
+type failingLedger struct{ tries atomic.Int64 }
 
 func (l *failingLedger) Execute(context.Context, ledger.Request) (ledger.Result, error) {
-	l.tries++
+	l.tries.Add(1)
 	return ledger.Result{}, errBroken
 }
 
@@ -53,6 +57,86 @@ func TestPausesDoubleThoughTheListIsSlow(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 1000*time.Second)
 		defer cancel()
 		r.Run(ctx)
-		require.LessOrEqual(t, l.tries, 10, "after 1, 2, 4 seconds, and so on up to 512")
+		require.LessOrEqual(t, l.tries.Load(), int64(10), "after 1, 2, 4 seconds, and so on up to 512")
+	})
+}
+
+// away is a provider that can't be reached until it is back.
+type away struct {
+	reactor.Provider
+	back  atomic.Bool
+	tried atomic.Int64
+}
+
+func (p *away) CreateLink(context.Context, reactor.LinkRequest) (reactor.Link, error) {
+	p.tried.Add(1)
+	if !p.back.Load() {
+		return reactor.Link{}, errLost
+	}
+	return reactor.Link{}, nil
+}
+
+// acceptingLedger takes every command, and tells the read model which purchase has its link.
+type acceptingLedger struct{ waiting *waiting }
+
+func (l *acceptingLedger) Execute(_ context.Context, req ledger.Request) (ledger.Result, error) {
+	if link, is := req.Do.(account.RecordLink); is {
+		l.waiting.done.Store(link.Purchase, true)
+	}
+	return ledger.Result{}, nil
+}
+
+func (*acceptingLedger) AckedAny() eventstore.Position { return 0 }
+
+// waiting lists so many purchases without a link.
+type waiting struct {
+	purchases int
+	done      sync.Map
+}
+
+func (w *waiting) PurchasesIn(_ context.Context, status account.PurchaseStatus, _ time.Time, _ string) (page []reactor.OpenPurchase, next string, err error) {
+	for i := range w.purchases {
+		id := fmt.Sprint("p", i)
+		if _, done := w.done.Load(id); !done && status == account.PurchaseIsAwaiting {
+			page = append(page, reactor.OpenPurchase{Account: "a", ID: id})
+		}
+	}
+	return page, "", nil
+}
+
+func (*waiting) PurchasesChanged() <-chan struct{}                      { return nil }
+func (*waiting) WaitThrough(context.Context, eventstore.Position) error { return nil }
+
+// nothingDue is a read model of deadlines without any.
+type nothingDue struct{ slowList }
+
+func (nothingDue) DueAccounts(context.Context, time.Time, int, func(string) bool) ([]string, error) {
+	return nil, nil
+}
+
+// TestAProviderThatIsAwayIsAskedNowAndThen: the many who wait for a link are not all tried
+// for as long as it is away, and all served once it is back.
+func TestAProviderThatIsAwayIsAskedNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const purchases, parallel = 400, 16
+		p, w := &away{}, &waiting{purchases: purchases}
+		r := reactor.New(reactor.Options{
+			Ledger: &acceptingLedger{waiting: w}, Deadlines: nothingDue{}, Clock: time.Now, Logger: slog.New(slog.DiscardHandler),
+			Provider: p, Purchases: w, Parallel: parallel, FirstPause: 100 * time.Millisecond, MaxPause: time.Minute,
+			Recheck: time.Second, ReconcileEvery: time.Hour,
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { r.Run(ctx) })
+		<-time.After(100 * time.Second) // the bubble's time
+		require.LessOrEqual(t, p.tried.Load(), int64(2*parallel+100), "the first at once, and then one a second")
+		require.Greater(t, p.tried.Load(), int64(50), "it is asked all the same")
+		p.back.Store(true)
+		<-time.After(2 * time.Minute) // who rests longest does so for one
+		left, _, err := w.PurchasesIn(t.Context(), account.PurchaseIsAwaiting, time.Time{}, "")
+		require.NoError(t, err)
+		require.Empty(t, left)
+		cancel()
+		running.Wait()
 	})
 }
