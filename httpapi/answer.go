@@ -121,11 +121,16 @@ func (k *call) balancesAfter(result *ledger.Result) ([]domain.Amount, error) {
 
 // appendTransaction writes an entry of the history with its text opened.
 func (s *Server) appendTransaction(ctx context.Context, d *document, t *projections.Transaction) error {
+	d.open()
+	defer d.close()
+	return s.transactionMembers(ctx, d, t)
+}
+
+func (s *Server) transactionMembers(ctx context.Context, d *document, t *projections.Transaction) error {
 	description, err := s.openText(ctx, t.Account, t.Description)
 	if err != nil {
 		return err
 	}
-	d.open()
 	d.id("transaction_id", t.ID)
 	d.text("account", t.Account)
 	d.text("service", string(t.Service))
@@ -142,7 +147,6 @@ func (s *Server) appendTransaction(ctx context.Context, d *document, t *projecti
 	d.nullable("related_transaction", idText(t.Related))
 	d.number("revision", t.Revision)
 	d.number("position", int64(t.Position))
-	d.close()
 	return nil
 }
 
@@ -177,10 +181,11 @@ func (d *document) balance(name string, b *account.Balance, at ledger.Mark) {
 	d.time("recorded_at", at.RecordedAt)
 }
 
-// freshness writes as of which event of the account the read models answer.
-func (d *document) freshness(at *projections.Balance, lag int64) {
-	d.number("revision", at.Revision)
-	d.number("position", int64(at.Position))
+// freshness writes as of which event of the account a read answers. What it answers MUST
+// have been read afterwards: it is then at least as new as it is said to be.
+func (d *document) freshness(revision int64, position eventstore.Position, lag int64) {
+	d.number("revision", revision)
+	d.number("position", int64(position))
 	d.number("lag", lag)
 }
 

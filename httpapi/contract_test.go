@@ -1,8 +1,10 @@
 package httpapi_test
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
 )
 
@@ -46,4 +48,24 @@ func TestTheContractSaysWhatAFaultIs(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestEveryReadOfAnAccountSaysHowNewItIs (design.md §3), but for what comes from the log
+// itself and a stream that never ends.
+func TestEveryReadOfAnAccountSaysHowNewItIs(t *testing.T) {
+	reads := 0
+	for path, item := range theContract().doc.Paths.Map() {
+		const account = "/v1/accounts/{account}/"
+		if item.Get == nil || !strings.HasPrefix(path, account) || path == account+"events" || path == account+"notifications/stream" {
+			continue
+		}
+		answer := item.Get.Responses.Status(200).Value.Content["application/json"].Schema.Value
+		for _, one := range append(openapi3.SchemaRefs{{Value: answer}}, answer.OneOf...) {
+			if one.Value.Properties != nil {
+				require.Contains(t, one.Value.Properties, "lag", path)
+				reads++
+			}
+		}
+	}
+	require.GreaterOrEqual(t, reads, 19)
 }

@@ -116,6 +116,10 @@ func (k *call) sendObject(of resource, id string, minPosition *int64) error {
 	if err := k.await(k.account, minPosition); err != nil {
 		return err
 	}
+	at, err := k.server.opts.Views.Balance(k.ctx, k.account)
+	if err != nil {
+		return err
+	}
 	record, err := k.mustObject(of.kind, id)
 	if err != nil {
 		return err
@@ -125,6 +129,7 @@ func (k *call) sendObject(of resource, id string, minPosition *int64) error {
 	if err := of.form(k, d, record); err != nil {
 		return err
 	}
+	d.freshness(at.Revision, at.Position, k.server.lag())
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil
@@ -141,11 +146,15 @@ func (k *call) sendObjects(of resource, order *api.Order, p paging) error {
 	if valueOf(order) == api.Desc {
 		list = k.server.opts.Views.ObjectsDown
 	}
+	at, err := k.server.opts.Views.Balance(k.ctx, k.account)
+	if err != nil {
+		return err
+	}
 	page, err := list(k.ctx, k.account, of.kind, limitOf(p.limit), valueOf(p.cursor))
 	if err != nil {
 		return err
 	}
-	return k.sendPage(of.form, page)
+	return k.sendPage(of.form, page, func(d *document) { d.freshness(at.Revision, at.Position, k.server.lag()) })
 }
 
 // paging is which page of a list is asked for, and how new it has to be.
@@ -191,7 +200,7 @@ func (k *call) sendQueue(of resource, q queueQuery) error {
 	if err != nil {
 		return err
 	}
-	return k.sendPage(of.form, page)
+	return k.sendPage(of.form, page, func(d *document) { d.number("lag", k.server.lag()) })
 }
 
 // filter is what the query selects, but for the statuses, which a default may
@@ -204,14 +213,14 @@ func (k *call) filter() string {
 	return k.route.name + "?" + query.Encode()
 }
 
-func (k *call) sendPage(form objectForm, page projections.ObjectPage) error {
+func (k *call) sendPage(form objectForm, page projections.ObjectPage, fresh func(*document)) error {
 	d := newDocument()
 	d.open()
 	if err := k.items(d, form, page.Items); err != nil {
 		return err
 	}
 	d.nullable("next_cursor", page.Next)
-	d.number("lag", k.server.lag())
+	fresh(d)
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

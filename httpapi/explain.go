@@ -31,6 +31,10 @@ func (h handlers) ExplainTransaction(c echo.Context, name api.Account, text api.
 	if x.nameless {
 		x.reader = RoleCustomer
 	}
+	at, err := h.opts.Views.Balance(k.ctx, name)
+	if err != nil {
+		return err
+	}
 	if err := x.gather(k.ctx, id); err != nil {
 		return err
 	}
@@ -40,9 +44,12 @@ func (h handlers) ExplainTransaction(c echo.Context, name api.Account, text api.
 		k.send(statusOK, textType, d)
 		return nil
 	}
+	d.open()
 	if err := x.json(k.ctx, d); err != nil {
 		return err
 	}
+	d.freshness(at.Revision, at.Position, h.lag())
+	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil
 }

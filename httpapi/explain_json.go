@@ -11,9 +11,8 @@ import (
 	"iocredits/eventstore"
 )
 
-// json writes an explanation as openapi.yaml has it.
+// json writes the members of an explanation as openapi.yaml has them.
 func (x *explanation) json(ctx context.Context, d *document) error {
-	d.open()
 	d.key("transaction")
 	if err := x.server.appendTransaction(ctx, d, &x.entry); err != nil {
 		return err
@@ -54,11 +53,7 @@ func (x *explanation) json(ctx context.Context, d *document) error {
 		d.close()
 	}
 	d.end()
-	if err := x.log(d); err != nil {
-		return err
-	}
-	d.close()
-	return nil
+	return x.log(d)
 }
 
 func (d *document) explainedLots(name string, lots []explainedLot) {

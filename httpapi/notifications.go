@@ -30,6 +30,10 @@ func (h handlers) ListNotifications(c echo.Context, name api.Account, params api
 			return notACursor(cursor)
 		}
 	}
+	at, err := h.opts.Views.Balance(k.ctx, name)
+	if err != nil {
+		return err
+	}
 	page, err := list(k.ctx, name, strings.TrimPrefix(cursor, mark), limitOf(params.Limit))
 	// What isn't found where the read models are behind is for orBehind.
 	if params.Cursor != nil && k.behind == nil && (domain.IsCode(err, domain.CodeUnknownNotice) || domain.IsCode(err, domain.CodeIDInvalid)) {
@@ -49,7 +53,7 @@ func (h handlers) ListNotifications(c echo.Context, name api.Account, params api
 		page.Next = mark + page.Next
 	}
 	d.nullable("next_cursor", page.Next)
-	d.number("lag", h.lag())
+	d.freshness(at.Revision, at.Position, h.lag())
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

@@ -46,7 +46,7 @@ func sendOpen[T any](k *call, kind string, p paging, open func(*account.State) m
 		return err
 	}
 	var all map[string]T
-	_, err = k.server.opts.Ledger.Look(k.ctx, k.account, func(s *account.State, _ []eventstore.Fact) { all = maps.Clone(open(s)) })
+	view, err := k.server.opts.Ledger.Look(k.ctx, k.account, func(s *account.State, _ []eventstore.Fact) { all = maps.Clone(open(s)) })
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func sendOpen[T any](k *call, kind string, p paging, open func(*account.State) m
 	}
 	d.end()
 	d.nullable("next_cursor", next)
-	d.number("lag", 0) // the write side's own
+	d.freshness(view.Revision, view.Position, 0) // the write side's own
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

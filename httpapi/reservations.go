@@ -95,7 +95,7 @@ func (h handlers) GetReservation(c echo.Context, name api.Account, id api.Reserv
 	}
 	var today account.Reservation
 	open := false
-	_, err = h.opts.Ledger.Look(k.ctx, name, func(s *account.State, _ []eventstore.Fact) {
+	view, err := h.opts.Ledger.Look(k.ctx, name, func(s *account.State, _ []eventstore.Fact) {
 		today, open = s.Reservations[id]
 	})
 	if err != nil {
@@ -113,6 +113,7 @@ func (h handlers) GetReservation(c echo.Context, name api.Account, id api.Reserv
 	d := newDocument()
 	d.open()
 	d.reservation(id, today, open)
+	d.freshness(view.Revision, view.Position, 0) // the write side's own
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

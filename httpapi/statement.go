@@ -22,6 +22,10 @@ func (h handlers) GetStatement(c echo.Context, name api.Account, params api.GetS
 	if err := k.await(name, params.MinPosition); err != nil {
 		return err
 	}
+	at, err := h.opts.Views.Balance(k.ctx, name)
+	if err != nil {
+		return err
+	}
 	s, err := h.opts.Views.Statement(k.ctx, name, from, to)
 	if err != nil {
 		return err
@@ -29,10 +33,10 @@ func (h handlers) GetStatement(c echo.Context, name api.Account, params api.GetS
 	if k.wants("text/plain") {
 		return k.statementText(params.Month, s)
 	}
-	return k.statementJSON(params.Month, s)
+	return k.statementJSON(params.Month, s, &at)
 }
 
-func (k *call) statementJSON(month string, s projections.Statement) error {
+func (k *call) statementJSON(month string, s projections.Statement, at *projections.Balance) error {
 	k.begin(jsonType)
 	d := newDocument()
 	defer d.free()
@@ -53,7 +57,7 @@ func (k *call) statementJSON(month string, s projections.Statement) error {
 		d.close()
 	}
 	d.end()
-	d.number("lag", k.server.lag())
+	d.freshness(at.Revision, at.Position, k.server.lag())
 	d.array("entries")
 	for t, err := range k.server.opts.Views.StatementEntries(k.ctx, s) {
 		if err == nil {

@@ -44,7 +44,6 @@ func (h handlers) ListTransactions(c echo.Context, name api.Account, params api.
 	if k.wants("text/csv") {
 		return k.sendCSV(q)
 	}
-	// Read first: the list is then at least as new as what it is said to be.
 	at, err := h.opts.Views.Balance(k.ctx, name)
 	if err != nil {
 		return err
@@ -64,7 +63,7 @@ func (h handlers) ListTransactions(c echo.Context, name api.Account, params api.
 	}
 	d.end()
 	d.nullable("next_cursor", page.Next)
-	d.freshness(&at, h.lag())
+	d.freshness(at.Revision, at.Position, h.lag())
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil
@@ -111,9 +110,12 @@ func (h handlers) GetTransaction(c echo.Context, name api.Account, text api.Tran
 		return err
 	}
 	d := newDocument()
-	if err := h.appendTransaction(k.ctx, d, &t); err != nil {
+	d.open()
+	if err := h.transactionMembers(k.ctx, d, &t); err != nil {
 		return err
 	}
+	d.number("lag", h.lag())
+	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil
 }

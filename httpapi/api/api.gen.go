@@ -1062,15 +1062,24 @@ type Adjustment struct {
 	// Amount Credits, canonical.
 	//
 	// Example: 12.5
-	Amount             Money     `json:"amount"`
-	ApprovedBy         []string  `json:"approved_by"`
-	Id                 string    `json:"id"`
+	Amount     Money    `json:"amount"`
+	ApprovedBy []string `json:"approved_by"`
+	Id         string   `json:"id"`
+
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
+	Lag *Lag `json:"lag,omitempty"`
+
+	// Position Place in the whole log.
+	Position           *Position `json:"position,omitempty"`
 	Reason             string    `json:"reason"`
 	RejectedBy         *string   `json:"rejected_by,omitempty"`
 	Rejection          *string   `json:"rejection,omitempty"`
 	RelatedTransaction *string   `json:"related_transaction"`
 	RequestedAt        time.Time `json:"requested_at"`
 	RequestedBy        string    `json:"requested_by"`
+
+	// Revision The account's. It is here where this is read by itself, and so are position and lag.
+	Revision *Revision `json:"revision,omitempty"`
 
 	// Status approved: in effect. After the first of two approvals it is still requested.
 	Status AdjustmentStatus `json:"status"`
@@ -1472,19 +1481,28 @@ type CreditRequest struct {
 	ApprovedAmount *Money `json:"approved_amount,omitempty"`
 
 	// ApprovedBy Of these terms; `steps` has all who ever approved.
-	ApprovedBy      []string            `json:"approved_by"`
-	ExpiresAt       *time.Time          `json:"expires_at,omitempty"`
-	Id              string              `json:"id"`
-	Name            *string             `json:"name,omitempty"`
-	Promotional     *bool               `json:"promotional,omitempty"`
-	Reason          *string             `json:"reason,omitempty"`
-	RejectedBy      *string             `json:"rejected_by,omitempty"`
-	RejectionLevel  *int                `json:"rejection_level,omitempty"`
-	RejectionReason *string             `json:"rejection_reason,omitempty"`
-	RequestedAt     time.Time           `json:"requested_at"`
-	RequestedBy     string              `json:"requested_by"`
-	Status          CreditRequestStatus `json:"status"`
-	Steps           []ObjectStep        `json:"steps"`
+	ApprovedBy []string   `json:"approved_by"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
+	Id         string     `json:"id"`
+
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
+	Lag  *Lag    `json:"lag,omitempty"`
+	Name *string `json:"name,omitempty"`
+
+	// Position Place in the whole log.
+	Position        *Position `json:"position,omitempty"`
+	Promotional     *bool     `json:"promotional,omitempty"`
+	Reason          *string   `json:"reason,omitempty"`
+	RejectedBy      *string   `json:"rejected_by,omitempty"`
+	RejectionLevel  *int      `json:"rejection_level,omitempty"`
+	RejectionReason *string   `json:"rejection_reason,omitempty"`
+	RequestedAt     time.Time `json:"requested_at"`
+	RequestedBy     string    `json:"requested_by"`
+
+	// Revision The account's. It is here where this is read by itself, and so are position and lag.
+	Revision *Revision           `json:"revision,omitempty"`
+	Status   CreditRequestStatus `json:"status"`
+	Steps    []ObjectStep        `json:"steps"`
 }
 
 // CreditRequestStatus defines model for CreditRequest.Status.
@@ -1512,6 +1530,12 @@ type CreditRequestList struct {
 	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
+
+	// Position Place in the whole log.
+	Position *Position `json:"position,omitempty"`
+
+	// Revision In a list of one account's, and so is position.
+	Revision *Revision `json:"revision,omitempty"`
 }
 
 // CreditRequestRequest defines model for CreditRequestRequest.
@@ -1588,13 +1612,19 @@ type Deployment struct {
 	HourlyPrice   string           `json:"hourly_price"`
 	Id            string           `json:"id"`
 
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
+	Lag *Lag `json:"lag,omitempty"`
+
 	// Paid Credits, canonical.
 	//
 	// Example: 12.5
 	Paid          Money                   `json:"paid"`
 	PausedAt      *time.Time              `json:"paused_at,omitempty"`
 	PaymentMethod DeploymentPaymentMethod `json:"payment_method"`
-	Reason        *string                 `json:"reason,omitempty"`
+
+	// Position Place in the whole log.
+	Position *Position `json:"position,omitempty"`
+	Reason   *string   `json:"reason,omitempty"`
 
 	// Refunded Credits, canonical.
 	//
@@ -1611,8 +1641,11 @@ type Deployment struct {
 	// Required Credits, canonical.
 	//
 	// Example: 12.5
-	Required Money   `json:"required"`
-	Service  Service `json:"service"`
+	Required Money `json:"required"`
+
+	// Revision The account's. It is here where this is read by itself, and so are position and lag.
+	Revision *Revision `json:"revision,omitempty"`
+	Service  Service   `json:"service"`
 
 	// Shortfall What it lacks now, while it waits: debt that is paid first is in it, what waits longer is not. Of a frozen account nothing is paid.
 	Shortfall string           `json:"shortfall"`
@@ -1665,6 +1698,12 @@ type DeploymentList struct {
 	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
 }
 
 // DeploymentRequest defines model for DeploymentRequest.
@@ -1728,22 +1767,31 @@ type Dispute struct {
 	AgeSeconds int64 `json:"age_seconds"`
 
 	// Amount Of the deduction.
-	Amount    Money     `json:"amount"`
-	Id        string    `json:"id"`
-	Note      *string   `json:"note,omitempty"`
-	OpenedAt  time.Time `json:"opened_at"`
-	OpenedBy  string    `json:"opened_by"`
+	Amount Money  `json:"amount"`
+	Id     string `json:"id"`
+
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
+	Lag      *Lag      `json:"lag,omitempty"`
+	Note     *string   `json:"note,omitempty"`
+	OpenedAt time.Time `json:"opened_at"`
+	OpenedBy string    `json:"opened_by"`
+
+	// Position Place in the whole log.
+	Position  *Position `json:"position,omitempty"`
 	Reason    string    `json:"reason"`
 	Reference string    `json:"reference"`
 
 	// Refund Credits, canonical.
 	//
 	// Example: 12.5
-	Refund     *Money        `json:"refund,omitempty"`
-	ResolvedBy *string       `json:"resolved_by,omitempty"`
-	Service    Service       `json:"service"`
-	Status     DisputeStatus `json:"status"`
-	Steps      []Step        `json:"steps"`
+	Refund     *Money  `json:"refund,omitempty"`
+	ResolvedBy *string `json:"resolved_by,omitempty"`
+
+	// Revision The account's. It is here where this is read by itself, and so are position and lag.
+	Revision *Revision     `json:"revision,omitempty"`
+	Service  Service       `json:"service"`
+	Status   DisputeStatus `json:"status"`
+	Steps    []Step        `json:"steps"`
 
 	// TransactionId The deduction.
 	TransactionId string `json:"transaction_id"`
@@ -1774,6 +1822,12 @@ type DisputeList struct {
 	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
+
+	// Position Place in the whole log.
+	Position *Position `json:"position,omitempty"`
+
+	// Revision In a list of one account's, and so is position.
+	Revision *Revision `json:"revision,omitempty"`
 }
 
 // DisputeRequest defines model for DisputeRequest.
@@ -1904,6 +1958,9 @@ type Explanation struct {
 	// GivenBack Of a refund: the lots that it went back to.
 	GivenBack *[]ExplainedLot `json:"given_back,omitempty"`
 
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
+	Lag Lag `json:"lag"`
+
 	// Lots The lots that it took from, or that what was held went back to.
 	Lots []ExplainedLot `json:"lots"`
 
@@ -1912,6 +1969,9 @@ type Explanation struct {
 
 	// Parts Transactions that one movement was split into; one for most.
 	Parts []string `json:"parts"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
 
 	// Price How a deployment's charge was worked out: hours at the hourly price, or a quantity at a unit price. Empty where the caller gave the amount, and of usage that had waited, see `waited`.
 	Price *struct {
@@ -1937,6 +1997,9 @@ type Explanation struct {
 
 	// Related What a refund gives back, or a correction names.
 	Related *Sequel `json:"related,omitempty"`
+
+	// Revision The account's; and so is position.
+	Revision Revision `json:"revision"`
 
 	// Since Refunds, disputes and corrections, oldest first; the oldest 1000 of them.
 	Since       []Sequel    `json:"since"`
@@ -2107,6 +2170,12 @@ type MeterList struct {
 	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
 }
 
 // Money Credits, canonical.
@@ -2164,6 +2233,12 @@ type NotificationList struct {
 	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
 }
 
 // ObjectStep defines model for ObjectStep.
@@ -2218,13 +2293,22 @@ type Payment struct {
 	Id              string      `json:"id"`
 	Kind            PaymentKind `json:"kind"`
 
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
+	Lag *Lag `json:"lag,omitempty"`
+
 	// NamedAccount The account that it names, if that wasn't known when it came.
 	NamedAccount *string `json:"named_account,omitempty"`
 	Note         *string `json:"note,omitempty"`
 
 	// Payment The id at the provider.
-	Payment  string        `json:"payment"`
-	Purchase *string       `json:"purchase,omitempty"`
+	Payment string `json:"payment"`
+
+	// Position Place in the whole log.
+	Position *Position `json:"position,omitempty"`
+	Purchase *string   `json:"purchase,omitempty"`
+
+	// Revision The account's. It is here where this is read by itself, and so are position and lag.
+	Revision *Revision     `json:"revision,omitempty"`
 	Since    time.Time     `json:"since"`
 	Status   PaymentStatus `json:"status"`
 	Steps    []ObjectStep  `json:"steps"`
@@ -2446,8 +2530,14 @@ type Purchase struct {
 	Fee Money  `json:"fee"`
 	Id  string `json:"id"`
 
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
+	Lag *Lag `json:"lag,omitempty"`
+
 	// PaymentUrl Null unless it awaits its payment.
 	PaymentUrl *string `json:"payment_url"`
+
+	// Position Place in the whole log.
+	Position *Position `json:"position,omitempty"`
 
 	// Received What counts towards it. What was sent back, or credited elsewhere, counts no more: `steps` have it.
 	Received Money `json:"received"`
@@ -2455,7 +2545,10 @@ type Purchase struct {
 	// Reversed Credits, canonical.
 	//
 	// Example: 12.5
-	Reversed  Money          `json:"reversed"`
+	Reversed Money `json:"reversed"`
+
+	// Revision The account's. It is here where this is read by itself, and so are position and lag.
+	Revision  *Revision      `json:"revision,omitempty"`
 	StartedAt *time.Time     `json:"started_at,omitempty"`
 	Status    PurchaseStatus `json:"status"`
 	Steps     []ObjectStep   `json:"steps"`
@@ -2491,6 +2584,12 @@ type PurchaseList struct {
 	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
 }
 
 // PurchaseRequest defines model for PurchaseRequest.
@@ -2629,11 +2728,20 @@ type Reservation struct {
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
 	// Held What can still be captured.
-	Held      Money             `json:"held"`
-	Id        string            `json:"id"`
-	Reference *string           `json:"reference,omitempty"`
-	Service   *Service          `json:"service,omitempty"`
-	Status    ReservationStatus `json:"status"`
+	Held Money  `json:"held"`
+	Id   string `json:"id"`
+
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
+	Lag *Lag `json:"lag,omitempty"`
+
+	// Position Place in the whole log.
+	Position  *Position `json:"position,omitempty"`
+	Reference *string   `json:"reference,omitempty"`
+
+	// Revision The account's. It is here where this is read by itself, and so are position and lag.
+	Revision *Revision         `json:"revision,omitempty"`
+	Service  *Service          `json:"service,omitempty"`
+	Status   ReservationStatus `json:"status"`
 }
 
 // ReservationStatus defines model for Reservation.Status.
@@ -2664,6 +2772,12 @@ type ReservationList struct {
 	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
 }
 
 // ReservationRequest defines model for ReservationRequest.
@@ -2734,6 +2848,12 @@ type Statement struct {
 	//
 	// Example: 12.5
 	OpeningBalance Money `json:"opening_balance"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision Place in the account's stream; -1: nothing has happened yet.
+	Revision Revision `json:"revision"`
 
 	// To Exclusive.
 	To     time.Time        `json:"to"`
@@ -2851,6 +2971,9 @@ type Transaction struct {
 
 	// Held Signed change of reserved + withdrawing.
 	Held Money `json:"held"`
+
+	// Lag Where the entry is read by itself.
+	Lag  *Lag  `json:"lag,omitempty"`
 	Lots []Lot `json:"lots"`
 
 	// Position Place in the whole log.
@@ -2995,6 +3118,9 @@ type Withdrawal struct {
 	DueFrom time.Time `json:"due_from"`
 	Id      string    `json:"id"`
 
+	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
+	Lag *Lag `json:"lag,omitempty"`
+
 	// Late It waits, and due_by is over.
 	Late bool `json:"late"`
 
@@ -3003,11 +3129,17 @@ type Withdrawal struct {
 	Network Network  `json:"network"`
 	PaidOn  *Network `json:"paid_on,omitempty"`
 
+	// Position Place in the whole log.
+	Position *Position `json:"position,omitempty"`
+
 	// Purchase The purchase that was charged back.
-	Purchase      *string          `json:"purchase,omitempty"`
-	Reason        *string          `json:"reason,omitempty"`
-	RequestedAt   time.Time        `json:"requested_at"`
-	RequestedBy   string           `json:"requested_by"`
+	Purchase    *string   `json:"purchase,omitempty"`
+	Reason      *string   `json:"reason,omitempty"`
+	RequestedAt time.Time `json:"requested_at"`
+	RequestedBy string    `json:"requested_by"`
+
+	// Revision The account's. It is here where this is read by itself, and so are position and lag.
+	Revision      *Revision        `json:"revision,omitempty"`
 	Status        WithdrawalStatus `json:"status"`
 	Steps         []Step           `json:"steps"`
 	TxUrl         *string          `json:"tx_url,omitempty"`
@@ -3042,6 +3174,12 @@ type WithdrawalList struct {
 	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
 	Lag        Lag     `json:"lag"`
 	NextCursor *string `json:"next_cursor"`
+
+	// Position Place in the whole log.
+	Position *Position `json:"position,omitempty"`
+
+	// Revision In a list of one account's, and so is position.
+	Revision *Revision `json:"revision,omitempty"`
 }
 
 // WithdrawalRequest defines model for WithdrawalRequest.
