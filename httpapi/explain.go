@@ -266,58 +266,7 @@ func (x *explanation) cause(ctx context.Context) error {
 			x.objects = append(x.objects, *s)
 		}
 	}
-	hold := account.EffectOf(first.Body, first.Revision).Hold
-	if hold.Kind != account.HoldReservation {
-		return nil
-	}
-	revision, found, err := x.server.opts.Views.Find(ctx, x.account, reservationName(hold.ID))
-	if err != nil || !found {
-		return err
-	}
-	opened, err := x.read(ctx, revision, 1, "hold")
-	if err != nil {
-		return err
-	}
-	reservation := story{kind: string(account.HoldReservation), id: hold.ID}
-	if reservation.status, err = x.reservationStatus(ctx, hold.ID); err != nil {
-		return err
-	}
-	became := "open"
-	reservation.steps = append(reservation.steps, stepOf(opened[0], became))
-	for _, e := range x.inOrder() { // the charge, and what its command did to the hold beside it
-		change := account.EffectOf(e.fact.Body, e.fact.Revision).Hold
-		if e.fact.Revision == revision || change.Kind != hold.Kind || change.ID != hold.ID {
-			continue
-		}
-		if change.Closes {
-			became = "closed"
-		}
-		reservation.steps = append(reservation.steps, stepOf(e.fact, became))
-	}
-	x.objects = append(x.objects, reservation)
-	return nil
-}
-
-// reservationStatus is today's, as that of every other object: the events beside the
-// charge don't tell it, because others have captured and released since.
-func (x *explanation) reservationStatus(ctx context.Context, id string) (string, error) {
-	open := false
-	_, err := x.server.opts.Ledger.Look(ctx, x.account, func(s *account.State, _ []eventstore.Fact) {
-		_, open = s.Reservations[id]
-	})
-	if err != nil { // it may still be looking
-		return "", err
-	}
-	if open {
-		return "open", nil
-	}
-	return "closed", nil
-}
-
-func stepOf(f eventstore.Fact, status string) projections.ObjectStep {
-	return projections.ObjectStep{
-		Event: f.Type, Transaction: f.ID, At: f.Meta.RecordedAt, Actor: f.Meta.Actor, Role: f.Meta.Role, Status: status,
-	}
+	return x.hold(ctx)
 }
 
 // maxSequels bounds the refunds, disputes and corrections that are told of one charge: the

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/uuid"
@@ -11,8 +12,7 @@ import (
 	"iocredits/eventstore/ledger"
 )
 
-// TestExplainOfAReservationThatEnded: its status is today's, and its steps lead to the
-// charge that is explained.
+// TestExplainOfAReservationThatEnded: its status is today's.
 func TestExplainOfAReservationThatEnded(t *testing.T) {
 	r := newRig(t, nil)
 	r.fund("demo-1", "50")
@@ -79,4 +79,30 @@ func TestExplainOfAChargeWithManyRefunds(t *testing.T) {
 	require.Len(t, x.Since, 1_000)
 	require.Equal(t, "1.002", x.Refunded)
 	require.Contains(t, text, "\n  and 2 more refunds\n  1.002 have come back in all\n")
+}
+
+// TestExplainTellsAReservationsLife: all of it, from the hold as from any capture.
+func TestExplainTellsAReservationsLife(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "50")
+	var ids []string
+	for i, c := range [][2]string{
+		{"", `{"reservation_id":"job-7","amount":"30","service":"ray"}`}, {"/job-7/capture", `{"amount":"5"}`},
+		{"", `{"reservation_id":"job-8","amount":"3","service":"ray"}`}, {"/job-8/capture", `{"amount":"1"}`},
+		{"/job-7/capture", `{"amount":"6"}`}, {"/job-7/release", ""},
+	} {
+		answer := r.must(post("service", demo+"/reservations"+c[0], fmt.Sprint("life-", i), c[1]))
+		ids = append(ids, answer.Body["transactions"].([]any)[0].(map[string]any)["transaction_id"].(string))
+	}
+	life := []string{ids[0] + " open", ids[1] + " open", ids[4] + " open", ids[5] + " closed"}
+	for _, at := range []int{0, 1, 4, 5} {
+		x, _ := r.explain(ids[at])
+		require.Len(t, x.Objects, 1)
+		var steps []string
+		for _, s := range x.Objects[0].Steps {
+			steps = append(steps, s.TransactionId+" "+s.Status)
+		}
+		require.Equal(t, life, steps, "from event %d", at)
+		require.Equal(t, "closed", x.Objects[0].Status)
+	}
 }

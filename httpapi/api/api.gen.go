@@ -1964,7 +1964,7 @@ type Explanation struct {
 	// Lots The lots that it took from, or that what was held went back to.
 	Lots []ExplainedLot `json:"lots"`
 
-	// Objects The reservation or deployment that it is of.
+	// Objects The reservation or deployment that it is of. Of a reservation, its first 1,000 steps, as far as they are within 10,000 events of the account after it began.
 	Objects []Story `json:"objects"`
 
 	// Parts Transactions that one movement was split into; one for most.

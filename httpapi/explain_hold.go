@@ -1,0 +1,100 @@
+package httpapi
+
+import (
+	"context"
+
+	"iocredits/domain/account"
+	"iocredits/eventstore"
+	"iocredits/projections"
+)
+
+// No view keeps reservations: the life of one is read from the log, from the event that
+// began it until it is closed.
+
+// maxHoldScan bounds the events that are looked at for it: others spend meanwhile.
+const maxHoldScan = 10_000
+
+// hold tells the life of the reservation that the charge is of, or that it began.
+func (x *explanation) hold(ctx context.Context) error {
+	hold := account.EffectOf(x.parts[0].Body, x.parts[0].Revision).Hold
+	if hold.Kind != account.HoldReservation {
+		return nil
+	}
+	begun, found, err := x.server.opts.Views.Find(ctx, x.account, reservationName(hold.ID))
+	if err != nil || !found {
+		return err
+	}
+	if err := x.readHold(ctx, begun, hold.ID); err != nil {
+		return err
+	}
+	reservation := story{kind: string(account.HoldReservation), id: hold.ID}
+	if reservation.status, err = x.reservationStatus(ctx, hold.ID); err != nil {
+		return err
+	}
+	became := "open"
+	for _, e := range x.inOrder() {
+		change := account.EffectOf(e.fact.Body, e.fact.Revision).Hold
+		if change.Kind != hold.Kind || change.ID != hold.ID {
+			continue
+		}
+		if change.Closes {
+			became = "closed"
+		}
+		reservation.steps = append(reservation.steps, stepOf(e.fact, became))
+	}
+	x.objects = append(x.objects, reservation)
+	return nil
+}
+
+// readHold adds the events of a reservation, from the one that began it on: of one with
+// more than maxSequels, or that goes on behind more than maxHoldScan events, the first.
+// The charge, and what its command did beside it, are there already.
+func (x *explanation) readHold(ctx context.Context, begun int64, id string) error {
+	captured, released := (*account.Captured)(nil).EventName(), (*account.Released)(nil).EventName()
+	told := 0
+	for r, err := range x.server.opts.Store.ReadStream(ctx, eventstore.AccountStream(x.account), begun, eventstore.Forwards, maxHoldScan) {
+		if err != nil {
+			return err
+		}
+		if r.Revision != begun && r.Type != captured && r.Type != released {
+			continue
+		}
+		f, err := x.server.opts.Codec.Open(r)
+		if err != nil {
+			return err
+		}
+		change := account.EffectOf(f.Body, f.Revision).Hold
+		if change.Kind != account.HoldReservation || change.ID != id {
+			continue
+		}
+		if _, err := x.read(ctx, f.Revision, 1, "hold"); err != nil {
+			return err
+		}
+		if told++; change.Closes || told == maxSequels {
+			return nil
+		}
+	}
+	return nil
+}
+
+// reservationStatus is today's, as that of every other object: the events beside the
+// charge don't tell it, because others have captured and released since.
+func (x *explanation) reservationStatus(ctx context.Context, id string) (string, error) {
+	open := false
+	_, err := x.server.opts.Ledger.Look(ctx, x.account, func(s *account.State, _ []eventstore.Fact) {
+		_, open = s.Reservations[id]
+	})
+	if err != nil { // it may still be looking
+		return "", err
+	}
+	if open {
+		return "open", nil
+	}
+	return "closed", nil
+}
+
+func stepOf(f eventstore.Fact, status string) projections.ObjectStep {
+	return projections.ObjectStep{
+		Event: f.Type, Transaction: f.ID, At: f.Meta.RecordedAt, Actor: f.Meta.Actor, Role: f.Meta.Role, Status: status,
+	}
+}
