@@ -71,9 +71,6 @@ func (s *State) present(of map[int64]Backing) map[int64]domain.Amount {
 		}
 	}
 	for _, w := range s.Withdrawals {
-		if !w.Open() {
-			continue
-		}
 		for _, use := range w.Lots {
 			if _, asked := of[use.Lot]; asked {
 				present[use.Lot] += use.Amount
@@ -111,9 +108,6 @@ func (s *State) unbacked() (total domain.Amount) {
 // leave notes that money left a lot: with what was paid out, or with credits that
 // stood in for those of another lot.
 func (s *State) leave(lot int64, amount domain.Amount) {
-	if amount == 0 {
-		return
-	}
 	put(&s.Left, lot, s.left(lot)+amount)
 	if b, known := s.Backing[lot]; known {
 		b.Money -= amount

@@ -282,7 +282,7 @@ func (s *State) holds(yield func([]LotUse) bool) {
 		}
 	}
 	for _, w := range s.Withdrawals {
-		if w.Open() && !yield(w.Lots) {
+		if !yield(w.Lots) {
 			return
 		}
 	}
