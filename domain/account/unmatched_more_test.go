@@ -28,6 +28,31 @@ func TestReversalOfWhatWaits(t *testing.T) {
 	})
 }
 
+// TestReversalOfOneOfTwoPayments: the provider takes one payment back, and the other one
+// counts on; of two that were taken back nothing is left.
+func TestReversalOfOneOfTwoPayments(t *testing.T) {
+	halves := given(started("p", 8*credit), do(payment("x", "p", 3*credit)), do(payment("y", "p", 5*credit)))
+	record := do(account.RecordChargeback{Purchase: "p"})
+	check(t, []row{
+		{
+			name: "before all was paid", given: given(started("p", 8*credit), do(payment("x", "p", 3*credit)), do(payment("y", "p", 4*credit))), when: backOf("x", "p", 3*credit),
+			then: events(&account.PaymentDropped{Payment: "x", Purchase: "p", Amount: 3 * credit, Reversal: true}),
+		},
+		{
+			name: "and then finance takes back what is left", given: append(halves[:3:3], backOf("x", "p", 3*credit)), when: record, balance: "nothing",
+			then: events(&account.PurchaseReversed{Purchase: "p", Kind: account.ReversalChargeback, Amount: 5 * credit, Lots: lots(paid(3, 5*credit))}),
+		},
+		{
+			name: "and both: finance finds nothing left", given: append(halves[:3:3], backOf("x", "p", 3*credit), backOf("y", "p", 5*credit)), when: record,
+			refused: "wrong-status field=purchase_id value=p status=reversed",
+		},
+		{
+			name: "another payment than the purchase had: nobody knows where it made credits", given: halves, when: backOf("z", "p", 5*credit),
+			then: events(backWaits(account.WhyNotCredited, "z", "p", 5*credit)),
+		},
+	})
+}
+
 // TestResolvePaymentAtItsBounds: what can't be credited can still be closed.
 func TestResolvePaymentAtItsBounds(t *testing.T) {
 	lost := do(account.RecordPayment{Payment: "x", Purchase: "q", Amount: 5 * credit, Named: "bob"})
