@@ -116,11 +116,9 @@ func (d *decision) endGrace(id string) {
 	d.endDeployment(x, x.costUnpaid(), false, event)
 }
 
-// costUnpaid is what a deployment is charged at the end of its grace window.
+// costUnpaid is what a deployment is charged at the end of its grace window: nothing if it
+// was never paid.
 func (x *Deployment) costUnpaid() domain.Amount {
-	if x.State != DeploymentIsPaused {
-		return 0
-	}
 	return x.costOf(max(x.minutesUsed(x.PausedAt), x.MinimumMinutes))
 }
 

@@ -198,14 +198,15 @@ func (d *decision) chargeUsage(event DeploymentUsed) {
 func (d *decision) openUsage(x Deployment, event DeploymentUsed) {
 	s := d.now()
 	open, spendable := x.UsageOpen+event.Amount, s.Spendable()
+	shortfall := max(0, open-spendable) // none where a frozen account has enough
 	grace := d.clock.Add(time.Duration(s.Policy.GraceMinutes) * time.Minute)
 	d.emit(&DeploymentUsageOpened{
 		Deployment: event.Deployment, Quantity: event.Quantity, UnitPrice: event.UnitPrice,
-		Amount: event.Amount, Accrued: event.Accrued, Open: open, Spendable: spendable, Shortfall: max(0, open-spendable),
+		Amount: event.Amount, Accrued: event.Accrued, Open: open, Spendable: spendable, Shortfall: shortfall,
 	})
 	if x.State == DeploymentIsActive {
 		d.emit(&DeploymentPaused{
-			Deployment: event.Deployment, Open: open, Shortfall: max(0, open-spendable),
+			Deployment: event.Deployment, Open: open, Shortfall: shortfall,
 			PausedAt: d.clock, GraceEndsAt: grace,
 		})
 	}
