@@ -112,3 +112,94 @@ func TestMinimumAbovePaid(t *testing.T) {
 		},
 	})
 }
+
+// TestDeploymentFromManyLots: a charge of more lots than an event names stands in parts,
+// and comes back of all of them (design.md rule 16).
+func TestDeploymentFromManyLots(t *testing.T) {
+	some := given(manyLots(501), facts(&account.PurchaseSettled{Purchase: "p", Amount: credit}))
+	runs := given(manyLots(501), facts(&account.PurchaseSettled{Purchase: "p", Amount: credit}), facts(runsFacts("d")...))
+	one, two := account.Part{Index: 1, Count: 2}, account.Part{Index: 2, Count: 2}
+	paidIn := func(part account.Part, debt domain.Amount, from []account.LotUse) *account.DeploymentPaid {
+		e := ran("d", 1, hour(0), debt, from...)
+		e.Part = part
+		return e
+	}
+	extended := func(part account.Part, amount, debt domain.Amount, from []account.LotUse) *account.DeploymentExtended {
+		return &account.DeploymentExtended{Deployment: "d", Amount: amount, Service: domain.ServiceCaaS, Hours: 506, Added: 504,
+			EndsAt: hour(506), Lots: from, Debt: debt, Part: part}
+	}
+	gives := func(part account.Part, amount, debt domain.Amount, to []account.LotUse) *account.Refunded {
+		return &account.Refunded{Deduction: tx(504), Revision: 504, Amount: amount, Service: domain.ServiceCaaS, Reference: "d", Lots: to, Debt: debt, Part: part}
+	}
+	last := append(uses(500, 500), paid(501, credit))
+	check(t, []row{
+		{
+			name: "its price", given: some, when: do(deploy("d", "504", 1)),
+			then:    events(requested("d", "504", 1, 504*credit, hour(0)), paidIn(one, 0, uses(0, 499)), paidIn(two, 2*credit, last)),
+			balance: "balance -2, available -2, debt 2, allowance 10, spendable 8",
+		},
+		{
+			name: "an extension", given: runs, when: do(account.ExtendDeployment{Deployment: "d", Hours: 504}),
+			then:    events(extended(one, 500*credit, 0, uses(0, 499)), extended(two, 4*credit, 2*credit, last)),
+			balance: "balance -2, available -2, debt 2, allowance 10, spendable 8",
+		},
+		{
+			name: "its usage, that support gives back", given: append(runs[:3:3], usage(hour(0), 504*credit)), when: refunded(504, 0),
+			then: events(gives(one, 501*credit+credit, 2*credit, append(lots(paid(501, credit)), uses(500, 2)...)), gives(two, 2*credit, 0, uses(1, 0))),
+		},
+	})
+}
+
+// TestPauseBeforeTheEnd: paused time doesn't count and moves the end, though that would come
+// before the grace window has passed (money.md, Deployments).
+func TestPauseBeforeTheEnd(t *testing.T) {
+	paused := given(granted(4*credit), do(deploy("d", "2", 2)), usage(minute(118), credit))
+	charged := used("d", credit, promo(5, credit))
+	charged.WasOpen, charged.EffectiveAt = true, minute(118)
+	covered := append(paused[:3:3], doAt(minute(122), account.GrantIncentive{Amount: credit}))
+	fails := ended(account.DeploymentIsFailed, "d", minute(123), 118, 3_933_333, 66_667)
+	fails.Cause, fails.UsageDropped = account.CauseUsageUnpaid, credit
+	check(t, []row{
+		{name: "when it would have ended it is still paused", given: paused, when: doAt(minute(121), account.Tick{})},
+		{
+			name: "a top-up after that resumes it", given: paused, when: covered[3],
+			then: events(&account.IncentiveGranted{Amount: credit}, charged, &account.DeploymentResumed{Deployment: "d", Charged: credit, ResumedAt: minute(122), EndsAt: minute(124)}),
+		},
+		{name: "for the two minutes that were left", given: covered, when: doAt(minute(124), account.Tick{}), then: events(ended(account.DeploymentIsCompleted, "d", minute(124), 120, 4*credit, 0))},
+		{name: "without one they come back", given: paused, when: doAt(minute(123), account.Tick{}), then: events(back("d", 2, promo(0, 66_667)), fails)},
+	})
+}
+
+// TestDeploymentsAtTheirBounds: what just fits, and what is just not there.
+func TestDeploymentsAtTheirBounds(t *testing.T) {
+	const left = 6*credit + 3_666_667 // once the deployment is stopped after ten minutes
+	runs := given(granted(10*credit), do(deploy("d", "2", 2)))
+	own := used("d", left, promo(0, left))
+	own.WasOpen, own.EffectiveAt = true, minute(10)
+	more := opened("d", credit, 8*credit, 11*credit)
+	more.Shortfall = 0
+	failed := ended(account.DeploymentIsFailed, "d", minute(50), 0, 0, 4*credit)
+	failed.Cause = account.CauseProvider
+	check(t, []row{
+		{
+			name: "open usage that takes all that is there", given: append(runs[:2:2], usage(minute(10), left)), when: stopped(minute(12)),
+			then: events(back("d", 2, promo(0, 3_666_667)), own, ended(account.DeploymentIsStopped, "d", minute(12), 10, 333_333, 3_666_667)), balance: "nothing",
+		},
+		{
+			name: "open usage that credits of a frozen account would cover lacks nothing", when: usage(minute(12), credit),
+			given: append(runs[:2:2], usage(minute(10), 7*credit), doAt(minute(11), account.Freeze{}), doAt(minute(11), account.GrantIncentive{Amount: 5 * credit})),
+			then:  events(more),
+		},
+		{
+			name: "an extension below zero, as far as the allowance goes", given: given(bought("p", 5*credit), do(deploy("d", "2", 2))),
+			when: doAt(minute(1), account.ExtendDeployment{Deployment: "d", Hours: 5}),
+			then: events(&account.DeploymentExtended{Deployment: "d", Amount: 10 * credit, Service: domain.ServiceCaaS, Hours: 7, Added: 5, EndsAt: hour(7),
+				Lots: lots(paid(0, credit)), Debt: 9 * credit}),
+			balance: "balance -9, available -9, debt 9, allowance 10, spendable 1",
+		},
+		{
+			name: "no minute used, the provider says: all comes back", given: runs, when: doAt(minute(50), account.FailDeployment{Deployment: "d", UsedMinutes: ptr(0)}),
+			then: events(back("d", 2, promo(0, 4*credit)), failed), balance: "balance 10, available 10, promotional 10, spendable 10",
+		},
+	})
+}
