@@ -175,8 +175,8 @@ func (c ReversePurchase) decide(d *decision) error {
 // False: it is neither.
 func (d *decision) takeBackUncredited(c ReversePurchase) bool {
 	s := d.now()
-	waiting, waits := s.Unmatched[c.Payment]
-	waits = waits && waiting.State == PaymentIsUnmatched && waiting.Kind == KindPayment
+	waiting := s.Unmatched[c.Payment]
+	waits := waiting.State == PaymentIsUnmatched && waiting.Kind == KindPayment
 	purchase := c.Purchase
 	if waits {
 		purchase = waiting.Purchase
@@ -253,9 +253,6 @@ func (c RecordChargeback) decide(d *decision) error {
 // unsettled refuses to take back a purchase that never was settled.
 func (d *decision) unsettled(id string) error {
 	const why = ", not settled: there is nothing to take back"
-	if p, open := d.now().OpenPurchases[id]; open {
-		return wrongStatus(ObjectPurchase, id, p.Status(), why)
-	}
 	if p, was := d.initial.OpenPurchases[id]; was {
 		return d.over(ObjectPurchase, id, &p, why)
 	}
