@@ -198,6 +198,15 @@ func TestDeploymentsAtTheirBounds(t *testing.T) {
 			balance: "balance -9, available -9, debt 9, allowance 10, spendable 1",
 		},
 		{
+			name: "stopped in its last minute: all of it is used", given: runs, when: stopped(minute(119).Add(1)),
+			then: events(ended(account.DeploymentIsStopped, "d", minute(119).Add(1), 120, 4*credit, 0)),
+		},
+		{name: "usage of one that has ended", given: append(runs[:2:2], stopped(minute(1))), when: usage(minute(2), credit), refused: "wrong-status field=deployment_id value=d"},
+		{
+			name: "an extension of one that has ended", given: append(runs[:2:2], stopped(minute(1))), when: doAt(minute(2), account.ExtendDeployment{Deployment: "d", Hours: 1}),
+			refused: "wrong-status field=deployment_id value=d",
+		},
+		{
 			name: "no minute used, the provider says: all comes back", given: runs, when: doAt(minute(50), account.FailDeployment{Deployment: "d", UsedMinutes: ptr(0)}),
 			then: events(back("d", 2, promo(0, 4*credit)), failed), balance: "balance 10, available 10, promotional 10, spendable 10",
 		},

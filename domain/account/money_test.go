@@ -117,6 +117,28 @@ func TestReversalsOfAnExpiredPurchase(t *testing.T) {
 	})
 }
 
+// TestReversalInParts: its parts tell of the expired credits and of the fee once, and the
+// first of them claims that the payment was taken back.
+func TestReversalInParts(t *testing.T) {
+	month := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
+	takes := doAt(month, account.ReversePurchase{Purchase: "p", Payment: "x", Kind: account.ReversalRefund})
+	late := given(do(account.SetPolicy{PurchasedLifeMonths: ptr(1), PurchaseFeeBasisPoints: ptr(1000)}), started("p", 500*credit),
+		do(payment("x", "p", 552*credit)), spent(credit), doAt(month, account.Tick{}), manyLots(501))
+	reversed := account.PurchaseReversed{Purchase: "p", Payment: "x", Kind: account.ReversalRefund}
+	first, last := reversed, reversed
+	first.Amount, first.Lots, first.Expired, first.Part = 500*credit, uses(6, 505), 500*credit, account.Part{Index: 1, Count: 2}
+	last.Amount, last.Lots, last.Debt, last.Expired, last.Part = 2*credit, uses(506, 506), credit, credit, account.Part{Index: 2, Count: 2}
+	last.Fee = 50 * credit
+	check(t, []row{
+		{
+			name: "of 502 credits, of which 501 have expired", given: late, when: takes,
+			then:    events(&first, &last, &account.Frozen{Cause: account.FreezeChargeback}),
+			balance: "balance -1, available -1, debt 1, frozen",
+		},
+		{name: "told again", given: append(late[:6:6], takes), when: takes},
+	})
+}
+
 // TestRefundOfDebtInPieces: debt that is open ends first, then purchased credits come back
 // for what purchased ones paid, and no more of them than the refund has left (money.md,
 // Refund).
@@ -142,10 +164,17 @@ func TestRefundOfDebtInPieces(t *testing.T) {
 
 // TestHeldCreditsKeepTheirRoom: what holds have comes back, so nothing may take its place.
 func TestHeldCreditsKeepTheirRoom(t *testing.T) {
-	check(t, []row{{
-		name: "in an account that is full", given: given(facts(&account.IncentiveGranted{Amount: domain.MaxBalance}), held("r", domain.MaxAmount)),
-		when: granted(1), refused: "amount-too-large field=amount value=0.000001 limit=1000000000000",
-	}})
+	costs := func(id string) []domain.Event {
+		return events(requested(id, "1", 1, 0, hour(0)), &account.DeploymentPaid{Deployment: id, Amount: domain.MaxBalance / 2, StartedAt: hour(0), EndsAt: hour(1)})
+	}
+	const full = "amount-too-large field=amount value=0.000001 limit=1000000000000"
+	check(t, []row{
+		{
+			name: "in an account that is full", given: given(facts(&account.IncentiveGranted{Amount: domain.MaxBalance}), held("r", domain.MaxAmount)),
+			when: granted(1), refused: full,
+		},
+		{name: "of two deployments, what they were paid", given: given(facts(costs("d")...), facts(costs("e")...)), when: granted(1), refused: full},
+	})
 }
 
 // TestDeadlinesOfOneInstant: lots first, then grace windows, reservations, purchases and

@@ -404,6 +404,8 @@ func TestRecordChargeback(t *testing.T) {
 			then: events(&account.PurchaseReversed{Purchase: "p", Kind: account.ReversalChargeback, Amount: 10 * credit,
 				Lots: lots(paid(3, 10*credit)), Reason: "sealed", Fee: 200_000}),
 		},
+		{name: "of one that expires now", given: given(started("p", credit)), when: doAt(minute(20), record.do), refused: "wrong-status field=purchase_id value=p status=expired"},
+		{name: "of one that has expired", given: given(started("p", credit), doAt(minute(20), account.Tick{})), when: doAt(minute(21), record.do), refused: "wrong-status field=purchase_id value=p"},
 		{name: "of an unknown one", when: record, refused: "unknown-purchase field=purchase_id value=p"},
 	})
 }
