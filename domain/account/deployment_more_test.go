@@ -54,15 +54,22 @@ func TestWaitsAnew(t *testing.T) {
 	use := func(n int, amount domain.Amount) step {
 		return doAt(minute(n), account.RecordUsage{Deployment: "d", Amount: amount})
 	}
-	again := used("d", credit, promo(3, credit)) // d is covered with what came at minute 2
-	again.WasOpen, again.EffectiveAt = true, minute(1)
-	check(t, []row{{
-		name: "behind one that began to wait before its second pause",
-		given: given(granted(4*credit), do(deploy("d", "2", 2)), use(1, 2*credit), doAt(minute(2), account.GrantIncentive{Amount: 2 * credit}),
-			doAt(minute(3), deploy("e", "3", 1)), use(4, 3*credit)),
-		when: doAt(minute(5), account.GrantIncentive{Amount: 3 * credit}),
-		then: events(&account.IncentiveGranted{Amount: 3 * credit}, ran("e", 1, minute(5), 0, promo(12, 3*credit))),
-	}})
+	check(t, []row{
+		{
+			name: "behind one that began to wait before its second pause",
+			given: given(granted(4*credit), do(deploy("d", "2", 2)), use(1, 2*credit), doAt(minute(2), account.GrantIncentive{Amount: 2 * credit}), // which covers d
+				doAt(minute(3), deploy("e", "3", 1)), use(4, 3*credit)),
+			when: doAt(minute(5), account.GrantIncentive{Amount: 3 * credit}),
+			then: events(&account.IncentiveGranted{Amount: 3 * credit}, ran("e", 1, minute(5), 0, promo(12, 3*credit))),
+		},
+		{
+			name: "and before its first one, if it had waited to be paid",
+			given: given(do(deploy("d", "2", 2)), doAt(minute(2), account.GrantIncentive{Amount: 4 * credit}),
+				doAt(minute(3), deploy("e", "3", 1)), use(4, 3*credit)),
+			when: doAt(minute(5), account.GrantIncentive{Amount: 3 * credit}),
+			then: events(&account.IncentiveGranted{Amount: 3 * credit}, ran("e", 1, minute(5), 0, promo(8, 3*credit))),
+		},
+	})
 }
 
 // TestComesBackAtADeadline: what a deadline gives back counts from it, however late it is
@@ -100,11 +107,19 @@ func TestExtensionThatSupportGaveBack(t *testing.T) {
 
 // TestMinimumAbovePaid: a charge is never above what was paid (money.md, Deployments).
 func TestMinimumAbovePaid(t *testing.T) {
-	twoHours := do(account.SetPolicy{MinimumMinutes: map[domain.Service]int{domain.ServiceCaaS: 120}})
+	least := func(minutes int) step {
+		return do(account.SetPolicy{MinimumMinutes: map[domain.Service]int{domain.ServiceCaaS: minutes}})
+	}
+	twoHours, aYear := least(120), least(8760*60)
 	check(t, []row{
 		{
 			name: "one hour, of which two are the least", given: given(granted(2*credit), twoHours, do(deploy("d", "2", 1))), when: stopped(minute(5)),
 			then: events(ended(account.DeploymentIsStopped, "d", minute(5), 5, 2*credit, 0)), balance: "nothing",
+		},
+		{
+			name:  "one hour, of which the least costs too much to say",
+			given: given(granted(domain.MaxAmount), aYear, do(deploy("d", "1000000000", 1))), when: stopped(minute(5)),
+			then: events(ended(account.DeploymentIsStopped, "d", minute(5), 5, domain.MaxAmount, 0)), balance: "nothing",
 		},
 		{
 			name: "that costs too much to say", when: do(deploy("d", "1000000000", 8760)),
@@ -128,10 +143,10 @@ func TestDeploymentFromManyLots(t *testing.T) {
 		return &account.DeploymentExtended{Deployment: "d", Amount: amount, Service: domain.ServiceCaaS, Hours: 506, Added: 504,
 			EndsAt: hour(506), Lots: from, Debt: debt, Part: part}
 	}
-	gives := func(part account.Part, amount, debt domain.Amount, to []account.LotUse) *account.Refunded {
-		return &account.Refunded{Deduction: tx(504), Revision: 504, Amount: amount, Service: domain.ServiceCaaS, Reference: "d", Lots: to, Debt: debt, Part: part}
+	gives := func(revision int64, part account.Part, amount, debt domain.Amount, to []account.LotUse) *account.Refunded {
+		return &account.Refunded{Deduction: tx(revision), Revision: revision, Amount: amount, Service: domain.ServiceCaaS, Reference: "d", Lots: to, Debt: debt, Part: part}
 	}
-	last := append(uses(500, 500), paid(501, credit))
+	last, most := append(uses(500, 500), paid(501, credit)), append(lots(paid(501, credit)), uses(500, 2)...)
 	check(t, []row{
 		{
 			name: "its price", given: some, when: do(deploy("d", "504", 1)),
@@ -144,8 +159,22 @@ func TestDeploymentFromManyLots(t *testing.T) {
 			balance: "balance -2, available -2, debt 2, allowance 10, spendable 8",
 		},
 		{
+			name: "its price, of which half comes back: what nobody had first, then of both parts", given: append(some[:2:2], do(deploy("d", "504", 1))), when: stopped(minute(30)),
+			then: events(&account.Refunded{Revision: 503, Amount: 252 * credit, Service: domain.ServiceCaaS, Reference: "d", Debt: 2 * credit,
+				Lots: append(lots(paid(501, credit)), uses(500, 252)...)}, ended(account.DeploymentIsStopped, "d", minute(30), 30, 252*credit, 252*credit)),
+			balance: "balance 250, available 250, promotional 249, purchased 1, withdrawable 1, allowance 10, spendable 260",
+		},
+		{
+			name: "its price, that support gives back", given: append(some[:2:2], do(deploy("d", "504", 1))), when: refunded(503, 0),
+			then: events(gives(503, one, 502*credit, 2*credit, most), gives(503, two, 2*credit, 0, uses(1, 0))),
+		},
+		{
+			name: "an extension, that support gives back", given: append(runs[:3:3], do(account.ExtendDeployment{Deployment: "d", Hours: 504})), when: refunded(504, 0),
+			then: events(gives(504, one, 502*credit, 2*credit, most), gives(504, two, 2*credit, 0, uses(1, 0))),
+		},
+		{
 			name: "its usage, that support gives back", given: append(runs[:3:3], usage(hour(0), 504*credit)), when: refunded(504, 0),
-			then: events(gives(one, 501*credit+credit, 2*credit, append(lots(paid(501, credit)), uses(500, 2)...)), gives(two, 2*credit, 0, uses(1, 0))),
+			then: events(gives(504, one, 502*credit, 2*credit, most), gives(504, two, 2*credit, 0, uses(1, 0))),
 		},
 	})
 }
@@ -178,6 +207,7 @@ func TestDeploymentsAtTheirBounds(t *testing.T) {
 	own.WasOpen, own.EffectiveAt = true, minute(10)
 	more := opened("d", credit, 8*credit, 11*credit)
 	more.Shortfall = 0
+	longer := doAt(minute(30), account.ExtendDeployment{Deployment: "d", Hours: 1})
 	failed := ended(account.DeploymentIsFailed, "d", minute(50), 0, 0, 4*credit)
 	failed.Cause = account.CauseProvider
 	check(t, []row{
@@ -205,6 +235,11 @@ func TestDeploymentsAtTheirBounds(t *testing.T) {
 		{
 			name: "an extension of one that has ended", given: append(runs[:2:2], stopped(minute(1))), when: doAt(minute(2), account.ExtendDeployment{Deployment: "d", Hours: 1}),
 			refused: "wrong-status field=deployment_id value=d",
+		},
+		{name: "an extended one goes on at the end of its first booking", given: append(runs[:2:2], longer), when: doAt(hour(2), account.Tick{})},
+		{
+			name: "until that of its last one", given: append(runs[:2:2], longer), when: doAt(hour(9), account.Tick{}),
+			then: events(ended(account.DeploymentIsCompleted, "d", hour(3), 180, 6*credit, 0)),
 		},
 		{
 			name: "no minute used, the provider says: all comes back", given: runs, when: doAt(minute(50), account.FailDeployment{Deployment: "d", UsedMinutes: ptr(0)}),

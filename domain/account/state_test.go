@@ -14,7 +14,9 @@ func TestStateForgets(t *testing.T) {
 	life := func(n int) {
 		id := fmt.Sprint("id", n)
 		for _, c := range []account.Command{
+			{By: "ann", Do: deploy(id, "1", 1)}, // waits, is paid and runs to its end
 			{By: "ann", Do: account.GrantIncentive{Amount: 6 * credit, ExpiresAt: hour(9 * (n + 1))}},
+			{By: "ann", Do: deploy(id+"b", "9", 1)}, // waits, and fails
 			{By: "ann", Do: account.Deduct{Amount: credit, Service: vm}},
 			{By: "ann", Do: account.Reserve{Reservation: id, Amount: 2 * credit, Service: vm, ExpiresAt: hour(9*n + 5)}},
 			{By: "ann", Do: account.Capture{Reservation: id, Amount: credit, Final: true}},
@@ -44,7 +46,7 @@ func TestStateForgets(t *testing.T) {
 	if s.Revision = -1; stored(t, s) != stored(t, empty) {
 		t.Errorf("after %d events the state of an empty account is %.500s", events, stored(t, s))
 	}
-	if events < 2000*9 {
+	if events < 2000*11 {
 		t.Errorf("only %d events", events)
 	}
 }
