@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"iocredits/domain"
@@ -34,6 +35,7 @@ func TestParseRateAndQuantity(t *testing.T) {
 		{"1000000000", "1000000000", valid, valid},
 		{"1000000000.000000", "1000000000", valid, valid},
 		{"1000000000.000001", "", large, large},
+		{"1000000001", "", large, large},
 		{"1000000000000000", "", large, large},
 		{strings.Repeat("9", 100), "", large, large},
 		{"", "", badRate, badQuantity},
@@ -102,6 +104,21 @@ func TestFigureTextKeepsTheValue(t *testing.T) {
 			t.Fatalf("%s came back as %s, %v", rate, back, err)
 		}
 	})
+}
+
+// TestStoredFigures: an event gives back what was agreed, and what is no figure is none.
+func TestStoredFigures(t *testing.T) {
+	quantity, err := domain.ParseQuantity("quantity", "3.000001")
+	require.NoError(t, err)
+	stored, err := quantity.MarshalText()
+	require.NoError(t, err)
+	require.Equal(t, "3.000001", string(stored))
+	var back domain.Quantity
+	require.NoError(t, back.UnmarshalText(stored))
+	require.Equal(t, quantity, back)
+	var rate domain.Rate
+	require.True(t, domain.IsCode(back.UnmarshalText([]byte("1e3")), domain.CodeQuantityInvalid))
+	require.True(t, domain.IsCode(rate.UnmarshalText([]byte("1e3")), domain.CodeRateInvalid))
 }
 
 func rat(text string) *big.Rat {
