@@ -123,17 +123,20 @@ func TestStepOf(t *testing.T) {
 
 // TestPlaceOf: which part of its movement an event is.
 func TestPlaceOf(t *testing.T) {
-	for _, c := range []struct {
-		event              domain.Event
-		index, count, rest int
-	}{
-		{&account.Deducted{}, 1, 1, 1},
-		{&account.Deducted{Part: account.Part{Index: 2, Count: 3}}, 2, 3, 2},
-		{&account.PolicySet{}, 1, 1, 1},
+	second := account.Part{Index: 2, Count: 3}
+	places := map[domain.Event][3]int{&account.Deducted{}: {1, 1, 1}, &account.PolicySet{}: {1, 1, 1}}
+	for _, event := range []domain.Event{
+		&account.Adjusted{Part: second}, &account.Deducted{Part: second}, &account.UsageMetered{Part: second}, &account.Refunded{Part: second},
+		&account.DeploymentPaid{Part: second}, &account.DeploymentExtended{Part: second}, &account.DeploymentUsed{Part: second},
+		&account.Reserved{Part: second}, &account.Captured{Part: second}, &account.Released{Part: second}, &account.PurchaseReversed{Part: second},
+		&account.WithdrawalRequested{Part: second}, &account.WithdrawalPaid{Part: second}, &account.WithdrawalReturned{Part: second},
 	} {
-		index, count := account.PlaceOf(c.event)
-		if rest := account.PartsOf(c.event); index != c.index || count != c.count || rest != c.rest {
-			t.Errorf("%T%+v is part %d of %d, with %d to come", c.event, c.event, index, count, rest)
+		places[event] = [3]int{2, 3, 2}
+	}
+	for event, want := range places {
+		index, count := account.PlaceOf(event)
+		if rest := account.PartsOf(event); want != [3]int{index, count, rest} {
+			t.Errorf("%T%+v is part %d of %d, with %d to come", event, event, index, count, rest)
 		}
 	}
 }

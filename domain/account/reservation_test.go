@@ -313,13 +313,20 @@ func TestCaptureFromManyLots(t *testing.T) {
 	first, second := of, of
 	first.Amount, first.Lots, first.Part = 500*credit, uses(0, 499), account.Part{Index: 1, Count: 2}
 	second.Amount, second.Lots, second.Part, second.Closes = 1*credit, uses(500, 500), account.Part{Index: 2, Count: 2}, true
-	check(t, []row{{
-		name:    "all of them",
-		given:   given(manyLots(501), held("r", 501*credit)),
-		when:    captured("r", 501*credit),
-		then:    events(&first, &second),
-		balance: "nothing",
-	}})
+	many := given(manyLots(501), held("r", 501*credit))
+	gives := func(part int, to []account.LotUse) *account.Refunded {
+		e := backTo(503, domain.Amount(len(to))*credit, to...)
+		e.Part = account.Part{Index: part, Count: 2}
+		return e
+	}
+	check(t, []row{
+		{name: "all of them", given: many, when: captured("r", 501*credit), then: events(&first, &second), balance: "nothing"},
+		{
+			name: "and refunded", given: append(many[:2:2], captured("r", 501*credit)), when: refunded(503, 0),
+			then:    events(gives(1, uses(500, 1)), gives(2, uses(0, 0))),
+			balance: "balance 501, available 501, promotional 501, spendable 501",
+		},
+	})
 }
 
 // TestNamesForTheWriteSide: it looks names up only where the state can't tell.
