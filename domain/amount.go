@@ -64,16 +64,8 @@ func ParseAmount(field, text string) (Amount, error) {
 	if !plainDecimal(text, amountDecimals) {
 		return 0, invalidAmount(field, text)
 	}
-	// An amount has few digits. What has more goes through the decimal library,
-	// which a test holds this way equal to.
+	// What doesn't fit has more whole digits than MaxAmount.
 	micro, ok := parsePlain(text)
-	if !ok {
-		big, err := parseExact(text)
-		if err != nil {
-			return 0, tooLarge(field, text)
-		}
-		micro, ok = toMicro(big)
-	}
 	if !ok || micro > MaxAmount {
 		return 0, tooLarge(field, text)
 	}
@@ -268,11 +260,7 @@ func toMicro(big *decimal.Big) (Amount, bool) {
 	scaled := decimal.WithContext(exact)
 	exact.Mul(scaled, big, decimal.New(int64(Credit), 0))
 	micro, ok := scaled.Int64()
-	if !ok || scaled.Context.Err() != nil {
-		return 0, false
-	}
-	back := decimal.New(micro, amountDecimals)
-	return Amount(micro), back.Cmp(big) == 0
+	return Amount(micro), ok && decimal.New(micro, amountDecimals).Cmp(big) == 0
 }
 
 func invalidAmount(field, text string) *Error {
