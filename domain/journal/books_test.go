@@ -74,8 +74,21 @@ func TestTotalsAreReadAsTheyWereWritten(t *testing.T) {
 		"a line twice":          {2, 2, 2, 2},
 		"no line of the chart":  {byte(journal.ChartSize), 2},
 		"a number without end":  {1, 0xff},
+		"a number of 77 bits":   {1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
 		"an account and no sum": {1},
 	} {
 		require.Error(t, new(journal.Totals).UnmarshalBinary(stored), name)
 	}
+}
+
+// TestTotalsOfTwoBooks: they add up line by line, and what has no other side stays open.
+func TestTotalsOfTwoBooks(t *testing.T) {
+	var one, other journal.Totals
+	one.Post([]journal.Posting{{Account: journal.ProviderClearing, Amount: 5 * credit}, {Account: journal.PurchasedCredits, Amount: -5 * credit}})
+	other.Post([]journal.Posting{{Account: journal.PurchasedCredits, Amount: 2 * credit}, {Account: journal.RevenueCaaS, Amount: -credit}})
+	one.Plus(&other)
+	require.Equal(t, "assets:clearing:provider 5; liabilities:credits:purchased -3; revenue:caas -1; ", one.String())
+	require.Equal(t, "3", one.Balance().String())
+	require.Equal(t, []string{"1", "1"}, []string{one.Open().String(), other.Open().String()})
+	require.Equal(t, "unknown", journal.ChartSize.String())
 }

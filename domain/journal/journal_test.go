@@ -105,6 +105,18 @@ func TestPostings(t *testing.T) {
 	}
 }
 
+// TestEachServiceHasItsRevenue: what is earned by one isn't booked as another's.
+func TestEachServiceHasItsRevenue(t *testing.T) {
+	for service, line := range map[domain.Service]string{
+		domain.ServiceRay: "revenue:ray", domain.ServiceCaaS: "revenue:caas", domain.ServiceVM: "revenue:vm", domain.ServiceKubernetes: "revenue:kubernetes",
+		domain.ServiceBaremetal: "revenue:baremetal", domain.ServiceInference: "revenue:inference",
+	} {
+		got, err := journal.Of(&account.Deducted{Service: service, Lots: []account.LotUse{paid(0, credit)}}, 9)
+		require.NoError(t, err)
+		require.Equal(t, "liabilities:credits:purchased 1; "+line+" -1", text(got))
+	}
+}
+
 func text(postings []journal.Posting) string {
 	var parts []string
 	for _, p := range postings {
@@ -118,7 +130,15 @@ func TestRefusesWhatHasNoOtherSide(t *testing.T) {
 	require.ErrorContains(t, err, "earns nothing")
 	_, err = journal.Of(&account.Reserved{}, 3)
 	require.NoError(t, err)
+	for _, name := range []string{"lot-expired", "payment-unmatched", "purchase-settled", "purchase-reversed", "payment-resolved"} {
+		_, err = journal.Of(impostor(name), 3)
+		require.ErrorContains(t, err, "another rule", "what is no event of ours, and has the name of one")
+	}
 }
+
+type impostor string
+
+func (i impostor) EventName() string { return string(i) }
 
 // TestBooksTieToBalances drives random accounts and holds every event to it: the
 // postings add up to zero, and each line of the customer's equals his figures.
@@ -229,6 +249,17 @@ func TestSumsPassAnInt64(t *testing.T) {
 	require.Equal(t, journal.Sum{}, sum.Plus(sum.Minus()))
 	require.Equal(t, "-0.5", journal.Sum{}.Add(-500_000).String())
 	require.True(t, sum.Minus().Negative())
+
+	twice := sum.Plus(sum).Add(2) // 2^65
+	require.Equal(t, []string{"36893488147419.103232", "-36893488147419.103232"}, []string{twice.String(), twice.Minus().String()})
+	require.Equal(t, "18000000000000", journal.Sum{}.Add(9e18).Add(9e18).String())
+	require.Equal(t, [2]bool{false, false}, [2]bool{journal.Sum{}.Negative(), sum.Negative()})
+	got, fits := journal.Sum{}.Add(most).Amount()
+	require.True(t, fits)
+	require.Equal(t, most, got)
+	stated, err := sum.MarshalText()
+	require.NoError(t, err)
+	require.Equal(t, "18446744073709.551615", string(stated))
 
 	var totals, back journal.Totals
 	totals[journal.RevenueVM], totals[journal.Unmatched] = sum.Minus(), sum
