@@ -146,6 +146,12 @@ func TestDeploymentFromManyLots(t *testing.T) {
 	gives := func(revision int64, part account.Part, amount, debt domain.Amount, to []account.LotUse) *account.Refunded {
 		return &account.Refunded{Deduction: tx(revision), Revision: revision, Amount: amount, Service: domain.ServiceCaaS, Reference: "d", Lots: to, Debt: debt, Part: part}
 	}
+	comes := func(part account.Part, amount, debt domain.Amount, to []account.LotUse) *account.Refunded {
+		e := gives(503, part, amount, debt, to)
+		e.Deduction = domain.TransactionID{}
+		return e
+	}
+	cancels := do(account.CancelDeployment{Deployment: "d"})
 	last, most := append(uses(500, 500), paid(501, credit)), append(lots(paid(501, credit)), uses(500, 2)...)
 	check(t, []row{
 		{
@@ -163,6 +169,15 @@ func TestDeploymentFromManyLots(t *testing.T) {
 			then: events(&account.Refunded{Revision: 503, Amount: 252 * credit, Service: domain.ServiceCaaS, Reference: "d", Debt: 2 * credit,
 				Lots: append(lots(paid(501, credit)), uses(500, 252)...)}, ended(account.DeploymentIsStopped, "d", minute(30), 30, 252*credit, 252*credit)),
 			balance: "balance 250, available 250, promotional 249, purchased 1, withdrawable 1, allowance 10, spendable 260",
+		},
+		{
+			name: "its price, all of which comes back", given: append(some[:2:2], do(deploy("d", "504", 1))), when: cancels,
+			then: events(comes(one, 502*credit, 2*credit, most), comes(two, 2*credit, 0, uses(1, 0)),
+				ended(account.DeploymentIsCancelled, "d", hour(0), 0, 0, 504*credit)),
+		},
+		{
+			name: "its price, of which support gave some back", given: append(some[:2:2], do(deploy("d", "504", 1)), refunded(503, 4*credit)), when: cancels,
+			then: events(comes(account.Part{}, 500*credit, 0, uses(499, 0)), ended(account.DeploymentIsCancelled, "d", hour(0), 0, 0, 500*credit)),
 		},
 		{
 			name: "its price, that support gives back", given: append(some[:2:2], do(deploy("d", "504", 1))), when: refunded(503, 0),

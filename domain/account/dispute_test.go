@@ -47,6 +47,10 @@ func TestOpenDispute(t *testing.T) {
 			when: disputed("d", 2), then: events(inDispute("d", 2, 12*credit)),
 		},
 		{
+			name: "on a deduction for something", given: given(bought("p", 50*credit), do(account.Deduct{Amount: credit, Service: vm, Reference: "job"})), when: disputed("d", 1),
+			then: events(&account.DisputeOpened{Dispute: "d", Deduction: tx(1), Revision: 1, Amount: credit, Service: vm, Reference: "job", Reason: "sealed", OpenedBy: "ann"}),
+		},
+		{
 			name: "on a metered charge", given: given(bought("p", 50*credit), do(reading("m", "3", "0.5"))),
 			when: disputed("d", 1),
 			then: events(&account.DisputeOpened{Dispute: "d", Deduction: tx(1), Revision: 1, Amount: 3 * credit / 2,

@@ -26,7 +26,9 @@ func (l life) told(t *testing.T, kind account.ObjectKind, id string) {
 			t.Fatalf("step %d, %T: %v", i, c.do, err)
 		}
 		if c.want != "" {
-			require.JSONEq(t, c.want, stored(t, h.object(kind, id)), "step %d, %T", i, c.do)
+			is := h.object(kind, id)
+			require.JSONEq(t, c.want, stored(t, is), "step %d, %T", i, c.do)
+			require.Contains(t, c.want, `"status":"`+is.Status()+`"`, "step %d, %T", i, c.do)
 		}
 	}
 }
