@@ -90,7 +90,8 @@ func (s *State) dueOf(deadline Deadline) int {
 func (d *decision) applySome(due Deadline) bool {
 	switch due.Kind {
 	case DeadlineReservation:
-		return d.releaseSome(due.ID, d.dueLeft)
+		d.releaseSome(due.ID, d.dueLeft)
+		return true
 	case DeadlineGrace:
 		return d.refundSome(due.ID, d.dueLeft)
 	}

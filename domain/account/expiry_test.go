@@ -194,3 +194,29 @@ func TestDeadlinesInTimeOrder(t *testing.T) {
 		},
 	})
 }
+
+// TestHoldThatRunsOutInParts: one Tick gives back what it may end, those that are spent first
+// before the others, and the hold stays due for the rest, one lot at least.
+func TestHoldThatRunsOutInParts(t *testing.T) {
+	holds := func(n domain.Amount) []step {
+		return given(manyLots(int(n)), do(account.Reserve{Reservation: "r", Amount: n * credit, Service: vm, Reference: "job", ExpiresAt: hour(1)}))
+	}
+	tick := doAt(hour(1), account.Tick{})
+	gives := func(first, last int64, closes bool) *account.Released {
+		all := uses(first, last)
+		return &account.Released{Reservation: "r", Amount: domain.Amount(len(all)) * credit, Service: vm, Reference: "job", Cause: account.ReleaseExpired,
+			Lots: all, EffectiveAt: hour(1), Closes: closes}
+	}
+	check(t, []row{
+		{
+			name: "of more lots than that", given: holds(150), when: tick, then: events(gives(0, 99, false)),
+			balance: "balance 150, available 100, reserved 50, promotional 150, spendable 100",
+		},
+		{name: "then the rest", given: append(holds(150), tick), when: tick, then: events(gives(149, 100, true)), balance: "balance 150, available 150, promotional 150, spendable 150"},
+		{
+			name: "of one lot more than that, with the hold itself", given: holds(100), when: tick, then: events(gives(0, 98, false)),
+			balance: "balance 100, available 99, reserved 1, promotional 100, spendable 99",
+		},
+		{name: "of as many", given: holds(99), when: tick, then: events(gives(98, 0, true)), balance: "balance 99, available 99, promotional 99, spendable 99"},
+	})
+}

@@ -310,18 +310,14 @@ func (d *decision) openReservation(id string) (Reservation, error) {
 // releaseSome gives back so many lots at the most of a hold that has run out, and never the
 // last: it stays due for what is left. Those that would be spent first come first, because
 // debt is paid of each part: of all of them at once it would be paid in spending order.
-func (d *decision) releaseSome(id string, most int) bool {
+func (d *decision) releaseSome(id string, most int) {
 	r := d.now().Reservations[id]
 	some := r.Lots[:min(most, len(r.Lots)-1)]
-	if len(some) == 0 {
-		return false
-	}
 	d.emit(&Released{
 		Reservation: id, Amount: sum(some), Service: r.Service, Reference: r.Reference,
 		Cause: ReleaseExpired, Lots: some, EffectiveAt: d.clock,
 	})
 	d.cameIn() // what waits is paid of the whole hold: the oldest may need all of it
-	return true
 }
 
 // releaseAll gives back what a hold still has. An empty hold is closed already.

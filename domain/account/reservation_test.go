@@ -37,6 +37,10 @@ func TestReserve(t *testing.T) {
 			refused: "insufficient-credits available=5 allowance=10 spendable=15 required=6 shortfall=1",
 		},
 		{
+			name: "not by a micro-credit", given: given(granted(5 * credit)), when: held("r", 5*credit+1),
+			refused: "insufficient-credits available=5 allowance=0 spendable=5 required=5.000001 shortfall=0.000001",
+		},
+		{
 			name:    "in debt there is nothing to hold: the debt comes first",
 			given:   given(bought("p", 5*credit), spent(8*credit)),
 			when:    held("r", 1*credit),

@@ -178,6 +178,25 @@ func TestOneDecisionPaysSoMuch(t *testing.T) {
 	}
 }
 
+// TestStopPaysAllThatWaitedLonger, however much one decision pays: what a deployment that
+// stops gets depends on that. What has waited less long is left for the next one.
+func TestStopPaysAllThatWaitedLonger(t *testing.T) {
+	h := newHistory(t)
+	for _, s := range given(granted(20*credit), do(deploy("d", "8", 2)), doAt(minute(9), deploy("a", "5", 1)), doAt(minute(9), deploy("b", "5", 1)),
+		usage(minute(10), 9*credit), doAt(minute(11), deploy("c", "4.5", 1)), doAt(minute(11), deploy("e", "4.1", 1))) {
+		_, err := h.execute(s)
+		require.NoError(t, err)
+	}
+	got, err := account.DecideSettling(h.state, h.command(stopped(minute(12))), 1)
+	require.NoError(t, err)
+	ends := ended(account.DeploymentIsStopped, "d", minute(12), 10, 1_333_333, 14_666_667)
+	ends.UsageDropped = 9 * credit // 8.666667 are left for it
+	first := ran("c", 1, minute(12), 0, promo(0, 4_500_000))
+	first.MoreWaits = true
+	require.Equal(t, eventsText(t, events(back("d", 2, promo(0, 14_666_667)), ran("a", 1, minute(12), 0, promo(0, 5*credit)),
+		ran("b", 1, minute(12), 0, promo(0, 5*credit)), ends, first)), eventsText(t, got))
+}
+
 // paused is an account whose deployment was paid from many lots, of which most are past
 // their date when its grace window ends at hour 9. Something else is owed since; and part of
 // it has come back before, or all its purchased lots have a date.
