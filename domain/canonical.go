@@ -118,8 +118,8 @@ func (s *JSONScanner) Time() time.Time {
 	year, month, day := number(0, 4), time.Month(number(5, 7)), number(8, 10)
 	hour, minute, second := number(11, 13), number(14, 16), number(17, 19)
 	t := time.Date(year, month, day, hour, minute, second, nanos, time.UTC)
-	// A date that isn't one becomes another.
-	if y, m, d := t.Date(); !ok || y != year || m != month || d != day || hour > 23 || minute > 59 || second > 59 {
+	// A date that isn't one becomes one of another month.
+	if !ok || t.Month() != month || hour > 23 || minute > 59 || second > 59 {
 		s.failed = true
 		return time.Time{}
 	}

@@ -54,6 +54,8 @@ func TestScannerRefuses(t *testing.T) {
 	}
 	for _, text := range []string{
 		`"`, `2026-03-01"`, `2026-03-01T10:00:00"`, `2026-03-01T10:00:00+01:00"`, `2026-03-01T1:00:00Z"`, `2026-03-01 10:00:00Z"`,
+		`2026-03-01T10:00:00X"`, `20a6-03-01T10:00:00Z"`, `20/6-03-01T10:00:00Z"`, `2026-03-01T10:00:00.Z"`, `2026-03-01T10:00:00.5:Z"`, `2026-03-01T10:00:00.5/Z"`,
+		`2026-03-01T10:00:00.1234567890Z"`, `2026-02-30T10:00:00Z"`, `2026-00-01T10:00:00Z"`, `2026-03-00T10:00:00Z"`, `2026-03-01T10:60:00Z"`, `2026-03-01T10:00:60Z"`,
 		`2026-13-01T10:00:00Z"`, `2026-03-01T24:00:00Z"`, `2026-03-01T10:00:00,5Z"`, `2026-03-01T10:00:00Z`,
 	} {
 		if got, ok := scan(text, (*domain.JSONScanner).Time); ok {
@@ -69,6 +71,22 @@ func TestScannerRefuses(t *testing.T) {
 		if got, plain := domain.AppendJSONString(nil, odd); plain {
 			t.Errorf("%q is written as %s", odd, got)
 		}
+	}
+}
+
+// TestScannerReadsUpToTheBounds: the last of each, and no more than is there.
+func TestScannerReadsUpToTheBounds(t *testing.T) {
+	s := domain.NewJSONScanner([]byte(`{"n":9223372036854775807,"at":"2026-12-31T23:59:59.5Z"}}`)[:55]) // the second brace is beyond
+	s.Literal(`{"n":`)
+	n := s.Int()
+	s.Literal(`,"at":"`)
+	at := s.Time()
+	if s.Optional(`}}`) {
+		t.Error("it reads more than there is")
+	}
+	s.Literal(`}`)
+	if want := time.Date(2026, 12, 31, 23, 59, 59, 5e8, time.UTC); n != math.MaxInt64 || at != want || !s.Done() {
+		t.Errorf("%d at %s, %t", n, at, s.Done())
 	}
 }
 
