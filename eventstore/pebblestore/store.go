@@ -88,11 +88,15 @@ func Exists(dir string) (bool, error) {
 
 // Open opens the store in dir, which it makes if need be. Error: a
 // *eventstore.CorruptError if the newest record is damaged or, unless ReadOnly, if a
-// record without an index entry or the index's own end is.
+// record without an index entry or the index's own end is; another if a file is.
 func Open(dir string, opts Options) (*Store, error) {
 	opts.defaults()
 	if err := opts.roomToOpen(dir); err != nil {
 		return nil, err
+	}
+	exists, err := checkEnds(opts.FS, dir)
+	if err != nil {
+		return nil, fmt.Errorf("open event log %s: %w", dir, err)
 	}
 	pebbleOptions, indexOptions, free := opts.pebble()
 	logs := newLogFiles(dir, &opts)
@@ -111,6 +115,9 @@ func Open(dir string, opts Options) (*Store, error) {
 	logs.rotate = s.rotateLog
 	if !opts.ReadOnly {
 		err = logs.own()
+	}
+	if err == nil && !exists {
+		err = db.Flush() // the first log of a new database has no proofs in it (chunks.go)
 	}
 	var head eventstore.Position
 	if err == nil {
