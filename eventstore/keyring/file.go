@@ -133,10 +133,10 @@ func openFile(f file, options Options) (*FileKeys, error) {
 	if err := found.repair(f); err != nil {
 		return nil, err
 	}
-	// An earlier process may have died between its write and its sync: what it
-	// left can be read here and must not be lost once it was used.
-	if err := f.Sync(); err != nil {
-		return nil, fmt.Errorf("sync the keyring: %w", err)
+	// What an earlier process wrote and didn't sync can be read here, and must not be lost
+	// once it was used.
+	if err := found.rewrite(f); err != nil {
+		return nil, err
 	}
 	k := &FileKeys{random: options.Random, onFail: options.OnFail, lost: options.Lost, f: f, accounts: found.accounts, slots: found.slots}
 	if k.random == nil {

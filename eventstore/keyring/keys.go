@@ -53,7 +53,7 @@ type Keys interface {
 	Find(ctx context.Context, account string) (Key, Status, error)
 
 	// Destroy erases the account's live key and remembers that it did; without
-	// a live key it does nothing. When it returns nil the erasure is durable,
+	// a live key it changes nothing. When it returns nil the erasure is durable,
 	// and Key makes the next generation. After an error the outcome is unknown;
 	// it can be repeated.
 	Destroy(ctx context.Context, account string) error

@@ -21,8 +21,10 @@ type scan struct {
 	accounts map[string]place
 	// slots up to the last record; what lies beyond was never acknowledged.
 	slots uint32
-	holes []uint32
-	bytes int64
+	// newest is the slot of the first record of the last batch.
+	newest uint32
+	holes  []uint32
+	bytes  int64
 }
 
 var zeroRecord [recordSize]byte
@@ -66,7 +68,7 @@ func scanFile(f io.ReaderAt) (scan, error) {
 }
 
 func (s *scan) take(slot uint32, r record) error {
-	s.slots = slot + 1
+	s.slots, s.newest = slot+1, min(r.first, slot)
 	if n := len(s.holes); n > 0 && s.holes[0] < r.first {
 		return fmt.Errorf("slot %d was zeroed after it had been synced", s.holes[0])
 	}
@@ -102,4 +104,36 @@ func (s *scan) repair(f file) error {
 		return fmt.Errorf("sync the keyring: %w", err)
 	}
 	return nil
+}
+
+// rewrite writes the last batch again, and the keys that have ended. A process before this
+// one may have ended because a sync of them failed: then they can be read, and no sync alone
+// would bring them to the disk. All else was synced before the newest batch was begun.
+func (s *scan) rewrite(f file) error {
+	at := int64(s.newest) * recordSize
+	if b := make([]byte, int64(s.slots)*recordSize-at); len(b) > 0 {
+		if _, err := f.ReadAt(b, at); err != nil {
+			return fmt.Errorf("read the keyring's newest records: %w", err)
+		}
+		if _, err := f.WriteAt(b, at); err != nil {
+			return fmt.Errorf("write the keyring's newest records again: %w", err)
+		}
+	}
+	for account, at := range s.accounts {
+		if at.live {
+			continue
+		}
+		if _, err := f.WriteAt(at.erased(account), int64(at.slot)*recordSize); err != nil {
+			return fmt.Errorf("write slot %d of the keyring again: %w", at.slot, err)
+		}
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync the keyring: %w", err)
+	}
+	return nil
+}
+
+// erased is the record that is left of an account's key.
+func (at place) erased(account string) []byte {
+	return record{status: statusErased, generation: at.generation, first: at.first, account: account}.encode()
 }

@@ -116,16 +116,17 @@ func (k *FileKeys) Destroy(ctx context.Context, account string) error {
 	defer k.io.Unlock()
 	k.mu.Lock()
 	at, failed := k.accounts[account], k.writable()
-	if failed != nil || !at.live {
+	if failed != nil || at.generation == 0 {
 		k.mu.Unlock()
 		return failed
 	}
+	// One that has ended is written again, for the reason that scan.rewrite has: of a copy
+	// nothing is when it is opened.
 	at.live = false
 	k.accounts[strings.Clone(account)] = at
 	k.mu.Unlock()
 
-	r := record{status: statusErased, generation: at.generation, first: at.first, account: account}
-	return k.writeSynced(r.encode(), at.slot)
+	return k.writeSynced(at.erased(account), at.slot)
 }
 
 // bury leaves of a lost key that it has ended, so that the account's next one is another:
