@@ -18,6 +18,10 @@ type powered struct {
 	room int
 }
 
+func (p *powered) ReadAt(b []byte, at int64) (int, error) {
+	return bytes.NewReader(p.now).ReadAt(b, at)
+}
+
 func (p *powered) WriteAt(b []byte, at int64) (int, error) {
 	if p.room > 0 {
 		p.now = append(p.now[:at], b[:p.room]...)
@@ -95,4 +99,50 @@ func TestCheckpointOnAFullDisk(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 3, last.Size)
 	require.EqualValues(t, len(disk.synced), end)
+}
+
+// cached is a file as an operating system has it: after a sync that failed no other one
+// writes what was written before.
+type cached struct {
+	powered
+	written [][2]int
+}
+
+func (c *cached) WriteAt(b []byte, at int64) (int, error) {
+	c.written = append(c.written, [2]int{int(at), int(at) + len(b)})
+	c.now = append(c.now, make([]byte, max(0, int(at)+len(b)-len(c.now)))...)
+	return copy(c.now[at:], b), nil
+}
+
+func (c *cached) Sync() error {
+	written := c.written
+	c.written = nil
+	if c.fail != nil {
+		return c.fail
+	}
+	c.synced = append(c.synced, make([]byte, max(0, len(c.now)-len(c.synced)))...)
+	for _, w := range written {
+		copy(c.synced[w[0]:w[1]], c.now[w[0]:w[1]])
+	}
+	return nil
+}
+
+// TestCheckpointOfAFailedSync: the next start reads it and gives it out. Then a cut of the
+// power doesn't take it.
+func TestCheckpointOfAFailedSync(t *testing.T) {
+	disk := new(cached)
+	f := &File{f: disk}
+	require.NoError(t, f.Append(Signed{Head: Head{Size: 1}, Checkpoint: "one\n"}))
+	disk.fail = errors.New("the disk is gone")
+	require.ErrorIs(t, f.Append(Signed{Head: Head{Size: 2}, Checkpoint: "two\n"}), disk.fail)
+
+	disk.fail = nil
+	again := &File{f: disk}
+	require.NoError(t, again.open(int64(len(disk.now))))
+	given, exists := again.Last()
+	require.True(t, exists)
+	require.EqualValues(t, 2, given.Size)
+	kept, _, err := lastSigned(bytes.NewReader(disk.synced), int64(len(disk.synced)))
+	require.NoError(t, err)
+	require.Equal(t, given, kept)
 }

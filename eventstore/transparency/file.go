@@ -65,15 +65,34 @@ func OpenFile(dir string) (*File, error) {
 	c := &File{f: f}
 	info, err := f.Stat()
 	if err == nil {
-		c.last, c.end, err = lastSigned(f, info.Size())
+		err = c.open(info.Size())
 	}
 	if err == nil {
-		err = errors.Join(f.Truncate(c.end), f.Sync(), disk.SyncDir(dir))
+		err = disk.SyncDir(dir)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("checkpoints %s: %w", dir, err), f.Close())
 	}
 	return c, nil
+}
+
+// open finds the newest checkpoint and makes it durable. It is written again: a process
+// before this one may have failed to sync it. Then it can be read, and no sync alone would
+// bring it to the disk.
+func (c *File) open(size int64) (err error) {
+	if c.last, c.end, err = lastSigned(c.f, size); err != nil {
+		return err
+	}
+	if c.end > 0 {
+		line, start, err := lineAround(c.f, 0, c.end-1, c.end)
+		if err != nil {
+			return err
+		}
+		if _, err := c.f.WriteAt(line, start); err != nil {
+			return err
+		}
+	}
+	return errors.Join(c.f.Truncate(c.end), c.f.Sync())
 }
 
 // ReadFile yields the checkpoints in dir, oldest first, and writes nothing: for
