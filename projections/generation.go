@@ -304,7 +304,7 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 	// nothing would be left, and every read would go to the files.
 	cache := pebble.NewCache(v.opts.CacheBytes + (memTables+1)*int64(v.opts.MemTableBytes))
 	opts := &pebble.Options{
-		FS: v.opts.FS, Cache: cache, DisableWAL: true,
+		FS: disk.Folders{FS: v.opts.FS, Logger: v.opts.pebbleLogger()}, Cache: cache, DisableWAL: true,
 		FormatMajorVersion:          pebble.FormatNewest,
 		MemTableSize:                v.opts.MemTableBytes,
 		MemTableStopWritesThreshold: memTables,

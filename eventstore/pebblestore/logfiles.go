@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"iocredits/eventstore"
+	"iocredits/eventstore/disk"
 )
 
 // logFiles is the file system that Pebble sees. It decides which file Pebble writes
@@ -75,7 +76,7 @@ const (
 // newLogFiles gives the files of the store in dir. There are no spares before own.
 func newLogFiles(dir string, opts *Options) *logFiles {
 	return &logFiles{
-		FS: opts.FS, whole: int64(opts.memTable), spare: opts.FS.PathJoin(dir, spareName), logger: opts.Logger,
+		FS: disk.Folders{FS: opts.FS, Logger: opts.pebbleLogger()}, whole: int64(opts.memTable), spare: opts.FS.PathJoin(dir, spareName), logger: opts.Logger,
 		written: make(map[string]*atomic.Int64),
 		room:    func() error { return opts.diskFull(dir, opts.memTable) },
 	}
@@ -123,6 +124,14 @@ func (l *logFiles) ReuseForWrite(oldname, newname string, category vfs.DiskWrite
 	defer l.mu.Unlock()
 	delete(l.written, oldname)
 	return l.count(newname)(l.replace(oldname, newname, category))
+}
+
+// needed ends the process where Pebble would panic: at work it can't go on without the log
+// that it asks for. When it is opened it has an error for that.
+func (l *logFiles) needed(err error) {
+	if l.owned.Load() {
+		disk.Logger{To: l.logger, Of: "the event log"}.Fatalf("another log: %s", disk.Reason(err))
+	}
 }
 
 // replace decides; the caller holds mu.
@@ -219,6 +228,7 @@ func (l *logFiles) Remove(name string) error {
 func (l *logFiles) count(name string) func(vfs.File, error) (vfs.File, error) {
 	return func(f vfs.File, err error) (vfs.File, error) {
 		if err != nil {
+			l.needed(err)
 			return nil, err
 		}
 		counted := &countedLog{File: f}

@@ -107,15 +107,17 @@ func (o *Options) pebble() (log, index *pebble.Options, free func()) {
 	cache := pebble.NewCache(o.CacheBytes + (memTables+1)*int64(o.memTable+indexMemTable))
 	log = o.database(cache, o.memTable)
 	index = o.database(cache, indexMemTable)
-	index.FS, index.DisableWAL = o.FS, true
+	index.DisableWAL = true
 	return log, index, cache.Unref
 }
 
+func (o *Options) pebbleLogger() disk.Logger { return disk.Logger{To: o.Logger, Of: "the event log"} }
+
 // database gives what both have in common.
 func (o *Options) database(cache *pebble.Cache, memTable uint64) *pebble.Options {
-	logger := disk.Logger{To: o.Logger, Of: "the event log"}
+	logger := o.pebbleLogger()
 	opts := &pebble.Options{
-		FS:                 o.FS,
+		FS:                 disk.Folders{FS: o.FS, Logger: logger},
 		Cache:              cache,
 		ReadOnly:           o.ReadOnly,
 		FormatMajorVersion: pebble.FormatNewest,
