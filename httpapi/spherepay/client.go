@@ -51,10 +51,15 @@ func NewClient(base, key string, transport http.RoundTripper) (*Client, error) {
 	}
 	return &Client{
 		base: u, key: key,
-		http:    &http.Client{Transport: transport, Timeout: callTimeout},
+		http:    &http.Client{Transport: transport, Timeout: callTimeout, CheckRedirect: neverRedirected},
 		limiter: rate.NewLimiter(requestsPerSecond, requestsPerSecond),
 	}, nil
 }
+
+// neverRedirected leaves a redirect as the answer. net/http would take the key along to any
+// port of the provider's host and to every host below it, from https to http too, and what
+// somebody else answers there would count as the provider's word.
+func neverRedirected(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Error is the provider's own refusal.
 type Error struct {
@@ -185,6 +190,9 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 }
 
 func readAnswer(status int, text []byte, into any) error {
+	if status/100 == 3 {
+		return &Error{StatusCode: status, Code: codeUnreadable, Message: "it redirects, which is not followed: --payment-url has to be the address that answers"}
+	}
 	var answer answered
 	if err := json.Unmarshal(text, &answer, lenient); err != nil {
 		return &Error{StatusCode: status, Code: codeUnreadable, Message: "the answer is not the provider's JSON"}

@@ -69,3 +69,30 @@ func TestAnswersThatAreNone(t *testing.T) {
 		}
 	}
 }
+
+// TestNoRedirectIsFollowed: the key goes to the address that was set, and nowhere else, and
+// nobody else's answer is the provider's.
+func TestNoRedirectIsFollowed(t *testing.T) {
+	var strangers atomic.Int64
+	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		strangers.Add(1)
+		_, _ = io.WriteString(w, `{"ok":true,"data":{"payments":[],"paymentLinks":[],"paymentLink":{"id":"l","url":"https://pay"}}}`)
+	}))
+	defer stranger.Close()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		provider := httptest.NewServer(http.RedirectHandler(stranger.URL, status)) // another port of its host
+		defer provider.Close()
+		c, err := NewClient(provider.URL, testKey, nil)
+		require.NoError(t, err)
+		_, reading := c.Payments(t.Context(), "p1")
+		_, making := c.CreateLink(t.Context(), Meta{Purchase: "p1", Attempt: 1}, domain.Credit)
+		for _, err := range []error{reading, making} {
+			var refused *Error
+			require.ErrorAs(t, err, &refused)
+			require.Equal(t, status, refused.StatusCode)
+			require.False(t, refused.Final())
+			require.Contains(t, err.Error(), "--payment-url")
+		}
+	}
+	require.Zero(t, strangers.Load())
+}
