@@ -121,16 +121,17 @@ func (c *Client) Links(ctx context.Context, purchase string) ([]Link, error) {
 	if err := c.read(ctx, "/v1/paymentLink", url.Values{"meta.purchase": {purchase}}, &data); err != nil {
 		return nil, fmt.Errorf("list payment links of purchase %s: %w", purchase, err)
 	}
-	return slices.DeleteFunc(data.PaymentLinks, func(l Link) bool { return !l.usable() }), nil
+	return slices.DeleteFunc(data.PaymentLinks, func(l Link) bool { return !l.usable() || l.Meta.ofAnother(purchase) }), nil
 }
 
-// Payments lists the payments at all links of a purchase.
+// Payments lists the payments at all links of a purchase. One that names another is left
+// to the question about that, and to its own webhook.
 func (c *Client) Payments(ctx context.Context, purchase string) ([]Payment, error) {
 	var data paymentsData
 	if err := c.read(ctx, "/v1/payment", url.Values{"meta.purchase": {purchase}}, &data); err != nil {
 		return nil, fmt.Errorf("list payments of purchase %s: %w", purchase, err)
 	}
-	return data.Payments, nil
+	return slices.DeleteFunc(data.Payments, func(p Payment) bool { return p.Meta.ofAnother(purchase) }), nil
 }
 
 // read is a call that is safe to repeat.

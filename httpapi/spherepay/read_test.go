@@ -52,3 +52,28 @@ func TestOnlyWhatIsNeededIsReadOfAnAnswer(t *testing.T) {
 		require.Equal(t, []Link{want}, links, "nobody can pay at the others")
 	}
 }
+
+// TestAProviderThatAnswersWithAllItHas: what names another purchase is that one's. What names
+// none may be of the one that was asked about, and people have to see it.
+func TestAProviderThatAnswersWithAllItHas(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"ok":true,"data":{
+			"paymentLinks":[{"id":"l1","url":"https://pay/1","meta":{"purchase":"p1"}},{"id":"l2","url":"https://pay/2","meta":{"purchase":"p2"}},{"id":"l3","url":"https://pay/3"}],
+			"payments":[{"id":"x1","meta":{"purchase":"p1"}},{"id":"x2","meta":{"purchase":"p2"}},{"id":"x3"}]}}`)
+	}))
+	defer server.Close()
+	c, err := NewClient(server.URL, testKey, nil)
+	require.NoError(t, err)
+	for asked, want := range map[string][]string{"p1": {"1", "3"}, "p2": {"2", "3"}, "p3": {"3"}} {
+		links, err := c.Links(t.Context(), asked)
+		require.NoError(t, err)
+		payments, err := c.Payments(t.Context(), asked)
+		require.NoError(t, err)
+		require.Len(t, links, len(want), asked)
+		require.Len(t, payments, len(want), asked)
+		for i, id := range want {
+			require.Equal(t, "l"+id, links[i].ID)
+			require.Equal(t, "x"+id, payments[i].ID)
+		}
+	}
+}

@@ -42,6 +42,12 @@ type Meta struct {
 	Attempt  int    `json:"attempt,string"`
 }
 
+// ofAnother tells that what has this is another purchase's than the one that was asked about.
+// That the provider looks at the question is nowhere documented, and most services skip a
+// parameter that they don't know: a customer would be sent to pay for somebody else, and
+// what that one has paid would be recorded in this account.
+func (m *Meta) ofAnother(purchase string) bool { return m.Purchase != "" && m.Purchase != purchase }
+
 // Link is where a customer pays.
 type Link struct {
 	ID     string    `json:"id"`
