@@ -5367,9 +5367,10 @@ type ClientInterface interface {
 	// ListTransactions The account's history, newest first
 	//
 	// With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then. An account,
-	// reference, description or actor that begins with `=`, `+`, `-`, `@`, a tab or a line break has an apostrophe
-	// before it there, so that no spreadsheet takes it for a formula; take it away before you compare. `lots` are
-	// `lot:class:amount`, with a space between two.
+	// reference, description or actor that begins with `=`, `+`, `-`, `@`, their wide forms, a tab or a line break has an
+	// apostrophe before it there, so that no spreadsheet takes it for a formula; take it away before you compare. One stands
+	// behind a `;`, a tab or a line break within it, too, where a formula could begin, because spreadsheets part files
+	// there as well. `lots` are `lot:class:amount`, with a space between two.
 	//
 	// Corresponds with GET /v1/accounts/{account}/transactions (the `ListTransactions` operationId).
 	ListTransactions(ctx context.Context, account Account, params *ListTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -7273,9 +7274,10 @@ func (c *Client) GetStatement(ctx context.Context, account Account, params *GetS
 // ListTransactions The account's history, newest first
 //
 // With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then. An account,
-// reference, description or actor that begins with `=`, `+`, `-`, `@`, a tab or a line break has an apostrophe
-// before it there, so that no spreadsheet takes it for a formula; take it away before you compare. `lots` are
-// `lot:class:amount`, with a space between two.
+// reference, description or actor that begins with `=`, `+`, `-`, `@`, their wide forms, a tab or a line break has an
+// apostrophe before it there, so that no spreadsheet takes it for a formula; take it away before you compare. One stands
+// behind a `;`, a tab or a line break within it, too, where a formula could begin, because spreadsheets part files
+// there as well. `lots` are `lot:class:amount`, with a space between two.
 //
 // Corresponds with GET /v1/accounts/{account}/transactions (the `ListTransactions` operationId).
 func (c *Client) ListTransactions(ctx context.Context, account Account, params *ListTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -15045,9 +15047,10 @@ type ClientWithResponsesInterface interface {
 	// ListTransactionsWithResponse The account's history, newest first
 	//
 	// With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then. An account,
-	// reference, description or actor that begins with `=`, `+`, `-`, `@`, a tab or a line break has an apostrophe
-	// before it there, so that no spreadsheet takes it for a formula; take it away before you compare. `lots` are
-	// `lot:class:amount`, with a space between two.
+	// reference, description or actor that begins with `=`, `+`, `-`, `@`, their wide forms, a tab or a line break has an
+	// apostrophe before it there, so that no spreadsheet takes it for a formula; take it away before you compare. One stands
+	// behind a `;`, a tab or a line break within it, too, where a formula could begin, because spreadsheets part files
+	// there as well. `lots` are `lot:class:amount`, with a space between two.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -26867,9 +26870,10 @@ func (c *ClientWithResponses) GetStatementWithResponse(ctx context.Context, acco
 // ListTransactionsWithResponse The account's history, newest first
 //
 // With `Accept: text/csv` the whole selection as a file; `limit` and `cursor` don't count then. An account,
-// reference, description or actor that begins with `=`, `+`, `-`, `@`, a tab or a line break has an apostrophe
-// before it there, so that no spreadsheet takes it for a formula; take it away before you compare. `lots` are
-// `lot:class:amount`, with a space between two.
+// reference, description or actor that begins with `=`, `+`, `-`, `@`, their wide forms, a tab or a line break has an
+// apostrophe before it there, so that no spreadsheet takes it for a formula; take it away before you compare. One stands
+// behind a `;`, a tab or a line break within it, too, where a formula could begin, because spreadsheets part files
+// there as well. `lots` are `lot:class:amount`, with a space between two.
 //
 // Returns a wrapper object for the known response body format(s).
 //

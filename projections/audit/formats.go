@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
@@ -60,14 +61,35 @@ func writeCSV(w io.Writer, row []string) error {
 	return c.Error()
 }
 
+// formulaMarks begin a formula; the wide ones do where people write them.
+const formulaMarks = "=+-@＝＋－＠"
+
+// cellMarks begin a cell or a row, whatever the file parts its own with: where figures have
+// a decimal comma a spreadsheet parts at semicolons, some do so everywhere, and a quotation
+// mark within a row quotes nothing then.
+const cellMarks = ";\t\r\n"
+
 // PlainCell keeps a spreadsheet from running a text that somebody else chose: what
-// would begin a formula, or a row or cell with one in it, gets an apostrophe before
-// it. Figures are ours and stay figures, minus sign and all.
+// would begin a formula, here or in a cell or row that the text begins, gets an
+// apostrophe before it. Figures are ours and stay figures, minus sign and all.
 func PlainCell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
-		return "'" + text
+	if !strings.ContainsAny(text, formulaMarks+cellMarks) {
+		return text
 	}
-	return text
+	plain := make([]byte, 0, len(text)+1)
+	for i := range len(text) {
+		behind := i > 0 && strings.IndexByte(cellMarks, text[i-1]) >= 0
+		rest := text[i:]
+		if behind {
+			rest = strings.TrimLeft(rest, `"`)
+		}
+		first, _ := utf8.DecodeRuneInString(rest)
+		if (i == 0 || behind) && strings.ContainsRune(formulaMarks, first) || i == 0 && strings.ContainsRune("\t\r\n", first) {
+			plain = append(plain, '\'')
+		}
+		plain = append(plain, text[i])
+	}
+	return string(plain)
 }
 
 // ndjsonWriter has everything of an event, one object a line: with it the chain
