@@ -130,6 +130,8 @@ func TestALineWithAMeterHasNoAmount(t *testing.T) {
 		require.Equal(t, field, *r.batch(metered + `"` + field + `":"1"}`)[0].Field)
 	}
 	require.Equal(t, "meter", *r.batch(`{"account":"demo-1","key":"k","service":"vm","quantity":"1"}`)[0].Field, "the one to add")
+	r.fund("demo-1", "5")
+	require.Equal(t, 201, r.batch(metered + `"amount":null,"description":null}`)[0].Status, "clients with one type for both lines send these")
 }
 
 // TestBatchAnswersInFull: an accepted line's answer has the bytes that it always
