@@ -159,10 +159,7 @@ func (h handlers) ResolvePayment(c echo.Context, id api.PaymentID, _ api.Resolve
 	}
 	do := account.ResolvePayment{Payment: payment, Account: elsewhere, Returned: returned, Note: note}
 	if elsewhere != "" {
-		if do.Unused, err = k.unused(elsewhere); err != nil {
-			return err
-		}
-		if do.Twice, err = k.recordedTwice(from, payment); err != nil {
+		if err := k.lookElsewhere(&do); err != nil {
 			return err
 		}
 	}
@@ -184,25 +181,33 @@ func (h handlers) ResolvePayment(c echo.Context, id api.PaymentID, _ api.Resolve
 	return k.answerWith(statusOK, result, payments, record)
 }
 
-// unused says that nothing has happened to an account yet.
-func (k *call) unused(name string) (bool, error) {
-	view, err := k.server.opts.Ledger.Read(k.ctx, name)
-	return view.Revision == eventstore.NoStream, err
+// lookElsewhere finds out what a decision has to know of other accounts. Whom the payment
+// names, and its amount, the write side knows of one that waits; read models that are late
+// would have it credited twice.
+func (k *call) lookElsewhere(do *account.ResolvePayment) error {
+	var p account.Payment
+	_, err := k.server.opts.Ledger.Look(k.ctx, k.account, func(s *account.State, _ []eventstore.Fact) { p = s.Unmatched[do.Payment] })
+	if err != nil {
+		return err
+	}
+	view, err := k.server.opts.Ledger.Read(k.ctx, do.Account)
+	if err != nil {
+		return err
+	}
+	do.Unused = view.Revision == eventstore.NoStream // which has room for any payment
+	if !do.Unused {
+		do.NoRoom, err = k.refuses(do.Account, account.RequireRoom{Amount: p.Amount}, domain.CodeAmountTooLarge)
+	}
+	if err == nil && p.Named != "" { // it came to be there too while the payment was told of twice at once
+		do.Twice, err = k.refuses(p.Named, account.RequireNewPayment{Payment: do.Payment}, domain.CodeDuplicateID)
+	}
+	return err
 }
 
-// recordedTwice says that the account which a payment names has it too: that came
-// to be while the payment was told of twice at once. Whom it names the write side
-// knows of one that waits; read models that are late would have it credited twice.
-func (k *call) recordedTwice(from, payment string) (bool, error) {
-	named := ""
-	_, err := k.server.opts.Ledger.Look(k.ctx, from, func(s *account.State, _ []eventstore.Fact) {
-		named = s.Unmatched[payment].Named
-	})
-	if err != nil || named == "" {
-		return false, err
-	}
-	_, err = k.server.opts.Ledger.Execute(k.ctx, k.request(named, "", order{do: account.RequireNewPayment{Payment: payment}}))
-	if domain.IsCode(err, domain.CodeDuplicateID) {
+// refuses asks an account something, and tells whether it refuses that with a code.
+func (k *call) refuses(name string, ask account.Action, code domain.Code) (bool, error) {
+	_, err := k.server.opts.Ledger.Execute(k.ctx, k.request(name, "", order{do: ask}))
+	if domain.IsCode(err, code) {
 		return true, nil
 	}
 	return false, err

@@ -72,6 +72,22 @@ func TestAPaymentForAnAccountThatComesLater(t *testing.T) {
 	require.Equal(t, "refund", r.unmatched()[0].(map[string]any)["kind"], "people look at what was returned before")
 }
 
+// TestAPaymentThatAnAccountHasNoRoomFor: a decision that can't be carried out is none, so
+// that finance can take another.
+func TestAPaymentThatAnAccountHasNoRoomFor(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "1")
+	r.must(tell("nobody", "?", "x", "succeeded", "1000000000000")) // somebody's mistake, and a fact
+	before := r.unmatched()
+	for range 2 {
+		refused := r.refused(422, "amount-too-large", resolve("a", "@unmatched~x", `{"account":"demo-1"}`)).Body
+		require.Equal(t, []any{"amount", "1000000000000"}, []any{refused["field"], refused["value"]})
+		require.Equal(t, before, r.unmatched(), "a refusal leaves no event")
+	}
+	r.must(resolve("a", "@unmatched~x", `{"returned":true}`))
+	require.Equal(t, "1", r.balance("demo-1")["balance"])
+}
+
 // TestTheReversalOfACreditedPayment: the provider takes back what finance had
 // credited to another account than it names; or finance learns of it first.
 func TestTheReversalOfACreditedPayment(t *testing.T) {

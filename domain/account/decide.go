@@ -281,10 +281,14 @@ func (d *decision) roomToBuy(amount domain.Amount) error {
 
 func within(have, amount domain.Amount) error {
 	if amount > domain.MaxBalance-have {
-		return domain.Refuse(domain.CodeAmountTooLarge, "amount %s would take the account above %s", amount, domain.MaxBalance).
-			With("field", "amount").With("value", amount.String()).With("limit", domain.MaxBalance.String())
+		return noRoom(amount)
 	}
 	return nil
+}
+
+func noRoom(amount domain.Amount) error {
+	return domain.Refuse(domain.CodeAmountTooLarge, "amount %s would take the account above %s", amount, domain.MaxBalance).
+		With("field", "amount").With("value", amount.String()).With("limit", domain.MaxBalance.String())
 }
 
 // roomForLot refuses one lot more than an account may have: see maxLots.

@@ -179,8 +179,9 @@ func (p *Payment) QueueTime() time.Time { return p.Since }
 // field-invalid for a reversal, which has nothing to credit; amount-invalid for a
 // payment of which the amount isn't known, unless it is returned; unknown-account for
 // one that nothing has happened to, unless the payment names it; wrong-status if
-// it was recorded in the account that it names too; for this account wrong-status
-// if it has it already, amount-too-large (MaxBalance).
+// it was recorded in the account that it names too; amount-too-large (MaxBalance) if
+// the account, this one or another, has no room for it; for this account wrong-status
+// before that, if it has it already.
 type ResolvePayment struct {
 	Payment string
 	// Account is another account to credit; empty: this one.
@@ -190,6 +191,9 @@ type ResolvePayment struct {
 	Unused bool
 	// Twice: the account that the payment names has it too.
 	Twice bool
+	// NoRoom: Account can't be credited with it, see RequireRoom. The decision is final:
+	// the payment could neither go there nor anywhere else.
+	NoRoom bool
 	// Returned: nobody is credited.
 	Returned bool
 	Note     domain.Sealed
@@ -254,9 +258,19 @@ func (c ResolvePayment) checkTarget(p Payment) error {
 	case c.Twice:
 		return wrongStatus(ObjectPayment, c.Payment, p.Status(), " here and was recorded in account "+p.Named+" too: decide there, and close this one as returned").
 			With("account", p.Named)
+	case c.NoRoom:
+		return noRoom(p.Amount)
 	}
 	return nil
 }
+
+// RequireRoom asks whether this account can be credited with a payment of this amount.
+// It has no event.
+//
+// Checks: amount-too-large (MaxBalance).
+type RequireRoom struct{ Amount domain.Amount }
+
+func (c RequireRoom) decide(d *decision) error { return d.roomToBuy(c.Amount) }
 
 // CreditPayment credits this account with a payment that was assigned to it. It
 // may be repeated: the second time it has no event.
