@@ -149,19 +149,21 @@ func (h handlers) ResolvePayment(c echo.Context, id api.PaymentID, _ api.Resolve
 		}
 	}
 	k.account = from
-	note, err := k.seal("note", from, request.Note)
-	if err != nil {
+	if err := checkText("note", valueOf(request.Note)); err != nil {
 		return err
 	}
 	elsewhere := to
 	if to == from {
 		elsewhere = ""
 	}
-	do := account.ResolvePayment{Payment: payment, Account: elsewhere, Returned: returned, Note: note}
+	do := account.ResolvePayment{Payment: payment, Account: elsewhere, Returned: returned}
 	if elsewhere != "" {
-		if err := k.lookElsewhere(&do); err != nil {
-			return err
-		}
+		err = k.lookElsewhere(&do)
+	} else {
+		do.Note, err = k.seal("note", from, request.Note)
+	}
+	if err != nil {
+		return err
 	}
 	result, err := k.execute(order{do: do, body: request})
 	if err != nil {
@@ -213,7 +215,8 @@ func (k *call) refuses(name string, ask account.Action, code domain.Code) (bool,
 	return false, err
 }
 
-// creditElsewhere does what was decided. Both commands may be repeated.
+// creditElsewhere does what was decided. Both commands may be repeated. The note stands
+// where the credits go, and nowhere else: who is forgotten there was written about.
 func (k *call) creditElsewhere(payment, to string, note *string, decided ledger.Result) (ledger.Result, error) {
 	assigned, _ := firstOf[*account.PaymentAssigned](decided.Facts)
 	if assigned == nil {
@@ -268,9 +271,40 @@ func paymentForm(k *call, d *document, r *projections.ObjectRecord) error {
 	}
 	d.optional("named_account", p.Named)
 	d.optional("credited_account", p.Account)
-	if err := k.sealedText(d, "note", r.Account, p.Note); err != nil {
+	note, of := p.Note, r.Account
+	if note == "" && p.State == account.PaymentIsCredited && p.Account != "" {
+		var err error
+		if note, err = k.noteWhereCredited(p.Account, r.ID); err != nil {
+			return err
+		}
+		of = p.Account
+	}
+	if err := k.sealedText(d, "note", of, note); err != nil {
 		return err
 	}
 	d.steps(r.Steps)
 	return nil
+}
+
+// noteWhereCredited is what finance noted on a payment that was credited to another account
+// than the one where it stood. Earlier versions sealed it under that one's key, too.
+func (k *call) noteWhereCredited(in, payment string) (note domain.Sealed, err error) {
+	name := ledger.NameOfClaim(account.ClaimOf(&account.PaymentCredited{Payment: payment}))
+	revision, known, err := k.server.opts.Views.Find(k.ctx, in, name)
+	if err != nil || !known {
+		return "", err
+	}
+	for r, err := range k.server.opts.Store.ReadStream(k.ctx, eventstore.AccountStream(in), revision, eventstore.Forwards, 1) {
+		if err != nil {
+			return "", err
+		}
+		fact, err := k.server.opts.Codec.Open(r)
+		if err != nil {
+			return "", err
+		}
+		if credited, is := fact.Body.(*account.PaymentCredited); is {
+			note = credited.Note
+		}
+	}
+	return note, nil
 }

@@ -88,6 +88,31 @@ func TestAPaymentThatAnAccountHasNoRoomFor(t *testing.T) {
 	require.Equal(t, "1", r.balance("demo-1")["balance"])
 }
 
+// TestANoteIsForgottenWithTheAccountThatGotThePayment: it is about whoever that is, and not
+// about the account where the payment stood, which may be the engine's own.
+func TestANoteIsForgottenWithTheAccountThatGotThePayment(t *testing.T) {
+	r := newRig(t, nil)
+	for i, stood := range []string{"@unmatched", "demo-1"} {
+		to := fmt.Sprint("to-", i)
+		r.fund("demo-1", "1")
+		r.fund(to, "1")
+		r.must(tell(strings.Trim(stood, "@"), "?", to+"-pay", "succeeded", "7"))
+		payment := stood + "~" + to + "-pay"
+		for range 2 {
+			done := r.must(resolve(to, payment, `{"account":"`+to+`","note":"Ada Lovelace called"}`)).Body
+			require.Equal(t, "Ada Lovelace called", object(done, "payment")["note"])
+		}
+		read := get("finance", "/v1/payments/unmatched/"+payment)
+		require.Equal(t, "Ada Lovelace called", r.must(read).Body["note"])
+		require.Contains(t, r.must(get("finance", "/v1/payments/unmatched?status=credited")).Text, "Ada Lovelace called")
+		r.must(post("admin", "/v1/accounts/"+to+"/forget", "", `{"reason":"case 7"}`))
+		require.Equal(t, "[erased]", r.must(read).Body["note"])
+	}
+	long := resolve("long", "@unmatched~none", `{"account":"demo-1","note":"`+strings.Repeat("x", 2001)+`"}`)
+	long.wrong = true
+	require.Equal(t, "note", r.refused(422, "field-invalid", long).Body["field"])
+}
+
 // TestTheReversalOfACreditedPayment: the provider takes back what finance had
 // credited to another account than it names; or finance learns of it first.
 func TestTheReversalOfACreditedPayment(t *testing.T) {
