@@ -131,7 +131,10 @@ func TestReceiptFromTheAPI(t *testing.T) {
 		refused := r.refused(404, "unknown-transaction", get("auditor", path+"&transaction_id="+other))
 		require.Equal(t, []any{"transaction_id", other}, []any{refused.Body["field"], refused.Body["value"]})
 	}
-	r.refused(404, "unknown-transaction", get("auditor", "/v1/audit/proofs/inclusion?account=nobody&transaction_id="+nobody))
+	for _, of := range []string{"&transaction_id=" + id, "&revision=0", "&revision=4"} {
+		refused := r.refused(404, "unknown-account", get("auditor", "/v1/audit/proofs/inclusion?account=nobody"+of))
+		require.Equal(t, "nobody", refused.Body["account"])
+	}
 	r.refused(422, "id-invalid", call{as: "auditor", method: "GET", path: path + "&transaction_id=%7B" + id + "%7D", wrong: true})
 	below := r.refused(422, "field-invalid", call{as: "auditor", method: "GET", path: path + "&revision=-5", wrong: true})
 	require.Equal(t, "revision", below.Body["field"])

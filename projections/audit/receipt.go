@@ -42,7 +42,8 @@ func Receipt(source Source, event eventstore.Recorded) (transparency.Receipt, er
 	return transparency.Receipt{}, uncovered
 }
 
-// EventAt reads one event of an account. Error: CodeUnknownTransaction.
+// EventAt reads one event of an account. Errors: CodeUnknownAccount,
+// CodeUnknownTransaction.
 func EventAt(ctx context.Context, store eventstore.Store, name string, revision int64) (eventstore.Recorded, error) {
 	for r, err := range store.ReadStream(ctx, eventstore.AccountStream(name), revision, eventstore.Forwards, 1) {
 		if err != nil {
@@ -52,17 +53,29 @@ func EventAt(ctx context.Context, store eventstore.Store, name string, revision 
 			return r, nil
 		}
 	}
-	return eventstore.Recorded{}, domain.Refuse(domain.CodeUnknownTransaction, "account %s has no event at revision %d", name, revision)
+	return eventstore.Recorded{}, absent(ctx, store, name, domain.Refuse(domain.CodeUnknownTransaction, "account %s has no event at revision %d", name, revision))
 }
 
-// EventOf reads the event of an account that has this id. Error: CodeUnknownTransaction,
-// as for the id of an event that another account has at the same revision.
+// absent is none, or CodeUnknownAccount where the account has no event at all (api.md).
+func absent(ctx context.Context, store eventstore.Store, name string, none error) error {
+	for _, err := range store.ReadStream(ctx, eventstore.AccountStream(name), 0, eventstore.Forwards, 1) {
+		if err != nil {
+			return err
+		}
+		return none
+	}
+	return domain.Refuse(domain.CodeUnknownAccount, "the log has no account %q", name).With("account", name)
+}
+
+// EventOf reads the event of an account that has this id. Errors: CodeUnknownAccount;
+// CodeUnknownTransaction, as for the id of an event that another account has at the same
+// revision.
 func EventOf(ctx context.Context, store eventstore.Store, name string, id domain.TransactionID) (eventstore.Recorded, error) {
 	none := domain.Refuse(domain.CodeUnknownTransaction, "account %s has no event %s", name, id).
 		With("field", "transaction_id").With("value", id.String())
 	revision, ours := domain.RevisionOf(id)
 	if !ours {
-		return eventstore.Recorded{}, none
+		return eventstore.Recorded{}, absent(ctx, store, name, none)
 	}
 	event, err := EventAt(ctx, store, name, revision)
 	if domain.IsCode(err, domain.CodeUnknownTransaction) || err == nil && event.ID != id {
