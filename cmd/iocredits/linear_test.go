@@ -100,14 +100,16 @@ var linear = porcupine.Model{
 // linearClient asks at random, each time until it has an answer, and half of the time
 // twice at once, as clients do that are impatient.
 type linearClient struct {
-	name    string
-	id, n   int
-	rng     *rand.Rand
-	clock   func() int64
-	holds   []ask // those that it made and that are open
-	open    *ask  // what may yet be accepted, unknown to it
-	history []porcupine.Operation
-	wrong   []string
+	name  string
+	id, n int
+	rng   *rand.Rand
+	clock func() int64
+	holds []ask // those that it made and that are open
+	open  *ask  // what may yet be accepted, unknown to it
+	// unsettled were refused while another try was unanswered.
+	unsettled []ask
+	history   []porcupine.Operation
+	wrong     []string
 }
 
 func (c *linearClient) next() *ask {
