@@ -65,10 +65,15 @@ func (w *worker) ready(ctx context.Context) (err error) {
 	}()
 	if w.book == nil {
 		b, err := w.load(ctx)
+		if outOfReach(err) {
+			w.ledger.noReads.add(w.ledger.opts.Logger, w.account, err)
+			return err
+		}
 		if err != nil {
 			w.ledger.opts.Logger.Error("account can't be loaded", "account", w.account, "error", err)
 			return err
 		}
+		w.ledger.noReads.end(w.ledger.opts.Logger)
 		w.book = b
 		b.recent.countIn(&w.shard.names)
 		w.shard.mu.Lock()
@@ -183,7 +188,7 @@ func (w *worker) loadSnapshot(ctx context.Context) (*book, error) {
 		content, usable, err = OpenSnapshot(saved)
 	}
 	if err != nil || !usable {
-		if err != nil {
+		if err != nil && !outOfReach(err) { // the log, which is read next, says so too
 			w.ledger.opts.Logger.Warn("snapshot can't be read", "account", w.account, "error", err)
 		}
 		return empty, nil

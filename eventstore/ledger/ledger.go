@@ -113,7 +113,9 @@ type Ledger struct {
 	// runnable has the workers that have something to do, each once at most.
 	runnable chan *worker
 
-	refusals refusals
+	// noWrites and noReads tell of a store that is out of reach.
+	noWrites, noReads *refusals
+
 	inFlight atomic.Int64
 	acked    atomic.Uint64
 	// round counts what Maintain has done: a clock that costs nothing to look at.
@@ -137,7 +139,7 @@ type Ledger struct {
 // store is the truth, and several ledgers may write to one.
 func New(opts Options) *Ledger {
 	opts.defaults()
-	l := &Ledger{opts: opts, runnable: make(chan *worker, 2*max(opts.MaxAccounts, shardCount))}
+	l := &Ledger{opts: opts, runnable: make(chan *worker, 2*max(opts.MaxAccounts, shardCount)), noWrites: refusedWrites(), noReads: refusedReads()}
 	l.raiseAcked(opts.Head)
 	l.life, l.end = context.WithCancel(context.Background())
 	l.saving, l.waiting = make(chan struct{}, opts.Deciders), make(chan struct{}, max(1, opts.Deciders/2))

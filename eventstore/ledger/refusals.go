@@ -1,15 +1,20 @@
 package ledger
 
 import (
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"iocredits/eventstore"
 )
 
-// refusals tells the log when the store begins to refuse appends and when that has ended:
-// in between there may be thousands a second.
+// refusals tells the log when the store begins to refuse appends, or can't be read, and when
+// that has ended: in between there may be thousands a second.
 type refusals struct {
+	// began and ended are the words for it.
+	began, ended string
 	// under way: all that an append that succeeds has to look at.
 	under atomic.Bool
 
@@ -23,7 +28,28 @@ type refusals struct {
 // room that is needed, single appends go through.
 const calm = time.Second
 
-// add takes an append that was refused, nothing of it written.
+// refusedWrites are appends of which nothing was written.
+func refusedWrites() *refusals {
+	return &refusals{
+		began: "the log takes no writes: from now on what needs one is refused, until it says that it takes them again",
+		ended: "the log takes writes again",
+	}
+}
+
+// refusedReads are reads of a log that is out of reach.
+func refusedReads() *refusals {
+	return &refusals{
+		began: "the log can't be read: from now on what has to be read from it is refused, until it says that it can be read again",
+		ended: "the log can be read again",
+	}
+}
+
+// outOfReach says that an error is the log's, for a while, and no account's.
+func outOfReach(err error) bool {
+	return errors.Is(err, eventstore.ErrUnavailable) || errors.Is(err, eventstore.ErrClosed)
+}
+
+// add takes one that was refused.
 func (r *refusals) add(logger *slog.Logger, account string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -33,10 +59,10 @@ func (r *refusals) add(logger *slog.Logger, account string, err error) {
 	}
 	r.since = r.last
 	r.under.Store(true)
-	logger.Warn("the log takes no writes: from now on what needs one is refused, until it says that it takes them again", "account", account, "error", err)
+	logger.Warn(r.began, "account", account, "error", err)
 }
 
-// end takes an append that was made.
+// end takes one that was not.
 func (r *refusals) end(logger *slog.Logger) {
 	if !r.under.Load() {
 		return
@@ -46,7 +72,7 @@ func (r *refusals) end(logger *slog.Logger) {
 	if r.count == 0 || time.Since(r.last) < calm {
 		return
 	}
-	logger.Warn("the log takes writes again", "refused", r.count, "since", r.since)
+	logger.Warn(r.ended, "refused", r.count, "since", r.since)
 	r.count = 0
 	r.under.Store(false)
 }

@@ -181,12 +181,17 @@ func (w *worker) behind(ctx context.Context, g *group) error {
 func (w *worker) leftBehind(ctx context.Context, g *group) error {
 	end := eventstore.NoStream
 	for r, err := range w.ledger.opts.Store.ReadStream(ctx, w.stream, eventstore.End, eventstore.Backwards, 1) {
-		if err != nil {
+		if outOfReach(err) {
+			w.ledger.noReads.add(w.ledger.opts.Logger, w.account, err)
+		} else if err != nil {
 			w.ledger.opts.Logger.Warn("the end of an account's stream can't be read", "account", w.account, "error", err)
+		}
+		if err != nil {
 			return domain.Refuse(domain.CodeUnavailable, "the log can't be read now; nothing was written, try again later")
 		}
 		end = r.Revision
 	}
+	w.ledger.noReads.end(w.ledger.opts.Logger)
 	if end != g.Expected {
 		return &eventstore.ConflictError{Stream: w.stream, Expected: g.Expected, Actual: end}
 	}
@@ -298,7 +303,7 @@ func (w *worker) settle(g *group) {
 		w.acked = w.book.position
 		w.shard.mu.Unlock()
 		w.ledger.raiseAcked(w.book.position)
-		w.ledger.refusals.end(w.ledger.opts.Logger)
+		w.ledger.noWrites.end(w.ledger.opts.Logger)
 	}
 	for _, t := range g.tasks {
 		t.complete(g, w.book)
@@ -344,8 +349,8 @@ func (w *worker) appendError(err error) error {
 	case errors.Is(err, eventstore.ErrInvalid):
 		w.ledger.opts.Logger.Error("append refused for what it is", "account", w.account, "error", err)
 		return domain.Refuse(domain.CodeLimitExceeded, "the log doesn't take the events of this command, and nothing was written: %v", err)
-	case errors.Is(err, eventstore.ErrUnavailable), errors.Is(err, eventstore.ErrClosed):
-		w.ledger.refusals.add(w.ledger.opts.Logger, w.account, err)
+	case outOfReach(err):
+		w.ledger.noWrites.add(w.ledger.opts.Logger, w.account, err)
 		return domain.Refuse(domain.CodeUnavailable, "the log can't take writes now; nothing was written, try again later")
 	}
 	w.ledger.opts.Logger.Error("append failed, outcome unknown", "account", w.account, "error", err)
