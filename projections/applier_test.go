@@ -19,6 +19,7 @@ import (
 	"iocredits/domain/account"
 	"iocredits/domain/journal"
 	"iocredits/eventstore"
+	"iocredits/eventstore/storetest"
 	"iocredits/projections"
 )
 
@@ -120,8 +121,8 @@ func (r *rig) sameAsLog() {
 		require.NoError(r.t, err)
 		defer func() { require.NoError(r.t, image.Close()) }()
 		want := rebuiltTo(r.t, r.store, through)
-		require.Equal(r.t, want, rowsOf(r.t, image.Rows()))
-		require.Equal(r.t, balanceRow(want, "a1"), balanceRow(rowsOf(r.t, image.RowsOf("a1")), "a1"))
+		require.Equal(r.t, want, rowsOf(r.t, image.Rows(bg)))
+		require.Equal(r.t, balanceRow(want, "a1"), balanceRow(rowsOf(r.t, image.RowsOf(bg, "a1")), "a1"))
 	}
 }
 
@@ -226,14 +227,14 @@ func TestADamagedRowIsNotTriedForEver(t *testing.T) {
 func TestRowsAreCompletedFromAClustersLog(t *testing.T) {
 	seeded(t, 6, func(t *testing.T, rng *rand.Rand) {
 		r, disk := ahead(t, rng, true)
-		r.opts.Store = &sparse{r.store}
+		r.opts.Store = storetest.Spaced{Store: r.store}
 		v := openViews(t, "sparse", r.opts)
 		v.Remember(30, 1+rng.IntN(200))
 		require.NoError(t, v.ApplyAhead(ended, func() int { return 1 + rng.IntN(8) }, nil))
 		disk.full = func() bool { return false }
 		image, err := v.Image()
 		require.NoError(t, err)
-		shown := rowsOf(t, image.Rows())
+		shown := rowsOf(t, image.Rows(bg))
 		require.NoError(t, image.Close())
 		require.NoError(t, v.Close())
 		again := openViews(t, "again", r.opts)
@@ -244,47 +245,25 @@ func TestRowsAreCompletedFromAClustersLog(t *testing.T) {
 	})
 }
 
-// sparse is a log whose positions are gap apart.
-type sparse struct{ eventstore.Store }
-
-const gap = 1000
-
-func (s *sparse) Head(ctx context.Context) (eventstore.Position, error) {
-	head, err := s.Store.Head(ctx)
-	return head * gap, err
-}
-
-func (s *sparse) ReadAll(ctx context.Context, from eventstore.Position, direction eventstore.Direction, limit int) iter.Seq2[eventstore.Recorded, error] {
-	if from%gap != 0 {
-		return func(yield func(eventstore.Recorded, error) bool) {
-			yield(eventstore.Recorded{}, fmt.Errorf("%d is no event's position", from))
-		}
+// TestAnImageIsReadForItsCaller: for rows that aren't written it reads the log, and no longer
+// than whoever asked stays.
+func TestAnImageIsReadForItsCaller(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	for range 2 { // an account's first row is written at once
+		r.spend("a", 3)
+		r.toEnd()
 	}
-	return spread(s.Store.ReadAll(ctx, from/gap, direction, limit))
-}
-
-func (s *sparse) ReadStream(ctx context.Context, stream string, from int64, direction eventstore.Direction, limit int) iter.Seq2[eventstore.Recorded, error] {
-	return spread(s.Store.ReadStream(ctx, stream, from, direction, limit))
-}
-
-func (s *sparse) Subscribe(ctx context.Context, after eventstore.Position) iter.Seq2[[]eventstore.Recorded, error] {
-	return func(yield func([]eventstore.Recorded, error) bool) {
-		for rec, err := range spread(s.Store.ReadAll(ctx, after/gap+1, eventstore.Forwards, math.MaxInt)) {
-			if !yield([]eventstore.Recorded{rec}, err) {
-				return
-			}
+	require.Positive(t, r.views.Unwritten())
+	image, err := r.views.Image()
+	require.NoError(t, err)
+	defer func() { require.NoError(t, image.Close()) }()
+	_, _, err = image.Value(ended, []byte("ba"))
+	require.ErrorIs(t, err, context.Canceled)
+	for _, rows := range []iter.Seq2[projections.Row, error]{image.Rows(ended), image.RowsOf(ended, "a")} {
+		var last error
+		for _, last = range rows {
 		}
-	}
-}
-
-func spread(records iter.Seq2[eventstore.Recorded, error]) iter.Seq2[eventstore.Recorded, error] {
-	return func(yield func(eventstore.Recorded, error) bool) {
-		for rec, err := range records {
-			rec.Position *= gap
-			if !yield(rec, err) {
-				return
-			}
-		}
+		require.ErrorIs(t, last, context.Canceled)
 	}
 }
 

@@ -178,9 +178,9 @@ func (r Row) Revision() (int64, bool) {
 
 // Rows yields all rows in the order of their keys, as they are when all are written
 // (rows.go). A row is valid until the next.
-func (i *Image) Rows() iter.Seq2[Row, error] {
+func (i *Image) Rows(ctx context.Context) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		completed, err := i.views.completed(context.Background(), i.db, i.checkpoint)
+		completed, err := i.views.completed(ctx, i.db, i.checkpoint)
 		if err != nil && !Damaged(err) { // what is damaged is to be seen as it is
 			yield(Row{}, err)
 			return
@@ -219,7 +219,7 @@ func (i *Image) rows(lower, upper []byte) iter.Seq2[Row, error] {
 
 // RowsOf yields the rows of one account. Those of lists over all accounts are
 // found by going through all of these lists.
-func (i *Image) RowsOf(account string) iter.Seq2[Row, error] {
+func (i *Image) RowsOf(ctx context.Context, account string) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		for prefix := range kinds {
 			lower, upper := key(prefix, account), key(prefix, account)
@@ -238,7 +238,7 @@ func (i *Image) RowsOf(account string) iter.Seq2[Row, error] {
 					continue
 				}
 				if err == nil {
-					row.Value, err = i.whole(row.Key, row.Value)
+					row.Value, err = i.whole(ctx, row.Key, row.Value)
 				}
 				if !yield(row, err) || err != nil {
 					return
@@ -249,7 +249,7 @@ func (i *Image) RowsOf(account string) iter.Seq2[Row, error] {
 }
 
 // Value reads the row of a key; false if there is none.
-func (i *Image) Value(key []byte) ([]byte, bool, error) {
+func (i *Image) Value(ctx context.Context, key []byte) ([]byte, bool, error) {
 	value, err := lookup(i.db, key, func(value []byte) (*[]byte, error) {
 		copied := append([]byte{}, value...)
 		return &copied, nil
@@ -257,7 +257,7 @@ func (i *Image) Value(key []byte) ([]byte, bool, error) {
 	if err != nil || value == nil {
 		return nil, false, err
 	}
-	whole, err := i.whole(key, *value)
+	whole, err := i.whole(ctx, key, *value)
 	return whole, err == nil, err
 }
 
@@ -288,8 +288,9 @@ func (i *Image) Newest(ctx context.Context, account string) (int64, error) {
 	return newest, nil
 }
 
-// whole gives a value as it is with the events that it may lack: an account's row.
-func (i *Image) whole(key, value []byte) ([]byte, error) {
+// whole gives an account's row with the events that it lacks, from the log; any other value
+// as it is.
+func (i *Image) whole(ctx context.Context, key, value []byte) ([]byte, error) {
 	if i.checkpoint.whole() || !bytes.HasPrefix(key, []byte{balancePrefix}) {
 		return value, nil
 	}
@@ -297,7 +298,7 @@ func (i *Image) whole(key, value []byte) ([]byte, error) {
 	if err != nil {
 		return value, nil //nolint:nilerr // what is there is to be seen
 	}
-	if err := i.views.catchUp(context.Background(), string(key[1:]), row, i.checkpoint.Position); err != nil {
+	if err := i.views.catchUp(ctx, string(key[1:]), row, i.checkpoint.Position); err != nil {
 		return nil, err
 	}
 	return appendAccount(nil, row)

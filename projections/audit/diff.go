@@ -137,12 +137,12 @@ func (v *verification) compareAccount(ctx context.Context, account string) (err 
 	differs := func(r projections.Row, expected, found string) {
 		differences = append(differences, rowFinding(r, v.Views.Position(), expected, found))
 	}
-	for row, err := range built.RowsOf(account) {
+	for row, err := range built.RowsOf(ctx, account) {
 		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
 		v.summary.Rows++
-		got, found, err := v.Views.Value(row.Key)
+		got, found, err := v.Views.Value(ctx, row.Key)
 		switch {
 		case err != nil:
 			return err
@@ -152,11 +152,11 @@ func (v *verification) compareAccount(ctx context.Context, account string) (err 
 			differs(row, row.Text(), projections.Row{Key: row.Key, Value: got}.Text())
 		}
 	}
-	for row, err := range v.Views.RowsOf(account) {
+	for row, err := range v.Views.RowsOf(ctx, account) {
 		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
-		if _, expected, err := built.Value(row.Key); err != nil {
+		if _, expected, err := built.Value(ctx, row.Key); err != nil {
 			return err
 		} else if !expected {
 			differs(row, "no row", row.Text())

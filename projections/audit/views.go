@@ -98,9 +98,9 @@ func build(ctx context.Context, log eventstore.Store, codec *eventstore.Codec, f
 
 // compareRows walks both databases in the order of their keys.
 func (v *verification) compareRows(ctx context.Context, built *projections.Image) error {
-	want, stopWant := iter.Pull2(built.Rows())
+	want, stopWant := iter.Pull2(built.Rows(ctx))
 	defer stopWant()
-	got, stopGot := iter.Pull2(v.Views.Rows())
+	got, stopGot := iter.Pull2(v.Views.Rows(ctx))
 	defer stopGot()
 	w, werr, wok := want()
 	g, gerr, gok := got()
