@@ -136,7 +136,7 @@ func (v *Views) followOnce(ctx context.Context, g *generation, done func() bool)
 			if len(records) < smallBatch {
 				open()
 			} else {
-				go open()
+				group.Go(func() error { open(); return nil }) // what it finds wrong is told in its turn
 			}
 		}
 		return errEnded
