@@ -175,7 +175,8 @@ func (a *applier) recover(ctx context.Context) error {
 	return nil
 }
 
-// write lets the filled change be written as soon as the one before was, and goes on.
+// write begins to write the filled change, once the one before it is written, and returns
+// while that is under way.
 func (a *applier) write(ctx context.Context) error {
 	if err := a.settle(); err != nil {
 		return err
@@ -272,8 +273,8 @@ func (v *Views) show(g *generation, c *change) error {
 	return nil
 }
 
-// waitForRoom holds the views back while the disk is nearly full. What has an end to come
-// to doesn't wait: nobody may be there to make room.
+// waitForRoom holds the views back while the disk is nearly full. RunToEnd doesn't wait:
+// nobody may be there to make room.
 func (v *Views) waitForRoom(ctx context.Context, g *generation) error {
 	for told := false; ; told = true {
 		free, enough := v.free(g.dir, v.opts.MinFreeBytes)
@@ -292,7 +293,8 @@ func (v *Views) waitForRoom(ctx context.Context, g *generation) error {
 	}
 }
 
-// free is what is free on a folder's disk, and whether that is so much, as far as is known.
+// free tells how much is free on a folder's disk, and whether that is at least what is
+// needed; true if the disk doesn't say.
 func (v *Views) free(dir string, needed uint64) (free uint64, enough bool) {
 	usage, err := v.opts.FS.GetDiskUsage(dir)
 	return usage.AvailBytes, err != nil || usage.AvailBytes >= needed

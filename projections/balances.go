@@ -49,11 +49,12 @@ func newBalance() balanceRecord {
 type accountRow struct {
 	name string
 	balanceRecord
-	// Books are the account's running totals of the journal. They are memory of their
-	// own: in one piece with the rest they would be what a collection takes longest for.
+	// Books are the account's running totals of the journal. They are allocated apart: they
+	// have no pointers, and in one piece with the name a garbage collection would go through
+	// all of them.
 	Books *journal.Totals
-	// changed: by the change that is filled. unwritten: by one before, since it was
-	// written; stored: it was written once.
+	// changed: the change that is being filled has changed it. unwritten: one before did,
+	// and didn't write it. stored: it was written at least once.
 	changed, unwritten, stored bool
 }
 

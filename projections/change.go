@@ -9,9 +9,8 @@ import (
 	"iocredits/domain"
 )
 
-// change is what a batch of events does to the views, written as one. Who has filled
-// it doesn't touch it again before it was written, but may read dirty, payments and the
-// checkpoint.
+// change is what a batch of events does to the views, written as one. Whoever filled it
+// MUST NOT touch it before it is written, except to read dirty, payments and checkpoint.
 type change struct {
 	// sorted has what nobody reads before it was written.
 	sorted sortedKeys
@@ -32,7 +31,7 @@ type change struct {
 	took       time.Duration
 }
 
-// What a change or Pebble's batch had room for is kept for the next up to here.
+// How much of the memory of a change, or of Pebble's batch, is kept for the next one.
 const (
 	maxRetainedBatch    = 8 << 20
 	maxRetainedKeys     = 1 << 14
@@ -76,8 +75,8 @@ func (c *change) merge(key, value []byte) {
 	c.sorted.add(entry{key: c.sorted.copy(key), value: c.sorted.copy(value), merge: true})
 }
 
-// commit writes everything and the checkpoint as one batch. Each key stands in
-// it once, but for merges.
+// commit writes everything and the checkpoint as one batch. Each key is in it once,
+// except for those of merges.
 func (c *change) commit(g *generation, checkpoint []byte) error {
 	for key, value := range c.dirty {
 		c.sorted.add(entry{key: c.sorted.copyText(key), value: value})

@@ -31,12 +31,12 @@ type ChangedPage struct {
 	// Through is the After of the page that goes on: nothing that was selected and changed
 	// up to there is missing.
 	Through eventstore.Position
-	// More: it ended for what a page may have, not for want of changes.
+	// More: the page is full, and other changes may follow.
 	More bool
 }
 
-// inOrderOfChange says that objects of a kind are listed by their last change: those that
-// somebody has to act on who doesn't know of which account.
+// inOrderOfChange says that objects of a kind are listed by their last change: those acted
+// on by somebody who doesn't know which accounts have changed.
 func inOrderOfChange(kind account.ObjectKind) bool { return kind == account.ObjectDeployment }
 
 func changedStart(kind account.ObjectKind) []byte {

@@ -75,8 +75,8 @@ const (
 // mendReserves is how often MinFreeBytes is left when views are mended unasked.
 const mendReserves = 2
 
-// roomFor is an error if the disk has too little room for the views once more, beside
-// those that answer meanwhile, and for so many times what is kept free for the log.
+// roomFor is an error if the disk has too little room for a second copy of the views and,
+// beside it, for so many times what is kept free for the log.
 func (v *Views) roomFor(reserves uint64) error {
 	g, leave, err := v.enter()
 	if err != nil {

@@ -73,11 +73,11 @@ type generation struct {
 	// wholeFrom: before the views have this, nobody will ever read the generation, and a
 	// crash leaves nothing of it.
 	wholeFrom eventstore.Position
-	// rowSpan is rowSpan, or what a test says.
+	// rowSpan is the constant of that name, or less in a test.
 	rowSpan int
 
-	// following is held by who follows the log into this. What comes after it, up to
-	// writer, is theirs.
+	// following is held by whoever follows the log into this. The fields from here to writer
+	// are theirs.
 	following  sync.Mutex
 	checkpoint checkpoint
 	accounts   recentAccounts
@@ -107,9 +107,9 @@ func (g *generation) unread() bool { return g.checkpoint.Position < g.wholeFrom 
 
 func (g *generation) replaced() bool { return g.retired.Err() != nil }
 
-// close ends who follows, waits for reads under way and writes what is in memory, so
-// that little is applied again. Where the disk has no room that is as after a crash: Pebble
-// would try to write it without end.
+// close stops whoever follows, waits for reads under way and writes what is in memory, so
+// that little is applied again. Without room on the disk it writes nothing, as if there had
+// been a crash: Pebble would try again for ever.
 func (g *generation) close() error {
 	g.retire()
 	g.users.Wait()

@@ -261,9 +261,8 @@ func (i *Image) Value(ctx context.Context, key []byte) ([]byte, bool, error) {
 	return whole, err == nil, err
 }
 
-// Newest is the revision of the last event of an account that the views have; NoStream if
-// they have none, or as far as the log can be read. Nothing that finds an account's events
-// by their stream is asked.
+// Newest is the revision of the last event of an account that the views have, as far as the
+// log can be read; NoStream if they have none. It doesn't use the log's index of streams.
 func (i *Image) Newest(ctx context.Context, account string) (int64, error) {
 	record, err := lookup(i.db, balanceKey(account), decodeBalanceOf)
 	if err != nil || record == nil {

@@ -15,15 +15,15 @@ import (
 	"iocredits/domain"
 )
 
-// lateScan goes through what a statement as of a time has from after it, newest
-// first, with as little in memory as there are buckets. In a bucket entries stand in
-// the order of their revisions too, because recorded times never go back in a stream:
-// the newest of all is the newest of the buckets' newest.
+// lateScan gives the entries of a list as of a time that were recorded after it, newest
+// first, with one entry a bucket in memory. In a bucket entries stand in the order of
+// their revisions too, because recorded times never go back in a stream: the newest of
+// all is the newest of the buckets' newest.
 type lateScan struct {
 	it *pebble.Iterator
 	// newest has, of each bucket, the newest entry that was not given out yet.
 	newest []lateEntry
-	// at is whose of these the iterator stands on, or -1.
+	// at is the index of the one that the iterator stands on, or -1.
 	at int
 }
 
@@ -52,7 +52,7 @@ func (e *lateEntry) read(it *pebble.Iterator) error {
 	return nil
 }
 
-// openLate begins at the newest entry below a revision. Who has it MUST close it.
+// openLate begins at the newest entry below a revision. The caller MUST close it.
 func openLate(ctx context.Context, db pebble.Reader, q *Query, below int64) (*lateScan, error) {
 	after, last, err := lateRange(ctx, db, q, below)
 	if err != nil {
@@ -85,8 +85,8 @@ func openLate(ctx context.Context, db pebble.Reader, q *Query, below int64) (*la
 	return s, nil
 }
 
-// lateRange is when an entry was recorded that may be wanted: after the first time,
-// and not after the second.
+// lateRange bounds when an entry was recorded that is wanted: after the first time, and
+// not after the second.
 func lateRange(ctx context.Context, db pebble.Reader, q *Query, below int64) (after, last time.Time, err error) {
 	after, last = q.AsOf, endOfTime
 	if before := q.From.Add(-1); before.After(after) {
@@ -145,8 +145,7 @@ func (s *lateScan) next() (revision int64, effective time.Time, ok bool, err err
 
 func (s *lateScan) close() error { return s.it.Close() }
 
-// scanLate looks at what a statement as of a time may have from after it, newest
-// first. False if the visitor has enough.
+// scanLate visits the entries of lateScan. False if the visitor has enough.
 func scanLate(ctx context.Context, db pebble.Reader, q *Query, below int64, visit visitor) (more bool, err error) {
 	late, err := openLate(ctx, db, q, below)
 	if err != nil {

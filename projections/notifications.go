@@ -97,7 +97,7 @@ func (w *writer) partsBefore(s *step) (before domain.Amount, err error) {
 	return before, nil
 }
 
-// asked is what a credit request was for. The objects' view was before this one.
+// asked is what a credit request was for. applyObject has run before.
 func (w *writer) asked(name, request string) (domain.Amount, error) {
 	object, err := w.object(name, account.ObjectCreditRequest, request)
 	r, ok := object.(*account.CreditRequest)
@@ -340,7 +340,7 @@ func (v *Views) scanNotices(ctx context.Context, name, id string, seek func(*peb
 	var at []byte
 	if id != "" {
 		if err := domain.CheckID(noticeIDField, id); err != nil {
-			return err // it would stand in the answer as it came
+			return err // the refusal below would repeat it as it came
 		}
 		place, err := lookup(m, noticeIDKey(name, id), func(b []byte) ([]byte, error) { return append([]byte{}, b...), nil })
 		if err != nil {

@@ -97,7 +97,7 @@ func (w *writer) flushRows() error {
 	return nil
 }
 
-// forget empties a list: a row keeps those beside it alive.
+// forget empties a list, and lets go of its rows: each keeps those of its slab alive.
 func forget(rows []*accountRow) []*accountRow {
 	clear(rows)
 	return rows[:0]
@@ -114,8 +114,8 @@ func (w *writer) writeRow(row *accountRow) (err error) {
 	return nil
 }
 
-// completed gives the rows that lack events at a checkpoint, by key, with these from the
-// log; and the checkpoint as it is then. Nothing if it is whole.
+// completed gives, by key, the rows that lack events at a checkpoint with these from the
+// log, and the checkpoint that says so. Nothing if it is whole.
 func (v *Views) completed(ctx context.Context, db pebble.Reader, c checkpoint) (map[string][]byte, error) {
 	if c.whole() {
 		return nil, nil

@@ -20,8 +20,9 @@ type decoded struct {
 	last eventstore.Recorded
 }
 
-// room has a batch's facts and their chain hashes. It is used again once the
-// batch was applied: nothing that views keep is in it, though it may point there.
+// room has a batch's facts and their chain hashes. It is used again once the batch was
+// applied: views MUST NOT keep a pointer to a fact or to its Meta. What a fact refers to
+// beside that, its body and bytes, isn't in here.
 type room struct {
 	facts  []eventstore.Fact
 	hashes []eventstore.Hash

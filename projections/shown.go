@@ -59,7 +59,8 @@ func (s *shownViews) enter() *moment {
 	return s.moment
 }
 
-// balance gives what an account has; false if its row tells, at this moment or a later one.
+// balance gives what an account has; false if its row has all of it, in the moment that is
+// shown now or in a later one.
 func (s *shownViews) balance(name string) (balanceRecord, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -225,8 +225,8 @@ func (v *Views) Transaction(ctx context.Context, name string, revision int64) (T
 	return t, t.ID != uuid.Nil, err
 }
 
-// visitor is shown each entry that is looked at; nil: it is effective after AsOf, and
-// takes its share of what a page looks at all the same. False: it has enough.
+// visitor is called for each entry that a scan looks at, with nil for one that is
+// effective after AsOf: that counts towards maxScan too. It answers false when it has enough.
 type visitor func(revision int64, t *Transaction) bool
 
 // scanTransactions visits the entries below a revision within the query's dates,

@@ -29,7 +29,7 @@ type Options struct {
 	// must never take the last of it from the log.
 	MinFreeBytes uint64
 	// Outgoing: the views that are there are to be replaced by Rebuild, and hardly asked
-	// for anything before: tables are left as they are, and names in them.
+	// for anything before. Their tables aren't compacted, and their names not loaded.
 	Outgoing bool
 	// OnForgotten, if set, is told of every account whose key was destroyed, by
 	// this engine or another: whoever keeps keys in memory drops this one. A rebuild

@@ -43,8 +43,8 @@ type writer struct {
 	// before is the change before this one, which may be under way: what it writes may
 	// be in db or not yet. nil: there is none.
 	before *change
-	// rows are the accounts whose row the change has changed, unwritten those whose row
-	// was by changes before (rows.go). lost: some of those were discarded.
+	// rows are those that this change has changed, unwritten those that changes before it
+	// did and didn't write (rows.go). lost: unwritten ones were discarded.
 	rows, unwritten []*accountRow
 	lost            bool
 	// since is how many events came since all rows were written.

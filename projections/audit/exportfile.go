@@ -123,7 +123,7 @@ func (e *export) resume(ctx context.Context, f *os.File, path string, counted *c
 		return fmt.Errorf("%w: it is an export as %s", ErrOther, m.Format)
 	}
 	if m.Bytes == 0 {
-		if err := e.known(ctx, f); err != nil {
+		if err := e.checkBeginning(ctx, f); err != nil {
 			return err
 		}
 	}
@@ -177,10 +177,10 @@ func (e *export) remember(ctx context.Context, m *Manifest) error {
 		ErrOther, m.Events, m.Last, cmp.Or(m.LastHash, "unknown"), m.Through, has.Events, has.Last, has.LastHash)
 }
 
-// known refuses content that no export of this log begins with, beside a manifest that
-// knows none yet: as NDJSON, which has no head, that is so until the first keepEvery
-// events are there. Whatever stands in the file would be removed.
-func (e *export) known(ctx context.Context, f *os.File) error {
+// checkBeginning is for a file whose manifest has no bytes of it yet, as an NDJSON export's,
+// which has no head, before its first keepEvery events. resume would remove whatever
+// stands in it: so it refuses what no export of this log begins with.
+func (e *export) checkBeginning(ctx context.Context, f *os.File) error {
 	first, err := e.firstLine(ctx)
 	if err != nil {
 		return err

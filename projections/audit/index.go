@@ -75,8 +75,8 @@ func (v *verification) index(ctx context.Context) error {
 	return nil
 }
 
-// eachPlace gives the entries of the streams that are kept for ever, those aside that came
-// since the head was read. It tells whether the index can't be read to its end.
+// eachPlace visits the index's entries of streams that are Kept, but for events that came
+// since the head was read. broken: the index can't be read to its end.
 func (v *verification) eachPlace(ctx context.Context, indexed eventstore.Indexed, visit func(eventstore.Place)) (broken bool, err error) {
 	now := v.head
 	for at, err := range indexed.Places(ctx) {
