@@ -17,11 +17,11 @@ const (
 	// ids; one of many events looks back twice as far as it is long.
 	recentEvents = 64
 	// rememberedEvents is how far back it looks among those that were written through this
-	// server, and at most twice as far: whoever had no answer repeats an append when
-	// many others have written.
+	// server, and at most twice as far: many others may have written before a client that
+	// had no answer repeats its append.
 	rememberedEvents = 4096
-	// maxTailBytes bounds what is remembered of them, in all streams together: of
-	// placeBytes an event, and of tailBytes and its name a stream.
+	// maxTailBytes bounds what is remembered of all streams together, counted as
+	// placeBytes an event, and tailBytes and the length of its name a stream.
 	maxTailBytes = 8 << 20
 	placeBytes   = 32
 	tailBytes    = 256
@@ -49,8 +49,8 @@ func (s *Server) repeated(ctx context.Context, r appendRequest, end end) (respon
 	return success(eventstore.Appended{Revision: last.revision, Positions: []eventstore.Position{last.position}}), true, nil
 }
 
-// began answers an append to a deleted stream, as if to none, whose first event is the one
-// that the stream once began with: as the Store does where the stream isn't deleted.
+// began answers an append that expects no stream, to one that is deleted, if its first event
+// is the one that the stream once began with: as the Store does where it isn't deleted.
 func (s *Server) began(ctx context.Context, r appendRequest, end end) (response *streams.AppendResp, found bool, err error) {
 	var last eventstore.Appended
 	n := 0

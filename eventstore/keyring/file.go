@@ -186,8 +186,8 @@ func (k *FileKeys) isLost(ctx context.Context, account string) (bool, error) {
 	return k.lost(ctx, account)
 }
 
-// order gives the batch that makes the account's key, and which of the batch's it is; or
-// the key, if it was made since it wasn't found.
+// order gives the batch that makes the account's key, and the key's index there; or the key
+// itself, if it was made since Find missed it.
 func (k *FileKeys) order(account string) (key Key, b *batch, i int, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -129,8 +129,8 @@ func (k *FileKeys) Destroy(ctx context.Context, account string) error {
 	return k.writeSynced(at.erased(account), at.slot)
 }
 
-// bury leaves of a lost key that it has ended, so that the account's next one is another:
-// the log will say that the first is gone.
+// bury records that a lost key has ended, so that the account's next one is of the next
+// generation: the log will say that the first is gone.
 func (k *FileKeys) bury(ctx context.Context, account string) error {
 	if err := ctx.Err(); err != nil {
 		return err

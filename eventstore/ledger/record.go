@@ -25,8 +25,8 @@ var recorders = sync.Pool{New: func() any { return new(recorder) }}
 const (
 	// maxScratch bounds what a recorder keeps after an event that was large.
 	maxScratch = 64 << 10
-	// textRoom is for the texts of some fifty events. They are dropped together, too:
-	// who keeps one of them keeps all.
+	// textRoom is for the texts of some fifty events. Whoever keeps one of them keeps all
+	// of them in memory.
 	textRoom = 24 << 10
 )
 

@@ -15,8 +15,8 @@ import (
 type refusals struct {
 	// began and ended are the words for it.
 	began, ended string
-	// under way: all that an append that succeeds has to look at.
-	under atomic.Bool
+	// underWay is true while some are refused: one that isn't looks at nothing else.
+	underWay atomic.Bool
 
 	mu    sync.Mutex
 	count int
@@ -24,8 +24,8 @@ type refusals struct {
 	last  time.Time
 }
 
-// calm is how long none is refused before it has ended: where the disk has just about the
-// room that is needed, single appends go through.
+// calm is how long none is refused before the refusals count as over: where the disk has just
+// about the room that is needed, single appends go through.
 const calm = time.Second
 
 // refusedWrites are appends of which nothing was written.
@@ -58,13 +58,13 @@ func (r *refusals) add(logger *slog.Logger, account string, err error) {
 		return
 	}
 	r.since = r.last
-	r.under.Store(true)
+	r.underWay.Store(true)
 	logger.Warn(r.began, "account", account, "error", err)
 }
 
 // end takes one that was not.
 func (r *refusals) end(logger *slog.Logger) {
-	if !r.under.Load() {
+	if !r.underWay.Load() {
 		return
 	}
 	r.mu.Lock()
@@ -74,5 +74,5 @@ func (r *refusals) end(logger *slog.Logger) {
 	}
 	logger.Warn(r.ended, "refused", r.count, "since", r.since)
 	r.count = 0
-	r.under.Store(false)
+	r.underWay.Store(false)
 }

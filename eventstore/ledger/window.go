@@ -21,7 +21,7 @@ type window struct {
 	index map[Name]int64
 	// room is where names begins: most accounts have one name under way.
 	room [2]claim
-	// counted has the names of all windows of a shard; nil while no worker has this one.
+	// counted counts the names in all windows of a shard; nil while no worker has this one.
 	counted *atomic.Int64
 }
 

@@ -58,11 +58,11 @@ func (w *worker) turn(once bool) {
 	}
 }
 
-// next does what there is to do and gives the next group that has events: the worker is
-// the caller's, who MUST append it, and appended's from then on. nil: nothing is left, or
-// a turn will do it. once: the goroutine is of somebody whose own answer, or whose other
-// workers' groups, would wait for all that others go on asking of this account. room, for
-// a group, may be nil.
+// next does what there is to do up to the next group that has events, and gives that. The
+// worker is the caller's, who MUST append it, and from then on appended's. nil: nothing is
+// left, or a turn is scheduled for it. once: one round only, because the goroutine is of
+// somebody whose own answer, or whose other workers' groups, would wait for all that others
+// go on asking of this account. room, for a group, may be nil.
 func (w *worker) next(once bool, room *single) *group {
 	ctx := w.ledger.life
 	if w.failed != nil {
@@ -147,7 +147,7 @@ func (w *worker) tick() *task {
 var errTickless = errors.New("a tick ended nothing of what is due")
 
 // beginsWithTick says that a Tick of the ledger's own comes first. If that fails, what waits
-// behind it fails with it: the next would be the same Tick again, for ever.
+// behind it fails with it: else the same Tick would be tried again, for ever.
 func (g *group) beginsWithTick() bool { return len(g.tasks) > 0 && g.tasks[0].own }
 
 // ticked says which revisions differ only by what the ledger's own Ticks did: who decided
@@ -165,10 +165,10 @@ func (k *ticked) has(revision, at int64) bool {
 	return k.to == at && k.from <= revision && revision <= at
 }
 
-// behind is why a group can't be written, and its book is of no more use: what broke the
-// group, or a conflict if another engine wrote since the book was loaded. A group
-// with events needs no look: its append is one. Without it a refusal, a replay
-// or a strong read would rest on what is no longer so.
+// behind is why a group can't be written or answered, and its book is of no more use: what
+// broke the group, or a conflict if another engine wrote since the book was loaded. The
+// append of a group with events finds that out by itself. For one without them this looks,
+// or a refusal, a replay or a strong read would rest on what is no longer so.
 func (w *worker) behind(ctx context.Context, g *group) error {
 	if g.broken != nil || !w.ledger.opts.Shared || len(g.Events) > 0 {
 		return g.broken
@@ -237,8 +237,8 @@ func (g *group) appended() {
 
 // undo deals with a failed append. It takes the book with it: nothing that
 // was decided on it may be used or answered. After a conflict the same tasks are
-// decided again on what the stream has become; and, fewer at a time, those that the log
-// doesn't take together: nothing is refused for what is beside it.
+// decided again on what the stream has become. Tasks that the log doesn't take together are
+// decided again too, half as many at a time: none is refused because of another.
 func (w *worker) undo() {
 	g, err := w.failed, w.failed.Err
 	defer g.leave()
@@ -312,8 +312,8 @@ func (w *worker) settle(g *group) {
 	g.leave()
 }
 
-// leave lets go of all that isn't the events': the log's tail keeps the group as long as
-// those, and so does whoever keeps one beside it in a piece of memory.
+// leave drops what the group refers to beside its events: the log's tail keeps the group in
+// memory as long as those, or those of another in one piece of memory with it (single).
 func (g *group) leave() {
 	g.tasks, g.rest, g.worker, g.Appended = nil, nil, nil, eventstore.Appended{}
 }

@@ -278,9 +278,9 @@ func (s *Store) addTail(indexed, head eventstore.Position) error {
 	return errors.Join(err, failed)
 }
 
-// extents yields where a stream's events are, from a revision on in a direction; the
-// first may have others before that. Its positions are overwritten by the next. Whoever
-// stops at a head MUST have read it before the call.
+// extents yields where a stream's events are, from a revision on in a direction; the first
+// extent may begin before that. One's positions are valid until the next is yielded.
+// Whoever stops at a head MUST have read it before the call.
 func (s *Store) extents(stream string, from int64, direction eventstore.Direction) iter.Seq2[extent, error] {
 	return func(yield func(extent, error) bool) {
 		// Memory comes first: what a fold takes out of it now is written by then.

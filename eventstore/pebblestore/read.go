@@ -139,9 +139,9 @@ func (s *Store) get(position eventstore.Position) (eventstore.Recorded, flags, e
 	return r, f, errors.Join(err, closer.Close())
 }
 
-// harm knows the records that stand in damaged blocks, once they were asked for. Pebble
-// looks for the bit that may have changed, a second of a processor for a block: whoever
-// asks again is answered from here.
+// harm knows the records that stand in damaged blocks, once they were asked for. At each
+// read of such a block Pebble looks for the bit that has changed, for a second of a
+// processor: whoever asks again is answered from here.
 type harm struct {
 	any     atomic.Bool
 	records sync.Map // by position, why they can't be read

@@ -175,8 +175,8 @@ func (s *Store) findHead() (eventstore.Position, error) {
 	return r.Position, err
 }
 
-// newestTable is the key behind which no table has another than the newest one: who looks
-// for the newest record from there on reads no other table, which may be damaged.
+// newestTable is the largest key of a record with which a table begins or ends. Whoever looks
+// for the newest record from there on reads none of the others, which may be damaged.
 func (s *Store) newestTable() ([]byte, error) {
 	levels, err := s.db.SSTables()
 	newest := eventKey(nil, eventstore.BeforeFirst)
@@ -192,8 +192,8 @@ func (s *Store) newestTable() ([]byte, error) {
 	return newest, err
 }
 
-// lastReadable is where a log ends, as far as it can be read, of which tables have records
-// up to a position: enough for who checks it.
+// lastReadable is how far a log can be read whose tables have records up to a position:
+// enough for an audit.
 func (s *Store) lastReadable(tables eventstore.Position) eventstore.Position {
 	for {
 		if _, _, err := s.get(tables + 1); err != nil {
