@@ -49,7 +49,7 @@ var halfEven = func() decimal.Context {
 	return c
 }()
 
-// towardsZero is for what outsiders tell: what is certain of it.
+// towardsZero is halfEven for figures that outsiders write: it keeps what is certain of them.
 var towardsZero = func() decimal.Context {
 	c := halfEven
 	c.RoundingMode = decimal.ToZero

@@ -106,8 +106,8 @@ func RefuseLength(code Code, field, text string, least, most int) *Error {
 		With("field", field).With("value", clip(text)).With("length", strconv.Itoa(len(text))).With("limit", strconv.Itoa(most))
 }
 
-// RefuseCharacters is RefuseLength of a text of which the characters are counted: it has
-// count of them, and may have most.
+// RefuseCharacters refuses a text that has count characters where most are allowed. The
+// figures are those of RefuseLength.
 func RefuseCharacters(code Code, field, text string, count, most int) *Error {
 	return Refuse(code, "%s is %d characters long; at most %d are allowed", field, count, most).
 		With("field", field).With("value", clip(text)).With("length", strconv.Itoa(count)).With("limit", strconv.Itoa(most))

@@ -130,8 +130,8 @@ func (s *State) comesBackUnpaid(id string) []cameBack {
 
 // refundSome gives back to so many lots at the most what comes back at the end of a grace
 // window. It takes those that are past their date, and so expire again at once: debt, and
-// what waits, is paid from the others, which come together. Left to them are lots that may
-// lack money, because what of it expires is told of all that they have.
+// what waits, is paid from the others, which come together. Lots that may lack money come
+// with those, because LotExpired says how much of such a lot, as a whole, lacks it.
 func (d *decision) refundSome(id string, most int) (some bool) {
 	service := d.now().Deployments[id].Service
 	for _, back := range d.now().comesBackUnpaid(id) {

@@ -64,9 +64,9 @@ type Around struct {
 	Before domain.Amount
 }
 
-// ToldInSum tells what an event adds to the sum of its movement, where the customer is
-// told that sum: once, at the last part, of which none has it. False for other events,
-// and for a movement in one piece.
+// ToldInSum tells what an event adds to the sum of its movement, where the customer is told
+// that sum: once, at the last part, because no part has it. False for other events, and for
+// a movement in one piece.
 func ToldInSum(event domain.Event) (amount domain.Amount, told bool) {
 	switch e := event.(type) {
 	case *Refunded:
@@ -221,7 +221,7 @@ func credits(a domain.Amount) string {
 	return a.String() + " credits"
 }
 
-// are is its verb of now.
+// are is the verb of credits, in the present.
 func are(a domain.Amount) string {
 	if a == domain.Credit {
 		return "is"
@@ -229,7 +229,7 @@ func are(a domain.Amount) string {
 	return "are"
 }
 
-// were is the verb of what credits tells.
+// were is the verb of credits, in the past.
 func were(a domain.Amount) string {
 	if a == domain.Credit {
 		return "was"

@@ -10,8 +10,8 @@ const (
 
 // paymentNotice is what becomes of money that came and was not credited. why is why
 // it waited. That it was credited to this account after all is told where it was.
-// Nothing is told of an entry that may be no payment of its own, of which an amount
-// isn't known, or of a reversal; and nothing of whom another account is.
+// Nothing is told of a reversal, of an amount that isn't known, or of an entry that may be
+// no payment of its own; and never whose another account is.
 func paymentNotice(e *PaymentResolved, why UnmatchedWhy) Notice {
 	if e.Reversal() || e.Amount == 0 {
 		return Notice{}

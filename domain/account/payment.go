@@ -30,7 +30,7 @@ func (e *PaymentReceived) object() (ObjectKind, string) { return ObjectPurchase,
 
 func (e *PaymentReceived) evolve(s *State) { fold(&s.OpenPurchases, e.Purchase, e) }
 
-// PaymentDropped ends that a payment counts towards its purchase: finance sent
+// PaymentDropped says that a payment no longer counts towards its purchase: finance sent
 // it elsewhere, or the provider took it back before it was credited.
 type PaymentDropped struct {
 	plain
@@ -256,8 +256,8 @@ func (c ComparePayment) decide(d *decision) error {
 	return nil
 }
 
-// recordedPayment is the amount with which the payment came for whose event the command
-// asked, and for which purchase.
+// recordedPayment is the amount and the purchase in the event that the command asked for:
+// the one that recorded the payment.
 func (d *decision) recordedPayment() (amount domain.Amount, purchase string, known bool) {
 	for _, claimed := range d.cmd.Original {
 		switch e := claimed.Event.(type) {

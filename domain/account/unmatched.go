@@ -72,7 +72,7 @@ func (e *PaymentCredited) evolve(s *State) {
 // creditedName can be no purchase's id, which have no slash.
 func creditedName(payment string) string { return "credited/" + payment }
 
-// PaymentResolved ends that a payment waits.
+// PaymentResolved says that a payment no longer waits, and why.
 type PaymentResolved struct {
 	plain
 	Payment string        `json:"payment"`
@@ -347,7 +347,7 @@ func (d *decision) waitingPayment(id string, status PaymentStatus) (Payment, err
 		With("field", "payment_id").With("value", id)
 }
 
-// dropFromPurchase ends that a payment counts towards a purchase, if it does.
+// dropFromPurchase takes a payment off a purchase, if it counts towards that.
 func (d *decision) dropFromPurchase(purchase, payment string, amount domain.Amount) {
 	if p := d.now().OpenPurchases[purchase]; p.has(payment) {
 		d.emit(&PaymentDropped{Payment: payment, Purchase: purchase, Amount: amount})
