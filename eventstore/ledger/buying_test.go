@@ -18,7 +18,7 @@ import (
 
 const raceSeed, races = 20261124, 40
 
-// at once sends requests from as many goroutines, to one of several engines on
+// atOnce sends requests from as many goroutines, to one of several engines on
 // the same log each, in an order that only the scheduler knows.
 func (r *rig) atOnce(engines []*ledger.Ledger, reqs ...ledger.Request) []error {
 	errs := make([]error, len(reqs))

@@ -123,8 +123,6 @@ type gatedNames struct {
 	through eventstore.Position
 	found   map[claimed]int64
 	moved   chan struct{}
-	// asked counts look-ups that the window didn't answer.
-	asked int
 }
 
 func newNames(store eventstore.Store) *gatedNames {
@@ -182,7 +180,6 @@ func (n *gatedNames) WaitThrough(ctx context.Context, position eventstore.Positi
 func (n *gatedNames) Find(_ context.Context, acct string, name ledger.Name) (int64, bool, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.asked++
 	revision, found := n.found[claimed{acct, name}]
 	return revision, found, nil
 }

@@ -80,7 +80,7 @@ func openOn(t *testing.T, disk badDisk) *pebblestore.Store {
 	return s
 }
 
-// fail makes the append whose sync fails, on a log that has one event of stream a.
+// failSync makes an append whose sync fails, on a log that has one event of stream a.
 func failSync(t *testing.T, s *pebblestore.Store, disk badDisk) {
 	t.Helper()
 	ctx := context.Background()
