@@ -173,10 +173,13 @@ func TestSnapshotsAreNoPartOfTheLog(t *testing.T) {
 	head, err := s.Head(ctx)
 	require.NoError(t, err)
 	require.Equal(t, second.Positions[0], head, "the head is what a subscription reaches")
+	metadata := 0
 	for e, err := range s.ReadStream(ctx, "$$"+eventstore.SnapshotStream("account-1"), 0, eventstore.Forwards, 1) {
 		require.NoError(t, err)
 		require.JSONEq(t, `{"$maxCount":1}`, string(e.Data))
+		metadata++
 	}
+	require.Equal(t, 1, metadata)
 	require.NoError(t, s.Close())
 }
 

@@ -300,11 +300,13 @@ func expectDamage(t *testing.T, s *pebblestore.Store, victim eventstore.Position
 		require.Equal(t, victim, corrupt.Position, c.way)
 		require.Equal(t, c.good, good, c.way)
 	}
+	var ended error
 	for _, err := range s.Subscribe(ctx, eventstore.BeforeFirst) {
-		var corrupt *eventstore.CorruptError
-		require.ErrorAs(t, err, &corrupt)
-		require.Contains(t, err.Error(), fmt.Sprint(victim))
+		ended = err
 	}
+	var corrupt *eventstore.CorruptError
+	require.ErrorAs(t, ended, &corrupt)
+	require.Contains(t, ended.Error(), fmt.Sprint(victim))
 }
 
 // silent keeps Pebble's log out of the test's.

@@ -261,15 +261,9 @@ func testClose(t *testing.T, open Factory) {
 	require.ErrorIs(t, err, eventstore.ErrClosed)
 	_, err = s.Head(background(t))
 	require.ErrorIs(t, err, eventstore.ErrClosed)
-	for _, err := range s.ReadStream(background(t), "s", 0, eventstore.Forwards, 1) {
-		require.ErrorIs(t, err, eventstore.ErrClosed)
-	}
-	for _, err := range s.ReadAll(background(t), 0, eventstore.Forwards, 1) {
-		require.ErrorIs(t, err, eventstore.ErrClosed)
-	}
-	for _, err := range s.Subscribe(background(t), 0) {
-		require.ErrorIs(t, err, eventstore.ErrClosed)
-	}
+	require.ErrorIs(t, lastError(s.ReadStream(background(t), "s", 0, eventstore.Forwards, 1)), eventstore.ErrClosed)
+	require.ErrorIs(t, lastError(s.ReadAll(background(t), 0, eventstore.Forwards, 1)), eventstore.ErrClosed)
+	require.ErrorIs(t, lastError(s.Subscribe(background(t), 0)), eventstore.ErrClosed)
 }
 
 func testSnapshots(t *testing.T, open Factory) {

@@ -7,6 +7,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"iter"
 	"testing"
 	"time"
 
@@ -148,6 +149,16 @@ func follow(t *testing.T, s eventstore.Store, after eventstore.Position, n int) 
 		}
 	}()
 	return taken
+}
+
+// lastError reads a sequence to its end. It MUST NOT be nil where the caller or the store is
+// gone: an empty sequence says that there are no events.
+func lastError[T any](sequence iter.Seq2[T, error]) error {
+	var last error
+	for _, err := range sequence {
+		last = err
+	}
+	return last
 }
 
 func revisions(rs []eventstore.Recorded) []int64 {
