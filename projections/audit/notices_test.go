@@ -106,13 +106,11 @@ func TestTamperingWithNotices(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := rewritten(t, row.log)
-			_, lines := diff(t, audit.Source{Store: store}, "a:0")
+			_, one := diff(t, audit.Source{Store: store}, "a:0")
 			_, found := verify(t, audit.Source{Store: store, Checkpoints: c.checkpoints(), Verifier: c.verifier}, nil)
-			for _, f := range found {
-				require.Contains(t, lines, f.String())
-			}
+			require.ElementsMatch(t, one, lines(found))
 			for _, want := range row.want {
-				require.Contains(t, strings.Join(lines, "\n"), want)
+				require.Contains(t, strings.Join(one, "\n"), want)
 			}
 		})
 	}
