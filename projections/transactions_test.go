@@ -135,6 +135,8 @@ func TestCursorsAreStableUnderWrites(t *testing.T) {
 	require.NoError(t, r.views.WaitThrough(within(t), r.AckedAny()))
 	ctx, stop := context.WithCancel(bg)
 	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			if _, err := r.try("a", "", account.Deduct{Amount: 1, Service: domain.ServiceRay}); err != nil {
@@ -150,8 +152,6 @@ func TestCursorsAreStableUnderWrites(t *testing.T) {
 			require.Equal(t, got[0].Revision-int64(i), e.Revision, "an entry is missing or doubled")
 		}
 	}
-	stop()
-	wg.Wait()
 }
 
 func TestCursorsOfOtherListsAreRefused(t *testing.T) {
@@ -178,7 +178,7 @@ func TestCursorsOfOtherListsAreRefused(t *testing.T) {
 		func(q *projections.Query) { q.Reference = "r" },
 		func(q *projections.Query) { q.From = start },
 		func(q *projections.Query) { q.To = start },
-		func(q *projections.Query) { q.Cursor = "" + q.Cursor[:10] },
+		func(q *projections.Query) { q.Cursor = q.Cursor[:10] },
 		func(q *projections.Query) { q.Cursor += "AAAA" },
 		func(q *projections.Query) { q.Cursor = "_" + q.Cursor[1:] },
 		func(q *projections.Query) { q.Cursor = "no cursor!" },

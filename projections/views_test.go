@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,7 +116,7 @@ func (r *rig) checkDeadlines(all map[string]*told, rng *rand.Rand) {
 			}
 		}
 	}
-	names := slices.SortedFunc(keysOf(first), func(a, b string) int { return first[a].Compare(first[b]) })
+	names := slices.SortedFunc(maps.Keys(first), func(a, b string) int { return first[a].Compare(first[b]) })
 	next, found, err := r.views.NextDue(bg)
 	require.NoError(r.t, err)
 	require.Equal(r.t, len(names) > 0, found)
@@ -152,16 +154,6 @@ func deadlines(s *account.State) []time.Time {
 	return all
 }
 
-func keysOf[V any](m map[string]V) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
 func TestAnAccountNeverSeenReadsAsZeros(t *testing.T) {
 	r := newRig(t, vfs.NewMem(), nil)
 	got, err := r.views.Balance(bg, "nobody")
@@ -187,20 +179,20 @@ func TestAnAccountNeverSeenReadsAsZeros(t *testing.T) {
 func TestReadersSeeOneMoment(t *testing.T) {
 	r := newRig(t, vfs.NewMem(), nil)
 	r.follow()
-	ctx, stop := context.WithCancel(bg)
-	defer stop()
 	r.spend("a", 1)
 	require.NoError(t, r.views.WaitThrough(within(t), r.AckedAny()))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	ctx, stop := context.WithCancel(bg)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	wg.Go(func() {
 		for ctx.Err() == nil {
 			if _, err := r.try("a", "", account.Deduct{Amount: 7, Service: domain.ServiceVM}); err != nil {
 				t.Errorf("deduct: %v", err)
 				return
 			}
 		}
-	}()
+	})
 	last, seen := int64(0), 0
 	for seen < 100 {
 		require.False(t, t.Failed(), "nothing more comes")
@@ -227,8 +219,6 @@ func TestReadersSeeOneMoment(t *testing.T) {
 		}
 		require.True(t, found, "the balance's event is not in the history")
 	}
-	stop()
-	<-done
 }
 
 func TestClosedViewsAnswerSo(t *testing.T) {

@@ -114,10 +114,10 @@ func (c *company) sign() transparency.Signed {
 	return signed
 }
 
-// play sends random commands to a few accounts; a refusal is part of the game.
 // accounts is how many play: "a:0" and so on.
 const accounts = 4
 
+// play sends random commands to a few accounts; a refusal is part of the game.
 func (c *company) play(rng *mathrand.Rand, commands int) {
 	c.t.Helper()
 	charges := map[string][]domain.TransactionID{}
