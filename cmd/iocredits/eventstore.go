@@ -58,7 +58,7 @@ func (c *eventstoreCmd) Run(ctx context.Context, m *Main) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	listener, err := listen(ctx, c.Addr)
+	listener, err := listen(ctx, "--addr", c.Addr)
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (c *serveCmd) listenEsdb(ctx context.Context) (net.Listener, error) {
 	if c.EsdbAddr == "" {
 		return nil, nil
 	}
-	return listen(ctx, c.EsdbAddr)
+	return listen(ctx, "--esdb-addr", c.EsdbAddr)
 }
 
 // serveEsdb serves the log beside the HTTP API, with the same keys; for

@@ -197,13 +197,14 @@ func (s *sandbox) serve() {
 // listenAgain takes the port of the last run, to which old payment links lead, or
 // a free one of the loopback.
 func listenAgain(ctx context.Context, file string) (net.Listener, error) {
+	var config net.ListenConfig
 	before, err := os.ReadFile(file)
 	if err == nil {
-		if listener, err := listen(ctx, strings.TrimSpace(string(before))); err == nil {
+		if listener, err := config.Listen(ctx, "tcp", strings.TrimSpace(string(before))); err == nil {
 			return listener, nil
 		}
 	}
-	listener, err := listen(ctx, "127.0.0.1:0")
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

@@ -194,7 +194,7 @@ func (c *serveCmd) Run(ctx context.Context, m *Main) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	listener, err := listen(ctx, c.Addr)
+	listener, err := listen(ctx, "--addr (make run ADDR=127.0.0.1:8081)", c.Addr)
 	if err != nil {
 		return err
 	}
@@ -374,11 +374,12 @@ func valueIn(err error) string {
 	return ""
 }
 
-func listen(ctx context.Context, addr string) (net.Listener, error) {
+// listen takes an address. flag is what chooses another where that is taken.
+func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s is taken by another process: stop it, or choose another with --addr (make run ADDR=127.0.0.1:8081)", addr)
+		return nil, fmt.Errorf("%s is taken by another process: stop it, or choose another with %s", addr, flag)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)

@@ -197,10 +197,18 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	require.NoError(t, e.stop())
 }
 
+// TestAddressInUse: whoever is refused is told which flag to change.
 func TestAddressInUse(t *testing.T) {
 	e := serve(t, t.TempDir())
-	_, _, err := run(t, "serve", "--dev", "--data", t.TempDir(), "--addr", strings.TrimPrefix(e.url, "http://"))
-	require.ErrorContains(t, err, "is taken by another process: stop it, or choose another with --addr")
+	taken := strings.TrimPrefix(e.url, "http://")
+	for flag, args := range map[string][]string{
+		"--addr (make run ADDR=127.0.0.1:8081)": {"serve", "--dev", "--addr", taken},
+		"--esdb-addr":                           {"serve", "--dev", "--addr", "127.0.0.1:0", "--esdb-addr", taken},
+		"--addr":                                {"eventstore", "--insecure", "--addr", taken},
+	} {
+		_, _, err := run(t, append(args, "--data", t.TempDir())...)
+		require.EqualError(t, err, taken+" is taken by another process: stop it, or choose another with "+flag)
+	}
 }
 
 // TestGracefulStop: a request that was accepted before the stop is finished and
