@@ -119,6 +119,8 @@ func TestConfigFileMistakes(t *testing.T) {
 // TestUsage: a mistake in the call is one line, and is told from a failure.
 func TestUsage(t *testing.T) {
 	dir := t.TempDir()
+	keyless := filepath.Join(dir, "keyless.json")
+	require.NoError(t, os.WriteFile(keyless, []byte(`{"admin":"k"}`), 0o600))
 	for _, c := range []struct {
 		want string
 		args []string
@@ -139,6 +141,7 @@ func TestUsage(t *testing.T) {
 		{"--batch 0", []string{"load", "x.csv", "--key", "k", "--batch", "0"}},
 		{"x.csv", []string{"load", "x.csv", "--key", "k"}},
 		{"no --key", []string{"load", "x.csv", "--dev-keys", filepath.Join(dir, "none")}},
+		{"no --key, and --dev-keys " + keyless + " has none of service", []string{"load", "x.csv", "--dev-keys", keyless}},
 	} {
 		_, _, err := run(t, c.args...)
 		var usage *usageError

@@ -121,13 +121,16 @@ func readDevKeys(path string) (devKeys, error) {
 
 // givenOrDevKey is the key of --key or, without it, the one that a dev engine has by a
 // name of devRoles.
-func givenOrDevKey(given, devKeys, name string) (string, error) {
+func givenOrDevKey(given, file, name string) (string, error) {
 	if given != "" {
 		return given, nil
 	}
-	keys, err := readDevKeys(devKeys)
+	keys, err := readDevKeys(file)
 	if err != nil {
 		return "", usagef("no --key, and no dev engine's keys to use: %w", err)
+	}
+	if keys[name] == "" {
+		return "", usagef("no --key, and --dev-keys %s has none of %s", file, name)
 	}
 	return keys[name], nil
 }
