@@ -384,3 +384,47 @@ func TestCommentsNamePagesThatThereAre(t *testing.T) {
 		}
 	}
 }
+
+var (
+	goFile     = regexp.MustCompile(`[\w/*]+\.go\b`)
+	testName   = regexp.MustCompile(`\b(?:Test|Benchmark|Fuzz)[A-Z]\w*`)
+	namedThere = regexp.MustCompile("`(?:\\w+\\.)?(\\w+)`, `(\\w+/[\\w/]+\\.go)`")
+)
+
+// TestPagesNameCodeThatThereIs: whoever follows a page into the code finds what it names.
+func TestPagesNameCodeThatThereIs(t *testing.T) {
+	all, functions := sources(t), map[string]bool{}
+	for _, s := range all {
+		for _, decl := range s.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				functions[f.Name.Name] = true
+			}
+		}
+	}
+	pages, err := filepath.Glob(repoRoot + "/httpapi/docs/*.md")
+	require.NoError(t, err)
+	for _, page := range append(pages, readme) {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, name := range goFile.FindAllString(string(text), -1) {
+			if !slices.ContainsFunc(all, func(s source) bool {
+				parts := strings.Split(s.Path, "/")
+				fits, _ := path.Match(name, strings.Join(parts[max(0, len(parts)-1-strings.Count(name, "/")):], "/"))
+				return fits
+			}) {
+				t.Errorf("%s: there is no file %s", page, name)
+			}
+		}
+		for _, name := range testName.FindAllString(string(text), -1) {
+			if !functions[name] {
+				t.Errorf("%s: there is no %s", page, name)
+			}
+		}
+		for _, pair := range namedThere.FindAllStringSubmatch(string(text), -1) {
+			code, err := os.ReadFile(filepath.Join(repoRoot, pair[2]))
+			if err != nil || !regexp.MustCompile(`\b`+pair[1]+`\b`).Match(code) {
+				t.Errorf("%s: %s has no %s", page, pair[2], pair[1])
+			}
+		}
+	}
+}
