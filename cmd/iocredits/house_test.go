@@ -125,11 +125,10 @@ var mayImport = map[string]string{
 
 	"httpapi": "domain/... eventstore eventstore/keyring eventstore/ledger eventstore/notices eventstore/reactor eventstore/transparency " +
 		"projections projections/audit " +
-		"httpapi/api httpapi/client httpapi/console httpapi/spherepay",
+		"httpapi/api httpapi/client httpapi/spherepay",
 	"httpapi/api":       "",
 	"httpapi/client":    "",
 	"httpapi/spherepay": "domain eventstore/disk",
-	"httpapi/console":   "domain/... httpapi projections",
 
 	"cmd/iocredits":       "...",
 	"cmd/iocredits/bench": "httpapi/client",
@@ -139,7 +138,18 @@ var mayImport = map[string]string{
 var concreteStores = []string{"eventstore/pebblestore", "eventstore/esdbstore", "eventstore/esdbserver", "eventstore/storetest"}
 
 func TestImportsPointLeft(t *testing.T) {
-	for _, s := range sources(t) {
+	all := sources(t)
+	text, err := os.ReadFile(readme)
+	require.NoError(t, err)
+	for folder := range mayImport {
+		if !slices.ContainsFunc(all, func(s source) bool { return s.Pkg == folder }) {
+			t.Errorf("the table of the house has a row for %s, which is no folder", folder)
+		}
+		if name := path.Base(folder); !regexp.MustCompile("`[^`]*\\b" + name + "`").Match(text) {
+			t.Errorf("README.md doesn't say what folder %s is", folder)
+		}
+	}
+	for _, s := range all {
 		allowed, listed := mayImport[s.Pkg]
 		if !listed {
 			t.Errorf("%s: folder %s has no row in the table of the house", s.Path, s.Pkg)
