@@ -356,9 +356,9 @@ func TestSigningIsSeen(t *testing.T) {
 func TestPastBalance(t *testing.T) {
 	r := newRig(t, nil)
 	r.fund("demo-1", "100")
-	r.clock.Move(3600e9)
+	r.clock.Move(time.Hour)
 	r.must(post("service", "/v1/accounts/demo-1/deductions", "d", `{"amount":"10","service":"vm"}`))
-	r.clock.Move(3600e9)
+	r.clock.Move(time.Hour)
 	r.must(post("service", "/v1/accounts/demo-1/deductions", "late", `{"amount":"5","service":"vm","effective_at":"2026-03-01T12:30:00Z"}`))
 	const path = "/v1/accounts/demo-1/balance?"
 	for query, want := range map[string]string{

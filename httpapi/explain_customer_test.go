@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
@@ -68,7 +69,7 @@ func TestCustomersDontLearnOfCorrectionsThatArentInEffect(t *testing.T) {
 	}
 	// What expires in the same moment has the request beside it.
 	r.must(post("bd", demo+"/incentives", "i", `{"amount":"1","expires_at":"2026-03-01T13:00:00Z"}`))
-	r.clock.Move(3600e9)
+	r.clock.Move(time.Hour)
 	waiting, rejected, approved := ask("a"), ask("b"), ask("c")
 	r.must(post("finance", demo+"/adjustments/"+rejected+"/reject", "r", `{"reason":"said by finance"}`))
 	r.must(post("finance", demo+"/adjustments/"+approved+"/approve", "p", ""))

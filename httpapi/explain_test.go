@@ -16,6 +16,7 @@ import (
 	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore/ledger"
+	"iocredits/httpapi"
 	"iocredits/httpapi/api"
 )
 
@@ -156,8 +157,7 @@ func golden(t *testing.T, name, text string) {
 	text = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`).ReplaceAllString(text, "ID")
 	text = regexp.MustCompile(`request "[0-9a-f]{12}-[0-9a-z]+"`).ReplaceAllString(text, `request "ID"`)
 	file := "../testdata/explain/" + name + ".txt"
-	if os.Getenv("UPDATE_GOLDEN") != "" {
-		require.NoError(t, os.MkdirAll("../testdata/explain", 0o755))
+	if *httpapi.Update {
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
 	}
 	want, err := os.ReadFile(file)

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -42,7 +43,7 @@ func TestListsTheOtherWayRound(t *testing.T) {
 	r.fund("demo-1", "100")
 	var charges []string
 	for i := range 3 {
-		r.clock.Move(5e9) // ids of one millisecond have no order
+		r.clock.Move(5 * time.Second) // ids of one millisecond have no order
 		r.must(post(customer, demo+"/withdrawals", fmt.Sprint("w", i), `{"amount":"1",`+stripe+`}`))
 		r.must(post(customer, demo+"/purchases", fmt.Sprint("p", i), `{"amount":"5"}`))
 		r.must(post(customer, demo+"/credit-requests", fmt.Sprint("c", i), `{"amount":"5"}`))
@@ -159,7 +160,7 @@ func TestADeploymentSaysWhyItFailed(t *testing.T) {
 	r.must(post("service", demo+"/deployments", "a", deploymentBody("runs", "ray", "5", 1)))
 	r.must(post("service", demo+"/deployments", "b", deploymentBody("waits", "ray", "50", 1)))
 	r.must(post("service", demo+"/deployments/runs/usage", "u", `{"amount":"70"}`))
-	r.clock.Move(6 * 60e9)
+	r.clock.Move(6 * time.Minute)
 	r.must(post("bd", demo+"/incentives", "i", `{"amount":"0.1"}`)) // what is due is done first
 	for id, cause := range map[string]string{"waits": "payment-not-covered", "runs": "usage-not-covered"} {
 		got := r.must(get("service", demo+"/deployments/"+id)).Body
@@ -206,7 +207,7 @@ func TestUsageOfADeploymentMayBeOfEarlier(t *testing.T) {
 	r := newRig(t, nil)
 	r.fund("demo-1", "100")
 	r.must(post("service", demo+"/deployments", "a", deploymentBody("d", "vm", "1", 5)))
-	r.clock.Move(2 * 3600e9)
+	r.clock.Move(2 * time.Hour)
 	for key, usage := range map[string]string{"u": `"amount":"1"`, "v": `"quantity":"2","unit_price":"0.5"`} {
 		got := r.must(post("service", demo+"/deployments/d/usage", key, `{`+usage+`,"effective_at":"2026-03-01T14:30:00+02:00"}`))
 		entry := got.Body["transactions"].([]any)[0].(map[string]any)

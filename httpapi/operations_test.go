@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write operations.gen.go instead of comparing it")
+var update = flag.Bool("update", false, "write operations.gen.go and testdata/explain instead of comparing them")
 
 // TestOperationsAreThoseOfTheContract makes operations.gen.go of openapi.yaml.
 func TestOperationsAreThoseOfTheContract(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
@@ -186,7 +187,7 @@ func TestDeadlinesComeWithTheCommand(t *testing.T) {
 	r := newRig(t, nil)
 	r.fund("demo-1", "10")
 	r.must(post("bd", "/v1/accounts/demo-1/incentives", "i", `{"amount":"5","expires_at":"2026-03-01T13:00:00Z"}`))
-	r.clock.Move(2 * 3600e9)
+	r.clock.Move(2 * time.Hour)
 	got := r.must(post("service", "/v1/accounts/demo-1/deductions", "d", `{"amount":"1","service":"vm"}`))
 	entries := got.Body["transactions"].([]any)
 	require.Len(t, entries, 2, "the expiry that was due, and the deduction")
@@ -257,7 +258,7 @@ func TestDocs(t *testing.T) {
 	require.Regexp(t, `(?s)<nav>.*>The API<.*>Problems<.*>Who may do what<.*>Writing a client<.*>Running the engine<.*</nav>`, index)
 	problems := r.must(get("", "/docs/problems")).Text
 	require.Contains(t, problems, "Members: <code>available</code>, <code>allowance</code>, <code>spendable</code>, <code>required</code>, <code>shortfall</code>, <code>top_up_amount</code>, <code>top_up_url</code>")
-	require.Contains(t, r.must(get("", "/docs/problems")).Text, `id="insufficient-credits"`)
+	require.Contains(t, problems, `id="insufficient-credits"`)
 	require.Contains(t, r.must(get("", "/docs/access")).Text, "/v1/deductions/batch")
 	require.Contains(t, r.must(get("", "/docs/operators")).Text, "<table>")
 	require.Contains(t, r.must(get("", "/openapi.json")).Text, `"x-roles":["customer","service","auditor"]`)
