@@ -4,10 +4,39 @@ import (
 	"cmp"
 	"context"
 
+	"github.com/labstack/echo/v4"
+
 	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/eventstore"
+	"iocredits/httpapi/api"
 )
+
+// FreezeAccount is POST …/freeze.
+func (h handlers) FreezeAccount(c echo.Context, name api.Account, _ api.FreezeAccountParams) error {
+	return callOf(c).setFrozen(name, func(reason domain.Sealed) account.Action { return account.Freeze{Reason: reason} })
+}
+
+// UnfreezeAccount is POST …/unfreeze.
+func (h handlers) UnfreezeAccount(c echo.Context, name api.Account, _ api.UnfreezeAccountParams) error {
+	return callOf(c).setFrozen(name, func(reason domain.Sealed) account.Action { return account.Unfreeze{Reason: reason} })
+}
+
+func (k *call) setFrozen(name string, action func(reason domain.Sealed) account.Action) error {
+	var request api.ReasonRequest
+	if err := k.decode(&request); err != nil {
+		return err
+	}
+	reason, err := k.seal("reason", name, request.Reason)
+	if err != nil {
+		return err
+	}
+	result, err := k.execute(order{do: action(reason), body: request})
+	if err != nil {
+		return err
+	}
+	return k.answer(statusOK, result, nil)
+}
 
 // freeze is why an account is frozen, for staff. Neither the state nor a read model has
 // more of it than that it is: frozen accounts are few, and most hardly grow. So it is
