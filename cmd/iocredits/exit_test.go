@@ -111,6 +111,7 @@ func TestNamesThatNameNothing(t *testing.T) {
 		{`--url "engine" is not the address`, []string{"load", trace, "--key", "k", "--url", "engine"}},
 		{"--data is empty: name a folder", []string{"verify", "--data", ""}},
 		{"--data is empty: name a folder", []string{"rebuild", "--data", ""}},
+		{"--out: stat /nowhere", []string{"export", "--data", t.TempDir(), "--out", "/nowhere/books"}}, // before any copy is made
 		{"is a folder: name a file", []string{"keys", "create", "--role", "admin", "--actor", "a", "--append", t.TempDir()}},
 		{"--out is empty: name a file", []string{"keys", "create-signer", "--name", "example.org/x", "--out", ""}},
 	} {

@@ -20,6 +20,9 @@ type exportCmd struct {
 
 // Run writes the journal of the whole log.
 func (c *exportCmd) Run(ctx context.Context, m *Main) (err error) {
+	if err := checkFolder("--out", c.Out); err != nil {
+		return err
+	}
 	s, err := c.open(ctx, m)
 	if err != nil {
 		return err
@@ -33,9 +36,6 @@ func (c *exportCmd) Run(ctx context.Context, m *Main) (err error) {
 	progress := func(through, _ eventstore.Position) { _ = bar.Set(int(through)) }
 	defer func() { _ = bar.Exit() }()
 	if c.Out != "" {
-		if err := checkFolder("--out", c.Out); err != nil {
-			return err
-		}
 		manifest, err := audit.ExportFile(ctx, s.Source, c.Format, c.Out, progress)
 		if errors.Is(err, audit.ErrOther) {
 			return &usageError{err}
