@@ -50,7 +50,7 @@ func (c *benchCmd) check() error {
 			return usagef("--%s is not above zero", flag.name)
 		}
 	}
-	for _, size := range append(append([]int{}, c.GrowthEvents...), c.GrowthAccounts...) {
+	for _, size := range slices.Concat(c.GrowthEvents, c.GrowthAccounts) {
 		if size < 1 {
 			return usagef("a size of --growth is below 1")
 		}
@@ -157,5 +157,5 @@ type benchEmptyCmd struct{}
 
 // Run serves until ctx ends.
 func (benchEmptyCmd) Run(ctx context.Context, m *Main) error {
-	return bench.ServeEmpty(ctx, "127.0.0.1:0", func(addr string) { fmt.Fprintf(m.Stdout, "%shttp://%s\n", readyLine, addr) })
+	return bench.ServeEmpty(ctx, func(addr string) { fmt.Fprintf(m.Stdout, "%shttp://%s\n", readyLine, addr) })
 }

@@ -21,7 +21,7 @@ func readVerifier(key, from string) (note.Verifier, error) {
 	if err != nil && isThere(key) {
 		return nil, usagef("%s: %w", from, err)
 	}
-	if isFile := err == nil; isFile {
+	if err == nil {
 		what, holds = key, strings.TrimSpace(string(content))
 		if strings.Contains(holds, privateKeyPrefix) {
 			return nil, usagef("%s: %s holds the PRIVATE key; give the public one%s", from, key, publicBeside(key))

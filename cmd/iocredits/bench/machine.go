@@ -172,9 +172,9 @@ type silent struct{ pebble.Logger }
 func (silent) Infof(string, ...any)  {}
 func (silent) Errorf(string, ...any) {}
 
-// ServeEmpty is the yardstick: echo, one JSON answer, nothing else. printed is
-// told the address once it listens.
-func ServeEmpty(ctx context.Context, addr string, printed func(addr string)) error {
+// ServeEmpty is the yardstick: echo, one JSON answer, nothing else, on a free port of
+// the loopback. listens is told its address; it ends with ctx.
+func ServeEmpty(ctx context.Context, listens func(addr string)) error {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	answer := func(c echo.Context) error {
@@ -182,17 +182,14 @@ func ServeEmpty(ctx context.Context, addr string, printed func(addr string)) err
 	}
 	e.GET("/empty", answer)
 	e.POST("/empty", answer)
-	go func() {
-		<-ctx.Done()
-		_ = e.Close()
-	}()
+	defer context.AfterFunc(ctx, func() { _ = e.Close() })()
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", addr)
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", addr, err)
+		return fmt.Errorf("listen on the loopback: %w", err)
 	}
 	e.Listener = listener
-	printed(listener.Addr().String())
+	listens(listener.Addr().String())
 	if err := e.Start(""); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
 	}
