@@ -65,8 +65,8 @@ func (k *call) appendTransactions(d *document, result *ledger.Result) error {
 	return nil
 }
 
-// relate finds the id of a transaction that an event names by its place alone:
-// in the same answer, or in the log, which never lags.
+// relate finds the id of a transaction that an event names by its revision alone: in the
+// same answer, or in the log, which never lags.
 func (k *call) relate(t *projections.Transaction, fact *eventstore.Fact, facts []eventstore.Fact) error {
 	revision, known := projections.RelatedRevision(*fact)
 	if !known {
@@ -87,9 +87,9 @@ func (k *call) relate(t *projections.Transaction, fact *eventstore.Fact, facts [
 	return nil
 }
 
-// balancesAfter gives the balances of then for a replay: from the history, or,
-// while that is late, by adding up the account's events. So an answer that was
-// given once can always be given again, if slowly.
+// balancesAfter gives a replay the balances that its first answer had: from the history,
+// or, while that is late, by adding up the account's events. So an answer that was given
+// once can always be given again, if slowly.
 func (k *call) balancesAfter(result *ledger.Result) ([]domain.Amount, error) {
 	balances := make([]domain.Amount, len(result.Facts))
 	err := k.server.waitFor(k.ctx, result.Position)
@@ -196,8 +196,8 @@ func idText(id uuid.UUID) string {
 	return id.String()
 }
 
-// firstOf finds the command's first event of a type, past those of the deadlines that
-// came due with it: a type that no deadline has.
+// firstOf finds a command's first event of a type. Events of deadlines that came due with
+// the command stand before its own, so it MUST be a type that no deadline makes.
 func firstOf[E domain.Event](facts []eventstore.Fact) (event E, fact *eventstore.Fact) {
 	for i := range facts {
 		if e, ok := facts[i].Body.(E); ok {

@@ -98,8 +98,8 @@ func (h handlers) ListJournal(c echo.Context, params api.ListJournalParams) erro
 	return nil
 }
 
-// readableFrom is a position at or before one that a client names: that of an account's event,
-// or BeforeFirst. A cluster's log is read from nowhere else.
+// readableFrom is the position of an account's event, at or before the one that a client
+// names, or BeforeFirst: a cluster's log can be read from no other.
 func (s *Server) readableFrom(ctx context.Context, at eventstore.Position) (eventstore.Position, error) {
 	var before uint64
 	found := false
@@ -165,7 +165,7 @@ func (s *Server) source() audit.Source { return audit.Source{Store: s.opts.Store
 // VerifyAccount is GET /v1/audit/verify/{account}.
 func (h handlers) VerifyAccount(c echo.Context, name api.Account) error {
 	k := callOf(c)
-	// As the trial balance: what wasn't compared would pass for what is well.
+	// As for the trial balance: rows that aren't there yet would pass for good ones.
 	if err := h.waitFor(k.ctx, h.opts.Ledger.Acked(name)); err != nil {
 		return err
 	}
@@ -198,8 +198,8 @@ func (h handlers) VerifyAccount(c echo.Context, name api.Account) error {
 // maxFindings bounds an answer; who finds that many runs `iocredits verify`.
 const maxFindings = 1000
 
-// verify takes one account at a time: read models of their own for each who asks
-// would be the engine's memory.
+// verify takes one account at a time: it builds the account's read models in memory, and
+// several at once could take all of it.
 func (s *Server) verify(ctx context.Context, name string) (summary audit.Summary, found []audit.Finding, err error) {
 	if !s.verifying.TryLock() {
 		return summary, nil, domain.Refuse(domain.CodeOverloaded, "an account is being verified, and one is at a time; try again, or run `iocredits diff %s`", name)

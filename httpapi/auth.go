@@ -7,7 +7,7 @@ import (
 	"iocredits/domain"
 )
 
-// readers of an account are everyone but strangers; a customer, only of the own.
+// readers of an account are all roles: customers of their own account, the others of any.
 var readers = Roles()
 
 // Who reads what one account has: whose it is, who decides it, who answers for it
@@ -169,7 +169,7 @@ func (k *call) authenticate() error {
 
 func (k *call) givenKey() string {
 	header := k.Request().Header
-	// Whoever fills in a template with a variable that isn't set sends an empty one.
+	// An empty x-api-key comes of a template whose variable isn't set, and counts as none.
 	if key := header["X-Api-Key"]; len(key) == 1 && key[0] != "" {
 		return key[0]
 	}
@@ -182,7 +182,8 @@ func (k *call) givenKey() string {
 	return ""
 }
 
-// noKey refuses a request without a key. Of two none is taken: each may be anybody's.
+// noKey refuses a request without a key. A header that is there twice counts as none: it
+// isn't known which of the two keys is the caller's.
 func (k *call) noKey() error {
 	for _, name := range []string{"x-api-key", "Authorization"} {
 		if given := k.Request().Header.Values(name); len(given) > 1 {
@@ -192,7 +193,7 @@ func (k *call) noKey() error {
 	return domain.Refuse(domain.CodeUnauthenticated, "send an API key as x-api-key, or as Authorization: Bearer")
 }
 
-// mayEnter keeps a customer to the own account.
+// mayEnter keeps customers to their own account.
 func (k *call) mayEnter(account string) error {
 	if k.key != nil && k.key.Role == RoleCustomer && k.key.Account != account {
 		return domain.Refuse(domain.CodeAccountNotAllowed, "the key is for account %s, not for %s", k.key.Account, account).

@@ -58,8 +58,8 @@ func (h handlers) DeductBatch(c echo.Context) error {
 	return (&batch{call: k, rest: body.Bytes()}).run()
 }
 
-// batchRoom is what a batch has of MaxBatchBytes. It is the body, too, of a batch
-// that doesn't say how long it is: that one takes its room as it comes.
+// batchRoom is what a batch has taken of MaxBatchBytes. Around the body of a batch that
+// doesn't say how long it is, it takes more as bytes come.
 type batchRoom struct {
 	server *Server
 	body   io.ReadCloser
@@ -154,7 +154,7 @@ func (b *batch) run() error {
 
 // batchLine is a line on its way.
 type batchLine struct {
-	// number is the line's in the body, for whom its key can't tell.
+	// number is the line's in the body: a line that can't be read may show no key.
 	number int64
 	key    string
 	// raw is the line as it came, a part of the body.
@@ -164,8 +164,8 @@ type batchLine struct {
 	request int
 }
 
-// timeLimit bounds what is done for one group: the request's own is for single
-// commands, and a batch may have any number of groups.
+// timeLimit bounds what is done for one group: the request's own limit is meant for one
+// command, and a batch may have any number of groups.
 func (b *batch) timeLimit() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(b.Request().Context(), b.server.opts.RequestTimeout)
 }

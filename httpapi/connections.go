@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// connections bounds how long a peer that doesn't read may hold one: whoever writes to it,
-// a handler or net/http itself. Who reads, however slowly, is never cut off. It needs no key
-// to ask for much and take none of it, and a graceful stop would wait for each such peer.
+// connections bounds how long a peer that doesn't read may hold one, whether a handler or
+// net/http itself writes to it. A peer that reads, however slowly, is never cut off. Without
+// this anybody, with no key, could ask for much, read none of it, and hold up a graceful stop.
 type connections struct {
 	net.Listener
 	renewEvery, linger time.Duration
@@ -44,7 +44,7 @@ func (l *connections) take(inner net.Conn) *connection {
 	return c
 }
 
-// hurry is for a server that ends within some time: peers that don't read have half of it.
+// hurry is for a server that has to end within some time: peers that don't read get half of it.
 func (l *connections) hurry(end time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,7 +96,8 @@ func (c *connection) bound(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// CloseWrite is what net/http looks for, to have its last words read.
+// CloseWrite is for net/http, which looks for it: the peer can then read the last answer
+// before the connection is closed.
 func (c *connection) CloseWrite() error {
 	if inner, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return inner.CloseWrite()

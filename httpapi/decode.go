@@ -94,8 +94,8 @@ func (k *call) readBody(into *bytes.Buffer, limit int64) error {
 	return nil
 }
 
-// checkEncoding refuses a body that is encoded, or says so: its bytes would be told
-// to be no JSON, which helps nobody.
+// checkEncoding refuses a body with a Content-Encoding: to be told that the encoded bytes
+// are no JSON would help nobody.
 func (k *call) checkEncoding() error {
 	for _, list := range k.Request().Header["Content-Encoding"] {
 		for coding := range strings.SplitSeq(list, ",") {
@@ -113,7 +113,7 @@ func tooLargeBody(limit int64) error {
 	return domain.Refuse(domain.CodeBodyTooLarge, "the body is larger than %d bytes", limit)
 }
 
-// trimJSON cuts what JSON has for white space: bytes.TrimSpace cuts more.
+// trimJSON cuts white space as JSON knows it; bytes.TrimSpace would cut more.
 func trimJSON(text []byte) []byte { return bytes.Trim(text, " \t\r\n") }
 
 func decodeObject(body []byte, into any) error {
@@ -130,10 +130,10 @@ func decodeObject(body []byte, into any) error {
 	return nil
 }
 
-// notNull are the fields that mean more where they are left out, and what the refusal of a
-// null is: all of a charge is refunded, credits are given that can be paid out, the engine
-// counts a deployment's minutes. A client that sends null has a variable that isn't set.
-// Other fields with a null are as if they weren't there.
+// notNull are the fields that ask for more when they are left out, with the code that
+// refuses a null in them: all of a charge is refunded, credits are granted that can be paid
+// out, the engine counts a deployment's minutes. A client that sends null there has a
+// variable that isn't set. In other fields a null is as if the field weren't there.
 var notNull = map[string]domain.Code{
 	"amount": domain.CodeAmountInvalid, "refund": domain.CodeAmountInvalid, "promotional": domain.CodeFieldInvalid,
 	"used_minutes": domain.CodeFieldInvalid,
@@ -210,8 +210,8 @@ func bodyRefusal(err error, body []byte) error {
 	return domain.Refuse(domain.CodeBodyInvalid, "the body is not JSON at byte %d", syntactic.ByteOffset)
 }
 
-// halfCharacter refuses what is JSON but no text: it comes from whoever cuts a text by its
-// bytes, or by what JavaScript counts.
+// halfCharacter refuses JSON with half a character in it, as clients send that cut a text
+// by its bytes, or by the UTF-16 units that JavaScript counts.
 func halfCharacter(field string, at int64) error {
 	const half = "has half a character at byte %d: a surrogate without its other one, or bytes that aren't UTF-8"
 	if field == "" { // it is in a name
@@ -220,8 +220,8 @@ func halfCharacter(field string, at int64) error {
 	return domain.Refuse(domain.CodeBodyInvalid, "%s "+half, field, at).With("field", field)
 }
 
-// wordAt is all of what stands around a byte of a body, up to what JSON puts between
-// values: the byte at which a value fails may be behind its sign.
+// wordAt is all that stands around a byte of a body, up to what JSON puts between values:
+// a value may fail at a byte behind its sign.
 func wordAt(body []byte, at int) string {
 	const between = " \t\r\n:,[]{}"
 	if at >= len(body) || bytes.IndexByte([]byte(between), body[at]) >= 0 {
@@ -326,8 +326,8 @@ func checkLength(field, text string, most int) error {
 	return domain.RefuseCharacters(domain.CodeFieldInvalid, field, text, count, most)
 }
 
-// checkPrintable refuses what has no shape of its own. Of stored events nobody asks
-// this: what was taken once is read for ever.
+// checkPrintable refuses characters that don't show. It is for input only: what is stored
+// is read for ever, whatever it has.
 func checkPrintable(field, text string, lines bool) error {
 	for _, r := range text {
 		if r == utf8.RuneError || reorders(r) || unicode.IsControl(r) && (!lines || r != '\n' && r != '\r' && r != '\t') {
@@ -347,8 +347,8 @@ func reorders(r rune) bool {
 	return r >= '\u2028' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }
 
-// parseTransactionID reads an id that a client names. One that no event of ours can have
-// is for who looks for it: a repeat of what was taken once gets that far.
+// parseTransactionID reads an id that a client names. Whether an event can have it at all
+// is for the look-up to say: the repeat of a request that was accepted once has to get there.
 func parseTransactionID(field, text string) (domain.TransactionID, error) {
 	if err := domain.CheckID(field, text); err != nil {
 		return uuid.Nil, err

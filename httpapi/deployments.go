@@ -176,7 +176,8 @@ func (h handlers) ListChangedDeployments(c echo.Context, params api.ListChangedD
 			return err
 		}
 	}
-	least := max(valueOf(params.MinPosition), valueOf(params.AfterPosition)) // of another log, or one that was restored: it would wait for ever
+	// A place that this log doesn't have, as of another one, is refused: its client would wait for ever.
+	least := max(valueOf(params.MinPosition), valueOf(params.AfterPosition))
 	if err := k.awaitAll(&least); err != nil {
 		return err
 	}

@@ -28,8 +28,8 @@ type resource struct {
 // idField is the name of its id in paths and refusals.
 func (r resource) idField() string { return string(r.kind) + "_id" }
 
-// newID is a UUIDv7 at every try; of a request that is repeated the first one's
-// events are the answer, so that one request has one id.
+// newID makes another UUIDv7 at each try. A repeated request is answered with the events of
+// the first one, so one request has one id all the same.
 func newID() (string, error) {
 	id, err := uuid.NewV7()
 	return id.String(), err
@@ -203,8 +203,8 @@ func (k *call) sendQueue(of resource, q queueQuery) error {
 	return k.sendPage(of.form, page, func(d *document) { d.number("lag", k.server.lag()) })
 }
 
-// filter is what the query selects, but for the statuses, which a default may
-// stand for, and for what doesn't select: two lists never have the same.
+// filter is what a list and its cursors belong to: the route and the parameters that select.
+// Statuses aren't in it, as a default may stand for them: projections.Waiting has those.
 func (k *call) filter() string {
 	query := k.Request().URL.Query()
 	for _, name := range []string{"status", "limit", "cursor", "min_position"} {
@@ -239,7 +239,7 @@ func (k *call) items(d *document, form objectForm, records []*projections.Object
 	return nil
 }
 
-// sealedText writes a text that is kept sealed; none is left out.
+// sealedText writes a text that is kept sealed; it leaves the member out if there is none.
 func (k *call) sealedText(d *document, name, of string, sealed domain.Sealed) error {
 	text, err := k.server.openText(k.ctx, of, sealed)
 	d.optional(name, text)

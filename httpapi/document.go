@@ -160,7 +160,7 @@ func (d *document) time(name string, t time.Time) {
 	d.b = append(d.b, d.written[:d.length]...)
 }
 
-// moment writes a time; none is left out.
+// moment writes a time; it leaves the member out if there is none.
 func (d *document) moment(name string, t time.Time) {
 	if !t.IsZero() {
 		d.time(name, t)

@@ -54,8 +54,8 @@ func (k *call) request(account, commandID string, o order) ledger.Request {
 	}
 }
 
-// canonicalBody is a request that writes its canonical form faster than
-// reflection does: those that come by the thousand.
+// canonicalBody is a request, of those that come by the thousand, that writes its canonical
+// form faster than reflection does.
 type canonicalBody interface{ appendCanonical([]byte) []byte }
 
 // fingerprint tells an order from every other that could come under its key.
@@ -89,7 +89,7 @@ func withoutDefaults(body any) any {
 	return body
 }
 
-// nonZero is nil of a zero value, too.
+// nonZero gives nil for a pointer to a zero value.
 func nonZero[T comparable](p *T) *T {
 	if p != nil && *p == *new(T) {
 		return nil
@@ -111,9 +111,9 @@ func (k *call) seal(field, account string, text *string) (domain.Sealed, error) 
 // unreadable stands for a text that this keyring can't open.
 const unreadable = "[unreadable]"
 
-// openText opens a free text for an answer. One that can't be opened, because
-// the keyring is an older one, is said to be so: the figures beside it are right,
-// and nobody is helped by not seeing them.
+// openText opens a free text for an answer. If it can't be opened, because the keyring is an
+// older one, unreadable stands in its place: the figures beside it are right, and to hide
+// them would help nobody.
 func (s *Server) openText(ctx context.Context, account string, sealed domain.Sealed) (string, error) {
 	text, err := s.opts.Sealer.Open(ctx, account, sealed)
 	if errors.Is(err, keyring.ErrDamaged) || errors.Is(err, keyring.ErrKeyMissing) {

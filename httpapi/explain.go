@@ -58,9 +58,10 @@ func (h handlers) ExplainTransaction(c echo.Context, name api.Account, text api.
 type explanation struct {
 	server  *Server
 	account string
-	// reader is whom it is for; asker who asks for it, and reads no text that isn't theirs too.
+	// reader is the role that it is for, asker the role that asks: both have to be allowed
+	// to read what people said of an object.
 	reader, asker Role
-	// nameless: of others than customers it has roles, where their names would stand.
+	// nameless: everybody but customers is shown by role and not by name.
 	nameless bool
 
 	entry       projections.Transaction
@@ -73,17 +74,17 @@ type explanation struct {
 	// debt is what no lot covered, of a charge or of a payment that was taken back;
 	// below zero, what a refund ended of it.
 	debt domain.Amount
-	// given are the lots that a refund went back to, made what it made anew.
+	// given are the lots that a refund went back to; made is what came back as a new lot.
 	given []explainedLot
 	made  domain.Amount
-	// related is what a refund gives back, or a correction names.
+	// related is what a refund gives back, or what a correction names.
 	related *sequel
 
-	// waited is the usage that the charge covers, of one that had to wait.
+	// waited is the usage that the charge covers, if that had to wait for credits.
 	waited  []waitedUsage
 	objects []story
 	since   []sequel
-	// refunded has come back in all; untold are the refunds that since lacks.
+	// refunded is what has come back in all; untold counts the refunds that since leaves out.
 	refunded domain.Amount
 	untold   int
 	// events has whatever was looked at, by revision.
@@ -177,7 +178,7 @@ func (x *explanation) moved(ctx context.Context, part eventstore.Fact) error {
 	return nil
 }
 
-// relate finds what the entry answers to: of one that was split, all of it.
+// relate finds what a refund gives back or a correction names, with all the parts of it.
 func (x *explanation) relate(ctx context.Context) error {
 	revision, named, ok := account.AboutOf(x.parts[0].Body)
 	if !ok || revision >= x.parts[0].Revision {
@@ -253,7 +254,7 @@ func (x *explanation) command(ctx context.Context) error {
 	return err
 }
 
-// cause adds what the charge is of: its reservation, or an object such as its
+// cause adds what the charge belongs to: its reservation, or an object such as its
 // deployment.
 func (x *explanation) cause(ctx context.Context) error {
 	first := x.parts[0]

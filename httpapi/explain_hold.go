@@ -77,8 +77,8 @@ func (x *explanation) readHold(ctx context.Context, begun int64, id string) erro
 	return nil
 }
 
-// reservationStatus is today's, as that of every other object: the events beside the
-// charge don't tell it, because others have captured and released since.
+// reservationStatus is today's, like that of every other object: readHold may not have come
+// to its end.
 func (x *explanation) reservationStatus(ctx context.Context, id string) (string, error) {
 	open := false
 	_, err := x.server.opts.Ledger.Look(ctx, x.account, func(s *account.State, _ []eventstore.Fact) {

@@ -46,8 +46,8 @@ func (h handlers) ForgetAccount(c echo.Context, name api.Account, _ api.ForgetAc
 	return k.answer(statusOK, done.Result, nil)
 }
 
-// forgottenBefore completes the answer of then: deadlines that were due may have
-// had entries in it.
+// forgottenBefore gives the result that the first answer had, with the events of deadlines
+// that came due with it.
 func (k *call) forgottenBefore(result ledger.Result) (ledger.Result, error) {
 	stream, first, count := eventstore.AccountStream(k.account), result.Revision, 1
 	for range 2 { // the last event says how many there are
@@ -82,7 +82,7 @@ type Forgetter struct {
 type Wish struct {
 	// Reason stays, in the clear.
 	Reason string
-	// Force: also what somebody who has yet to decide would have to read.
+	// Force: even if somebody still has to read the text in order to decide.
 	Force bool
 	// Look: find out whether it would be refused, and do nothing.
 	Look bool
@@ -90,8 +90,8 @@ type Wish struct {
 
 // Forgotten is what became of a wish to forget.
 type Forgotten struct {
-	// Result of Before has no facts: it is the revision of the event, and how the
-	// account is now.
+	// Result has no facts if Before is true: only the revision of the earlier event, and
+	// the account as it is now.
 	ledger.Result
 	// Before: it was done before, and there was nothing new to erase.
 	Before bool
@@ -103,9 +103,8 @@ type Forgotten struct {
 // Forget destroys the key, then leaves the event that says so, once for each key
 // that the account had: the event is never ahead of the truth. If it is cut short
 // between the two, doing it again is right. by says whose account and who asks.
-// An OnlyAt is looked at before the key goes, and not after, and a caller who leaves, or
-// the stop of an engine, ends nothing from then on: what can't be undone isn't left
-// without its event.
+// OnlyAt is checked before the key is destroyed. From then on neither a caller who leaves
+// nor the stop of the engine ends it: what can't be undone isn't left without its event.
 // Refusals: field-invalid (reason), unknown-account, precondition-failed, wrong-status
 // (what is open and somebody has to read).
 func (f Forgetter) Forget(ctx context.Context, by ledger.Request, wish Wish) (done Forgotten, err error) {
@@ -156,8 +155,8 @@ func (f Forgetter) Forget(ctx context.Context, by ledger.Request, wish Wish) (do
 	return done, err
 }
 
-// neededBy refuses while finance has yet to pay to an address that would be erased, or
-// somebody to decide by words that would be; nil: nobody waits.
+// neededBy refuses while finance still has to pay to an address that would be erased, or
+// somebody to decide by a text that would be; nil: nobody needs any of it.
 func neededBy(s *account.State) error {
 	var open []string
 	var fields []domain.Field
@@ -191,9 +190,9 @@ func someOf(ids []string) string {
 // forgetWithin bounds what goes on without its caller.
 const forgetWithin = 30 * time.Second
 
-// nothingSince tells that an account was forgotten, at a revision, that no key of it
-// is live, and that nothing newer rests on one. Without that last look, a crash
-// between a key's end and its event would leave the event out for ever.
+// nothingSince tells that an account was forgotten at a revision, that it has no live key,
+// and that nothing newer rests on one. Without that last check, a crash between a key's end
+// and its event would leave the event out for ever.
 func (f Forgetter) nothingSince(ctx context.Context, name string, revision int64) (bool, error) {
 	if revision == 0 {
 		return false, nil

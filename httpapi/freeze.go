@@ -38,9 +38,9 @@ func (k *call) setFrozen(name string, action func(reason domain.Sealed) account.
 	return k.answer(statusOK, result, nil)
 }
 
-// freeze is why an account is frozen, for staff. Neither the state nor a read model has
-// more of it than that it is: frozen accounts are few, and most hardly grow. So it is
-// looked up in the log, backwards, as far as maxFreezeScan.
+// freeze is why an account is frozen, for staff. State and read models know only that it is:
+// frozen accounts are few, and most hardly grow. So the reason is looked up in the log,
+// backwards, in at most maxFreezeScan events.
 type freeze struct {
 	fact   eventstore.Fact
 	cause  account.FreezeCause
@@ -49,10 +49,10 @@ type freeze struct {
 	purchase string
 }
 
-// maxFreezeScan bounds the events that are looked at: what runs goes on on a frozen account.
+// maxFreezeScan bounds the search: what already runs on a frozen account goes on making events.
 const maxFreezeScan = 10_000
 
-// toldOfFreezes may learn what staff say of an account to each other.
+// toldOfFreezes are the roles that may read what staff write to each other of an account.
 var toldOfFreezes = setOf([]Role{RoleBD, RoleFinance, RoleSupport, RoleAuditor, RoleAdmin})
 
 // freezeAt finds the freeze that holds at a revision of a frozen account; without a fact if
@@ -75,7 +75,7 @@ func (s *Server) freezeAt(ctx context.Context, name string, revision int64) (fou
 			if e.Cause == account.FreezeDesk {
 				return found, nil
 			}
-		case *account.PurchaseReversed: // the debt that froze it is of the last one before
+		case *account.PurchaseReversed: // the last one before the freeze made the debt that caused it
 			if found.fact.Body != nil {
 				found.purchase, found.reason = cmp.Or(e.Purchase, e.Payment), e.Reason
 				return found, nil

@@ -30,7 +30,7 @@ func (k *call) checkIdempotencyKey() error {
 		}
 		return nil
 	}
-	if k.route.needsKey && len(given) == 1 && given[0] == "" { // as a line of a batch has it of an empty key
+	if k.route.needsKey && len(given) == 1 && given[0] == "" { // with the code that an empty key of a batch's line gets
 		return domain.Refuse(domain.CodeIdempotencyKeyMissing, "the Idempotency-Key is empty; send one, and the same one when you try again").
 			With("field", idempotencyHeader)
 	}
@@ -42,8 +42,8 @@ func (k *call) checkIdempotencyKey() error {
 	return checkKey(idempotencyHeader, given[0])
 }
 
-// checkKey accepts 1 to 255 printable ASCII characters. A header loses the spaces at
-// its ends on the way: a key of a line that had some would be another one there.
+// checkKey accepts 1 to 255 printable ASCII characters. Spaces at its ends are refused: a
+// header loses them, so a line's key that had some would be another key in a single request.
 func checkKey(field, key string) error {
 	if len(key) == 0 || len(key) > maxIdempotencyKey {
 		return domain.RefuseLength(domain.CodeFieldInvalid, field, key, 1, maxIdempotencyKey)
@@ -76,8 +76,8 @@ func (k *call) onlyAt() (*int64, error) {
 	return &revision, nil
 }
 
-// refuseIfMatch is for what is about more than one account: who sends a revision would
-// take it for a protection.
+// refuseIfMatch is for what is about more than one account: whoever sends a revision there
+// would believe to be protected by it.
 func (k *call) refuseIfMatch() error {
 	revision, err := k.onlyAt()
 	if err != nil || revision == nil {

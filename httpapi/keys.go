@@ -120,7 +120,7 @@ func (k *Keys) Len() int { return len(*k.byHash.Load()) }
 // as they began, streams end.
 func (k *Keys) Replace(by *Keys) { k.byHash.Store(by.byHash.Load()) }
 
-// still says that a key that was found is accepted, and for the same.
+// still tells that a key which was found before is accepted now, and stands for the same.
 func (k *Keys) still(who *identity) bool {
 	now := (*k.byHash.Load())[who.hash]
 	return now != nil && now.KeySpec == who.KeySpec

@@ -35,7 +35,7 @@ func (h handlers) ListNotifications(c echo.Context, name api.Account, params api
 		return err
 	}
 	page, err := list(k.ctx, name, strings.TrimPrefix(cursor, mark), limitOf(params.Limit))
-	// What isn't found where the read models are behind is for orBehind.
+	// While the read models are behind, orBehind answers for what isn't found.
 	if params.Cursor != nil && k.behind == nil && (domain.IsCode(err, domain.CodeUnknownNotice) || domain.IsCode(err, domain.CodeIDInvalid)) {
 		return notACursor(*params.Cursor)
 	}
@@ -152,19 +152,19 @@ func (h handlers) StreamNotifications(c echo.Context, name api.Account, params a
 // noticeStream is a stream of notifications under way.
 type noticeStream struct {
 	*call
-	// given is the id that the client came with, last the one behind which it goes on.
+	// given is the id that the client came with, last the id after which the stream goes on.
 	given, last string
-	// opened is a position that all that was told before the stream was opened is at or before.
+	// opened is a position: what was told before the stream was opened is at or before it.
 	opened eventstore.Position
 	// d is what is sent next.
 	d *document
 }
 
-// start finds the id behind which the stream begins: the one that the client has, or the
-// newest from before it was opened. An EventSource ends for good if it is refused; so an id
-// that isn't known here is as none, and the client is told another. Another engine gave it:
-// from a log of its own, or with read models that are ahead. While those here aren't whole
-// it may yet come, and so may all that was told long ago: then nothing begins.
+// start finds the id after which the stream begins: the client's, or the newest from before
+// the stream was opened. An EventSource that is refused ends for good, so an unknown id counts
+// as none, and the client is told a known one: another engine gave it, from a log of its own
+// or with read models that are ahead. While the read models here aren't whole the id may yet
+// come, and so may everything that was told long ago: then nothing begins.
 func (s *noticeStream) start(whole bool) (begun bool, err error) {
 	views := s.server.opts.Views
 	// Before the look at the id: what comes in between is behind the newest.
@@ -189,9 +189,9 @@ func (s *noticeStream) start(whole bool) (begun bool, err error) {
 	return true, nil
 }
 
-// run sends what is new until the stream ends. One that hasn't begun sends nothing before
-// the read models have what there was when it was opened; if they stop before, it ends, and an
-// EventSource comes again.
+// run sends what is new until the stream ends. A stream that hasn't begun sends nothing until
+// the read models have what there was when it was opened; if they stop before that, it ends,
+// and an EventSource comes again.
 func (s *noticeStream) run(begun bool, news <-chan struct{}) error {
 	var whole <-chan error
 	if !begun {
@@ -268,7 +268,7 @@ type streamCount struct {
 	open map[string]int
 }
 
-// begin counts one more, unless there are most already. Then end MUST NOT be called.
+// begin counts one more stream. False: the key has most already, and end MUST NOT be called.
 func (s *streamCount) begin(key string, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -76,7 +76,7 @@ func sendOpen[T any](k *call, kind string, p paging, open func(*account.State) m
 	return nil
 }
 
-// openCursor is the id behind which a page begins; empty: the first one.
+// openCursor is the id after which a page begins; empty: it is the first one.
 func openCursor(list, cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil

@@ -49,7 +49,7 @@ const maxParameters = 100
 
 // checkQuery refuses parameters that the route doesn't know: one that is
 // misspelt would be a filter that doesn't filter. So would one that net/url can't
-// read, because who asks it for the parameters isn't told of those that it left out.
+// read, which it leaves out without telling the handler.
 // An empty cursor would be the first page once more, for a client that follows
 // cursors without looking: for ever.
 func (k *call) checkQuery(query string) error {
@@ -115,9 +115,9 @@ const (
 	signatureHeader   = "Signature"
 )
 
-// oneLine sees to headers that come in several lines: the generated code takes one, and
-// names none that it refuses. A list may stand in several. A client that is refused its
-// Last-Event-ID never comes again; the last line is the one that it had last.
+// oneLine sees to headers that come in several lines, which the generated code refuses
+// without naming the header. A list may stand in several lines. A client whose Last-Event-ID
+// is refused never comes again, so the last line counts, which is the newest.
 func oneLine(h echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		k := callOf(c)

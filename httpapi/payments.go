@@ -82,8 +82,8 @@ func (s *Server) recordPayment(ctx context.Context, requestID string, p account.
 }
 
 // homeOf is the account in which a payment is recorded, and the payment as it is
-// recorded there: the one that it names, if that is one that we know, unless it was
-// told with another before.
+// recorded there: the account that it names, if we know that one, unless the payment
+// was told of with another before.
 func (s *Server) homeOf(ctx context.Context, p account.ProviderPayment) (string, account.ProviderPayment, error) {
 	named := account.UnmatchedAccount
 	if domain.CheckAccount("account", p.Account) == nil {

@@ -106,8 +106,8 @@ func accessLevel(status int) slog.Level {
 // retryAfterSeconds is what a 503 advises, but for what isn't set up.
 const retryAfterSeconds = "1"
 
-// refusalOf makes a refusal of any error. fault is true where the error is ours
-// and its text is for the log alone: nothing else may tell an operator.
+// refusalOf makes a refusal of any error. fault is true where the error is ours and
+// its text is for the log alone, which may be all that an operator learns of it.
 func refusalOf(err error) (refusal *domain.Error, fault bool) {
 	if refusal, ok := domain.AsError(err); ok {
 		return refusal, refusal.Code == domain.CodeInternal
@@ -130,8 +130,8 @@ func refusalOf(err error) (refusal *domain.Error, fault bool) {
 	return domain.Refuse(domain.CodeInternal, "the engine failed to do this; the log has more under the request's id"), true
 }
 
-// bindingRefusal restates what echo and the generated parameter code refuse: of a
-// query nothing, because the frame has read that before.
+// bindingRefusal restates what echo and the generated parameter code refuse. That is never
+// about the query, which the frame has checked before.
 func bindingRefusal(e *echo.HTTPError) *domain.Error {
 	text, _ := e.Message.(string)
 	if rest, ok := strings.CutPrefix(text, "Invalid format for parameter "); ok {
@@ -185,12 +185,12 @@ func (s *Server) writeProblem(k *call, err error) {
 	k.send(row.Status, problemType, s.appendProblem(k, refusal, row))
 }
 
-// reservedMembers are members of a problem that figures have the names of: such a
-// figure gets another one. A test holds the figures of all codes to it.
+// reservedMembers gives a figure that is called like a member of RFC 9457 another name.
+// A test holds the figures of all codes to it.
 var reservedMembers = map[string]string{"status": "current_status", "type": "current_type", "title": "current_title"}
 
-// topUp is what to buy for a shortfall, which counts nothing below zero: debt that goes
-// beyond the allowance is paid first. What can be bought at least may be more.
+// topUp is what to buy after a refusal. That may be more than the shortfall: debt beyond the
+// allowance is paid first, and there is a least amount that can be bought.
 func topUp(refusal *domain.Error) domain.Amount {
 	figure := map[string]domain.Amount{}
 	for _, f := range refusal.Fields {

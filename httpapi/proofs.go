@@ -112,8 +112,8 @@ func (s *Server) eventOf(ctx context.Context, params api.ProveInclusionParams) (
 	return audit.EventOf(ctx, s.opts.Store, params.Account, id)
 }
 
-// receipt proves the event by the oldest checkpoint that covers it: of all who
-// ask for it, each gets the same. Without one it signs now.
+// receipt proves the event by the oldest checkpoint that covers it, so that everybody
+// who asks gets the same. If there is none it signs one now.
 func (s *Server) receipt(ctx context.Context, event eventstore.Recorded) (receipt transparency.Receipt, err error) {
 	if err := s.waitFor(ctx, event.Position); err != nil {
 		return receipt, err

@@ -125,8 +125,8 @@ func (h handlers) ReversePurchase(c echo.Context, name api.Account, id api.Purch
 	return k.answerWith(statusOK, result, purchases, record)
 }
 
-// creditedPayment is a payment that was reversed, in the form of a purchase: it had
-// none. Nil if it was a purchase.
+// creditedPayment shows a reversed payment that finance had credited in the form of a
+// purchase, which it never had; nil if a purchase was reversed.
 func (k *call) creditedPayment(id string, facts []eventstore.Fact) *projections.ObjectRecord {
 	record, p := projections.NewObjectRecord(k.account, account.ObjectPurchase, id), &account.Purchase{}
 	record.Object = p
@@ -158,7 +158,7 @@ func purchaseForm(_ *call, d *document, r *projections.ObjectRecord) error {
 	d.money("credited", p.Credited)
 	d.money("reversed", p.Reversed)
 	link := ""
-	if p.State == account.PurchaseIsAwaiting { // nobody should pay for another one
+	if p.State == account.PurchaseIsAwaiting { // nobody should pay for one that is over
 		link = p.URL()
 	}
 	d.nullable("payment_url", link)

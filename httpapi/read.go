@@ -42,9 +42,9 @@ func (k *call) awaitBoth(acked eventstore.Position, minPosition *int64) error {
 	return err
 }
 
-// orBehind is err, unless that says that there is no such thing and it was looked for
-// in read models that are behind: who is told that what they made doesn't exist would
-// make it once more.
+// orBehind is err, unless that says that there is no such thing and the read models that
+// were asked are behind: whoever is told that what they made doesn't exist would make it
+// once more.
 func (k *call) orBehind(err error) error {
 	if k.behind == nil || err == nil {
 		return err
@@ -71,8 +71,8 @@ func (s *Server) waitFor(ctx context.Context, position eventstore.Position) erro
 		With("through", strconv.FormatUint(uint64(through), 10))
 }
 
-// lag is how many positions that were acknowledged here the read models may lack. It
-// needs no question to the store, so that every answer can have it.
+// lag is how many positions that were acknowledged here the read models may lack. Every
+// answer can have it, because the store needn't be asked.
 func (s *Server) lag() int64 {
 	through, acked := s.opts.Views.Through(), s.opts.Ledger.AckedAny()
 	if acked <= through {

@@ -53,7 +53,7 @@ func (h handlers) Refund(c echo.Context, name api.Account, _ api.RefundParams) e
 }
 
 // refundIn finds the parts of a command's refund among its events, and the first of them.
-// What deadlines gave back that came due with it is none of it: that names no deduction.
+// What deadlines that came due with it gave back doesn't count: that names no deduction.
 func refundIn(facts []eventstore.Fact, of domain.TransactionID) (parts []*account.Refunded, first *eventstore.Fact) {
 	for i := range facts {
 		if e, ok := facts[i].Body.(*account.Refunded); ok && e.Deduction == of {

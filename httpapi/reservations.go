@@ -119,8 +119,8 @@ func (h handlers) GetReservation(c echo.Context, name api.Account, id api.Reserv
 	return nil
 }
 
-// closedReservation is what one was for that is closed: only the event that began it has
-// that still.
+// closedReservation tells what a closed reservation was for, which only the event that
+// began it still has.
 func (k *call) closedReservation(begun int64) (r account.Reservation, err error) {
 	stream := eventstore.AccountStream(k.account)
 	for recorded, err := range k.server.opts.Store.ReadStream(k.ctx, stream, begun, eventstore.Forwards, 1) {
@@ -159,13 +159,13 @@ func (k *call) reservation(status int, id string, body any, do account.Action) e
 	})
 }
 
-// reservationName is what the event claimed that opened one.
+// reservationName is the name that the event which opens a reservation claims.
 func reservationName(id string) ledger.Name {
 	return ledger.NameOfClaim(account.ClaimOf(&account.Reserved{Reservation: id}))
 }
 
-// reservation writes the members of one. What a closed one was for the state has
-// forgotten: the answer to the command that closes it is without.
+// reservation writes the members of one. The state has forgotten what a closed one was
+// for, so the answer to the command that closes it doesn't say that.
 func (d *document) reservation(id string, r account.Reservation, open bool) {
 	status := "open"
 	if !open {

@@ -30,8 +30,8 @@ type route struct {
 	roles    roleSet
 	// ofAccount: the path names an account, if only an empty one.
 	ofAccount bool
-	// timed routes may write: they have RequestTimeout from the start. Of the
-	// others limited has what a read is.
+	// timed routes may write: they have RequestTimeout from the start. Reads have
+	// the time that limited gives them.
 	timed bool
 }
 

@@ -10,8 +10,8 @@ import (
 
 // A peer that stalls would hold a body's memory, or a view, for ever: it has
 // RequestTimeout for a body to come, and for each piece of a long answer to go. The
-// connection bounds the short ones (connections.go).
-// A writer that knows no deadlines is none of a network.
+// connection bounds the short ones (connections.go). A deadline that can't be set is
+// no error: what takes none, as in a test, is no network.
 
 // readSoon bounds what is read until the returned function is called. It MUST be
 // called: the server reads on in the background, and takes a passed deadline
@@ -26,10 +26,10 @@ func (k *call) readSoon() (done func()) {
 const maxLinger = 5 * time.Second
 
 // leaveBody is for an answer that is given before the body was read to its end. It
-// MUST be called before the header is sent: net/http would wait for the rest first,
-// so that the connection can be used again, and wait for ever. So the connection
-// is not used again, and the rest, which net/http still takes after the answer so
-// that a client which sends all before it reads gets to it, has to come soon.
+// MUST be called before the header is sent: to keep the connection, net/http would first
+// wait for the rest of the body, perhaps for ever. So the connection is given up. net/http
+// still reads the rest after the answer, for clients that send all before they read: that
+// has to come soon.
 func (k *call) leaveBody() {
 	if k.bodyDone || k.Request().ContentLength == 0 {
 		return

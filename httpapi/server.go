@@ -54,7 +54,7 @@ type Options struct {
 	// connection for as long as its client likes.
 	MaxStreams int
 	// MaxVerifiedEvents bounds the account that GET /v1/audit/verify folds: its read
-	// models are built in memory, once more than they are there.
+	// models are built once more, in memory.
 	MaxVerifiedEvents int64
 
 	// Notices writes what customers have seen.
@@ -175,11 +175,11 @@ func New(opts Options) (*Server, error) {
 	return s, nil
 }
 
-// Handler serves the API. A peer that doesn't read what it asked for is for Serve.
+// Handler serves the API. Only Serve cuts off peers that don't read what they asked for.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.handle) }
 
-// handle sees to OPTIONS, which echo answers by itself wherever there is a route, and
-// net/http where there is none: no endpoint would leave the body.
+// handle sees to the bodies of OPTIONS requests, which no endpoint answers: echo does where
+// there is a route, and handle itself for *.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodOptions {
 		(&call{Context: s.echo.NewContext(r, w), server: s}).leaveBody()

@@ -38,10 +38,10 @@ func (t *timeouts) at(now time.Time) *timeout {
 	return c
 }
 
-// timedContext ends with its timeout. That the client has gone only Err tells, at
-// once, and not Done: who is about to begin something asks Err, and who waits for
-// what was begun waits on. So does a context made from it, whose Err tells of its own
-// end only: who waits for what nobody may want any more gives it a patience of its own.
+// timedContext ends with its timeout. Once the client has gone, Err says so, but Done stays
+// open: whoever is about to begin something asks Err, and whoever waits for what was begun
+// waits on. A context made from this one doesn't learn of it at all, so a wait that nobody
+// may want any more needs a patience of its own.
 type timedContext struct {
 	*timeout
 	client context.Context

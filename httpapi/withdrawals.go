@@ -97,8 +97,8 @@ func (h handlers) RecordPayout(c echo.Context, name api.Account, id api.Withdraw
 	})
 }
 
-// paidOn is where a payout was made: where it was asked for, if nothing is said. To
-// say just that is to say nothing, so that a request is the same with it.
+// paidOn is the network of a payout: the one that was asked for, unless the request names
+// another. To name the one that was asked for is to name none: both are the same request.
 func (k *call) paidOn(id string, request *api.PayoutRequest) (account.Network, error) {
 	given := account.Network("")
 	if request.Network != nil {
@@ -121,9 +121,8 @@ func (k *call) paidOn(id string, request *api.PayoutRequest) (account.Network, e
 	return given, nil
 }
 
-// askedFor is where a withdrawal's money was asked for. Read models that are late
-// don't know every withdrawal, and what is not known of one would change what the
-// request means: the log has it.
+// askedFor is the network that a withdrawal was asked for on. Read models that are late may
+// lack it, which would change what the request means: then the log is asked.
 func (k *call) askedFor(id string) (account.Network, error) {
 	record, err := k.objectAfter(account.ObjectWithdrawal, id, 0)
 	if domain.IsCode(err, domain.CodeUnknownWithdrawal) {

@@ -81,7 +81,8 @@ func (e *Error) Temporary() bool {
 // Codes of refusals that leave it open what became of the call.
 const (
 	codeUnreadable = "answer/unreadable"
-	// codesOfKeys begin those of an Idempotency-Key: the call that used it may be ours.
+	// codesOfKeys begins the codes that are about an Idempotency-Key: the call that used the
+	// key before may be ours.
 	codesOfKeys = "idempotency/"
 )
 
@@ -97,8 +98,8 @@ func (e *Error) Final() bool {
 
 // CreateLink makes a payment link of amount. It is called once and never tried
 // again here: an answer that was lost leaves a link that exists, and the key is
-// an error the second time. Who doesn't get an answer looks with Links, and
-// makes a new attempt, whose key is another, only if there is none.
+// an error the second time. Whoever doesn't get an answer looks with Links, and
+// makes a new attempt, which has another key, only if there is none.
 func (c *Client) CreateLink(ctx context.Context, meta Meta, amount domain.Amount) (Link, error) {
 	body, err := json.Marshal(newLink{Name: "IO Credits", Amount: Amount(amount), Currency: currency, Meta: meta})
 	if err != nil {

@@ -26,8 +26,8 @@ import (
 var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 
 // ParseEvent reads a webhook's body. The provider may add members at any time,
-// so unknown ones are skipped. Ids are as they were told: whoever records them sees
-// to it that ours can be such.
+// so unknown ones are skipped. Ids are as they were told: whoever records them has to make
+// ids of ours out of them.
 // Error: CodeBodyInvalid, if the body is no JSON object.
 func ParseEvent(body []byte) (Event, error) {
 	var event members
@@ -117,7 +117,7 @@ func readPayment(value jsontext.Value) Payment {
 
 // doubt is for a payment of which two things are told: that it came and that it didn't, or
 // whether it moved money at all. It waits for people as one that came, or as one that was
-// taken back, whose id is as good as unsaid: what is told of it later counts by itself.
+// taken back, and its id counts for nothing: what is told of that later is another payment.
 func (p *Payment) doubt() {
 	p.Unnamed, p.Contradicted = true, true
 	if p.Status != Refunded {

@@ -73,8 +73,8 @@ type Payment struct {
 	// Unnamed: the provider gave no id, or what it told contradicts itself; ID is made of
 	// all that it told.
 	Unnamed bool `json:"-"`
-	// Contradicted: of whether it moved money two things are told. Whatever the event's name
-	// says, nothing of it is taken for true.
+	// Contradicted: it says two things of whether it moved money. Neither is taken for true,
+	// whatever the event's name says.
 	Contradicted bool `json:"-"`
 	// Link is the id of the link that was paid at.
 	Link string `json:"paymentLink"`
@@ -138,7 +138,7 @@ type envelope struct {
 }
 
 // answered is what of the envelope is needed: the rest may be of any form, and so may
-// error and message, which only an answer has that isn't ok.
+// error and message, which only answers have that aren't ok.
 type answered struct {
 	OK      bool           `json:"ok"`
 	Error   jsontext.Value `json:"error"`
