@@ -53,8 +53,8 @@ type control struct {
 	logger   *slog.Logger
 }
 
-// listen opens the socket. A path that is too long for one only costs the
-// tools their way to a live engine.
+// listen opens the socket; nil if it can't, as where the path is too long for one: then tools
+// can't reach the running engine, which goes on.
 func (c *control) listen(ctx context.Context) net.Listener {
 	if err := removeIfThere(c.dir.control()); err != nil {
 		c.logger.Warn("the socket of an earlier engine stays", "error", err)
@@ -86,10 +86,10 @@ func (c *control) run(ctx context.Context, listener net.Listener) {
 	}
 }
 
-// acceptPause is what a listener that failed is given, as when too many files are open.
+// acceptPause is how long a listener that failed is left alone, as when too many files are open.
 const acceptPause = time.Second
 
-// accept serves who comes until ctx ends. A listener that fails doesn't end it: who
+// accept serves whoever comes until ctx ends. A listener that fails doesn't end it: whoever
 // comes later would wait for an answer in vain.
 func (c *control) accept(ctx context.Context, listener net.Listener) {
 	var open sync.WaitGroup
@@ -110,7 +110,7 @@ func (c *control) accept(ctx context.Context, listener net.Listener) {
 	}
 }
 
-// answer has a connection, and ends it.
+// answer serves one connection, and closes it.
 func (c *control) answer(ctx context.Context, conn net.Conn) {
 	defer func() { _ = conn.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
@@ -170,8 +170,8 @@ func answerOf(done forgotten, err error) controlAnswer {
 	return controlAnswer{Forgotten: done}
 }
 
-// copy goes from what follows to what is followed: checkpoints, then read models,
-// then log. So nothing is signed, or shown, that the copied log doesn't have.
+// copy takes what follows before what it follows: checkpoints, then read models, then
+// the log. So nothing is signed, or shown, that the copied log doesn't have.
 func (c *control) copy(to dataDir, withLog bool) error {
 	if err := os.MkdirAll(to.checkpoints(), 0o700); err != nil {
 		return err
@@ -235,7 +235,7 @@ var errNoEngine = errors.New("no engine runs in this data directory")
 // longer waits for an engine that hangs, or that somebody has stopped.
 const engineTimeout = time.Minute
 
-// askEngine sends a request to the engine that runs in dir. A copy that it answers holds
+// askEngine sends a request to the engine that runs in dir. A copy that it answers with lasts
 // as long as the connection does, or longer if it is held. Error: errNoEngine.
 func askEngine(ctx context.Context, dir dataDir, request controlRequest) (controlAnswer, net.Conn, error) {
 	return askEngineWithin(ctx, engineTimeout, dir, request)

@@ -122,8 +122,8 @@ func onlyCopies(ctx context.Context, account string, from, to eventstore.Store) 
 	return nil
 }
 
-// keysToCopy finds those of a file, and those that move with the log, which engines have
-// shared.
+// keysToCopy finds the keys in a file, and those that engines have shared in the log, which
+// move with it.
 type keysToCopy struct {
 	*keyring.FileKeys
 	log eventstore.Store
@@ -242,7 +242,7 @@ func (k *copier) has(ctx context.Context, from eventstore.Position) (there bool,
 		if !moves(&r) {
 			continue
 		}
-		// Metadata may hide it, and not those after it. A repeat does no harm.
+		// Metadata may hide it, but not the events after it. To copy it again does no harm.
 		for c, err := range k.to.ReadStream(ctx, r.Stream, r.Revision, eventstore.Forwards, 1) {
 			return err == nil && (c.ID == r.ID || c.Revision > r.Revision), at, err
 		}

@@ -89,10 +89,10 @@ func (l *eventLog) addKeys(dir dataDir, logger *slog.Logger) error {
 // needs a key.
 const keySearch = 10_000
 
-// checkKeys compares the keyring with the log. Who was ever asked for by a request has
-// a key, durable before the event: where there is none this is another keyring, or an
-// older one. With new keys in its place the repeat of a charge would be refused, and
-// no text could be read.
+// checkKeys compares the keyring with the log. An account with an event that a keyed request
+// made has a key, durable before the event: where there is none this is another keyring, or
+// an older one. With new keys instead the repeat of a charge would be refused, and no text
+// could be read.
 func (l *eventLog) checkKeys(ctx context.Context, dir dataDir) error {
 	account, position, err := keyless(ctx, l.store, l.keys)
 	if err == nil && account != "" {
@@ -102,10 +102,10 @@ func (l *eventLog) checkKeys(ctx context.Context, dir dataDir) error {
 	return err
 }
 
-// checkSharedKeys is checkKeys for a keyring that is in the log, so it can't be another
-// one; but the secret that wraps it can. Accounts that came to an engine with another
-// secret would get keys that no other engine can read. What one such account, or one whose
-// key was deleted by hand, would stop for ever is only told: all others go on.
+// checkSharedKeys is checkKeys for a keyring that is in the log: it can't be another one, but
+// the secret that wraps it can. One that doesn't open the first account's key is refused: no
+// other engine could read the keys that it makes. If only the newest account has such a key,
+// or one of the two has none, that is logged: a refusal would stop all others for ever.
 func (l *eventLog) checkSharedKeys(ctx context.Context, secretFile string, logger *slog.Logger) error {
 	without := 0
 	for _, direction := range bothEnds {

@@ -80,8 +80,8 @@ func (c *eventstoreCmd) Run(ctx context.Context, m *Main) (err error) {
 	return runEsdb(ctx, opts, listener)
 }
 
-// checkData refuses a folder without a log, as serve does and for the same reason. What is
-// --insecure is for development, and begins one as serve --dev does.
+// checkData refuses a folder without a log, as serve does and for the same reason. With
+// --insecure, which is for development, one is begun there, as serve --dev does.
 func (c *eventstoreCmd) checkData(dir dataDir) error {
 	if dir == "" || c.Insecure || c.Create { // open refuses the first
 		return nil

@@ -99,7 +99,7 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	return err
 }
 
-// helpText says a flag's default where its placeholder hides it.
+// helpText adds a flag's default where its placeholder hides it.
 func helpText(value *kong.Value) string {
 	text := kong.DefaultHelpValueFormatter(value)
 	if value.HasDefault && value.Tag.PlaceHolder != "" && value.Default != "" {

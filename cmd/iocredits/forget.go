@@ -168,7 +168,7 @@ func (c *forgetCmd) alone(ctx context.Context, dir dataDir, wish httpapi.Wish, l
 	if err != nil {
 		return done, err
 	}
-	if err := log.checkKeys(ctx, dir); err != nil { // of a key that isn't here the event would not be true
+	if err := log.checkKeys(ctx, dir); err != nil { // of a key that is in another keyring the event would not be true
 		return done, errors.Join(err, log.close())
 	}
 	s, err := openViews(ctx, dir, log, projections.Options{Logger: logger})

@@ -11,8 +11,7 @@ import (
 
 const (
 	// hugePages has glibc ask the kernel for huge pages for what malloc gives: Pebble's
-	// memtables and caches of blocks, of which nearly each access would need an entry of the
-	// processor's own table of pages that isn't there.
+	// memtables and block caches, where nearly every access would miss the processor's TLB.
 	hugePages = "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
 	// startedOver says that hugePages was asked for. Where a program has more rights than
 	// who starts it, glibc takes its own variable away.

@@ -19,8 +19,8 @@ import (
 // engine that made such an account a new first key would refuse the repeat of a charge as
 // another request, and what it sealed would be lost once the right keyring is back.
 
-// lostKeys finds those accounts before they get a key. That is asked once for an account:
-// one that has a key isn't among them.
+// lostKeys finds those accounts before they get a key. It is asked once for each account
+// without one.
 type lostKeys struct {
 	store  eventstore.Store
 	keys   *keyring.FileKeys
@@ -28,7 +28,7 @@ type lostKeys struct {
 	told   sync.Map
 }
 
-// isLost tells it of an account that has no key, and the log, once.
+// isLost tells whether an account that has no key is one of them, and logs that once.
 func (l *lostKeys) isLost(ctx context.Context, name string) (bool, error) {
 	rests, err := restsOnKey(ctx, l.store, name)
 	if err != nil || !rests {
@@ -45,8 +45,8 @@ func (l *lostKeys) isLost(ctx context.Context, name string) (bool, error) {
 	return true, nil
 }
 
-// restsOnKey tells that the newest thing in an account that has to do with its key is
-// something under it, and not that it was forgotten.
+// restsOnKey tells that the newest event of an account that has to do with its key rests on
+// the key, and doesn't say that it was destroyed.
 func restsOnKey(ctx context.Context, store eventstore.Store, name string) (bool, error) {
 	for r, err := range store.ReadStream(ctx, eventstore.AccountStream(name), eventstore.End, eventstore.Backwards, math.MaxInt) {
 		if err != nil {

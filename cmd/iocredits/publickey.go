@@ -12,9 +12,9 @@ import (
 // privateKeyPrefix begins every private key, as transparency.GenerateKey writes it.
 const privateKeyPrefix = "PRIVATE+KEY+"
 
-// readVerifier takes a public key as text, or the file that has it. What was given
-// may be a secret by mistake, so no error repeats it, nor a file's content: from
-// says where it came from. Only the name of a file that is there is shown.
+// readVerifier takes a public key as text, or the file that has it. What was given may be a
+// secret by mistake, so no error repeats it, or a file's content: from says where it came
+// from. Only the name of a file that is there is shown.
 func readVerifier(key, from string) (note.Verifier, error) {
 	what, holds := "what it was given", strings.TrimSpace(key)
 	content, err := os.ReadFile(key)

@@ -68,8 +68,8 @@ func (s *services) revived(ctx context.Context, keys *keyring.FileKeys) (found m
 }
 
 // isBack says that an account's live key is one that it had used when it was forgotten.
-// Fewer keys have ended than events say so only where one is back, or where an account
-// without any key was forgotten: that one hadn't used it.
+// Fewer keys have ended than there are events that say so only if one is back, or if the
+// account was forgotten before it had a key: then it hadn't used the one that it has.
 func isBack(ctx context.Context, store eventstore.Store, name string, ended keyring.Ended, f forgets) (bool, error) {
 	if !ended.Live || ended.Keys >= f.times {
 		return false, nil

@@ -134,8 +134,8 @@ func (c *serveCmd) check() error {
 	return nil
 }
 
-// checkMinFree refuses a room that would be taken for another: the store has none of 0, and
-// of what a disk can't have.
+// checkMinFree refuses what the store would take for another figure: 0 is its default, and
+// too many MiB are few bytes.
 func checkMinFree(mb uint64) error {
 	const most = math.MaxInt64 >> 20
 	if mb < 1 || mb > most {
@@ -148,11 +148,11 @@ func checkMinFree(mb uint64) error {
 const orCreate = " (is its disk mounted? --create begins a new log in it)"
 
 // checkData finds out that the folder can't be the one that was meant, before anything is
-// made in it: an engine on a new log says that nobody has any credits, and takes every
+// made in it: an engine on a new log would say that nobody has any credits, and take every
 // repeat for a request that it never saw.
 func (c *serveCmd) checkData(dir dataDir) error {
 	switch {
-	case dir == "" || c.Eventstore != "": // open refuses the first; of the others it has only read models
+	case dir == "" || c.Eventstore != "": // open refuses the first; beside a cluster there are only read models in it
 		return nil
 	case !c.Dev && !c.Create:
 		return dir.checkLog(orCreate)

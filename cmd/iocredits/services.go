@@ -127,7 +127,7 @@ func (c *serveCmd) open(ctx context.Context, dir dataDir, clock func() time.Time
 	return s, nil
 }
 
-// known is what the ledger holds a cold account to, where this engine alone writes.
+// known is what the ledger checks a cold account against; nil where other engines write too.
 func (s *services) known() func(context.Context, string) (int64, account.Figures, error) {
 	if s.log.shared {
 		return nil
@@ -181,8 +181,8 @@ func (s *services) notarise(ctx context.Context) {
 	}
 }
 
-// lastSign is how long a stop waits for read models and log to be signed: far more than
-// they are behind, unless they are being built, or out of reach.
+// lastSign is how long a stop waits for the last checkpoint: far longer than the read models
+// are behind, unless they are being built or the log is out of reach.
 const lastSign = 2 * time.Second
 
 // signLast signs what the engine leaves behind, or nobody would until its next start.

@@ -17,7 +17,7 @@ import (
 // To forget destroys the key, then leaves the event. A crash between the two leaves
 // text that is gone and nothing that says why, and engines that share the log go on
 // with the key that they have in memory. Doing it again mends it: what is here finds
-// the accounts of which somebody has to.
+// the accounts for which somebody has to.
 
 // unsaid finds the accounts whose key was destroyed without an event that says so, of
 // those that had one destroyed.
@@ -85,8 +85,8 @@ func (s *services) tellUnsaid(ctx context.Context) {
 	}
 }
 
-// keyWatch compares the keys that ended with a log that is verified, and the log with
-// the keyring that stands beside it.
+// keyWatch compares the keys that ended with the log that is verified, and that log with
+// the keyring beside it.
 type keyWatch struct {
 	dir       dataDir
 	ended     map[string]keyring.Ended
@@ -100,7 +100,7 @@ type keyWatch struct {
 }
 
 // watchKeys reads the keyring in dir, if there is one. It MUST be called before a copy
-// of the log is made: what is forgotten later would look unsaid.
+// of the log is made: a key that is destroyed later would look as if no event said so.
 func watchKeys(dir dataDir) (*keyWatch, error) {
 	w := &keyWatch{dir: dir, ended: map[string]keyring.Ended{}, forgotten: map[string]forgets{}, keyless: map[string]eventstore.Position{}}
 	keys, err := keyring.OpenReadOnly(dir.keyring())

@@ -29,7 +29,7 @@ func (c *verifyCmd) Run(ctx context.Context, parsed *kong.Context, m *Main) (err
 	}
 	keys := watchShared()
 	if c.EventStore == "" {
-		// First, because a keyring that isn't there is none to watch.
+		// Before watchKeys, which takes a folder that isn't there for one without a keyring.
 		if err := dataDir(c.Data).checkLog(orOnCluster); err != nil {
 			return err
 		}

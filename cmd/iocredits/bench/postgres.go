@@ -95,7 +95,7 @@ func (r *run) startPostgres(ctx context.Context) (*postgres, error) {
 		err = p.open(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("PostgreSQL in %s, where its user must be let in: %w", p.dir, err), p.close())
+		return nil, errors.Join(fmt.Errorf("start PostgreSQL in %s, which its user must be able to enter: %w", p.dir, err), p.close())
 	}
 	return p, nil
 }
