@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -399,7 +398,7 @@ func TestForgetRoute(t *testing.T) {
 	require.NotContains(t, text, "a note")
 	require.Equal(t, 6, strings.Count(text, "[erased]"))
 	after := r.must(get("auditor", "/v1/accounts/demo-1/events")).Text
-	require.True(t, strings.HasPrefix(after, events[:bytes.LastIndexByte([]byte(events), ']')]), "what was recorded stays byte for byte")
+	require.True(t, strings.HasPrefix(after, events[:strings.LastIndexByte(events, ']')]), "what was recorded stays byte for byte")
 	require.Contains(t, after, `"type":"account-forgotten"`)
 	parsed, err := transparency.ParseReceipt([]byte(receipt))
 	require.NoError(t, err)

@@ -224,7 +224,7 @@ func halfCharacter(field string, at int64) error {
 // a value may fail at a byte behind its sign.
 func wordAt(body []byte, at int) string {
 	const between = " \t\r\n:,[]{}"
-	if at >= len(body) || bytes.IndexByte([]byte(between), body[at]) >= 0 {
+	if at >= len(body) || strings.IndexByte(between, body[at]) >= 0 {
 		return ""
 	}
 	from, end := bytes.LastIndexAny(body[:at], between)+1, len(body)

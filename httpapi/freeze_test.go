@@ -57,7 +57,7 @@ func TestAPolicyThatSetsNothingIsRefused(t *testing.T) {
 	r.must(call{as: "admin", method: "PUT", path: demo + "/policy", body: `{"allowance":"0","low_balance_at":0,"two_approvers_from":"0"}`})
 }
 
-// TestWhyOfLongAgoIsNotLookedFor: what runs goes on on a frozen account, and its limits can
+// TestWhyOfLongAgoIsNotLookedFor: a frozen account goes on with what runs, and its limits can
 // be read however much that is.
 func TestWhyOfLongAgoIsNotLookedFor(t *testing.T) {
 	if testing.Short() {

@@ -23,7 +23,7 @@ func TestExitCodesTable(t *testing.T) {
 		table += fmt.Sprintf("| %d | %s |\n", e.code, e.meaning)
 		require.Contains(t, help, fmt.Sprintf("\n  %d  %s\n", e.code, e.meaning))
 	}
-	holdTable(t, "exit codes", "TestExitCodes", table)
+	holdTable(t, "exit codes", "TestExitCodesTable", table)
 	help, _, err = run(t, "verify", "--help")
 	require.NoError(t, err)
 	require.NotContains(t, help, "Exit codes")

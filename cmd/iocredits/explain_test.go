@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"path/filepath"
 	"testing"
@@ -41,6 +40,6 @@ func TestExplain(t *testing.T) {
 		{"explain", "demo-1"}, {"explain", "demo-1", id, "--dev-keys", filepath.Join(data, "none.json")},
 	} {
 		_, _, err = run(t, args...)
-		require.True(t, errors.As(err, &usage), "%v: %v", args, err)
+		require.ErrorAs(t, err, &usage, "%v", args)
 	}
 }

@@ -89,7 +89,7 @@ func (quietPebble) Infof(string, ...any) {}
 
 func history(e *engine) string {
 	e.t.Helper()
-	return e.stable("auditor", "/v1/accounts/demo-1/transactions") + e.stable("auditor", "/v1/accounts/demo-2/transactions?limit=1000")
+	return e.stable("/v1/accounts/demo-1/transactions") + e.stable("/v1/accounts/demo-2/transactions?limit=1000")
 }
 
 func TestRebuild(t *testing.T) {

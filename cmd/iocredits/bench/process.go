@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -91,7 +92,7 @@ func cpuOf(pid string, ended bool) (cpu time.Duration) {
 		return 0
 	}
 	// The command's name may have spaces, but ends with the last bracket.
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	const user, childrenSystem = 11, 14 // own user and system time, then the children's
 	if len(fields) <= childrenSystem {
 		return 0

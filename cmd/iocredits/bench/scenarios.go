@@ -165,8 +165,8 @@ func (e *engine) deduction(r *request, n int, key string) *request {
 }
 
 // keyOf is an idempotency key that no other request of this benchmark has.
-func (e *engine) keyOf(b []byte, kind byte, w, i int) []byte {
-	b = strconv.AppendInt(append(b, kind, '-'), e.round.Load(), 10)
+func (e *engine) keyOf(kind byte, w, i int) []byte {
+	b := strconv.AppendInt([]byte{kind, '-'}, e.round.Load(), 10)
 	b = strconv.AppendInt(append(b, '-'), int64(w), 10)
 	return strconv.AppendInt(append(b, '-'), int64(i), 10)
 }
@@ -177,7 +177,7 @@ func (e *engine) singles(connections int, which func(w, i int) int) load {
 	return load{
 		connections: connections, took: e.accepted(http.StatusCreated),
 		next: func(w, i int) *request {
-			return e.deduction(&requests[w], which(w, i), string(e.keyOf(nil, 's', w, i)))
+			return e.deduction(&requests[w], which(w, i), string(e.keyOf('s', w, i)))
 		},
 	}
 }
@@ -206,10 +206,10 @@ func (e *engine) cycles(ctx context.Context) error {
 	requests := make([]request, e.run.Connections)
 	next := func(w, i int) *request {
 		n, step := e.spread(w, i/3), i%3
-		id := string(e.keyOf(nil, 'r', w, i/3))
+		id := string(e.keyOf('r', w, i/3))
 		base := "/v1/accounts/" + account(n) + "/reservations"
 		r := &requests[w]
-		*r = request{method: http.MethodPost, key: e.service, contentType: "application/json", account: n, idempotency: string(e.keyOf(nil, 'c', w, i))}
+		*r = request{method: http.MethodPost, key: e.service, contentType: "application/json", account: n, idempotency: string(e.keyOf('c', w, i))}
 		switch step {
 		case 0:
 			r.path, r.body = base, []byte(`{"reservation_id":"`+id+`","amount":"0.000003","service":"inference"}`)
@@ -253,7 +253,7 @@ func (e *engine) batchLoad(which func(w, i, line int) int) load {
 			b.WriteString(`{"account":"`)
 			b.WriteString(account(which(w, i, line)))
 			b.WriteString(`","key":"`)
-			b.Write(strconv.AppendInt(append(e.keyOf(nil, 'b', w, i), '-'), int64(line), 10))
+			b.Write(strconv.AppendInt(append(e.keyOf('b', w, i), '-'), int64(line), 10))
 			b.WriteString(`","amount":"0.000001","service":"inference","reference":"request"}` + "\n")
 		}
 		requests[w] = request{method: http.MethodPost, path: "/v1/deductions/batch", key: e.service, contentType: "application/x-ndjson", body: b.Bytes(), account: i}
