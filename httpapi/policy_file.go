@@ -31,7 +31,7 @@ func ParsePolicy(r io.Reader) (account.Policy, error) {
 		return account.Policy{}, errors.New("it has more than one document")
 	}
 	// As JSON, so that one decoder says what a policy looks like.
-	text, err := appendYAML(nil, root.Content[0])
+	text, err := appendYAML(nil, root.Content[0], "")
 	if err != nil {
 		return account.Policy{}, err
 	}
@@ -47,8 +47,8 @@ func ParsePolicy(r io.Reader) (account.Policy, error) {
 }
 
 // appendYAML writes members and plain values as JSON, with figures as they stand there:
-// a float in between would change them.
-func appendYAML(b []byte, of *yaml.Node) ([]byte, error) {
+// a float in between would change them. Errors name members with within before them.
+func appendYAML(b []byte, of *yaml.Node, within string) ([]byte, error) {
 	switch {
 	case of.Kind == yaml.MappingNode:
 		b = append(b, '{')
@@ -58,11 +58,12 @@ func appendYAML(b []byte, of *yaml.Node) ([]byte, error) {
 				b = append(b, ',')
 			}
 			if value.Tag == "!!null" {
-				return nil, domain.Refuse(domain.CodeFieldInvalid, "%s has no value", clip(name.Value)).With("field", clip(name.Value))
+				field := clip(within + name.Value)
+				return nil, domain.Refuse(domain.CodeFieldInvalid, "%s has no value", field).With("field", field)
 			}
 			b = append(appendQuoted(b, name.Value), ':')
 			var err error
-			if b, err = appendYAML(b, value); err != nil {
+			if b, err = appendYAML(b, value, within+name.Value+"/"); err != nil {
 				return nil, err
 			}
 		}

@@ -86,7 +86,7 @@ func TestParsePolicyRefusesWhatIsNone(t *testing.T) {
 		"": "none of the members", "# nothing\n": "none of the members", "{}": "none of the members", "[]": "none of the members", "[1]\n": "none of the members", "5\n": "none of the members",
 		"allowance:\n":                          "allowance has no value",
 		"allowance: null\n":                     "allowance has no value",
-		"minimum_minutes: {vm: ~}\n":            "vm has no value",
+		"minimum_minutes: {vm: ~}\n":            "minimum_minutes/vm has no value",
 		"allowance: 1\n---\nallowance: 2\n":     "more than one document",
 		"grace_minutes: 0x10\n":                 "grace_minutes has to be a whole number",
 		"allowance: 1_000\n":                    "allowance",
