@@ -354,6 +354,7 @@ func TestHead(t *testing.T) {
 		}
 	}
 	for path, status := range map[string]int{
+		"/":               200, // through its redirect to /docs
 		demo + "/balance": 401, demo + "/notifications/stream": 405, demo + "/deductions": 405,
 	} {
 		response, err := r.http.Client().Do(r.request(call{method: http.MethodHead, path: path}))

@@ -103,7 +103,7 @@ func (s *Server) router() (*echo.Echo, error) {
 		s.writeProblem(k, k.noRoute(err))
 	}
 	// Not in the contract: for a person who opens the engine's address.
-	e.GET("/", func(c echo.Context) error {
+	e.Match([]string{http.MethodGet, http.MethodHead}, "/", func(c echo.Context) error {
 		(&call{Context: c, server: s}).leaveBody()
 		return c.Redirect(statusFound, "/docs")
 	})
