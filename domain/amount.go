@@ -260,7 +260,10 @@ func toMicro(big *decimal.Big) (Amount, bool) {
 	scaled := decimal.WithContext(exact)
 	exact.Mul(scaled, big, decimal.New(int64(Credit), 0))
 	micro, ok := scaled.Int64()
-	return Amount(micro), ok && decimal.New(micro, amountDecimals).Cmp(big) == 0
+	if !ok || scaled.Context.Err() != nil { // design.md rule 3: what the library traps is an error
+		return 0, false
+	}
+	return Amount(micro), decimal.New(micro, amountDecimals).Cmp(big) == 0
 }
 
 func invalidAmount(field, text string) *Error {
