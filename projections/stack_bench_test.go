@@ -53,13 +53,21 @@ func openStack(b *testing.B) *stack {
 
 func (s *stack) fund(b *testing.B, accounts int) {
 	b.Helper()
-	reqs := make([]ledger.Request, 0, 1000)
-	for i := range accounts {
-		reqs = append(reqs, ledger.Request{
+	s.send(b, accounts, func(i int) ledger.Request {
+		return ledger.Request{
 			Account: fmt.Sprintf("bench-%d", i), Actor: "bench", Role: "admin", CommandID: "fund", Fingerprint: "f",
 			Do: account.RecordPurchase{Purchase: "fund", Amount: 1_000_000 * domain.Credit},
-		})
-		if len(reqs) == cap(reqs) || i == accounts-1 {
+		}
+	})
+}
+
+// send executes n requests in batches of 1,000.
+func (s *stack) send(b *testing.B, n int, request func(i int) ledger.Request) {
+	b.Helper()
+	reqs := make([]ledger.Request, 0, 1000)
+	for i := range n {
+		reqs = append(reqs, request(i))
+		if len(reqs) == cap(reqs) || i == n-1 {
 			for _, o := range s.ledger.ExecuteBatch(b.Context(), reqs) {
 				if o.Err != nil {
 					b.Fatal(o.Err)
@@ -149,14 +157,9 @@ func BenchmarkRebuildOnDisk(b *testing.B) {
 	const accounts = 10_000
 	s := openStack(b)
 	s.fund(b, accounts)
-	reqs := make([]ledger.Request, 0, 1000)
-	for i := range max(b.N, 1000) {
-		reqs = append(reqs, deduct(fmt.Sprintf("bench-%d", (i*104729)%accounts), fmt.Sprintf("k-%d", i)))
-		if len(reqs) == cap(reqs) {
-			s.ledger.ExecuteBatch(b.Context(), reqs)
-			reqs = reqs[:0]
-		}
-	}
+	s.send(b, b.N, func(i int) ledger.Request {
+		return deduct(fmt.Sprintf("bench-%d", (i*104729)%accounts), fmt.Sprintf("k-%d", i))
+	})
 	s.caughtUp(b)
 	b.ReportAllocs()
 	b.ResetTimer()
