@@ -47,7 +47,7 @@ func TestLogThatEndsBeforeTheViews(t *testing.T) {
 	if err == nil {
 		require.NoError(t, v.Close())
 	}
-	require.Error(t, err, "the views of a log that had more were replaced by empty ones")
+	require.ErrorIs(t, err, projections.ErrLogLost, "the views of a log that had more were replaced by empty ones")
 	_, found, err := projections.OpenImage("views", options(short))
 	require.NoError(t, err)
 	require.True(t, found)

@@ -23,6 +23,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"iocredits/domain"
 	"iocredits/domain/account"
 	"iocredits/domain/journal"
 	"iocredits/eventstore"
@@ -421,5 +422,6 @@ func TestReplay(t *testing.T) {
 	revision := int64(4)
 	require.NoError(t, audit.Replay(bg, c.source(), "a:0", audit.ReplayOptions{Revision: &revision}, visit))
 	require.Len(t, steps, 5)
-	require.Error(t, audit.Replay(bg, c.source(), "nobody", audit.ReplayOptions{}, visit))
+	err = audit.Replay(bg, c.source(), "nobody", audit.ReplayOptions{}, visit)
+	require.True(t, domain.IsCode(err, domain.CodeUnknownAccount), "%v", err)
 }
