@@ -5320,14 +5320,14 @@ type ClientInterface interface {
 
 	// GetReservation One reservation, as it is now
 	//
-	// Of one that is closed nothing is held; its story is in the `explain` of its transactions.
+	// A closed one holds nothing; its story is in the `explain` of its transactions.
 	//
 	// Corresponds with GET /v1/accounts/{account}/reservations/{reservation_id} (the `GetReservation` operationId).
 	GetReservation(ctx context.Context, account Account, reservationId ReservationID, params *GetReservationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CaptureReservationWithBody Spend what is held
 	//
-	// `final` releases the rest; so does nothing else but a release or the reservation's end.
+	// `final` releases the rest. Without it the rest stays held until a release, or the reservation's end.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5336,7 +5336,7 @@ type ClientInterface interface {
 
 	// CaptureReservation Spend what is held
 	//
-	// `final` releases the rest; so does nothing else but a release or the reservation's end.
+	// `final` releases the rest. Without it the rest stays held until a release, or the reservation's end.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5577,8 +5577,8 @@ type ClientInterface interface {
 	// DeductBatchWithBody Many deductions and meter readings, one a line
 	//
 	// NDJSON in, NDJSON out: one answer a line, in order, each line on its own and durable when it is
-	// answered. Blank lines are skipped and have no answer. A line that can't be read fails alone; its
-	// answer has an empty `key`, and the `line` that it is about. `key` takes the place of the
+	// answered. Blank lines are skipped and have no answer. A line that is refused fails alone; its
+	// answer has its `line`, and its `key` where one can be read. `key` takes the place of the
 	// Idempotency-Key, in the same scope as that of the single route. At most 32 MiB; a larger body
 	// is refused as a whole, and so is a batch with an `If-Match` that is an ETag (`field-invalid`):
 	// its lines may be about many accounts.
@@ -7167,7 +7167,7 @@ func (c *Client) Reserve(ctx context.Context, account Account, params *ReservePa
 
 // GetReservation One reservation, as it is now
 //
-// Of one that is closed nothing is held; its story is in the `explain` of its transactions.
+// A closed one holds nothing; its story is in the `explain` of its transactions.
 //
 // Corresponds with GET /v1/accounts/{account}/reservations/{reservation_id} (the `GetReservation` operationId).
 func (c *Client) GetReservation(ctx context.Context, account Account, reservationId ReservationID, params *GetReservationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7184,7 +7184,7 @@ func (c *Client) GetReservation(ctx context.Context, account Account, reservatio
 
 // CaptureReservationWithBody Spend what is held
 //
-// `final` releases the rest; so does nothing else but a release or the reservation's end.
+// `final` releases the rest. Without it the rest stays held until a release, or the reservation's end.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7203,7 +7203,7 @@ func (c *Client) CaptureReservationWithBody(ctx context.Context, account Account
 
 // CaptureReservation Spend what is held
 //
-// `final` releases the rest; so does nothing else but a release or the reservation's end.
+// `final` releases the rest. Without it the rest stays held until a release, or the reservation's end.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7754,8 +7754,8 @@ func (c *Client) ListCreditRequests(ctx context.Context, params *ListCreditReque
 // DeductBatchWithBody Many deductions and meter readings, one a line
 //
 // NDJSON in, NDJSON out: one answer a line, in order, each line on its own and durable when it is
-// answered. Blank lines are skipped and have no answer. A line that can't be read fails alone; its
-// answer has an empty `key`, and the `line` that it is about. `key` takes the place of the
+// answered. Blank lines are skipped and have no answer. A line that is refused fails alone; its
+// answer has its `line`, and its `key` where one can be read. `key` takes the place of the
 // Idempotency-Key, in the same scope as that of the single route. At most 32 MiB; a larger body
 // is refused as a whole, and so is a batch with an `If-Match` that is an ETag (`field-invalid`):
 // its lines may be about many accounts.
@@ -14996,7 +14996,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetReservationWithResponse One reservation, as it is now
 	//
-	// Of one that is closed nothing is held; its story is in the `explain` of its transactions.
+	// A closed one holds nothing; its story is in the `explain` of its transactions.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -15005,7 +15005,7 @@ type ClientWithResponsesInterface interface {
 
 	// CaptureReservationWithBodyWithResponse Spend what is held
 	//
-	// `final` releases the rest; so does nothing else but a release or the reservation's end.
+	// `final` releases the rest. Without it the rest stays held until a release, or the reservation's end.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -15014,7 +15014,7 @@ type ClientWithResponsesInterface interface {
 
 	// CaptureReservationWithResponse Spend what is held
 	//
-	// `final` releases the rest; so does nothing else but a release or the reservation's end.
+	// `final` releases the rest. Without it the rest stays held until a release, or the reservation's end.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -15283,8 +15283,8 @@ type ClientWithResponsesInterface interface {
 	// DeductBatchWithBodyWithResponse Many deductions and meter readings, one a line
 	//
 	// NDJSON in, NDJSON out: one answer a line, in order, each line on its own and durable when it is
-	// answered. Blank lines are skipped and have no answer. A line that can't be read fails alone; its
-	// answer has an empty `key`, and the `line` that it is about. `key` takes the place of the
+	// answered. Blank lines are skipped and have no answer. A line that is refused fails alone; its
+	// answer has its `line`, and its `key` where one can be read. `key` takes the place of the
 	// Idempotency-Key, in the same scope as that of the single route. At most 32 MiB; a larger body
 	// is refused as a whole, and so is a batch with an `If-Match` that is an ETag (`field-invalid`):
 	// its lines may be about many accounts.
@@ -26783,7 +26783,7 @@ func (c *ClientWithResponses) ReserveWithResponse(ctx context.Context, account A
 
 // GetReservationWithResponse One reservation, as it is now
 //
-// Of one that is closed nothing is held; its story is in the `explain` of its transactions.
+// A closed one holds nothing; its story is in the `explain` of its transactions.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -26798,7 +26798,7 @@ func (c *ClientWithResponses) GetReservationWithResponse(ctx context.Context, ac
 
 // CaptureReservationWithBodyWithResponse Spend what is held
 //
-// `final` releases the rest; so does nothing else but a release or the reservation's end.
+// `final` releases the rest. Without it the rest stays held until a release, or the reservation's end.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -26813,7 +26813,7 @@ func (c *ClientWithResponses) CaptureReservationWithBodyWithResponse(ctx context
 
 // CaptureReservationWithResponse Spend what is held
 //
-// `final` releases the rest; so does nothing else but a release or the reservation's end.
+// `final` releases the rest. Without it the rest stays held until a release, or the reservation's end.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -27268,8 +27268,8 @@ func (c *ClientWithResponses) ListCreditRequestsWithResponse(ctx context.Context
 // DeductBatchWithBodyWithResponse Many deductions and meter readings, one a line
 //
 // NDJSON in, NDJSON out: one answer a line, in order, each line on its own and durable when it is
-// answered. Blank lines are skipped and have no answer. A line that can't be read fails alone; its
-// answer has an empty `key`, and the `line` that it is about. `key` takes the place of the
+// answered. Blank lines are skipped and have no answer. A line that is refused fails alone; its
+// answer has its `line`, and its `key` where one can be read. `key` takes the place of the
 // Idempotency-Key, in the same scope as that of the single route. At most 32 MiB; a larger body
 // is refused as a whole, and so is a batch with an `If-Match` that is an ETag (`field-invalid`):
 // its lines may be about many accounts.
