@@ -211,7 +211,7 @@ func (s *services) audit(signer *signerKey) *httpapi.Audit {
 }
 
 // react runs the reactor: on a log that other engines share, only while this one
-// has the lease.
+// has the lease, and its read models keep up.
 func (s *services) react(ctx context.Context) {
 	run := func(ctx context.Context) {
 		s.metrics.OnReactor(true)
@@ -222,8 +222,9 @@ func (s *services) react(ctx context.Context) {
 		run(ctx)
 		return
 	}
+	follows := keepsUp{head: s.log.store.Head, through: s.views.Through}
 	lease := &reactor.Lease{
-		Store: s.log.store, Name: "reactor", Holder: uuid.NewString(), TTL: reactor.DefaultLeaseTTL, Logger: s.logger,
+		Store: s.log.store, Name: "reactor", Holder: uuid.NewString(), TTL: reactor.DefaultLeaseTTL, Fit: follows.fit, Logger: s.logger,
 	}
 	lease.Hold(ctx, run)
 }

@@ -26,7 +26,11 @@ type Lease struct {
 	// Name of the lease; Holder says in the log and in the stream who has it.
 	Name, Holder string
 	// TTL is how long a holder may be silent before another takes over.
-	TTL    time.Duration
+	TTL time.Duration
+	// Fit, if set, says why this engine can't do the work now; nil: it can. It is asked at
+	// each renewal. Who isn't fit gives the lease back and leaves it to others for a TTL;
+	// where nobody wanted it, it is better held by who isn't than by none.
+	Fit    func(ctx context.Context) error
 	Logger *slog.Logger
 
 	// asked is the newest record that was to be written. It is the same one while it is
@@ -67,7 +71,9 @@ func (l *Lease) Hold(ctx context.Context, work func(context.Context)) {
 			continue
 		}
 		l.Logger.Info("lease taken", "lease", l.Name, "holder", l.Holder)
-		l.use(ctx, at, work)
+		if l.use(ctx, at, work) {
+			sleep(ctx, l.TTL, nil, nil)
+		}
 	}
 }
 
@@ -99,9 +105,9 @@ func (l *Lease) take(ctx context.Context) (int64, error) {
 	}
 }
 
-// use runs work and renews the lease until it is lost or ctx ends, in which case
-// it is given back.
-func (l *Lease) use(ctx context.Context, at int64, work func(context.Context)) {
+// use runs work and renews the lease until it is lost, or until ctx ends or this engine
+// isn't fit, in which case it is given back.
+func (l *Lease) use(ctx context.Context, at int64, work func(context.Context)) (unfit bool) {
 	inner, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -112,6 +118,9 @@ func (l *Lease) use(ctx context.Context, at int64, work func(context.Context)) {
 	for ctx.Err() == nil {
 		if !soon {
 			sleep(ctx, l.TTL/renewals, nil, nil)
+		}
+		if unfit = l.isUnfit(ctx); unfit {
+			break
 		}
 		next, err := l.put(ctx, at, typeTaken)
 		if err == nil {
@@ -130,11 +139,23 @@ func (l *Lease) use(ctx context.Context, at int64, work func(context.Context)) {
 	}
 	cancel()
 	<-done
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || unfit {
 		last, stop := context.WithTimeout(context.WithoutCancel(ctx), l.TTL/renewals)
 		defer stop()
 		l.giveBack(last, at)
 	}
+	return unfit
+}
+
+func (l *Lease) isUnfit(ctx context.Context) bool {
+	if l.Fit == nil {
+		return false
+	}
+	err := l.Fit(ctx)
+	if err != nil {
+		l.Logger.Warn("lease given back: another engine may do better", "lease", l.Name, "holder", l.Holder, "error", err)
+	}
+	return err != nil
 }
 
 // giveBack says that the lease is free, if the stream still ends with this engine's

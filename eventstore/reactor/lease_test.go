@@ -102,6 +102,63 @@ func leaseMoves(t *testing.T) {
 	require.Zero(t, holders.Load())
 }
 
+// TestLeaseIsLeftToWhoIsFit: who isn't gives it back, others take it at once, and where there
+// are none it is taken again.
+func TestLeaseIsLeftToWhoIsFit(t *testing.T) { synctest.Test(t, leftToWhoIsFit) }
+
+func leftToWhoIsFit(t *testing.T) {
+	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: logger})
+	require.NoError(t, err)
+	defer func() { _ = store.Close() }()
+	const ttl = 10 * time.Second
+	var unfit [2]atomic.Bool
+	var stops [2]func()
+	held := make(chan int, 16)
+	for i := range stops {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		stops[i] = func() { cancel(); <-done }
+		lease := &reactor.Lease{Store: store, Name: "reactor", Holder: fmt.Sprint("engine-", i), TTL: ttl, Logger: logger,
+			Fit: func(context.Context) error {
+				if unfit[i].Load() {
+					return io.ErrNoProgress
+				}
+				return nil
+			}}
+		go func() {
+			defer close(done)
+			lease.Hold(ctx, func(ctx context.Context) {
+				held <- i
+				<-ctx.Done()
+			})
+		}()
+		if i == 0 {
+			require.Equal(t, 0, <-held)
+		}
+	}
+	within := func(most time.Duration) int {
+		began := time.Now()
+		i := <-held
+		require.LessOrEqual(t, time.Since(began), most)
+		return i
+	}
+	unfit[0].Store(true)
+	require.Equal(t, 1, within(ttl/2), "the other takes it")
+	select {
+	case i := <-held:
+		t.Fatalf("engine %d took it", i)
+	case <-time.After(5 * ttl):
+	}
+	stops[1]()
+	require.Equal(t, 0, within(ttl/2), "better one that isn't fit than none")
+	require.Equal(t, 0, within(2*ttl), "it is offered again and again")
+	unfit[0].Store(false)
+	<-time.After(5 * ttl)
+	require.Empty(t, held, "who is fit keeps it")
+	stops[0]()
+}
+
 // deaf is a store that writes, and whose answers are lost while it is asked to.
 type deaf struct {
 	eventstore.Store
