@@ -262,3 +262,44 @@ func TestDeploymentsAtTheirBounds(t *testing.T) {
 		},
 	})
 }
+
+// TestExpiryOfWhatLacksMoney: what comes back past its date, of a lot that has money for some
+// of its credits, expires with that money and no more, though it takes more than one Tick
+// (backing.go).
+func TestExpiryOfWhatLacksMoney(t *testing.T) {
+	at := hour(1)
+	var dated []domain.Event
+	for range 101 {
+		dated = append(dated, &account.IncentiveGranted{Amount: credit, ExpiresAt: at})
+	}
+	tick := doAt(hour(3), account.Tick{})
+	before := given(do(account.SetPolicy{GraceMinutes: ptr(120)}), boughtUntil(at, "q", 10*credit), do(deploy("d", "4", 1)), facts(dated...),
+		do(account.ExtendDeployment{Deployment: "d", Hours: 26}), spent(3*credit), usage(minute(10), 500*credit),
+		bought("s", 5*credit), granted(5*credit), do(account.ReversePurchase{Purchase: "q", Kind: account.ReversalChargeback}), tick)
+	late := func(revision int64, to ...account.LotUse) *account.Refunded {
+		for i := range to {
+			to[i].ExpiresAt = at
+		}
+		e := back("d", revision, to...)
+		e.EffectiveAt = minute(130)
+		return e
+	}
+	expires := func(lot account.LotUse, unbacked domain.Amount) *account.LotExpired {
+		return &account.LotExpired{Lot: until(at, lot), EffectiveAt: minute(130), Unbacked: unbacked}
+	}
+	fails := ended(account.DeploymentIsFailed, "d", minute(130), 10, 666_667, 107_333_333)
+	fails.Cause, fails.UsageDropped = account.CauseUsageUnpaid, 500*credit
+	check(t, []row{
+		{
+			name: "q was taken back, and s stood in for half of it", given: before, when: tick,
+			then: events(late(105, paid(1, 3*credit), promo(4, credit)), late(3, paid(1, 3_333_333)),
+				expires(promo(4, credit), 0), expires(paid(1, 6_333_333), 1_333_333), fails),
+			balance: "allowance 10, spendable 10",
+		},
+		{
+			name: "so what is bought then can be withdrawn", given: append(before, tick), when: doAt(hour(3), account.RecordPurchase{Purchase: "r", Amount: 10 * credit}),
+			then:    events(&account.PurchaseSettled{Purchase: "r", Amount: 10 * credit}),
+			balance: "balance 10, available 10, purchased 10, withdrawable 10, allowance 10, spendable 20",
+		},
+	})
+}

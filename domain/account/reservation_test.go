@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"iocredits/domain"
 	"iocredits/domain/account"
 )
@@ -81,6 +83,23 @@ func TestReserve(t *testing.T) {
 			balance: "balance 501, reserved 501, promotional 501",
 		},
 	})
+}
+
+// TestReserveSaysWhatIsThere: who owes something has nothing to hold, and not less than that.
+func TestReserveSaysWhatIsThere(t *testing.T) {
+	for says, before := range map[string][]step{
+		"6 credits are required and 5 are available: a hold takes no allowance": given(bought("p", 5*credit)),
+		"6 credits are required and 0 are available: a hold takes no allowance": given(bought("p", 5*credit), spent(8*credit)),
+	} {
+		h := newHistory(t)
+		for _, s := range before {
+			_, err := h.execute(s)
+			require.NoError(t, err)
+		}
+		_, err := h.execute(held("r", 6*credit))
+		refusal, _ := domain.AsError(err)
+		require.Equal(t, says, refusal.Detail)
+	}
 }
 
 // TestReserveOrderOfChecks: each row breaks a check and every later one.
