@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"iocredits/domain/account"
-	"iocredits/domain/journal"
 	"iocredits/eventstore"
 )
 
@@ -49,10 +48,6 @@ func newBalance() balanceRecord {
 type accountRow struct {
 	name string
 	balanceRecord
-	// Books are the account's running totals of the journal. They are allocated apart: they
-	// have no pointers, and in one piece with the name a garbage collection would go through
-	// all of them.
-	Books *journal.Totals
 	// changed: the change that is being filled has changed it. unwritten: one before did,
 	// and didn't write it. stored: it was written at least once.
 	changed, unwritten, stored bool
@@ -95,11 +90,13 @@ func (w *writer) account(name string) (*accountRow, error) {
 		row = w.g.accounts.add(name)
 		row.balanceRecord = newBalance()
 		if !w.first {
-			stored, err := lookup(w.db, balanceKey(name), row.decode)
+			record, err := lookup(w.db, balanceKey(name), decodeBalanceOf)
 			if err != nil {
 				return nil, err
 			}
-			row.stored = stored
+			if record != nil {
+				row.balanceRecord, row.stored = *record, true
+			}
 		}
 	}
 	if !row.changed {

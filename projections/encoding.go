@@ -10,7 +10,6 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
-	"iocredits/domain/journal"
 	"iocredits/eventstore"
 )
 
@@ -173,33 +172,10 @@ func numbersOf(f *account.Figures) [9]*int {
 	}
 }
 
-// appendAccount writes the balance and behind it the books (journal.Totals).
-func appendAccount(b []byte, r *accountRow) ([]byte, error) {
-	return r.Books.AppendBinary(appendBalance(b, &r.balanceRecord))
-}
-
-// decode reads what appendAccount wrote; the name is in the key.
-func (row *accountRow) decode(value []byte) (known bool, err error) {
-	in := reader{left: value}
-	row.balanceRecord = in.balance()
-	if in.err != nil {
-		return false, in.err
-	}
-	return true, row.Books.UnmarshalBinary(in.left)
-}
-
-// decodeAccount is decode into a row of its own.
-func decodeAccount(value []byte) (*accountRow, error) {
-	row := &accountRow{Books: new(journal.Totals)}
-	_, err := row.decode(value)
-	return row, err
-}
-
-// decodeBalanceOf reads the balance of what appendAccount wrote.
+// decodeBalanceOf is decodeBalance for look-ups: nil is that there is none.
 func decodeBalanceOf(value []byte) (*balanceRecord, error) {
-	in := reader{left: value}
-	record := in.balance()
-	return &record, in.err
+	record, err := decodeBalance(value)
+	return &record, err
 }
 
 func decodeBalance(value []byte) (balanceRecord, error) {

@@ -57,13 +57,12 @@ func (v *Views) DamageRow(name string) error {
 
 // AgeRow puts an account's row back to what it was before its newest events.
 func (v *Views) AgeRow(name string, events int64) error {
-	row, err := lookup(v.current.db, balanceKey(name), decodeAccount)
+	row, err := lookup(v.current.db, balanceKey(name), decodeBalanceOf)
 	if err != nil || row == nil {
 		return err
 	}
 	row.Revision -= events
-	value, err := appendAccount(nil, row)
-	return errors.Join(err, v.current.db.Set(balanceKey(name), value, pebble.NoSync))
+	return v.current.db.Set(balanceKey(name), appendBalance(nil, row), pebble.NoSync)
 }
 
 // CommitUnshown brings views that nobody follows to the log's end, up to where the change

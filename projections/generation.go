@@ -24,7 +24,7 @@ import (
 
 // format names what the views write. MUST change with any change of a key or a
 // value: views of another format are built again.
-const format = "20"
+const format = "21"
 
 // checkpoint is how far a generation is. It is in the same batch as the data.
 type checkpoint struct {

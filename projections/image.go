@@ -111,11 +111,7 @@ func (r Row) Kind() string {
 func (r Row) Text() string {
 	switch {
 	case len(r.Key) == 0:
-	case r.Key[0] == balancePrefix:
-		if row, err := decodeAccount(r.Value); err == nil {
-			return fmt.Sprintf("%+v %s", row.balanceRecord, row.Books.String())
-		}
-	case r.Key[0] == milestonePrefix:
+	case r.Key[0] == balancePrefix, r.Key[0] == milestonePrefix:
 		if record, err := decodeBalance(r.Value); err == nil {
 			return fmt.Sprintf("%+v", record)
 		}
@@ -293,14 +289,14 @@ func (i *Image) whole(ctx context.Context, key, value []byte) ([]byte, error) {
 	if i.checkpoint.whole() || !bytes.HasPrefix(key, []byte{balancePrefix}) {
 		return value, nil
 	}
-	row, err := decodeAccount(value)
+	row, err := decodeBalance(value)
 	if err != nil {
 		return value, nil //nolint:nilerr // what is there is to be seen
 	}
-	if err := i.views.catchUp(ctx, string(key[1:]), row, i.checkpoint.Position); err != nil {
+	if err := i.views.catchUp(ctx, string(key[1:]), &row, i.checkpoint.Position); err != nil {
 		return nil, err
 	}
-	return appendAccount(nil, row)
+	return appendBalance(nil, &row), nil
 }
 
 // Copy puts a copy of the current views into dir, which must not exist: hard

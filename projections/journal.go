@@ -7,7 +7,7 @@ import (
 	"iocredits/eventstore"
 )
 
-// applyJournal posts the event to the books of its account and of the company.
+// applyJournal posts the event to the books of the company.
 func applyJournal(w *writer, s *step) error {
 	if w.g.company == nil {
 		company, err := lookup(w.db, []byte{companyKey}, decodeBooks)
@@ -16,7 +16,7 @@ func applyJournal(w *writer, s *step) error {
 		}
 		w.g.company = &company
 	}
-	posted, err := w.clerk.Book(s.Body, s.Revision, &s.Effect, s.Row.Books, w.g.company)
+	posted, err := w.clerk.Book(s.Body, s.Revision, &s.Effect, w.g.company)
 	w.company = w.company || posted
 	return err
 }
@@ -57,31 +57,4 @@ func (v *Views) TrialBalance(ctx context.Context) (t TrialBalance, err error) {
 	c, err := readCheckpoint(m)
 	t.Position = c.Position
 	return t, err
-}
-
-// Books gives the running totals of one account: its own trial balance. Where its row is
-// unwritten, with the events since from the log.
-func (v *Views) Books(ctx context.Context, name string) (journal.Totals, error) {
-	if err := ctx.Err(); err != nil {
-		return journal.Totals{}, err
-	}
-	g, leave, err := v.enter()
-	if err != nil {
-		return journal.Totals{}, err
-	}
-	defer leave()
-	shown, lately := g.shown.balance(name) // first: it may be dropped once the row is written
-	m := g.shown.enter()
-	defer m.leave()
-	row, err := lookup(m, balanceKey(name), decodeAccount)
-	if err != nil || row == nil {
-		return journal.Totals{}, err
-	}
-	if !lately || shown.Revision <= row.Revision {
-		return *row.Books, nil
-	}
-	if err := v.catchUp(ctx, name, row, shown.Position); err != nil {
-		return journal.Totals{}, err
-	}
-	return *row.Books, nil
 }

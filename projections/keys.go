@@ -4,7 +4,7 @@ package projections
 // keys are never a prefix of another's.
 //
 //	c                                   checkpoint
-//	b account                           balance, and running totals of the journal
+//	b account                           balance
 //	t account 0 revision:8              transaction
 //	n account 0 sha256(name)[:16]       revision of the event that claimed it
 //	l account 0 lot:8                   unreserved credits of a lot with a date

@@ -1,14 +1,11 @@
 package projections
 
-import "iocredits/domain/journal"
-
 // recentAccounts has the rows that batches changed, so that the next batch needn't read
 // them again. It belongs to the goroutine that applies, and is cleared when a batch
 // fails: its rows were changed with it.
 type recentAccounts struct {
-	rows  map[string]*accountRow
-	room  slab[accountRow]
-	books slab[journal.Totals]
+	rows map[string]*accountRow
+	room slab[accountRow]
 	// limit is how many rows are kept.
 	limit int
 }
@@ -22,7 +19,7 @@ func (c *recentAccounts) add(name string) *accountRow {
 		c.rows = make(map[string]*accountRow)
 	}
 	row := c.room.take()
-	row.name, row.Books = name, c.books.take()
+	row.name = name
 	c.rows[name] = row
 	return row
 }

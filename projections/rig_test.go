@@ -16,6 +16,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/domain/journal"
 	"iocredits/eventstore"
 	"iocredits/eventstore/ledger"
 	"iocredits/eventstore/pebblestore"
@@ -148,6 +149,19 @@ type told struct {
 	state   *account.State
 	facts   []eventstore.Fact
 	entries []projections.Transaction
+}
+
+// books are the account's, from its events up to a position.
+func (a *told) books(t require.TestingT, through eventstore.Position) (books journal.Totals) {
+	for _, f := range a.facts {
+		if f.Position > through {
+			break
+		}
+		postings, err := journal.Of(f.Body, f.Revision)
+		require.NoError(t, err)
+		books.Post(postings)
+	}
+	return books
 }
 
 // log folds all accounts' streams.

@@ -10,7 +10,6 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"iocredits/domain/account"
-	"iocredits/domain/journal"
 	"iocredits/eventstore"
 )
 
@@ -65,7 +64,7 @@ func (w *writer) rowsDue(from checkpoint) bool {
 // may be changed again while it is written: the balances that it changed, for readers; and
 // every row that is unwritten, if the change is to leave none, else only rows that were
 // never written.
-func (w *writer) flushRows() error {
+func (w *writer) flushRows() {
 	due, read := w.checkpoint.whole(), w.checkpoint.Position >= w.g.wholeFrom
 	for _, row := range w.rows {
 		row.changed = false
@@ -74,9 +73,7 @@ func (w *writer) flushRows() error {
 		}
 		switch {
 		case due || read && !row.stored:
-			if err := w.writeRow(row); err != nil {
-				return err
-			}
+			w.writeRow(row)
 		case !row.unwritten:
 			row.unwritten = true
 			w.unwritten = append(w.unwritten, row)
@@ -84,17 +81,14 @@ func (w *writer) flushRows() error {
 	}
 	w.rows = forget(w.rows)
 	if !due {
-		return nil
+		return
 	}
 	for _, row := range w.unwritten {
 		if row.unwritten {
-			if err := w.writeRow(row); err != nil {
-				return err
-			}
+			w.writeRow(row)
 		}
 	}
 	w.unwritten = forget(w.unwritten)
-	return nil
 }
 
 // forget empties a list, and lets go of its rows: each keeps those of its slab alive.
@@ -104,14 +98,11 @@ func forget(rows []*accountRow) []*accountRow {
 }
 
 // writeRow puts a row into the change.
-func (w *writer) writeRow(row *accountRow) (err error) {
+func (w *writer) writeRow(row *accountRow) {
 	row.unwritten, row.stored = false, true
 	w.keyScratch = append(append(w.keyScratch[:0], balancePrefix), row.name...)
-	if w.scratch, err = appendAccount(w.scratch[:0], row); err != nil {
-		return err
-	}
+	w.scratch = appendBalance(w.scratch[:0], &row.balanceRecord)
 	w.append(w.keyScratch, w.scratch)
-	return nil
 }
 
 // completed gives, by key, the rows that lack events at a checkpoint with these from the
@@ -120,8 +111,7 @@ func (v *Views) completed(ctx context.Context, db pebble.Reader, c checkpoint) (
 	if c.whole() {
 		return nil, nil
 	}
-	rows := map[string]*accountRow{}
-	var clerk journal.Clerk
+	rows := map[string]*balanceRecord{}
 	for r, err := range v.opts.Store.ReadAll(ctx, c.RowsFrom, eventstore.Forwards, math.MaxInt) {
 		if err != nil {
 			return nil, fmt.Errorf("read the log for rows of accounts: %w", err)
@@ -135,7 +125,7 @@ func (v *Views) completed(ctx context.Context, db pebble.Reader, c checkpoint) (
 		}
 		row := rows[name]
 		if row == nil {
-			if row, err = lookup(db, balanceKey(name), decodeAccount); err != nil {
+			if row, err = lookup(db, balanceKey(name), decodeBalanceOf); err != nil {
 				return nil, err
 			}
 			if row == nil {
@@ -143,7 +133,7 @@ func (v *Views) completed(ctx context.Context, db pebble.Reader, c checkpoint) (
 			}
 			rows[name] = row
 		}
-		if err := row.advance(v.opts.Codec, r, &clerk); err != nil {
+		if err := row.advance(v.opts.Codec, r); err != nil {
 			return nil, err
 		}
 	}
@@ -151,8 +141,7 @@ func (v *Views) completed(ctx context.Context, db pebble.Reader, c checkpoint) (
 }
 
 // catchUp puts the events up to a position that a row lacks into it, from the log.
-func (v *Views) catchUp(ctx context.Context, name string, row *accountRow, through eventstore.Position) error {
-	var clerk journal.Clerk
+func (v *Views) catchUp(ctx context.Context, name string, row *balanceRecord, through eventstore.Position) error {
 	for r, err := range v.opts.Store.ReadStream(ctx, eventstore.AccountStream(name), row.Revision+1, eventstore.Forwards, math.MaxInt) {
 		if err != nil {
 			return fmt.Errorf("read the log for the row of account %s: %w", name, err)
@@ -160,7 +149,7 @@ func (v *Views) catchUp(ctx context.Context, name string, row *accountRow, throu
 		if r.Position > through {
 			break
 		}
-		if err := row.advance(v.opts.Codec, r, &clerk); err != nil {
+		if err := row.advance(v.opts.Codec, r); err != nil {
 			return err
 		}
 	}
@@ -169,7 +158,7 @@ func (v *Views) catchUp(ctx context.Context, name string, row *accountRow, throu
 
 // advance puts an event of the row's account into it, unless it is there. Error:
 // errDamaged if the row lacks events before it.
-func (row *accountRow) advance(codec *eventstore.Codec, r eventstore.Recorded, clerk *journal.Clerk) error {
+func (row *balanceRecord) advance(codec *eventstore.Codec, r eventstore.Recorded) error {
 	if r.Revision <= row.Revision {
 		return nil
 	}
@@ -182,22 +171,17 @@ func (row *accountRow) advance(codec *eventstore.Codec, r eventstore.Recorded, c
 	}
 	effect := account.EffectOf(f.Body, f.Revision)
 	row.apply(&f, &effect)
-	_, err = clerk.Book(f.Body, f.Revision, &effect, row.Books)
-	return err
+	return nil
 }
 
-func (row *accountRow) outOfPlace(stream string, revision int64) error {
+func (row *balanceRecord) outOfPlace(stream string, revision int64) error {
 	return fmt.Errorf("%w: the row for %s is at revision %d, where %d should be", errDamaged, stream, row.Revision, revision-1)
 }
 
-func encodeRows(rows map[string]*accountRow, c checkpoint) (map[string][]byte, error) {
+func encodeRows(rows map[string]*balanceRecord, c checkpoint) (map[string][]byte, error) {
 	encoded := make(map[string][]byte, len(rows)+1)
 	for name, row := range rows {
-		value, err := appendAccount(nil, row)
-		if err != nil {
-			return nil, err
-		}
-		encoded[string(balanceKey(name))] = value
+		encoded[string(balanceKey(name))] = appendBalance(nil, row)
 	}
 	c.RowsFrom = 0
 	value, err := json.Marshal(c)
@@ -239,8 +223,9 @@ func (w *writer) flushUnwritten() error {
 	w.checkpoint = w.g.checkpoint
 	w.checkpoint.RowsFrom = 0
 	value, err := json.Marshal(w.checkpoint)
-	if err = errors.Join(err, w.flushRows()); err != nil {
+	if err != nil {
 		return err
 	}
+	w.flushRows()
 	return w.commit(w.g, value)
 }

@@ -191,9 +191,8 @@ func TestTrialBalance(t *testing.T) {
 			require.Equal(t, r.views.Through(), books.Position)
 			var sum, balances journal.Sum
 			var all journal.Totals
-			for _, name := range []string{"a0", "a1", "a2"} {
-				own, err := r.views.Books(bg, name)
-				require.NoError(t, err)
+			for name, told := range r.log() {
+				own := told.books(t, books.Position)
 				balance, err := r.views.Balance(bg, name)
 				require.NoError(t, err)
 				require.Equal(t, journal.Sum{}.Add(balance.Balance.Balance), own.Balance(), name)

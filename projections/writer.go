@@ -1,7 +1,6 @@
 package projections
 
 import (
-	"errors"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -84,7 +83,8 @@ func (w *writer) fill(ready ...decoded) error {
 	w.checkpoint = from.behind(ready)
 	w.keepRows(from, ready)
 	w.flushTree()
-	if err := errors.Join(w.flushCompany(), w.flushRows()); err != nil {
+	w.flushRows()
+	if err := w.flushCompany(); err != nil {
 		return &applyError{position: last, err: err}
 	}
 	if len(w.unwritten) == 0 {

@@ -94,18 +94,10 @@ func (r *rig) months(name string, a *told) {
 	require.Equal(r.t, a.state.Figures.Balance().Balance, closing)
 }
 
-// booked holds an account's books to its events and its balance.
+// booked holds an account's balance to the books of its events.
 func (r *rig) booked(name string, a *told) {
 	r.t.Helper()
-	var want journal.Totals
-	for _, f := range a.facts {
-		postings, err := journal.Of(f.Body, f.Revision)
-		require.NoError(r.t, err)
-		want.Post(postings)
-	}
-	books, err := r.views.Books(bg, name)
-	require.NoError(r.t, err)
-	require.Equal(r.t, want, books)
+	books := a.books(r.t, r.views.Through())
 	require.Equal(r.t, journal.Sum{}, books.Open())
 	balance, fits := books.Balance().Amount()
 	require.True(r.t, fits)

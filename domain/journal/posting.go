@@ -32,9 +32,8 @@ func Of(event domain.Event, revision int64) ([]Posting, error) {
 // concurrent use.
 type Clerk struct{ e entry }
 
-// Book adds the postings of an event, those that Of gives, to each of the
-// books; false if it has none.
-func (c *Clerk) Book(event domain.Event, revision int64, effect *account.Effect, books ...*Totals) (bool, error) {
+// Book adds the postings of an event, those that Of gives, to books; false if it has none.
+func (c *Clerk) Book(event domain.Event, revision int64, effect *account.Effect, books *Totals) (bool, error) {
 	c.e = entry{}
 	if err := c.e.derive(event, revision, effect); err != nil {
 		return false, err
@@ -45,9 +44,7 @@ func (c *Clerk) Book(event domain.Event, revision int64, effect *account.Effect,
 			continue
 		}
 		moves = true
-		for _, t := range books {
-			t[a] = t[a].Add(amount)
-		}
+		books[a] = books[a].Add(amount)
 	}
 	return moves, nil
 }

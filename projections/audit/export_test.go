@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -82,9 +83,10 @@ func TestHledgerAgrees(t *testing.T) {
 	require.Equal(t, "0", got["total"], "the trial balance")
 	delete(got, "total")
 	require.NoError(t, c.views.WaitThrough(bg, c.AckedAny()))
+	all := journal.Totals{}
 	for i := range 4 {
-		books, err := c.views.Books(bg, fmt.Sprint("a:", i))
-		require.NoError(t, err)
+		books := c.booksOf(fmt.Sprint("a:", i))
+		all.Plus(&books)
 		for line, sum := range books {
 			name := fmt.Sprintf("%s:a%%3A%d", journal.Account(line), i)
 			if sum != (journal.Sum{}) {
@@ -97,6 +99,26 @@ func TestHledgerAgrees(t *testing.T) {
 		}
 	}
 	require.Empty(t, got, "hledger has accounts that we don't")
+	company, err := c.views.TrialBalance(bg)
+	require.NoError(t, err)
+	require.Equal(t, company.Totals, all)
+}
+
+// booksOf are an account's books by its events, its balance among them.
+func (c *company) booksOf(name string) (books journal.Totals) {
+	c.t.Helper()
+	for r, err := range c.store.ReadStream(bg, eventstore.AccountStream(name), 0, eventstore.Forwards, math.MaxInt) {
+		require.NoError(c.t, err)
+		f, err := codec.Open(r)
+		require.NoError(c.t, err)
+		postings, err := journal.Of(f.Body, f.Revision)
+		require.NoError(c.t, err)
+		books.Post(postings)
+	}
+	b, err := c.views.Balance(bg, name)
+	require.NoError(c.t, err)
+	require.Equal(c.t, b.Balance.Balance.String(), books.Balance().String(), name)
+	return books
 }
 
 // canonical takes away the trailing zeros that hledger shows.
