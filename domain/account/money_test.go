@@ -274,5 +274,12 @@ func TestReversalOfLessThanExpired(t *testing.T) {
 	check(t, []row{
 		{name: "ten of twenty", given: late, when: takes("p1"), then: events(reversed("p1", 10*credit, 10*credit), &account.Frozen{Cause: account.FreezeChargeback})},
 		{name: "and the other ten", given: append(late[:6:6], takes("p1")), when: takes("p2"), then: events(reversed("p2", 40*credit, 10*credit))},
+		{
+			// An incentive made up for p1's 10, so of the 45 that expire 35 have money: 5 were paid out.
+			name: "and not what expired without money",
+			given: append(late[:4:4], spent(50*credit), granted(10*credit), do(account.ReversePurchase{Purchase: "p", Payment: "p1", Kind: account.ReversalRefund}),
+				refunded(5, 0), withdrawn("w", 5*credit), okayed("w", "fin"), paidOut("w", "fin"), doAt(month, account.Tick{})),
+			when: takes("p2"), then: events(reversed("p2", 40*credit, 35*credit), &account.Frozen{Cause: account.FreezeChargeback}, &account.BackingChanged{Unbacked: 5 * credit}),
+		},
 	})
 }
