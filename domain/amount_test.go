@@ -164,6 +164,9 @@ func TestParseSignedAmount(t *testing.T) {
 		if refusal.Fields[1].Value != text || refusal.Detail != detail {
 			t.Errorf("the refusal of %s has value %q: %s", text, refusal.Fields[1].Value, refusal.Detail)
 		}
+		if limit := strings.Fields(detail)[len(strings.Fields(detail))-1]; refusal.Code == large && refusal.Fields[2].Value != limit {
+			t.Errorf("the refusal of %s has the limit %s", text, refusal.Fields[2].Value)
+		}
 	}
 }
 
