@@ -115,3 +115,30 @@ func (r *rig) whole(name string) bool {
 	require.Len(r.t, page.Items, int(view.Revision)+1)
 	return true
 }
+
+// TestADamagedCurrent is a damaged file of the read models like any other: who reads them is
+// told so, and can go on without them, and a start builds them again.
+func TestADamagedCurrent(t *testing.T) {
+	for _, text := range []string{"1\b", "3\n", "", "nonsense"} {
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
+			r := newRig(t, vfs.NewMem(), nil)
+			r.spend("a", 10)
+			r.toEnd()
+			require.NoError(t, r.views.Close())
+			whole := keyspace(t, r.fs, "views")
+			f, err := r.fs.Create("views/CURRENT", vfs.WriteCategoryUnspecified)
+			require.NoError(t, err)
+			_, err = f.Write([]byte(text))
+			require.NoError(t, err)
+			require.NoError(t, f.Close())
+
+			_, _, err = projections.OpenImage("views", r.opts)
+			require.True(t, projections.Damaged(err), "%v", err)
+			require.ErrorContains(t, err, "CURRENT")
+			r.views = openViews(t, "views", r.opts)
+			r.toEnd()
+			require.NoError(t, r.views.Close())
+			require.Equal(t, whole, keyspace(t, r.fs, "views"))
+		})
+	}
+}

@@ -134,6 +134,10 @@ func (v *Views) openCurrent(ctx context.Context) (*generation, error) {
 		return nil, err
 	}
 	number, err := v.readCurrent()
+	if Damaged(err) {
+		v.opts.Logger.Warn("the read models are built again from the log", "why", err)
+		number, err = 0, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -404,7 +408,7 @@ func (v *Views) readCurrent() (int, error) {
 	}
 	number, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil || number < 1 {
-		return 0, fmt.Errorf("%s names no generation: %q (delete the folder of the read models; they are built again)", currentFile, text)
+		return 0, fmt.Errorf("%w: %s names no generation: %q", errDamaged, currentFile, text)
 	}
 	return number, nil
 }

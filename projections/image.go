@@ -36,6 +36,9 @@ func OpenImage(dir string, opts Options) (*Image, bool, error) {
 	if err != nil || number == 0 {
 		return nil, false, err
 	}
+	if _, err := opts.FS.Stat(v.generationDir(number)); isNotExist(err) {
+		return nil, false, fmt.Errorf("%w: %s names a generation that isn't there: %w", errDamaged, currentFile, err)
+	}
 	cache := pebble.NewCache(32 << 20)
 	db, err := pebble.Open(v.generationDir(number), &pebble.Options{
 		FS: opts.FS, Cache: cache, ReadOnly: true, FormatMajorVersion: pebble.FormatNewest,
