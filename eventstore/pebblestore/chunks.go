@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"path"
 	"strconv"
 	"strings"
 
@@ -105,8 +106,8 @@ func (c *chunks) damage(f io.Reader) (at int64, found bool, err error) {
 	}
 }
 
-// checkEnds refuses a store of which a log or manifest would be read up to damage only, and
-// tells whether there is a store. It MUST be called before Pebble opens the folder: which
+// checkEnds refuses a store of which a log or manifest would be read up to damage only, or
+// of which there is a part without the file that makes it one; and tells whether there is one. It MUST be called before Pebble opens the folder: which
 // removes files that aren't in the manifest, as far as it reads it.
 func checkEnds(disk vfs.FS, dir string) (exists bool, err error) {
 	names, err := disk.List(dir)
@@ -116,8 +117,11 @@ func checkEnds(disk vfs.FS, dir string) (exists bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	newest, number := "", uint64(0)
+	newest, number, part := "", uint64(0), ""
 	for _, name := range names {
+		if ext := path.Ext(name); ext == ".sst" || ext == ".log" {
+			part = name
+		}
 		digits, isLog := strings.CutSuffix(name, ".log")
 		if n, err := strconv.ParseUint(digits, 10, 64); isLog && err == nil && n >= number {
 			newest, number = disk.PathJoin(dir, name), n
@@ -130,6 +134,9 @@ func checkEnds(disk vfs.FS, dir string) (exists bool, err error) {
 		return false, err
 	}
 	found, err := pebble.Peek(dir, disk)
+	if err == nil && !found.Exists && part != "" { // a new store has neither before its marker
+		err = fmt.Errorf("%s is there, and no file marker.manifest: the folder is a part of a log, in which a new one would remove the rest. Restore all of it, empty files too", part)
+	}
 	if err != nil || !found.Exists {
 		return false, err
 	}

@@ -141,3 +141,21 @@ func TestABitLostOfTheManifest(t *testing.T) {
 	put(t, killed, path, whole)
 	require.False(t, opensOrRefuses(t, killed, path, events), fmt.Sprint("nothing has gone of ", events))
 }
+
+// TestAPartOfALogIsNoPlaceForANewOne: what a restore has left out may be an empty file, and
+// Pebble would begin anew, and remove all that it doesn't know.
+func TestAPartOfALogIsNoPlaceForANewOne(t *testing.T) {
+	disk := vfs.NewMem()
+	s := open(t, "log", pebblestore.Options{FS: disk})
+	_, err := s.Append(t.Context(), "s", eventstore.NoStream, []eventstore.Event{newEvent(300)})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	marker := newestOf(t, disk, func(name string) bool { return strings.HasPrefix(name, "marker.manifest") })
+	require.NoError(t, disk.Remove(marker))
+	_, err = pebblestore.Open("log", pebblestore.Options{FS: disk, Logger: quiet()})
+	require.ErrorContains(t, err, "is there, and no file marker.manifest")
+	put(t, disk, marker, nil)
+	s = open(t, "log", pebblestore.Options{FS: disk})
+	require.Len(t, readAll(t, s), 1)
+	require.NoError(t, s.Close())
+}
