@@ -1,9 +1,12 @@
 package pebblestore_test
 
 import (
+	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -66,5 +69,45 @@ func failWrites(t *testing.T, fails func(errorfs.Op) bool) {
 		a, err := s.Append(t.Context(), "s", revision, []eventstore.Event{newEvent(1000)})
 		require.NoError(t, err)
 		revision = a.Revision
+	}
+}
+
+// unlocked keeps a power cut from falling into Lock, which takes MemFS's read lock twice.
+type unlocked struct{ *vfs.MemFS }
+
+func (unlocked) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+
+// TestAPowerCutWhileItIsOpened, before any operation on the disk and with any half of the
+// names that aren't durable yet, leaves a store that can be opened.
+func TestAPowerCutWhileItIsOpened(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	mem, mu, acked := unlocked{vfs.NewCrashableMem()}, sync.Mutex{}, 0
+	check := func(op errorfs.Op) {
+		for range 6 {
+			cut := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rng})
+			s, err := pebblestore.Open("log", pebblestore.Options{FS: cut, Logger: quiet()})
+			require.NoError(t, err, "cut at %v of %s", op.Kind, op.Path)
+			require.GreaterOrEqual(t, len(readAll(t, s)), acked)
+			require.NoError(t, s.Close())
+		}
+	}
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			mu.Lock()
+			defer mu.Unlock()
+			check(op)
+		}
+		return nil
+	}))
+	for i := range 3 {
+		s := open(t, "log", pebblestore.Options{FS: fs})
+		_, err := s.Append(t.Context(), "s", int64(i)-1, []eventstore.Event{newEvent(300)})
+		require.NoError(t, err)
+		mu.Lock()
+		acked++
+		mu.Unlock()
+		require.NoError(t, s.Close())
 	}
 }
