@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"cmp"
 	"fmt"
 	"sync/atomic"
 	"syscall"
@@ -17,11 +18,13 @@ import (
 type fullDisk struct {
 	vfs.FS
 	full atomic.Bool
+	// broken is what it fails with instead, while it says that there is room.
+	broken error
 }
 
 func (d *fullDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
 	usage := vfs.DiskUsage{TotalBytes: 1 << 40, AvailBytes: 1 << 39}
-	if d.full.Load() {
+	if d.full.Load() && d.broken == nil {
 		usage.AvailBytes = 0
 	}
 	return usage, nil
@@ -29,7 +32,7 @@ func (d *fullDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
 
 func (d *fullDisk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if d.full.Load() {
-		return nil, syscall.ENOSPC
+		return nil, cmp.Or(d.broken, error(syscall.ENOSPC))
 	}
 	return d.FS.Create(name, category)
 }
@@ -66,6 +69,25 @@ func TestNothingWaitsForAFullDisk(t *testing.T) {
 	r.toEnd()
 	for i := range 5 {
 		require.True(t, r.whole(fmt.Sprint("a", i)))
+	}
+}
+
+// TestNothingWaitsForABrokenDisk: nor where the disk says that it has room and takes
+// nothing: it was mounted anew to be read only, is gone, or is beyond a quota.
+func TestNothingWaitsForABrokenDisk(t *testing.T) {
+	for _, broken := range []error{syscall.EROFS, syscall.EIO, syscall.EDQUOT, syscall.ENOENT} {
+		t.Run(broken.Error(), func(t *testing.T) {
+			disk := &fullDisk{FS: vfs.NewMem(), broken: broken}
+			r := newRig(t, vfs.NewMem(), func(o *projections.Options) { o.FS = disk })
+			r.spend("a", 20)
+			r.toEnd()
+			disk.full.Store(true)
+			require.NoError(t, ends(t, disk, r.views.Close))
+			disk.full.Store(false)
+			r.views = openViews(t, "views", r.opts)
+			r.toEnd()
+			require.True(t, r.whole("a"))
+		})
 	}
 }
 

@@ -68,7 +68,8 @@ type generation struct {
 	db     *pebble.DB
 	free   func()
 	// room says whether the disk has any for tables.
-	room func() bool
+	room    func() bool
+	writing *writing
 
 	// wholeFrom: before the views have this, nobody will ever read the generation, and a
 	// crash leaves nothing of it.
@@ -108,17 +109,17 @@ func (g *generation) unread() bool { return g.checkpoint.Position < g.wholeFrom 
 func (g *generation) replaced() bool { return g.retired.Err() != nil }
 
 // close stops whoever follows, waits for reads under way and writes what is in memory, so
-// that little is applied again. Without room on the disk it writes nothing, as if there had
-// been a crash: Pebble would try again for ever.
+// that little is applied again. To a disk that has no room, or takes nothing for another
+// reason, it writes nothing, as if there had been a crash: Pebble would try again for ever.
 func (g *generation) close() error {
 	g.retire()
 	g.users.Wait()
 	var err error
-	if g.room() {
+	if g.room() && !g.writing.failing.Load() {
 		if g.writer != nil {
 			err = g.writer.flushUnwritten()
 		}
-		err = errors.Join(err, g.db.Flush())
+		err = errors.Join(err, g.writing.flush(g.db))
 	}
 	return errors.Join(err, g.drop())
 }
@@ -322,6 +323,7 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 		Logger:                      v.opts.pebbleLogger(),
 		EventListener:               v.damageOf(number),
 	}
+	writing := hearWrites(opts.EventListener)
 	// Nearly every claim of a name asks for one that isn't there.
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -331,7 +333,7 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 	g := &generation{
 		number: number, dir: v.generationDir(number), free: cache.Unref, checkpoint: checkpoint{Format: format},
 		names: newNameFilter(), accounts: recentAccounts{limit: maxRecent},
-		shown: shownViews{limit: maxRecent}, rowSpan: rowSpan,
+		shown: shownViews{limit: maxRecent}, rowSpan: rowSpan, writing: writing,
 	}
 	g.leave = g.users.Done
 	g.room = func() bool {
