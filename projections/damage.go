@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -104,49 +103,6 @@ func Room(dir string, opts Options) error {
 
 func noRoom(dir string, free, needed uint64) error {
 	return fmt.Errorf("%w: %d bytes are free on the disk of %s, %d are needed", ErrNoRoom, free, dir, needed)
-}
-
-// writing is whether Pebble can write tables, which it tries without end.
-type writing struct {
-	failing atomic.Bool
-	failed  chan struct{}
-}
-
-// hearWrites listens to what Pebble does in the background; what listens already goes on.
-func hearWrites(l *pebble.EventListener) *writing {
-	w := &writing{failed: make(chan struct{}, 1)}
-	heard := l.BackgroundError
-	l.BackgroundError = func(err error) {
-		heard(err)
-		w.failing.Store(true)
-		select {
-		case w.failed <- struct{}{}:
-		default:
-		}
-	}
-	l.FlushEnd = func(info pebble.FlushInfo) {
-		if info.Err == nil {
-			w.failing.Store(false)
-		}
-	}
-	return w
-}
-
-// flush writes what is in memory, and gives up at the first failure, which was logged.
-func (w *writing) flush(db *pebble.DB) error {
-	select {
-	case <-w.failed: // an old one
-	default:
-	}
-	flushed, err := db.AsyncFlush()
-	if err != nil {
-		return err
-	}
-	select {
-	case <-flushed:
-	case <-w.failed:
-	}
-	return nil
 }
 
 // serves says that a generation is the one that is read.

@@ -69,7 +69,7 @@ type generation struct {
 	free   func()
 	// room says whether the disk has any for tables.
 	room    func() bool
-	writing *writing
+	writing *disk.Writing
 
 	// wholeFrom: before the views have this, nobody will ever read the generation, and a
 	// crash leaves nothing of it.
@@ -115,11 +115,11 @@ func (g *generation) close() error {
 	g.retire()
 	g.users.Wait()
 	var err error
-	if g.room() && !g.writing.failing.Load() {
+	if g.room() && !g.writing.Failing() {
 		if g.writer != nil {
 			err = g.writer.flushUnwritten()
 		}
-		err = errors.Join(err, g.writing.flush(g.db))
+		err = errors.Join(err, g.writing.Flush(g.db))
 	}
 	return errors.Join(err, g.drop())
 }
@@ -323,7 +323,7 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 		Logger:                      v.opts.pebbleLogger(),
 		EventListener:               v.damageOf(number),
 	}
-	writing := hearWrites(opts.EventListener)
+	writing := disk.HearWrites(opts.EventListener)
 	// Nearly every claim of a name asks for one that isn't there.
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)

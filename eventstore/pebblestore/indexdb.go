@@ -274,14 +274,14 @@ func (end indexEnd) position(head eventstore.Position) (eventstore.Position, err
 	return eventstore.Position(end.through), nil
 }
 
-// closeIndex makes what the index has last, if there is room for it.
+// closeIndex makes what the index has last, if the disk takes it.
 func (s *Store) closeIndex() error {
 	if s.indexDB == nil || s.indexDB == s.db {
 		return nil
 	}
 	var err error
 	if !s.opts.ReadOnly && s.diskFull() == nil {
-		err = s.indexDB.Flush()
+		err = s.indexWriting.Flush(s.indexDB)
 	}
 	return errors.Join(err, s.indexDB.Close())
 }

@@ -22,7 +22,8 @@ type Store struct {
 	opts Options
 	dir  string
 	// db has the records, indexDB where each stream's are, and snapshots.
-	db, indexDB *pebble.DB
+	db, indexDB  *pebble.DB
+	indexWriting *disk.Writing
 	// freeCache lets go of the block cache.
 	freeCache func()
 	// logs can keep Pebble from writing into files that have old bytes.
@@ -107,7 +108,7 @@ func Open(dir string, opts Options) (*Store, error) {
 		return nil, fmt.Errorf("open event log %s: %w", dir, err)
 	}
 	s := &Store{
-		opts: opts, dir: dir, db: db, freeCache: free, logs: logs,
+		opts: opts, dir: dir, db: db, freeCache: free, logs: logs, indexWriting: disk.HearWrites(indexOptions.EventListener),
 		queue: make(chan *handover, opts.MaxQueue), syncing: make(chan *group, maxSyncing), batches: make(chan *pebble.Batch, maxSyncing),
 		heads: make(map[string]*streamHead), folds: make(chan *entries, maxFolds), moved: make(chan struct{}), ended: make(chan struct{}),
 	}
