@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"slices"
 
 	"iocredits/domain/account"
 	"iocredits/eventstore"
@@ -50,13 +51,13 @@ func (x *explanation) hold(ctx context.Context) error {
 // more than maxSequels, or that goes on behind more than maxHoldScan events, the first.
 // The charge, and what its command did beside it, are there already.
 func (x *explanation) readHold(ctx context.Context, begun int64, id string) error {
-	captured, released := (*account.Captured)(nil).EventName(), (*account.Released)(nil).EventName()
+	types := []string{(*account.Reserved)(nil).EventName(), (*account.Captured)(nil).EventName(), (*account.Released)(nil).EventName()}
 	told := 0
 	for r, err := range x.server.opts.Store.ReadStream(ctx, eventstore.AccountStream(x.account), begun, eventstore.Forwards, maxHoldScan) {
 		if err != nil {
 			return err
 		}
-		if r.Revision != begun && r.Type != captured && r.Type != released {
+		if !slices.Contains(types, r.Type) {
 			continue
 		}
 		f, err := x.server.opts.Codec.Open(r)

@@ -9,6 +9,7 @@ import (
 
 	"iocredits/domain"
 	"iocredits/domain/account"
+	"iocredits/eventstore"
 	"iocredits/eventstore/ledger"
 )
 
@@ -104,5 +105,32 @@ func TestExplainTellsAReservationsLife(t *testing.T) {
 		}
 		require.Equal(t, life, steps, "from event %d", at)
 		require.Equal(t, "closed", x.Objects[0].Status)
+	}
+}
+
+// TestExplainTellsAReservationOfManyLots: it began in two events, and both are of its life.
+func TestExplainTellsAReservationOfManyLots(t *testing.T) {
+	r := newRig(t, nil)
+	requests := make([]ledger.Request, 501, 503)
+	for i := range requests {
+		requests[i] = ledger.Request{Account: "demo-1", Do: account.GrantIncentive{Amount: domain.Credit}, Actor: "a", Role: "bd"}
+	}
+	for _, do := range []account.Action{
+		account.Reserve{Reservation: "job-7", Amount: 501 * domain.Credit, Service: domain.ServiceRay}, account.Capture{Reservation: "job-7", Amount: domain.Credit},
+	} {
+		requests = append(requests, ledger.Request{Account: "demo-1", Do: do, Actor: "a", Role: "service"})
+	}
+	var facts []eventstore.Fact
+	for _, out := range r.ledger.ExecuteBatch(t.Context(), requests) {
+		require.NoError(t, out.Err)
+		facts = append(facts, out.Result.Facts...)
+	}
+	for _, of := range facts[501:] {
+		x, _ := r.explain(of.ID.String())
+		var steps []string
+		for _, s := range x.Objects[0].Steps {
+			steps = append(steps, s.Event)
+		}
+		require.Equal(t, []string{"reserved", "reserved", "reservation-captured"}, steps, "from event %d", of.Revision)
 	}
 }
