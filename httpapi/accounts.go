@@ -40,7 +40,7 @@ func (h handlers) ListAccounts(c echo.Context, params api.ListAccountsParams) er
 	}
 	d.end()
 	d.nullable("next_cursor", page.Next)
-	d.number("lag", h.lag())
+	d.number("lag", k.lag)
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

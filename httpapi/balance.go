@@ -30,7 +30,7 @@ func (h handlers) GetBalance(c echo.Context, name api.Account, params api.GetBal
 		return err
 	}
 	at := ledger.Mark{Revision: b.Revision, Position: b.Position, RecordedAt: b.RecordedAt}
-	return k.sendBalance(name, params.IfNoneMatch, &b.Balance, at, h.lag())
+	return k.sendBalance(name, params.IfNoneMatch, &b.Balance, at, k.lag)
 }
 
 // pastBalance answers about the past (money.md, Times in queries): known_at alone
@@ -55,7 +55,7 @@ func (k *call) pastBalance(name string, params api.GetBalanceParams) error {
 			return err
 		}
 		at := ledger.Mark{Revision: b.Revision, Position: b.Position, RecordedAt: b.RecordedAt}
-		return k.sendBalance(name, params.IfNoneMatch, &b.Balance, at, k.server.lag())
+		return k.sendBalance(name, params.IfNoneMatch, &b.Balance, at, k.lag)
 	}
 	balance, err := views.BalanceAsOf(k.ctx, name, asOf, knownAt)
 	if err != nil {
@@ -67,7 +67,7 @@ func (k *call) pastBalance(name string, params api.GetBalanceParams) error {
 	d.money("balance", balance)
 	d.time("as_of", asOf)
 	d.time("known_at", knownAt)
-	d.number("lag", k.server.lag())
+	d.number("lag", k.lag)
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

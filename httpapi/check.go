@@ -46,7 +46,7 @@ func (h handlers) CheckCredits(c echo.Context, params api.CheckCreditsParams) er
 	d.money("spendable", b.Spendable)
 	d.money("shortfall", max(0, amount-b.Spendable))
 	d.flag("frozen", b.Frozen)
-	d.freshness(b.Revision, b.Position, h.lag())
+	d.freshness(b.Revision, b.Position, k.lag)
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

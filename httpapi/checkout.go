@@ -39,7 +39,7 @@ func (h handlers) GetCheckout(c echo.Context, name api.Account, params api.GetCh
 		d.close()
 	}
 	d.end()
-	d.freshness(b.Revision, b.Position, h.lag())
+	d.freshness(b.Revision, b.Position, k.lag)
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

@@ -198,7 +198,7 @@ func (h handlers) ListChangedDeployments(c echo.Context, params api.ListChangedD
 	}
 	d.number("next_position", int64(page.Through))
 	d.flag("more", page.More)
-	d.number("lag", k.server.lag())
+	d.number("lag", k.lag)
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

@@ -129,7 +129,7 @@ func (k *call) sendObject(of resource, id string, minPosition *int64) error {
 	if err := of.form(k, d, record); err != nil {
 		return err
 	}
-	d.freshness(at.Revision, at.Position, k.server.lag())
+	d.freshness(at.Revision, at.Position, k.lag)
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil
@@ -154,7 +154,7 @@ func (k *call) sendObjects(of resource, order *api.Order, p paging) error {
 	if err != nil {
 		return err
 	}
-	return k.sendPage(of.form, page, func(d *document) { d.freshness(at.Revision, at.Position, k.server.lag()) })
+	return k.sendPage(of.form, page, func(d *document) { d.freshness(at.Revision, at.Position, k.lag) })
 }
 
 // paging is which page of a list is asked for, and how new it has to be.
@@ -200,7 +200,7 @@ func (k *call) sendQueue(of resource, q queueQuery) error {
 	if err != nil {
 		return err
 	}
-	return k.sendPage(of.form, page, func(d *document) { d.number("lag", k.server.lag()) })
+	return k.sendPage(of.form, page, func(d *document) { d.number("lag", k.lag) })
 }
 
 // filter is what a list and its cursors belong to: the route and the parameters that select.

@@ -48,7 +48,7 @@ func (h handlers) ExplainTransaction(c echo.Context, name api.Account, text api.
 	if err := x.json(k.ctx, d); err != nil {
 		return err
 	}
-	d.freshness(at.Revision, at.Position, h.lag())
+	d.freshness(at.Revision, at.Position, k.lag)
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

@@ -53,7 +53,7 @@ func (h handlers) ListNotifications(c echo.Context, name api.Account, params api
 		page.Next = mark + page.Next
 	}
 	d.nullable("next_cursor", page.Next)
-	d.freshness(at.Revision, at.Position, h.lag())
+	d.freshness(at.Revision, at.Position, k.lag)
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

@@ -84,7 +84,7 @@ func (h handlers) GetPolicy(c echo.Context, name api.Account, params api.GetPoli
 			return err
 		}
 	}
-	d.freshness(b.Revision, b.Position, h.lag())
+	d.freshness(b.Revision, b.Position, k.lag)
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

@@ -35,6 +35,7 @@ func (k *call) awaitAll(minPosition *int64) error {
 func (k *call) awaitBoth(acked eventstore.Position, minPosition *int64) error {
 	least := eventstore.Position(valueOf(minPosition))
 	err := k.server.waitFor(k.ctx, max(acked, least))
+	k.lag = k.server.lag()
 	if err != nil && domain.IsCode(err, domain.CodeReadBehind) && k.server.opts.Views.Through() >= least {
 		k.behind = err
 		return nil

@@ -2,13 +2,16 @@ package httpapi_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,6 +68,41 @@ func TestLateReadModels(t *testing.T) {
 	require.NoError(t, r.views.WaitThrough(t.Context(), eventstore.Position(position)))
 	require.Equal(t, "10", r.must(behind).Body["balance"])
 	require.Equal(t, funded.Body["transactions"], r.must(repeat).Body["transactions"])
+}
+
+// meanwhile is a store that does something at the first look into a stream.
+type meanwhile struct {
+	eventstore.Store
+	do sync.Once
+	it func()
+}
+
+func (m *meanwhile) ReadStream(ctx context.Context, stream string, from int64, d eventstore.Direction, count int) iter.Seq2[eventstore.Recorded, error] {
+	m.do.Do(m.it)
+	return m.Store.ReadStream(ctx, stream, from, d, count)
+}
+
+// TestLagIsOfWhatWasRead: read models that catch up while an answer is made of what they
+// had before don't make it a new one.
+func TestLagIsOfWhatWasRead(t *testing.T) {
+	m := &meanwhile{}
+	r := newRig(t, func(p *parts) {
+		m.Store = p.server.Store
+		p.stillViews, p.server.ReadPatience, p.server.Store = true, time.Nanosecond, m
+	})
+	deduct := func(key string) answer {
+		return r.must(post("service", demo+"/deductions", key, `{"amount":"1","service":"vm"}`))
+	}
+	r.fund("demo-1", "10")
+	first := deduct("a")
+	require.NoError(t, r.views.RunToEnd(t.Context(), nil))
+	deduct("b")
+	m.it = func() { require.NoError(t, r.views.RunToEnd(context.Background(), nil)) }
+	charge := part(first, "deduction")["id"].(string)
+	got := r.must(get("support", demo+"/transactions/"+charge+"/explain")).Body
+	require.Equal(t, first.Body["revision"], got["revision"], "the second charge isn't in it")
+	require.NotZero(t, got["lag"])
+	require.Zero(t, r.must(get("support", demo+"/transactions/"+charge+"/explain")).Body["lag"])
 }
 
 // TestWhatLateReadModelsLackIsNotDenied: this engine made it a moment ago.

@@ -51,6 +51,9 @@ type call struct {
 	missing []string
 	// behind is why the read models may lack what is asked for; nil: they don't.
 	behind error
+	// lag is what await found the read models to lack. It MUST be asked before anything is
+	// read: what they learn meanwhile isn't in the answer.
+	lag int64
 	// bodyDone: the body was read to its end, or given up.
 	bodyDone bool
 	// values are of the answer's headers. net/http reads them after the handler

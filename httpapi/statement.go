@@ -57,7 +57,7 @@ func (k *call) statementJSON(month string, s projections.Statement, at *projecti
 		d.close()
 	}
 	d.end()
-	d.freshness(at.Revision, at.Position, k.server.lag())
+	d.freshness(at.Revision, at.Position, k.lag)
 	d.array("entries")
 	for t, err := range k.server.opts.Views.StatementEntries(k.ctx, s) {
 		if err == nil {

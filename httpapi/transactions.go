@@ -63,7 +63,7 @@ func (h handlers) ListTransactions(c echo.Context, name api.Account, params api.
 	}
 	d.end()
 	d.nullable("next_cursor", page.Next)
-	d.freshness(at.Revision, at.Position, h.lag())
+	d.freshness(at.Revision, at.Position, k.lag)
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil
@@ -114,7 +114,7 @@ func (h handlers) GetTransaction(c echo.Context, name api.Account, text api.Tran
 	if err := h.transactionMembers(k.ctx, d, &t); err != nil {
 		return err
 	}
-	d.number("lag", h.lag())
+	d.number("lag", k.lag)
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil
