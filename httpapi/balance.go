@@ -57,6 +57,10 @@ func (k *call) pastBalance(name string, params api.GetBalanceParams) error {
 		at := ledger.Mark{Revision: b.Revision, Position: b.Position, RecordedAt: b.RecordedAt}
 		return k.sendBalance(name, params.IfNoneMatch, &b.Balance, at, k.lag)
 	}
+	at, err := views.Balance(k.ctx, name)
+	if err != nil {
+		return err
+	}
 	balance, err := views.BalanceAsOf(k.ctx, name, asOf, knownAt)
 	if err != nil {
 		return err
@@ -67,7 +71,7 @@ func (k *call) pastBalance(name string, params api.GetBalanceParams) error {
 	d.money("balance", balance)
 	d.time("as_of", asOf)
 	d.time("known_at", knownAt)
-	d.number("lag", k.lag)
+	d.freshness(at.Revision, at.Position, k.lag)
 	d.close()
 	k.send(statusOK, jsonType, d)
 	return nil

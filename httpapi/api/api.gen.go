@@ -1222,6 +1222,12 @@ type BalanceAsOf struct {
 	Balance Money      `json:"balance"`
 	KnownAt *time.Time `json:"known_at"`
 	Lag     int64      `json:"lag"`
+
+	// Position Place in the whole log.
+	Position Position `json:"position"`
+
+	// Revision The account's now, and not at as_of; and so is position.
+	Revision Revision `json:"revision"`
 }
 
 // BatchAnswer defines model for BatchAnswer.
