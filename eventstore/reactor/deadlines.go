@@ -74,7 +74,8 @@ func (t *ticker) run(ctx context.Context) {
 func (t *ticker) dispatch(ctx context.Context, room int) (wait time.Duration, err error) {
 	now := t.opts.now()
 	through, asked := t.opts.Deadlines.Through(), time.Now() // before the list, which has at least this much
-	due, err := t.opts.Deadlines.DueAccounts(ctx, now, room, t.tries.busy)
+	most := room + t.tries.size()                            // so that those which never failed are among them
+	due, err := t.opts.Deadlines.DueAccounts(ctx, now, most, t.tries.busy)
 	if err != nil {
 		return 0, err
 	}
@@ -86,10 +87,11 @@ func (t *ticker) dispatch(ctx context.Context, room int) (wait time.Duration, er
 	if found && next.After(now) { // what is due already is under way, rests, or has no room
 		wait = min(wait, next.Sub(now)+time.Microsecond)
 	}
-	if len(due) < room {
+	if len(due) < most {
 		wait = min(wait, t.tries.forget(due, asked))
 	}
-	for _, name := range due {
+	due = first(t.tries, due, func(name string) string { return name })
+	for _, name := range due[:min(len(due), room)] {
 		t.tries.begin(ctx, name, func() error { return t.opts.tick(ctx, name, through) })
 	}
 	return wait, nil

@@ -65,20 +65,24 @@ func (c *cashier) reconcileAgain(ctx context.Context) {
 // makeLinks begins a try at every purchase that lacks a link and isn't busy.
 func (c *cashier) makeLinks(ctx context.Context) error {
 	var lacking []string
-	room, asked := c.tries.room(), time.Now()
+	var free []OpenPurchase
+	asked := time.Now()
 	err := c.each(ctx, account.PurchaseIsAwaiting, time.Time{}, func(p OpenPurchase) error {
 		if len(p.Links) > 0 {
 			return nil
 		}
 		lacking = append(lacking, p.name())
-		if room > 0 && !c.tries.busy(p.name()) {
-			room--
-			c.tries.begin(ctx, p.name(), func() error { return c.makeLink(ctx, p) })
+		if !c.tries.busy(p.name()) {
+			free = append(free, p)
 		}
 		return nil
 	})
 	if err == nil {
 		c.tries.forget(lacking, asked)
+	}
+	free = first(c.tries, free, OpenPurchase.name)
+	for _, p := range free[:min(len(free), c.tries.room())] {
+		c.tries.begin(ctx, p.name(), func() error { return c.makeLink(ctx, p) })
 	}
 	return err
 }

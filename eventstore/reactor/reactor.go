@@ -54,7 +54,7 @@ type Options struct {
 
 	// Recheck bounds how long the reactor sleeps: after a jump of the clock
 	// nothing is late by more than this. Where trouble is general, it is how long nothing
-	// is tried after a failure.
+	// is tried after a try, or its failure.
 	Recheck time.Duration
 	// Timeout bounds one try at one account.
 	Timeout time.Duration

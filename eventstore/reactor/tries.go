@@ -1,7 +1,9 @@
 package reactor
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -26,7 +28,9 @@ type tries struct {
 	// known are under way or resting; all others are free to be tried.
 	known    map[string]*attempt
 	underWay int
-	// quietUntil is Recheck after the last failure where trouble was general.
+	// inVain: the try that ended last failed.
+	inVain bool
+	// quietUntil is Recheck after a try began, or failed, where trouble was general.
 	quietUntil time.Time
 }
 
@@ -45,8 +49,8 @@ func newTries(opts *Options, failed, what string) *tries {
 // wait returns when no try is under way.
 func (t *tries) wait() { t.group.Wait() }
 
-// room is how many more may be tried. Where trouble is general one at a time finds out
-// whether it has passed.
+// room is how many more may be tried. Where trouble is general one finds out whether it has
+// passed, and after a while another.
 func (t *tries) room() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -57,8 +61,8 @@ func (t *tries) room() int {
 	return room
 }
 
-// quiet is how long nothing is to be tried, because trouble is general and was a moment
-// ago: zero or less once something may be.
+// quiet is how long nothing is to be tried, because trouble is general and something was
+// tried a moment ago: zero or less once something may be.
 func (t *tries) quiet() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -69,14 +73,44 @@ func (t *tries) quiet() time.Duration {
 }
 
 // general says that trouble isn't that of single things (a full disk, a provider that is
-// away): very many rest. The caller holds mu.
-func (t *tries) general() bool { return len(t.known)-t.underWay >= t.opts.Parallel }
+// away): very many rest, and the last try failed as well. The caller holds mu.
+func (t *tries) general() bool { return t.inVain && len(t.known)-t.underWay >= t.opts.Parallel }
 
 func (t *tries) busy(name string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a := t.known[name]
 	return a != nil && (a.running || time.Now().Before(a.rest))
+}
+
+// size is how many are under way or resting.
+func (t *tries) size() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.known)
+}
+
+// first puts the things that have failed least first, and otherwise leaves them in their
+// order: very many that never succeed, and are tried again and again, hold up no other.
+func first[T any](t *tries, things []T, name func(T) string) []T {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	failures := func(thing T) int {
+		if a := t.known[name(thing)]; a != nil {
+			return a.failures
+		}
+		return 0
+	}
+	never, failed := things[:0], []T(nil) // in an outage things may be very many; those that failed are few
+	for _, thing := range things {
+		if failures(thing) == 0 {
+			never = append(never, thing)
+		} else {
+			failed = append(failed, thing)
+		}
+	}
+	slices.SortStableFunc(failed, func(a, b T) int { return cmp.Compare(failures(a), failures(b)) })
+	return append(never, failed...)
 }
 
 // forget drops what had rested when all that is due was asked for, and is not among it:
@@ -107,6 +141,9 @@ func (t *tries) forget(due []string, asked time.Time) time.Duration {
 func (t *tries) begin(ctx context.Context, name string, try func() error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.general() { // the next one is for later, also if this one never ends
+		t.quietUntil = time.Now().Add(t.opts.Recheck)
+	}
 	a := t.known[name]
 	if a == nil {
 		a = &attempt{}
@@ -122,6 +159,7 @@ func (t *tries) end(ctx context.Context, name string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.underWay--
+	t.inVain = err != nil
 	a := t.known[name]
 	if err == nil {
 		delete(t.known, name)
