@@ -116,13 +116,17 @@ func (c *Client) CreateLink(ctx context.Context, meta Meta, amount domain.Amount
 	return data.PaymentLink, nil
 }
 
-// Links lists the links of a purchase at which a customer can pay.
+// Links lists the links of a purchase at which a customer can pay. All of ours name theirs: a
+// link that names none counts only where the provider gives no names at all.
 func (c *Client) Links(ctx context.Context, purchase string) ([]Link, error) {
 	var data linksData
 	if err := c.read(ctx, "/v1/paymentLink", url.Values{"meta.purchase": {purchase}}, &data); err != nil {
 		return nil, fmt.Errorf("list payment links of purchase %s: %w", purchase, err)
 	}
-	return slices.DeleteFunc(data.PaymentLinks, func(l Link) bool { return !l.usable() || l.Meta.ofAnother(purchase) }), nil
+	named := slices.ContainsFunc(data.PaymentLinks, func(l Link) bool { return l.Meta.Purchase != "" })
+	return slices.DeleteFunc(data.PaymentLinks, func(l Link) bool {
+		return !l.usable() || l.Meta.ofAnother(purchase) || named && l.Meta.Purchase == ""
+	}), nil
 }
 
 // Payments lists the payments at all links of a purchase. One that names another is left

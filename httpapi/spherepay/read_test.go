@@ -53,8 +53,9 @@ func TestOnlyWhatIsNeededIsReadOfAnAnswer(t *testing.T) {
 	}
 }
 
-// TestAProviderThatAnswersWithAllItHas: what names another purchase is that one's. What names
-// none may be of the one that was asked about, and people have to see it.
+// TestAProviderThatAnswersWithAllItHas: what names another purchase is that one's. A payment
+// that names none may be of the one that was asked about, and people have to see it; a link
+// that names none where others do is none of ours, and nobody is sent there.
 func TestAProviderThatAnswersWithAllItHas(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"ok":true,"data":{
@@ -64,16 +65,18 @@ func TestAProviderThatAnswersWithAllItHas(t *testing.T) {
 	defer server.Close()
 	c, err := NewClient(server.URL, testKey, nil)
 	require.NoError(t, err)
-	for asked, want := range map[string][]string{"p1": {"1", "3"}, "p2": {"2", "3"}, "p3": {"3"}} {
+	for asked, want := range map[string][2][]string{"p1": {{"l1"}, {"x1", "x3"}}, "p2": {{"l2"}, {"x2", "x3"}}, "p3": {nil, {"x3"}}} {
 		links, err := c.Links(t.Context(), asked)
 		require.NoError(t, err)
 		payments, err := c.Payments(t.Context(), asked)
 		require.NoError(t, err)
-		require.Len(t, links, len(want), asked)
-		require.Len(t, payments, len(want), asked)
-		for i, id := range want {
-			require.Equal(t, "l"+id, links[i].ID)
-			require.Equal(t, "x"+id, payments[i].ID)
+		var got [2][]string
+		for _, l := range links {
+			got[0] = append(got[0], l.ID)
 		}
+		for _, p := range payments {
+			got[1] = append(got[1], p.ID)
+		}
+		require.Equal(t, want, got, asked)
 	}
 }
