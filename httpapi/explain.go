@@ -117,6 +117,8 @@ type story struct {
 	// deployment has the terms, if it is one.
 	deployment *account.Deployment
 	steps      []projections.ObjectStep
+	// cut: it has, or may have, more steps.
+	cut bool
 }
 
 // explained is an event with what it has to do with the charge.

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"iocredits/domain/account"
@@ -25,10 +26,10 @@ func (x *explanation) hold(ctx context.Context) error {
 	if err != nil || !found {
 		return err
 	}
-	if err := x.readHold(ctx, begun, hold.ID); err != nil {
+	reservation := story{kind: string(account.HoldReservation), id: hold.ID}
+	if reservation.cut, err = x.readHold(ctx, begun, hold.ID); err != nil {
 		return err
 	}
-	reservation := story{kind: string(account.HoldReservation), id: hold.ID}
 	if reservation.status, err = x.reservationStatus(ctx, hold.ID); err != nil {
 		return err
 	}
@@ -48,34 +49,37 @@ func (x *explanation) hold(ctx context.Context) error {
 }
 
 // readHold adds the events of a reservation, from the one that began it on: of one with
-// more than maxSequels, or that goes on behind more than maxHoldScan events, the first.
-// The charge, and what its command did beside it, are there already.
-func (x *explanation) readHold(ctx context.Context, begun int64, id string) error {
+// more than maxSequels, or that goes on behind more than maxHoldScan events, the first. cut:
+// there are more, or may be. The charge, and what its command did beside it, are there already.
+func (x *explanation) readHold(ctx context.Context, begun int64, id string) (cut bool, err error) {
 	types := []string{(*account.Reserved)(nil).EventName(), (*account.Captured)(nil).EventName(), (*account.Released)(nil).EventName()}
 	told := 0
-	for r, err := range x.server.opts.Store.ReadStream(ctx, eventstore.AccountStream(x.account), begun, eventstore.Forwards, maxHoldScan) {
+	for r, err := range x.server.opts.Store.ReadStream(ctx, eventstore.AccountStream(x.account), begun, eventstore.Forwards, math.MaxInt) {
 		if err != nil {
-			return err
+			return false, err
+		}
+		if r.Revision > begun+maxHoldScan {
+			return true, nil
 		}
 		if !slices.Contains(types, r.Type) {
 			continue
 		}
 		f, err := x.server.opts.Codec.Open(r)
 		if err != nil {
-			return err
+			return false, err
 		}
 		change := account.EffectOf(f.Body, f.Revision).Hold
 		if change.Kind != account.HoldReservation || change.ID != id {
 			continue
 		}
-		if _, err := x.read(ctx, f.Revision, 1, "hold"); err != nil {
-			return err
+		if told++; told > maxSequels {
+			return true, nil
 		}
-		if told++; change.Closes || told == maxSequels {
-			return nil
+		if _, err := x.read(ctx, f.Revision, 1, "hold"); err != nil || change.Closes {
+			return false, err
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // reservationStatus is today's, like that of every other object: readHold may not have come

@@ -78,6 +78,9 @@ func (d *document) printLife(s story) {
 	for _, step := range s.steps {
 		d.printf("    %s  %s by %s (%s): %s", timeText(step.At), step.Event, step.Actor, step.Role, step.Status)
 	}
+	if s.cut {
+		d.printf("    there may be more: at most %d steps are told, from the %d events after it began", maxSequels, maxHoldScan)
+	}
 }
 
 // textOfRelated tells what a refund gives back, or what a correction names.
