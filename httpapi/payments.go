@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -272,15 +273,22 @@ func paymentForm(k *call, d *document, r *projections.ObjectRecord) error {
 	d.optional("named_account", p.Named)
 	d.optional("credited_account", p.Account)
 	note, of := p.Note, r.Account
+	var err error
 	if note == "" && p.State == account.PaymentIsCredited && p.Account != "" {
-		var err error
-		if note, err = k.noteWhereCredited(p.Account, r.ID); err != nil {
+		of = p.Account
+		note, err = k.noteWhereCredited(of, r.ID)
+	}
+	var damaged *eventstore.CorruptError
+	switch {
+	case errors.As(err, &damaged): // nobody would ever see the other payments of the list
+		k.server.opts.Logger.Error("the note of a payment can't be read", "payment", r.ID, "account", of, "error", err)
+		d.text("note", unreadable)
+	case err != nil:
+		return err
+	default:
+		if err := k.sealedText(d, "note", of, note); err != nil {
 			return err
 		}
-		of = p.Account
-	}
-	if err := k.sealedText(d, "note", of, note); err != nil {
-		return err
 	}
 	d.steps(r.Steps)
 	return nil
