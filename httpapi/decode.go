@@ -201,7 +201,14 @@ func bodyRefusal(err error, body []byte) error {
 	switch word := wordAt(body, int(syntactic.ByteOffset)); word {
 	case "NaN", "-NaN", "Infinity", "-Infinity", "Inf", "-Inf":
 		if field != "" {
-			return domain.Refuse(domain.CodeAmountInvalid, "%s %s is not an amount", field, word).With("field", field).With("value", word)
+			code, what := domain.CodeAmountInvalid, "an amount"
+			switch field {
+			case "quantity":
+				code, what = domain.CodeQuantityInvalid, "a quantity"
+			case "unit_price", "hourly_price":
+				code, what = domain.CodeRateInvalid, "a price"
+			}
+			return domain.Refuse(code, "%s %s is not %s", field, word, what).With("field", field).With("value", word)
 		}
 	}
 	if jsontext.Value(body).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)) {

@@ -27,6 +27,22 @@ var moneyFields = []moneyField{
 	{"admin", "POST", "/dev/accounts/demo-1/purchases", "amount", `{"amount":%s}`},
 }
 
+// TestAWordForAFigureIsRefusedAsInAString: what isn't JSON has the code of the figure that it
+// stands for.
+func TestAWordForAFigureIsRefusedAsInAString(t *testing.T) {
+	r := newRig(t, nil)
+	for path, fields := range map[string]map[string]string{
+		"/meters/m/readings":   {"quantity": "quantity-invalid", "unit_price": "rate-invalid"},
+		"/deployments":         {"hourly_price": "rate-invalid"},
+		"/deployments/d/usage": {"quantity": "quantity-invalid", "unit_price": "rate-invalid", "amount": "amount-invalid"},
+	} {
+		for field, code := range fields {
+			got := r.refused(422, code, call{as: "service", method: "POST", path: demo + path, key: "k", body: `{"` + field + `":NaN}`, wrong: true})
+			require.Equal(t, []any{field, "NaN"}, []any{got.Body["field"], got.Body["value"]})
+		}
+	}
+}
+
 func TestBadAmounts(t *testing.T) {
 	r := newRig(t, nil)
 	bad := []struct{ value, code string }{
