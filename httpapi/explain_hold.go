@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"math"
 	"slices"
 
 	"iocredits/domain/account"
@@ -54,7 +53,7 @@ func (x *explanation) hold(ctx context.Context) error {
 func (x *explanation) readHold(ctx context.Context, begun int64, id string) (cut bool, err error) {
 	types := []string{(*account.Reserved)(nil).EventName(), (*account.Captured)(nil).EventName(), (*account.Released)(nil).EventName()}
 	told := 0
-	for r, err := range x.server.opts.Store.ReadStream(ctx, eventstore.AccountStream(x.account), begun, eventstore.Forwards, math.MaxInt) {
+	for r, err := range x.server.opts.Store.ReadStream(ctx, eventstore.AccountStream(x.account), begun, eventstore.Forwards, maxHoldScan+2) {
 		if err != nil {
 			return false, err
 		}
