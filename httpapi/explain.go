@@ -74,9 +74,9 @@ type explanation struct {
 	// debt is what no lot covered, of a charge or of a payment that was taken back;
 	// below zero, what a refund ended of it.
 	debt domain.Amount
-	// given are the lots that a refund went back to; made is what came back as a new lot.
+	// given are the lots that a refund went back to; made are the new ones that it made.
 	given []explainedLot
-	made  domain.Amount
+	made  []account.LotUse
 	// related is what a refund gives back, or what a correction names.
 	related *sequel
 
@@ -169,7 +169,9 @@ func (x *explanation) moved(ctx context.Context, part eventstore.Fact) error {
 	if x.entry.Type != account.EntryRefund {
 		return nil
 	}
-	x.made += effect.Made.Amount
+	if effect.Made.Amount > 0 {
+		x.made = append(x.made, effect.Made)
+	}
 	for _, use := range effect.Given {
 		origin, err := x.sequel(ctx, use.Lot, "lot")
 		if err != nil {

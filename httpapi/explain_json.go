@@ -33,6 +33,7 @@ func (x *explanation) json(ctx context.Context, d *document) error {
 	if len(x.given) > 0 {
 		d.explainedLots("given_back", x.given)
 	}
+	x.madeJSON(d)
 	d.money("refunded", x.refunded)
 	if x.related != nil {
 		d.object("related")
@@ -54,6 +55,21 @@ func (x *explanation) json(ctx context.Context, d *document) error {
 	}
 	d.end()
 	return x.log(d)
+}
+
+func (x *explanation) madeJSON(d *document) {
+	if len(x.made) == 0 {
+		return
+	}
+	d.array("made")
+	for _, lot := range x.made {
+		d.open()
+		d.number("lot", lot.Lot)
+		d.text("class", string(lot.Class))
+		d.money("amount", lot.Amount)
+		d.close()
+	}
+	d.end()
 }
 
 func (d *document) explainedLots(name string, lots []explainedLot) {

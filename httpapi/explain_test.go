@@ -337,8 +337,37 @@ func TestExplainRefundOfDebt(t *testing.T) {
 	require.Contains(t, text, "  4 of debt, which ends\n")
 	second := charge("c", "15")
 	r.fund("demo-1", "20")
-	_, text = r.explain(refund("d", second))
-	require.Contains(t, text, "  5 as a lot of its own")
+	x, text = r.explain(refund("d", second))
+	require.Contains(t, text, "  5 purchased as a lot of its own")
+	require.Equal(t, []api.Lot{{Lot: 6, Class: api.LotClassPurchased, Amount: "5"}}, *x.Made)
+}
+
+// TestExplainRefundOfDebtThatBothClassesPaid: it makes a lot of each, and so has two
+// entries. The first one's story is of both, and adds up to all that came back.
+func TestExplainRefundOfDebtThatBothClassesPaid(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "10")
+	charged := part(r.must(post("service", demo+"/deductions", "a", `{"amount":"15","service":"vm"}`)), "deduction")["id"].(string)
+	r.must(post("bd", demo+"/incentives", "b", `{"amount":"2"}`))
+	r.fund("demo-1", "20")
+	var back []string
+	for _, e := range r.must(post("support", demo+"/refunds", "c", `{"transaction_id":"`+charged+`"}`)).Body["transactions"].([]any) {
+		back = append(back, e.(map[string]any)["transaction_id"].(string))
+	}
+
+	x, text := r.explain(back[0])
+	require.Equal(t, []any{"17", "32", "13"}, []any{x.BalanceBefore, x.BalanceAfter, x.Transaction.Amount})
+	require.Equal(t, "10", (*x.GivenBack)[0].Amount)
+	require.Equal(t, []api.Lot{
+		{Lot: 6, Class: api.LotClassPurchased, Amount: "3"}, {Lot: 7, Class: api.LotClassPromotional, Amount: "2"},
+	}, *x.Made)
+	require.Contains(t, text, "  in 2 parts, because it makes a lot of each class\n")
+	require.Contains(t, text, "  3 purchased as a lot of its own: ")
+	require.Contains(t, text, "  2 promotional as a lot of its own: ")
+
+	x, text = r.explain(back[1])
+	require.Equal(t, []api.Lot{{Lot: 7, Class: api.LotClassPromotional, Amount: "2"}}, *x.Made)
+	require.Contains(t, text, "  part 2 of 2: the first is at revision 6\n")
 }
 
 // TestExplainAnything: not only charges; every entry of a history has its story.

@@ -22,9 +22,7 @@ func (x *explanation) text(d *document) {
 	d.printf("  %s%s%s", movement(e.Type, amount, held), forService(e.Service), quoted(e.Reference, x.description))
 	d.printf("  recorded %s, effective %s", timeText(e.RecordedAt), timeText(e.EffectiveAt))
 	d.printf("  balance before %s, after %s", x.before, x.after)
-	if len(x.parts) > 1 {
-		d.printf("  in %d parts, because it is from very many lots", len(x.parts))
-	}
+	x.textOfParts(d)
 	x.textOfAsked(d)
 	if r, metered := x.parts[0].Body.(*account.UsageMetered); metered {
 		d.printf("\nReading of meter %s\n  %s x %s = %s charged; the meter has charged %s up to here",
@@ -39,6 +37,21 @@ func (x *explanation) text(d *document) {
 	x.textOfLots(d)
 	x.textSince(d)
 	x.textOfLog(d)
+}
+
+// textOfParts tells why a movement has several entries, or that this is but one of them.
+func (x *explanation) textOfParts(d *document) {
+	first, last := x.parts[0], x.parts[len(x.parts)-1]
+	index, count := account.PlaceOf(first.Body)
+	switch {
+	case count == 1:
+	case index > 1:
+		d.printf("  part %d of %d: the first is at revision %d", index, count, first.Revision-int64(index-1))
+	case count == 2 && len(x.made) == 2 && len(account.EffectOf(last.Body, last.Revision).Given) == 0:
+		d.printf("  in 2 parts, because it makes a lot of each class")
+	default:
+		d.printf("  in %d parts, because it is from very many lots", count)
+	}
 }
 
 // quoted gives a reference and a text in quotes, where there are any.
@@ -112,7 +125,7 @@ func (x *explanation) textOfLots(d *document) {
 			d.printf("  %s below zero: no credits were left for it", x.debt)
 		}
 	}
-	if len(x.given) == 0 && x.debt >= 0 && x.made == 0 {
+	if len(x.given) == 0 && x.debt >= 0 && len(x.made) == 0 {
 		return
 	}
 	d.printf("\nBack to")
@@ -122,8 +135,8 @@ func (x *explanation) textOfLots(d *document) {
 	if x.debt < 0 {
 		d.printf("  %s of debt, which ends", -x.debt)
 	}
-	if x.made > 0 {
-		d.printf("  %s as a lot of its own: it had been paid below zero, and that was made good since", x.made)
+	for _, lot := range x.made {
+		d.printf("  %s %s as a lot of its own: it had been paid below zero, and that was made good since", lot.Amount, lot.Class)
 	}
 }
 

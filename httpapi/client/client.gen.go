@@ -1974,10 +1974,13 @@ type Explanation struct {
 	// Lots The lots that it took from, or that what was held went back to.
 	Lots []ExplainedLot `json:"lots"`
 
+	// Made Of a refund: new lots, for what had gone below zero and was paid since. With given_back, and the debt that ended, they are all that came back.
+	Made *[]Lot `json:"made,omitempty"`
+
 	// Objects The reservation or deployment that it is of. Of a reservation, its first 1,000 steps, as far as they are within 10,000 events of the account after it began.
 	Objects []Story `json:"objects"`
 
-	// Parts Transactions that one movement was split into; one for most.
+	// Parts Transactions that one movement was split into; one for most. Asked about the first, all that follows is of all of them, balance_before and balance_after too; about another one, of that alone.
 	Parts []string `json:"parts"`
 
 	// Position Place in the whole log.
