@@ -252,7 +252,9 @@ func TestCreditRequestsNeedOtherPeople(t *testing.T) {
 	require.Equal(t, 1.0, once["approval_level"])
 	r.refused(403, "self-approval", approve("bd", "c", `{"approved_amount":"450"}`))
 	other := r.refused(422, "field-invalid", approve("bd2", "d", `{"approved_amount":"451"}`))
-	require.Equal(t, "approved_amount", other.Body["field"])
+	require.Equal(t, []any{"approved_amount", "451", "450"}, []any{other.Body["field"], other.Body["value"], other.Body["first"]})
+	other = r.refused(422, "field-invalid", approve("bd2", "d", `{"approved_amount":"450","promotional":true}`))
+	require.Equal(t, []any{"promotional", "true", "false"}, []any{other.Body["field"], other.Body["value"], other.Body["first"]})
 	granted := r.must(approve("bd2", "e", `{"approved_amount":"450"}`)).Body
 	require.Equal(t, "approved", object(granted, "credit_request")["status"])
 	require.Equal(t, "grant", granted["transactions"].([]any)[0].(map[string]any)["type"])

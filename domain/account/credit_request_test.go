@@ -80,7 +80,7 @@ func TestCreditRequestRefused(t *testing.T) {
 		},
 		{
 			name: "the same class", given: wrongTerms(timed), when: approves("bd2", "r", account.CreditTerms{Amount: 500 * credit, Promotional: true, ExpiresAt: hour(100)}),
-			refused: "field-invalid field=promotional value=true first=purchased",
+			refused: "field-invalid field=promotional value=true first=false",
 		},
 		{
 			name: "the same expiry", given: wrongTerms(timed), when: approves("bd2", "r", terms(500*credit, false)),

@@ -2,6 +2,7 @@ package account
 
 import (
 	"slices"
+	"strconv"
 
 	"iocredits/domain"
 )
@@ -109,7 +110,7 @@ func (t CreditTerms) agree(first CreditTerms) error {
 	case t.Amount != first.Amount:
 		field, want, sent = "approved_amount", first.Amount.String(), t.Amount.String()
 	case t.Promotional != first.Promotional:
-		field, want = "promotional", string(first.class())
+		field, want = "promotional", strconv.FormatBool(first.Promotional)
 		if t.Promotional {
 			sent = "true"
 		}
