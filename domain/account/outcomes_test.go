@@ -30,7 +30,7 @@ const enoughRuns = 100
 
 // must fails a generator that has decayed: of its commands at least so many percent are
 // accepted, and each outcome occurs, which are separated by commas. All of them are met
-// tens of times in a hundred runs.
+// about ten times and more in a hundred runs.
 func (o outcomes) must(t *testing.T, percent int, names string) {
 	t.Helper()
 	t.Logf("met: %v", map[string]int(o))

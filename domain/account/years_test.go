@@ -26,6 +26,8 @@ type years struct {
 	ids          int
 	names        map[string][]string
 	outcomes     outcomes
+	// counted is how many of prompt's events outcomes has.
+	counted int
 }
 
 // course is a history with what the account was told of it.
@@ -101,7 +103,10 @@ func (y *years) pass() {
 	if due, found := y.prompt.next(); found && y.pick(2, "due") == 0 {
 		next = due.Add(time.Duration(y.pick(3, "beside")-1) * time.Microsecond)
 	}
-	if len(y.prompt.state.Waiting) > 0 && y.pick(2, "wait") == 0 {
+	if len(y.prompt.state.Deployments) > 0 && y.pick(4, "run") > 0 {
+		next = y.now.Add(time.Duration(y.pick(90, "running")) * []time.Duration{time.Second, time.Minute}[y.pick(2, "unit")])
+	}
+	if len(y.prompt.state.Waiting) > 0 && y.pick(4, "wait") > 0 {
 		next = y.now.Add(time.Duration(y.pick(90, "seconds")) * time.Second)
 	}
 	y.now = later(y.now, next)
@@ -131,8 +136,9 @@ func (y *years) send() {
 		_, _ = y.prompt.run(y.T, y.now, "engine", account.Tick{})
 	}
 	by := "abc"[y.pick(3, "by"):][:1]
-	if y.pick(8, "refund") == 0 && len(y.prompt.charges) > 0 {
-		which, amount := y.pick(len(y.prompt.charges), "charge"), domain.Amount(0)
+	// The late one may lack the newest: it applies nothing that was due with what is refused.
+	if y.pick(8, "refund") == 0 && len(y.late.charges) > 0 {
+		which, amount := y.pick(len(y.late.charges), "charge"), domain.Amount(0)
 		if y.pick(2, "part") == 0 {
 			amount = y.amount(9)
 		}
@@ -156,9 +162,10 @@ func (y *years) each(prompt, late account.Action, by string) {
 	if err != nil {
 		return // the other has not applied what was due
 	}
-	for _, e := range y.prompt.log[len(y.prompt.log)-min(len(y.prompt.log), 20):] {
+	for _, e := range y.prompt.log[y.counted:] {
 		y.outcomes[e.EventName()]++
 	}
+	y.counted = len(y.prompt.log)
 	if a, b := y.prompt.text(), y.late.text(); a != b {
 		y.Fatalf("in time:\n%s\nlate:\n%s", a, b)
 	}
@@ -277,7 +284,15 @@ func (l *course) costs(t failer, e *account.DeploymentEnded, x *account.Deployme
 
 // command draws what is asked of both.
 func (y *years) command() account.Action {
-	switch y.pick(26, "command") {
+	switch s := y.prompt.state; {
+	case len(s.Waiting) > 0 && y.pick(3, "top up") == 0:
+		return account.RecordPurchase{Purchase: y.made("p"), Amount: y.amount(90)}
+	case s.Frozen && y.pick(3, "thaw") == 0:
+		return account.Unfreeze{}
+	case len(s.Deployments) > 0 && y.pick(12, "regret") == 0:
+		return account.CancelDeployment{Deployment: y.open("d")}
+	}
+	switch y.pick(30, "command") {
 	case 0, 1:
 		return account.GrantIncentive{Amount: y.amount(20), ExpiresAt: y.date()}
 	case 2, 3:
@@ -285,9 +300,9 @@ func (y *years) command() account.Action {
 	case 4, 5:
 		return account.Reserve{Reservation: y.made("r"), Amount: y.amount(8), Service: vm, ExpiresAt: y.date()}
 	case 6:
-		return account.Capture{Reservation: y.name("r"), Amount: y.amount(5), Final: y.pick(2, "final") == 0}
+		return account.Capture{Reservation: y.hold(), Amount: y.amount(5), Final: y.pick(2, "final") == 0}
 	case 7:
-		return account.Release{Reservation: y.name("r")}
+		return account.Release{Reservation: y.hold()}
 	case 8, 9, 10:
 		c := deploy(y.made("d"), []string{"0.333333333333", "1", "2.5", "0.1"}[y.pick(4, "price")], 1+y.pick(30, "hours"))
 		if y.pick(5, "long") == 0 {
@@ -303,7 +318,7 @@ func (y *years) command() account.Action {
 		if y.pick(2, "metered") == 0 {
 			return account.RecordUsage{Deployment: y.open("d"), Metered: true, Quantity: units("1234.5"), UnitPrice: rate("0.003333333333")}
 		}
-		return account.RecordUsage{Deployment: y.open("d"), Amount: y.amount(30)}
+		return account.RecordUsage{Deployment: y.open("d"), Amount: y.amount(60)}
 	case 15:
 		return account.StopDeployment{Deployment: y.open("d")}
 	case 16:
@@ -320,13 +335,13 @@ func (y *years) command() account.Action {
 
 // desk is what people do, and the provider.
 func (y *years) desk() account.Action {
-	switch y.pick(14, "desk") {
+	switch y.pick(18, "desk") {
 	case 0, 1:
-		return withdraw(y.made("w"), y.amount(9))
-	case 2, 3:
-		return account.ApproveWithdrawal{Withdrawal: y.name("w")}
-	case 4:
-		return account.RecordPayout{Withdrawal: y.name("w"), TxURL: "sealed", Network: account.NetworkSolana}
+		return withdraw(y.made("w"), min(y.amount(9), max(credit, y.prompt.state.Balance().Withdrawable)))
+	case 2, 3, 16, 17:
+		return account.ApproveWithdrawal{Withdrawal: y.withdrawal(account.WithdrawalIsRequested)}
+	case 4, 14, 15:
+		return account.RecordPayout{Withdrawal: y.withdrawal(account.WithdrawalIsApproved), TxURL: "sealed", Network: account.NetworkSolana}
 	case 5:
 		return account.CancelWithdrawal{Withdrawal: y.name("w")}
 	case 6:
@@ -383,10 +398,23 @@ func (y *years) name(kind string) string {
 	return all[max(0, len(all)-1-y.pick(5, kind))]
 }
 
-// open is mostly a deployment that is.
+// open is mostly a deployment that is, hold a reservation, withdrawal one of that status.
 func (y *years) open(kind string) string {
-	if all := slices.Sorted(maps.Keys(y.prompt.state.Deployments)); len(all) > 0 && y.pick(10, "any") > 0 {
-		return all[y.pick(len(all), "deployment")]
+	return y.mostly(kind, slices.Sorted(maps.Keys(y.prompt.state.Deployments)))
+}
+
+func (y *years) hold() string {
+	return y.mostly("r", slices.Sorted(maps.Keys(y.prompt.state.Reservations)))
+}
+
+func (y *years) withdrawal(status account.WithdrawalStatus) string {
+	of := y.prompt.state.Withdrawals
+	return y.mostly("w", slices.DeleteFunc(slices.Sorted(maps.Keys(of)), func(id string) bool { return of[id].State != status }))
+}
+
+func (y *years) mostly(kind string, open []string) string {
+	if len(open) > 0 && y.pick(10, "any") > 0 {
+		return open[y.pick(len(open), kind)]
 	}
 	return y.name(kind)
 }
