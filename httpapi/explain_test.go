@@ -204,7 +204,8 @@ func TestStatement(t *testing.T) {
 	for _, month := range []string{"2026-13", "2026-1", "March", "0001-01", "9999-12"} {
 		c := get(customer, demo+"/statement?month="+month)
 		c.wrong = true
-		require.Equal(t, "month", r.refused(422, "field-invalid", c).Body["field"])
+		refused := r.refused(422, "field-invalid", c).Body
+		require.Equal(t, []any{"month", `month "` + month + `" is not a month like 2026-11, from 1970-01 to 9999-11`}, []any{refused["field"], refused["detail"]})
 	}
 	c := get(customer, demo+"/statement")
 	c.wrong = true

@@ -17,7 +17,8 @@ func (h handlers) GetStatement(c echo.Context, name api.Account, params api.GetS
 	from, err := time.Parse("2006-01", params.Month)
 	to := from.AddDate(0, 1, 0)
 	if err != nil || from.Year() < 1970 || to.Year() > 9999 {
-		return domain.Refuse(domain.CodeFieldInvalid, "month is not a month such as 2026-11").With("field", "month").With("value", clip(params.Month))
+		return domain.Refuse(domain.CodeFieldInvalid, "month %q is not a month like 2026-11, from 1970-01 to 9999-11", clip(params.Month)).
+			With("field", "month").With("value", clip(params.Month))
 	}
 	if err := k.await(name, params.MinPosition); err != nil {
 		return err

@@ -16,7 +16,7 @@ type explainCmd struct {
 	Account     string `arg:"" help:"Account of the transaction."`
 	Transaction string `arg:"" help:"Its id, as in the history."`
 	URL         string `help:"Engine to ask." default:"http://127.0.0.1:8080"`
-	Key         string `help:"API key of role support, auditor or service; without it the one in --dev-keys is used." env:"IOCREDITS_API_KEY" placeholder:"KEY"`
+	Key         string `help:"API key of role support, auditor or service, or the account's customer; without it the one in --dev-keys is used." env:"IOCREDITS_API_KEY" placeholder:"KEY"`
 	DevKeys     string `help:"dev-keys.json of an engine that runs with --dev." default:".data/dev-keys.json" placeholder:"FILE"`
 	JSON        bool   `help:"Print JSON instead of text." name:"json"`
 }

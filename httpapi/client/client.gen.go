@@ -1648,9 +1648,7 @@ type Deployment struct {
 	// RequestedRole A customer may ask too, with any hourly_price: see the page on clients.
 	RequestedRole string `json:"requested_role"`
 
-	// Required Credits, canonical.
-	//
-	// Example: 12.5
+	// Required What the first booking costs; `paid` has what `extend` booked too.
 	Required Money `json:"required"`
 
 	// Revision The account's. It is here where this is read by itself, and so are position and lag.
@@ -2552,7 +2550,7 @@ type Purchase struct {
 	// Position Place in the whole log.
 	Position *Position `json:"position,omitempty"`
 
-	// Received What counts towards it. What was sent back, or credited elsewhere, counts no more: `steps` have it.
+	// Received What counts towards it. What finance sent back, or credited elsewhere, counts no more: `steps` have it. What the provider took back once it had settled stays in it, and is in `reversed`.
 	Received Money `json:"received"`
 
 	// Reversed Credits, canonical.
