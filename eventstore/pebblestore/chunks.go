@@ -29,7 +29,8 @@ import (
 // counts too little as synced, the less the larger its groups are.
 type chunks struct {
 	header int
-	// types are the first and the last that a chunk may have.
+	// types are the first and the last that a chunk may have. With the first it is a whole
+	// record, with the next it begins one.
 	types [2]byte
 	// log is the log's number; a manifest's chunks have none.
 	log uint32
@@ -71,6 +72,11 @@ func (c *chunks) synced(b []byte) uint64 {
 	return binary.LittleEndian.Uint64(b[11:])
 }
 
+// isProof tells whether the chunk at the beginning of b was written after a sync, or says how
+// far one went. A manifest's chunk was, if it begins a record: the others of a record are
+// written, and come to the disk, together with its first, in any order.
+func (c *chunks) isProof(b []byte) bool { return c.log != 0 || b[6] <= c.types[0]+1 }
+
 // damage gives where in a file the first chunk is that can't be read, if it once was durable.
 func (c *chunks) damage(f io.Reader) (at int64, found bool, err error) {
 	block := make([]byte, chunkBlock)
@@ -88,7 +94,7 @@ func (c *chunks) damage(f io.Reader) (at int64, found bool, err error) {
 			end, whole := c.next(block[:n], i)
 			switch {
 			case whole:
-				if synced := c.synced(block[i:]); at >= 0 && synced != newest {
+				if synced := c.synced(block[i:]); at >= 0 && synced != newest && c.isProof(block[i:]) {
 					proofs, newest = proofs+1, synced
 				}
 				if proofs == c.proof || proofs > 0 && newest > uint64(at) {
