@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -89,8 +90,8 @@ func (c *chunks) damage(f io.Reader) (at int64, found bool, err error) {
 		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return at, false, err
 		}
-		here := false
-		for i := 0; n-i >= c.header; {
+		here, i := false, 0
+		for n-i >= c.header {
 			end, whole := c.next(block[:n], i)
 			switch {
 			case whole:
@@ -109,12 +110,20 @@ func (c *chunks) damage(f io.Reader) (at int64, found bool, err error) {
 				i = n // each block begins with a chunk
 			}
 		}
+		// What is too short for a chunk is zeros, and Pebble ends where it isn't. It doesn't
+		// look at less than the shortest header.
+		if rest := block[i:n]; at < 0 && n == chunkBlock && len(rest) >= manifestChunks.header && !isZero(rest) {
+			at = start + int64(i)
+		}
 	}
 }
 
-// checkEnds refuses a store of which a log or manifest would be read up to damage only, or
-// of which there is a part without the file that makes it one; and tells whether there is one. It MUST be called before Pebble opens the folder: which
-// removes files that aren't in the manifest, as far as it reads it.
+func isZero(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
+
+// checkEnds tells whether there is a store. It refuses one of which a log or manifest would be
+// read up to damage only, and a part of one without the file that makes it a store. It MUST be
+// called before Pebble opens the folder, which removes files that aren't in the manifest, as
+// far as it reads it.
 func checkEnds(disk vfs.FS, dir string) (exists bool, err error) {
 	names, err := disk.List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
