@@ -15,11 +15,10 @@ import (
 // TestARecordOfTheManifestThatIsHalfWritten, any half of it, is what a power cut leaves:
 // a record that goes over the end of a block has two chunks, and one is no proof of the other.
 func TestARecordOfTheManifestThatIsHalfWritten(t *testing.T) {
-	const sector = 512
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	for range 200 {
+	for range 60 {
 		var file bytes.Buffer
 		w := record.NewWriter(&file)
 		synced := 0
@@ -35,9 +34,12 @@ func TestARecordOfTheManifestThatIsHalfWritten(t *testing.T) {
 					clear(cut[at:min((at/sector+1)*sector, len(cut))])
 				}
 			}
-			_, found, err := manifestChunks.damage(bytes.NewReader(cut[:synced+rng.IntN(len(cut)-synced+1)]))
+			if rng.IntN(4) == 0 {
+				cut = cut[:synced+rng.IntN(len(cut)-synced)]
+			}
+			_, found, err := manifestChunks.damage(bytes.NewReader(cut))
 			require.NoError(t, err)
-			require.False(t, found, "%d of %d bytes are durable", synced, len(cut))
+			require.False(t, found, "%d of %d bytes are durable", synced, file.Len())
 		}
 	}
 }
