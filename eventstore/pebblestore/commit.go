@@ -327,8 +327,13 @@ func (s *Store) wake() {
 // MinFreeBytes in this time.
 const roomFor = 20 * time.Millisecond
 
-// roomLeft is diskFull for the committer, who asks for each group.
+// roomLeft is diskFull for the committer, who asks for each group. It refuses appends, too,
+// while the disk says that it has room and takes no tables, as beyond a quota: Pebble would
+// let all wait without an answer once its memtables are full, the end of the store too.
 func (s *Store) roomLeft() error {
+	if s.writing.Filling() || s.indexWriting.Filling() {
+		return fmt.Errorf("%w: the disk of %s takes no tables", eventstore.ErrUnavailable, s.dir)
+	}
 	now := time.Now() // Options.Now may stand still
 	if now.Sub(s.foundRoom) < roomFor {
 		return nil

@@ -22,8 +22,8 @@ type Store struct {
 	opts Options
 	dir  string
 	// db has the records, indexDB where each stream's are, and snapshots.
-	db, indexDB  *pebble.DB
-	indexWriting *disk.Writing
+	db, indexDB           *pebble.DB
+	writing, indexWriting *disk.Writing
 	// freeCache lets go of the block cache.
 	freeCache func()
 	// logs can keep Pebble from writing into files that have old bytes.
@@ -102,13 +102,14 @@ func Open(dir string, opts Options) (*Store, error) {
 	pebbleOptions, indexOptions, free := opts.pebble()
 	logs := newLogFiles(dir, &opts)
 	pebbleOptions.FS = logs
+	writing := disk.HearWrites(pebbleOptions.EventListener)
 	db, err := pebble.Open(dir, pebbleOptions)
 	if err != nil {
 		free()
 		return nil, fmt.Errorf("open event log %s: %w", dir, err)
 	}
 	s := &Store{
-		opts: opts, dir: dir, db: db, freeCache: free, logs: logs, indexWriting: disk.HearWrites(indexOptions.EventListener),
+		opts: opts, dir: dir, db: db, freeCache: free, logs: logs, writing: writing, indexWriting: disk.HearWrites(indexOptions.EventListener),
 		queue: make(chan *handover, opts.MaxQueue), syncing: make(chan *group, maxSyncing), batches: make(chan *pebble.Batch, maxSyncing),
 		heads: make(map[string]*streamHead), folds: make(chan *entries, maxFolds), moved: make(chan struct{}), ended: make(chan struct{}),
 	}
