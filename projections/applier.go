@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -273,19 +274,22 @@ func (v *Views) show(g *generation, c *change) error {
 	return nil
 }
 
-// waitForRoom holds the views back while the disk is nearly full. RunToEnd doesn't wait:
-// nobody may be there to make room.
+// waitForRoom holds the views back while the disk is nearly full, or takes no tables: a write
+// would wait for ever in Pebble once its memtables are full, and the end of the views with it.
+// RunToEnd hardly waits: nobody may be there to make room.
 func (v *Views) waitForRoom(ctx context.Context, g *generation) error {
 	for told := false; ; told = true {
 		free, enough := v.free(g.dir, v.opts.MinFreeBytes)
-		if enough {
+		filling := g.writing.Filling()
+		switch {
+		case enough && !filling:
 			return nil
-		}
-		if v.toEnd.Load() {
+		case v.toEnd.Load() && !enough:
 			return noRoom(g.dir, free, v.opts.MinFreeBytes)
-		}
-		if !told {
-			v.opts.Logger.Warn("the read models wait for room on the disk", "free", free, "needed", v.opts.MinFreeBytes)
+		case v.toEnd.Load() && told: // Pebble has tried again, many times
+			return fmt.Errorf("%w: the disk of %s takes no tables", ErrNoRoom, g.dir)
+		case !told:
+			v.opts.Logger.Warn("the read models wait for room on the disk", "free", free, "needed", v.opts.MinFreeBytes, "takes_tables", !filling)
 		}
 		if !sleep(ctx, 500*time.Millisecond) {
 			return ctx.Err()

@@ -2,10 +2,12 @@ package projections_test
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
@@ -89,6 +91,35 @@ func TestNothingWaitsForABrokenDisk(t *testing.T) {
 			require.True(t, r.whole("a"))
 		})
 	}
+}
+
+// TestViewsOnABrokenDiskWait before what is in memory is full, and end: a write that waits in
+// Pebble never would. Tools, which don't wait, are told.
+func TestViewsOnABrokenDiskWait(t *testing.T) {
+	disk := &fullDisk{FS: vfs.NewMem(), broken: syscall.EDQUOT}
+	r := newRig(t, vfs.NewMem(), func(o *projections.Options) { o.FS, o.MemTableBytes = disk, 256<<10 })
+	for i := range 40 {
+		r.spend(fmt.Sprint("a", i), 30) // more than a memtable, and less than all
+	}
+	disk.full.Store(true)
+	toEnd := func() error { return r.views.RunToEnd(bg, nil) }
+	require.NoError(t, ends(t, disk, toEnd))
+	more := 0
+	require.Eventually(t, func() bool {
+		r.spend(fmt.Sprint("more", more), 1)
+		more++
+		return errors.Is(ends(t, disk, toEnd), projections.ErrNoRoom)
+	}, 20*time.Second, time.Millisecond)
+
+	r.follow()
+	for i := range 100 {
+		r.spend(fmt.Sprint("b", i), 30)
+	}
+	require.NoError(t, ends(t, disk, r.views.Close))
+	disk.full.Store(false)
+	r.views = openViews(t, "views", r.opts)
+	r.toEnd()
+	require.True(t, r.whole("b99"))
 }
 
 // TestRebuildMeetsAFullDiskAtItsEnd: the new views, which are read already, are made to
