@@ -261,8 +261,12 @@ func (i *Image) Value(ctx context.Context, key []byte) ([]byte, bool, error) {
 }
 
 // Newest is the revision of the last event of an account that the views have, as far as the
-// log can be read; NoStream if they have none. It doesn't use the log's index of streams.
+// log can be read; NoStream if they have none, or are another version's, whose rows nobody
+// can read. It doesn't use the log's index of streams.
 func (i *Image) Newest(ctx context.Context, account string) (int64, error) {
+	if i.checkpoint.Format != format {
+		return eventstore.NoStream, nil
+	}
 	record, err := lookup(i.db, balanceKey(account), decodeBalanceOf)
 	if err != nil || record == nil {
 		return eventstore.NoStream, err

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -300,6 +301,33 @@ func edit(t *testing.T, dir string, from []byte) {
 	require.NoError(t, db.Set(key, value, pebble.Sync))
 	require.NoError(t, it.Close())
 	require.NoError(t, db.Close())
+}
+
+// TestReadModelsOfAnotherVersion are told apart from damaged ones, and the account is checked.
+func TestReadModelsOfAnotherVersion(t *testing.T) {
+	c := played(t, 20)
+	dir := filepath.Join(t.TempDir(), "views")
+	require.NoError(t, c.views.Copy(dir))
+	db, err := pebble.Open(filepath.Join(dir, "000001"), &pebble.Options{FormatMajorVersion: pebble.FormatNewest, Logger: silent{}})
+	require.NoError(t, err)
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte("b"), UpperBound: []byte("d")})
+	require.NoError(t, err)
+	for ok := it.First(); ok; ok = it.Next() {
+		value := append(bytes.Clone(it.Value()), "books"...)
+		if string(it.Key()) == "c" {
+			value = bytes.Replace(it.Value(), []byte(projections.CurrentFormat), []byte("20"), 1)
+		}
+		require.NoError(t, db.Set(bytes.Clone(it.Key()), value, pebble.Sync))
+	}
+	require.NoError(t, errors.Join(it.Close(), db.Close()))
+	var lines []string
+	summary, err := audit.Diff(bg, audit.Source{Store: c.store, Codec: codec, Views: openImage(t, dir, c.store)}, "a:0", audit.Options{
+		Logger: quiet(), Report: func(f audit.Finding) { lines = append(lines, f.String()) },
+	})
+	require.NoError(t, err)
+	require.Len(t, lines, 1)
+	require.Contains(t, lines[0], `expected="`+projections.CurrentFormat+`" found="20"`)
+	require.Equal(t, 1, summary.Accounts)
 }
 
 // TestADamagedRecordIsFound: the disk, not a forger. What is behind it is read on. What is
