@@ -89,7 +89,7 @@ func TestNotifications(t *testing.T) {
 	require.Len(t, items, 2, "crossing the line is told once")
 	low, arrived := items[0].(map[string]any), items[1].(map[string]any)
 	require.Equal(t, "low-balance", low["topic"])
-	require.Equal(t, "Your balance is 8 credits, below the 10 credits at which you want to be told.", low["message"])
+	require.Equal(t, "Your balance is 8 credits, below the 10 credits at which you are told.", low["message"])
 	require.Equal(t, "credits-arrived", arrived["topic"])
 	require.Nil(t, arrived["seen_at"])
 

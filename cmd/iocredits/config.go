@@ -48,9 +48,17 @@ func readConfig(path string) (fileSettings, error) {
 		return nil, fmt.Errorf("config file: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	nodes := map[string]yaml.Node{}
+	var root yaml.Node
 	decoder := yaml.NewDecoder(f)
-	if err := decoder.Decode(&nodes); err != nil && !errors.Is(err, io.EOF) {
+	err = decoder.Decode(&root)
+	if err == nil && root.Content[0].Kind != yaml.MappingNode && root.Content[0].Tag != "!!null" {
+		return nil, fmt.Errorf("config file %s, line %d: it takes lines of a setting and its value, as log-level: debug", path, root.Content[0].Line)
+	}
+	nodes := map[string]yaml.Node{}
+	if err == nil {
+		err = root.Decode(&nodes)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("config file %s: %w", path, err)
 	}
 	if !errors.Is(decoder.Decode(new(yaml.Node)), io.EOF) { // what it sets would count for nothing

@@ -102,6 +102,8 @@ func TestConfigFileMistakes(t *testing.T) {
 		"adr: x\n":            `"adr" is no setting`,
 		"addr: [a, b]\n":      `"addr" takes one plain value`,
 		"addr: x\n  y: z\n":   "yaml",
+		"- addr: x\n":         "line 1: it takes lines of a setting and its value",
+		"# why\naddr\n":       "line 2: it takes lines of a setting and its value",
 		"max-queue: lots\n":   "max-queue",
 		"config: other.yml\n": `"config" is no setting`,
 

@@ -93,7 +93,7 @@ func NoticesOf(event domain.Event, a Around) []Notice {
 	}
 	if line := a.LowBalanceAt; line > 0 && a.BalanceBefore >= line && a.BalanceAfter < line {
 		notices = append(notices, Notice{TopicLowBalance, PriorityCritical,
-			fmt.Sprintf("Your balance is %s, below the %s at which you want to be told.", credits(a.BalanceAfter), credits(line))})
+			fmt.Sprintf("Your balance is %s, below the %s at which you are told.", credits(a.BalanceAfter), credits(line))})
 	}
 	return notices
 }
@@ -110,7 +110,7 @@ func noticeOf(event domain.Event, a Around) Notice {
 	case *CreditGranted:
 		if a.Asked != 0 && a.Asked != e.Terms.Amount {
 			return Notice{TopicCreditsArrived, PrioritySuccess,
-				fmt.Sprintf("%s %s approved; you had asked for %s.%s", credits(e.Terms.Amount), were(e.Terms.Amount), a.Asked, usable(e.Terms.ExpiresAt))}
+				fmt.Sprintf("%s %s approved; you had asked for %s.%s", credits(e.Terms.Amount), were(e.Terms.Amount), a.Asked, usable(e.Terms.Amount, e.Terms.ExpiresAt))}
 		}
 		return arrival(e.Terms.Amount, "as you requested", e.Terms.ExpiresAt, PrioritySuccess)
 	case *IncentiveGranted:
@@ -202,15 +202,19 @@ func deploymentEnd(e *DeploymentEnded, usage domain.Amount) Notice {
 }
 
 func arrival(amount domain.Amount, how string, expires time.Time, p Priority) Notice {
-	return Notice{TopicCreditsArrived, p, fmt.Sprintf("%s arrived %s.%s", credits(amount), how, usable(expires))}
+	return Notice{TopicCreditsArrived, p, fmt.Sprintf("%s arrived %s.%s", credits(amount), how, usable(amount, expires))}
 }
 
 // usable says until when credits can be used, if that ends.
-func usable(expires time.Time) string {
+func usable(a domain.Amount, expires time.Time) string {
 	if expires.IsZero() {
 		return ""
 	}
-	return " They can be used until " + moment(expires) + "."
+	they := "They"
+	if a == domain.Credit {
+		they = "It"
+	}
+	return " " + they + " can be used until " + moment(expires) + "."
 }
 
 // credits is an amount as a customer reads it.

@@ -19,7 +19,7 @@ func TestNotices(t *testing.T) {
 		usage domain.Amount
 	}{
 		{event: &account.PurchaseSettled{Amount: 12_500_000}, want: "success credits-arrived: 12.5 credits arrived from your purchase."},
-		{event: &account.PurchaseSettled{Amount: credit, ExpiresAt: hour(3)}, want: "success credits-arrived: 1 credit arrived from your purchase. They can be used until 1 March 2026, 03:00 UTC."},
+		{event: &account.PurchaseSettled{Amount: credit, ExpiresAt: hour(3)}, want: "success credits-arrived: 1 credit arrived from your purchase. It can be used until 1 March 2026, 03:00 UTC."},
 		{event: &account.PaymentCredited{Amount: 2 * credit}, want: "success credits-arrived: 2 credits arrived from your payment."},
 		{event: &account.CreditGranted{Terms: account.CreditTerms{Amount: 5 * credit}}, want: "success credits-arrived: 5 credits arrived as you requested."},
 		{event: &account.CreditGranted{Terms: account.CreditTerms{Amount: 5 * credit}}, want: "success credits-arrived: 5 credits arrived as you requested.", asked: 5 * credit},

@@ -120,8 +120,8 @@ func (k *FileKeys) Destroy(ctx context.Context, account string) error {
 		k.mu.Unlock()
 		return failed
 	}
-	// One that has ended is written again, for the reason that scan.rewrite has: of a copy
-	// nothing is when it is opened.
+	// One that has ended is written again: its end may be in memory only (scan.rewrite), and
+	// a copy isn't written again when it is opened.
 	at.live = false
 	k.accounts[strings.Clone(account)] = at
 	k.mu.Unlock()
