@@ -1385,11 +1385,11 @@ type Check struct {
 // Checkout defines model for Checkout.
 type Checkout struct {
 	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
-	Lag     *Lag             `json:"lag,omitempty"`
+	Lag     Lag              `json:"lag"`
 	Options []CheckoutOption `json:"options"`
 
 	// Position Place in the whole log.
-	Position *Position `json:"position,omitempty"`
+	Position Position `json:"position"`
 
 	// Required Credits, canonical.
 	//
@@ -1397,7 +1397,7 @@ type Checkout struct {
 	Required Money `json:"required"`
 
 	// Revision Place in the account's stream; -1: nothing has happened yet.
-	Revision *Revision `json:"revision,omitempty"`
+	Revision Revision `json:"revision"`
 }
 
 // CheckoutOption defines model for CheckoutOption.
