@@ -29,7 +29,9 @@ type cutter struct {
 	rng   *rand.Rand
 	acked map[uuid.UUID]bool
 	syncs int
-	cuts  []cut
+	// enough is how many cuts are made.
+	enough int
+	cuts   []cut
 }
 
 // cut is a folder as it was, with its newest log as it was durable and as it was written.
@@ -42,7 +44,6 @@ type cut struct {
 
 const (
 	sector    = 512
-	maxCuts   = 12
 	everySync = 7
 )
 
@@ -50,7 +51,7 @@ const (
 func (c *cutter) hear(log string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.syncs++; c.syncs%everySync != 0 || len(c.cuts) == maxCuts {
+	if c.syncs++; c.syncs%everySync != 0 || len(c.cuts) == c.enough {
 		return
 	}
 	made := cut{log: log, acked: maps.Clone(c.acked)}
@@ -146,7 +147,10 @@ func (c *cut) image(rng *rand.Rand) []byte {
 func TestAPowerCutIsNoDamage(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	c := &cutter{MemFS: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(seed, 1)), acked: map[uuid.UUID]bool{}}
+	c := &cutter{MemFS: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(seed, 1)), acked: map[uuid.UUID]bool{}, enough: 12}
+	if testing.Short() {
+		c.enough = 4
+	}
 	opts := Options{FS: c, Logger: slog.New(slog.DiscardHandler), memTable: 256 << 10}
 	s, err := Open("log", opts)
 	require.NoError(t, err)
@@ -170,7 +174,7 @@ func TestAPowerCutIsNoDamage(t *testing.T) {
 func (c *cutter) done() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.cuts) == maxCuts
+	return len(c.cuts) == c.enough
 }
 
 func (c *cutter) write(t *testing.T, s *Store, n int, rng *rand.Rand) {

@@ -84,8 +84,12 @@ func TestAPowerCutWhileItIsOpened(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	mem, mu, acked := unlocked{vfs.NewCrashableMem()}, sync.Mutex{}, 0
+	halves := 6
+	if testing.Short() {
+		halves = 1
+	}
 	check := func(op errorfs.Op) {
-		for range 6 {
+		for range halves {
 			cut := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rng})
 			s, err := pebblestore.Open("log", pebblestore.Options{FS: cut, Logger: quiet()})
 			require.NoError(t, err, "cut at %v of %s", op.Kind, op.Path)
