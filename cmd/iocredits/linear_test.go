@@ -307,8 +307,10 @@ func stuck(history []porcupine.Operation, info porcupine.LinearizationInfo) stri
 func requireOneOrder(t *testing.T, history []porcupine.Operation) {
 	t.Helper()
 	follow(history)
+	began := time.Now()
 	result, info := porcupine.CheckOperationsVerbose(linear, history, patience)
 	require.Equal(t, porcupine.Ok, result, "%s", stuck(history, info))
+	t.Logf("%d operations, in order after %s", len(history), time.Since(began))
 	count := len(history)
 	history = oneAfterAnother(info)
 	require.Len(t, history, count)
@@ -331,7 +333,6 @@ func requireOneOrder(t *testing.T, history []porcupine.Operation) {
 		require.False(t, porcupine.CheckOperations(linear, history), "%s of another figure", kind)
 		history[i] = was
 	}
-	t.Logf("%d operations", len(history))
 }
 
 // follow gives what was accepted the revision after which it came. Revisions only rise, so no
