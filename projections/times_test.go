@@ -48,16 +48,7 @@ func TestThePastAgreesWithAReplay(t *testing.T) {
 		r.toEnd()
 		for name, a := range r.log() {
 			for range 60 {
-				asOf, knownAt := pastTime(rng, a), pastTime(rng, a)
-				known, revision, effective, statement := replayed(a, asOf, knownAt)
-				got, err := r.views.BalanceKnownAt(bg, name, knownAt)
-				require.NoError(t, err)
-				require.Equal(t, known, got.Balance, "known at %s", knownAt)
-				require.Equal(t, revision, got.Revision)
-				balance, err := r.views.BalanceAsOf(bg, name, asOf, knownAt)
-				require.NoError(t, err)
-				require.Equal(t, effective, balance, "as of %s, known at %s", asOf, knownAt)
-				r.checkStatement(name, asOf, knownAt, statement)
+				r.checkPast(name, a, pastTime(rng, a), pastTime(rng, a))
 			}
 		}
 	})
@@ -77,6 +68,20 @@ func pastTime(rng *rand.Rand, a *told) time.Time {
 		return e.EffectiveAt
 	}
 	return f.Meta.RecordedAt.Add(time.Duration(rng.IntN(3)-1) * time.Microsecond)
+}
+
+// checkPast holds what the views say of a past to a replay.
+func (r *rig) checkPast(name string, a *told, asOf, knownAt time.Time) {
+	r.t.Helper()
+	known, revision, effective, statement := replayed(a, asOf, knownAt)
+	got, err := r.views.BalanceKnownAt(bg, name, knownAt)
+	require.NoError(r.t, err)
+	require.Equal(r.t, known, got.Balance, "known at %s", knownAt)
+	require.Equal(r.t, revision, got.Revision)
+	balance, err := r.views.BalanceAsOf(bg, name, asOf, knownAt)
+	require.NoError(r.t, err)
+	require.Equal(r.t, effective, balance, "as of %s, known at %s", asOf, knownAt)
+	r.checkStatement(name, asOf, knownAt, statement)
 }
 
 func (r *rig) checkStatement(name string, asOf, knownAt time.Time, want []int64) {

@@ -46,16 +46,7 @@ func TestThePastOfYears(t *testing.T) {
 				require.False(t, a.facts[i+1].Meta.RecordedAt.Before(a.facts[i].Meta.RecordedAt), "time went back in %s at %d", name, i+1)
 			}
 			for range 40 {
-				asOf, knownAt := pastTime(rng, a), pastTime(rng, a)
-				known, revision, effective, statement := replayed(a, asOf, knownAt)
-				got, err := r.views.BalanceKnownAt(bg, name, knownAt)
-				require.NoError(t, err)
-				require.Equal(t, known, got.Balance, "known at %s", knownAt)
-				require.Equal(t, revision, got.Revision)
-				balance, err := r.views.BalanceAsOf(bg, name, asOf, knownAt)
-				require.NoError(t, err)
-				require.Equal(t, effective, balance, "as of %s, known at %s", asOf, knownAt)
-				r.checkStatement(name, asOf, knownAt, statement)
+				r.checkPast(name, a, pastTime(rng, a), pastTime(rng, a))
 			}
 			r.months(name, a)
 			r.booked(name, a)

@@ -13,8 +13,8 @@ type Writing struct {
 	failed           chan struct{}
 }
 
-// HearWrites listens to what a database does in the background; what listens already goes
-// on. l MUST have a BackgroundError, as that of Logger.Damage.
+// HearWrites listens to what a database does in the background. l MUST have a BackgroundError,
+// as that of Logger.Damage, which is told as before, and no FlushEnd.
 func HearWrites(l *pebble.EventListener) *Writing {
 	w := &Writing{failed: make(chan struct{}, 1)}
 	heard := l.BackgroundError
