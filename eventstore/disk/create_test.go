@@ -41,6 +41,10 @@ func TestCreateFile(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, mode, info.Mode())
 	}
+	unmovable := func(from, _ string) error { // a folder doesn't take a file's name
+		return errors.Join(os.Remove(from), os.Mkdir(from, 0o700), syscall.EPERM)
+	}
+	require.ErrorIs(t, createFile(path+"3", []byte("content"), 0o600, unmovable), syscall.ENOTDIR)
 	err := CreateFile(filepath.Join(dir, "none", "file"), nil, 0o600)
 	require.EqualError(t, err, "create "+filepath.Join(dir, "none", "file")+": no such file or directory")
 	var of *os.PathError

@@ -69,10 +69,10 @@ func createFile(path string, content []byte, mode os.FileMode, link func(from, t
 	// A rename would replace what is there.
 	if err = link(temporary, path); err == nil {
 		err = os.Remove(temporary)
-	} else if err = claim(path); err == nil {
-		err = os.Rename(temporary, path)
-	} else {
+	} else if err = claim(path); err != nil {
 		return errors.Join(err, os.Remove(temporary))
+	} else if err = os.Rename(temporary, path); err != nil {
+		return errors.Join(err, os.Remove(path), os.Remove(temporary))
 	}
 	if err = errors.Join(err, SyncDir(filepath.Dir(path))); err != nil {
 		return errors.Join(err, os.Remove(path))
