@@ -31,7 +31,7 @@ race: ## run the tests of the concurrent packages under the race detector, the l
 
 test-esdb: ## run the EventStoreDB suite: Go and Node clients (ESDB_URL=esdb://… against a real server)
 	ESDB_NODE=1 go test -vet=off -count=1 ./eventstore/esdbserver ./eventstore/esdbstore
-	go test -vet=off -count=1 -run 'TwoEngines|ClusterOutage|TestCopy|EsdbAddr|LeaseMoves|ErasureIsReal' ./cmd/iocredits
+	go test -vet=off -count=1 -run 'TwoEngines|ClusterOutage|TestCopy|EnginesHaveOneOrder|EsdbAddr|LeaseMoves|ErasureIsReal' ./cmd/iocredits
 
 fuzz: ## run every fuzz target for a while (FUZZTIME=30000x: inputs a target)
 	@mkdir -p .tools; cache=$$(go env GOCACHE)/fuzz/iocredits; \

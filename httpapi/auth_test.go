@@ -229,7 +229,10 @@ func TestKeysFile(t *testing.T) {
 	_, err = httpapi.ParseKeys(strings.NewReader(""))
 	require.ErrorContains(t, err, "the file has none")
 	_, err = httpapi.ParseKeys(strings.NewReader("keys: []"))
-	require.ErrorContains(t, err, "not a list of entries")
+	require.EqualError(t, err, "keys: not a list of entries with id, role, account, actor and sha256: line 1: cannot unmarshal !!map")
+	_, err = httpapi.ParseKeys(strings.NewReader("- {id: a, rol: service}\n- {id: [b]}"))
+	require.EqualError(t, err, "keys: not a list of entries with id, role, account, actor and sha256: "+
+		"line 1: field rol not found; line 2: cannot unmarshal !!seq")
 }
 
 // TestTwoKeysAreNone, and that is what the refusal says.

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"go.yaml.in/yaml/v3"
@@ -68,6 +70,9 @@ func HashKey(key string) string {
 	return hex.EncodeToString(digest[:])
 }
 
+// goTypes is what the YAML decoder says of a mistake that tells nobody anything who writes a file.
+var goTypes = regexp.MustCompile(` (into|in type) [^\s;]+`)
+
 // ParseKeys reads the YAML of a keys file: a list of KeySpec.
 func ParseKeys(r io.Reader) (*Keys, error) {
 	decoder := yaml.NewDecoder(r)
@@ -85,7 +90,8 @@ func ParseKeys(r io.Reader) (*Keys, error) {
 	}
 	var shape *yaml.TypeError
 	if errors.As(err, &shape) {
-		return nil, fmt.Errorf("keys: not a list of entries with id, role, account, actor and sha256: %w", err)
+		what := goTypes.ReplaceAllString(strings.Join(shape.Errors, "; "), "")
+		return nil, fmt.Errorf("keys: not a list of entries with id, role, account, actor and sha256: %s", what)
 	}
 	return nil, fmt.Errorf("keys: %w", err)
 }
