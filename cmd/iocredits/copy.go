@@ -148,10 +148,19 @@ type copier struct {
 	bar      *progressbar.ProgressBar
 }
 
-// moves says whether an event is of the log that is copied: leases are of the
-// moment, side streams are the store's own, a tombstone isn't an append, and what
-// stands for a scavenged event is put there anew.
-func moves(r *eventstore.Recorded) bool {
+// moves says whether an event is of the log that is copied. A delete that has ended isn't:
+// another one is where it was.
+func (k *copier) moves(ctx context.Context, r *eventstore.Recorded) (bool, error) {
+	if !movable(r) {
+		return false, nil
+	}
+	ended, err := k.hasEnded(ctx, r)
+	return err == nil && !ended, err
+}
+
+// movable: leases are of the moment, side streams are the store's own, a tombstone
+// isn't an append, and what stands for a scavenged event is put there anew.
+func movable(r *eventstore.Recorded) bool {
 	of, _ := eventstore.MetadataOf(r.Stream)
 	return !strings.HasPrefix(of, eventstore.SidePrefix) && !strings.HasPrefix(of, eventstore.LeaseStream("")) &&
 		r.Type != eventstore.TypeTombstone && !isGap(r)
@@ -177,10 +186,14 @@ func (k *copier) copy(ctx context.Context, head eventstore.Position) (written in
 		return err
 	}
 	for r, err := range k.from.ReadAll(ctx, start, eventstore.Forwards, math.MaxInt) {
+		moves := false
+		if err == nil {
+			moves, err = k.moves(ctx, &r)
+		}
 		if err != nil {
 			return written, err
 		}
-		if !moves(&r) {
+		if !moves {
 			continue
 		}
 		if n := len(run); n > 0 && (run[0].Stream != r.Stream || run[n-1].Revision != r.Revision-1 || n >= copyEvents || bytes >= copyBytes) {
@@ -239,7 +252,9 @@ func (k *copier) has(ctx context.Context, from eventstore.Position) (there bool,
 			return false, 0, err
 		}
 		at = r.Position
-		if !moves(&r) {
+		if moves, err := k.moves(ctx, &r); err != nil {
+			return false, 0, err
+		} else if !moves {
 			continue
 		}
 		// Metadata may hide it, but not the events after it. To copy it again does no harm.
@@ -262,7 +277,9 @@ func (k *copier) compare(ctx context.Context) (n int, digest eventstore.Hash, er
 			return n, digest, err
 		}
 		_ = k.bar.Set(int(r.Position))
-		if !moves(&r) {
+		if moves, err := k.moves(ctx, &r); err != nil {
+			return n, digest, err
+		} else if !moves {
 			continue
 		}
 		c, found, err := k.nextCopied(ctx, next, r)
@@ -282,7 +299,8 @@ func (k *copier) compare(ctx context.Context) (n int, digest eventstore.Hash, er
 }
 
 // nextCopied gives the cluster's next event that can be a copied one, and the copy of
-// r. It leaves out what a scavenge has taken from the old log since it was copied.
+// r. It leaves out what a scavenge has taken from the old log since it was copied, and
+// deletes that have ended since then.
 func (k *copier) nextCopied(ctx context.Context, next func() (eventstore.Recorded, error, bool), r eventstore.Recorded) (eventstore.Recorded, bool, error) {
 	for {
 		c, err, ok := next()
@@ -294,7 +312,7 @@ func (k *copier) nextCopied(ctx context.Context, next func() (eventstore.Recorde
 		}
 		of, _ := eventstore.MetadataOf(c.Stream)
 		_, isKey := eventstore.KeyAccountOf(of)
-		if !moves(&c) || c.Stream != r.Stream && (isKey || strings.HasPrefix(c.Stream, "$")) {
+		if !movable(&c) || c.Stream != r.Stream && (isKey || strings.HasPrefix(c.Stream, "$")) {
 			continue
 		}
 		if gone, err := k.scavenged(ctx, &c); !gone || err != nil {

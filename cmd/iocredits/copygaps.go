@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"strconv"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"iocredits/eventstore"
@@ -28,6 +31,27 @@ var gapSpace = uuid.MustParse("6f5ad2a5-0a4e-4f53-9d0c-2f1c3a4b7e10")
 // isGap tells an event that stands for a scavenged one. Of a stream that is kept none
 // is ever scavenged.
 func isGap(r *eventstore.Recorded) bool { return r.Type == typeGap && !eventstore.Kept(r.Stream) }
+
+// deletes is in the metadata of a stream of which no event is to be seen.
+var deletes = []byte(strconv.FormatInt(eventstore.End, 10))
+
+// hasEnded says that an event is the delete of a stream, and not its newest metadata.
+func (k *copier) hasEnded(ctx context.Context, r *eventstore.Recorded) (bool, error) {
+	var metadata struct {
+		TruncateBefore jsontext.Value `json:"$tb"`
+	}
+	_, isMeta := eventstore.MetadataOf(r.Stream)
+	if !isMeta || !bytes.Contains(r.Data, deletes) || json.Unmarshal(r.Data, &metadata, lenient) != nil || !bytes.Equal(metadata.TruncateBefore, deletes) {
+		return false, nil
+	}
+	for _, err := range k.from.ReadStream(ctx, r.Stream, r.Revision+1, eventstore.Forwards, 1) {
+		return err == nil, err
+	}
+	return false, nil
+}
+
+// lenient takes the JSON that a cluster takes for metadata.
+var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
 func gapAt(stream string, revision int64) eventstore.Event {
 	id := uuid.NewSHA1(gapSpace, []byte(stream+"\x00"+strconv.FormatInt(revision, 10)))
@@ -69,21 +93,24 @@ func (k *copier) before(ctx context.Context, stream string, revision int64) (int
 		if err != nil {
 			return 0, err
 		}
-		if moves(&r) {
-			return r.Revision, nil
+		if moves, err := k.moves(ctx, &r); err != nil || moves {
+			return r.Revision, err
 		}
 	}
 	return eventstore.NoStream, nil
 }
 
 // scavenged says that the log to copy once had an event where the cluster has one, and
-// has only later ones of its stream now.
+// has only later ones of its stream now, or a delete that has ended.
 func (k *copier) scavenged(ctx context.Context, c *eventstore.Recorded) (bool, error) {
 	if eventstore.Kept(c.Stream) {
 		return false, nil
 	}
 	for r, err := range k.from.ReadStream(ctx, c.Stream, c.Revision, eventstore.Forwards, 1) {
-		return err == nil && (r.Revision > c.Revision || isGap(&r)), err
+		if err != nil || r.Revision > c.Revision || isGap(&r) {
+			return err == nil, err
+		}
+		return k.hasEnded(ctx, &r)
 	}
 	return false, nil
 }

@@ -85,16 +85,21 @@ func (s *scavenged) check(to *standIn) {
 	require.NoError(s.t, e.stop())
 	client := esdbClient(s.t, to.connection)
 	for stream, want := range map[string][]uint64{"notes-1": {4, 5}, "notes-2": {3, 4}} {
-		var at []uint64
-		read, err := client.ReadStream(s.t.Context(), stream, esdb.ReadStreamOptions{}, 100)
-		require.NoError(s.t, err)
-		for e, err := read.Recv(); err == nil; e, err = read.Recv() {
-			at = append(at, e.Event.EventNumber)
-			require.Equal(s.t, "noted", e.Event.EventType)
-		}
-		read.Close()
-		require.Equal(s.t, want, at, stream)
+		require.Equal(s.t, want, revisionsOf(s.t, client, stream), stream)
 	}
+}
+
+// revisionsOf are those of the notes that are to be read.
+func revisionsOf(t *testing.T, client *esdb.Client, stream string) (at []uint64) {
+	t.Helper()
+	read, err := client.ReadStream(t.Context(), stream, esdb.ReadStreamOptions{}, 100)
+	require.NoError(t, err)
+	defer read.Close()
+	for e, err := read.Recv(); err == nil; e, err = read.Recv() {
+		at = append(at, e.Event.EventNumber)
+		require.Equal(t, "noted", e.Event.EventType)
+	}
+	return at
 }
 
 // A copy goes on over what a scavenge took, before it began or since it was
@@ -149,4 +154,39 @@ func TestCopyAfterAScavengeToAnotherLog(t *testing.T) {
 		_, err = s.copy(to)
 		require.ErrorContains(t, err, fmt.Sprintf("the cluster has other events in stream %q", stream))
 	}
+}
+
+// A stream that was deleted and written to again is copied, whatever came in between and
+// whatever became of its metadata later: a cluster adds some of its own behind a delete.
+func TestCopyOfAStreamThatWasDeleted(t *testing.T) {
+	t.Parallel()
+	anywhere := esdb.DeleteStreamOptions{ExpectedRevision: esdb.Any{}}
+	s := &scavenged{t: t, data: t.TempDir(), secret: keyringSecret(t)}
+	from := startEventstore(t, s.data, "127.0.0.1:0")
+	client := esdbClient(t, from.connection)
+	for range 2 {
+		writeNotes(t, client, "notes-1", 2)
+		for range 2 {
+			_, err := client.DeleteStream(t.Context(), "notes-1", anywhere)
+			require.NoError(t, err)
+			writeNotes(t, client, "notes-3", 1)
+		}
+	}
+	writeNotes(t, client, "notes-1", 3)
+	_, err := client.SetStreamMetadata(t.Context(), "notes-1", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, maxCount(2))
+	require.NoError(t, err)
+	writeNotes(t, client, "notes-2", 2)
+	_, err = client.DeleteStream(t.Context(), "notes-2", anywhere)
+	require.NoError(t, err)
+	from.stop()
+
+	to := startEventstore(t, t.TempDir(), "127.0.0.1:0")
+	for range 2 { // what is hidden there is copied again, to no effect
+		out, err := s.copy(to)
+		require.NoError(t, err)
+		require.Contains(t, out, "verified: both logs have 17 events")
+	}
+	client = esdbClient(t, to.connection)
+	require.Equal(t, []uint64{5, 6}, revisionsOf(t, client, "notes-1"))
+	require.Empty(t, revisionsOf(t, client, "notes-2"), "it is deleted still")
 }
