@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"iocredits/domain"
+	"iocredits/eventstore"
 	"iocredits/projections"
 )
 
@@ -52,8 +53,12 @@ func (s *Server) readiness(ctx context.Context) (projections.Status, string) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.ReadPatience)
 	defer cancel()
 	status, err := s.opts.Views.Status(ctx)
-	if store, tells := s.opts.Store.(interface{ Healthy() error }); tells && store.Healthy() != nil {
-		return status, "the log takes no writes"
+	if store, tells := s.opts.Store.(interface{ Healthy() error }); tells {
+		if unfit := store.Healthy(); errors.Is(unfit, eventstore.ErrUnavailable) { // a cluster, and it passes
+			return status, "the log is out of reach"
+		} else if unfit != nil {
+			return status, "the log takes no writes"
+		}
 	}
 	if s.opts.Sealer.Healthy() != nil {
 		return status, "the keyring takes no keys"

@@ -211,12 +211,15 @@ func TestClusterOutage(t *testing.T) {
 	e.fund("demo-1", "10")
 	require.Equal(t, "10", e.balance("demo-1"))
 	cluster.stop()
+	reason := ""
 	ready := func() int {
 		a, err := e.call("", http.MethodGet, "/readyz", "", "")
 		require.NoError(t, err)
+		reason = a.Text
 		return a.Status
 	}
 	require.Eventually(t, func() bool { return ready() == http.StatusServiceUnavailable }, patience, 50*time.Millisecond)
+	require.Contains(t, reason, "the log is out of reach", "which passes, as a log that takes no more writes doesn't")
 	require.Eventually(t, func() bool {
 		start := time.Now()
 		a, err := e.call("service", http.MethodPost, "/v1/accounts/demo-1/deductions", "k1", `{"amount":"1","service":"ray","reference":"r"}`)
