@@ -67,6 +67,9 @@ func checkHosts(authority string) error {
 	hosts := strings.TrimSuffix(authority[strings.LastIndex(authority, "@")+1:], "/")
 	for host := range strings.SplitSeq(hosts, ",") {
 		name, port, given := strings.Cut(host, ":")
+		if strings.HasPrefix(name, "[") {
+			return fmt.Errorf("host %s: the client takes no IPv6 address; give the host's name", host)
+		}
 		if name == "" {
 			return errors.New("a host is missing")
 		}

@@ -38,6 +38,7 @@ func TestMalformedConnectionStrings(t *testing.T) {
 		"esdb://localhost:port":                                 "no port from 1 to 65535",
 		"esdb://localhost:0":                                    "no port from 1 to 65535",
 		"esdb://localhost:67649":                                "no port from 1 to 65535",
+		"esdb://[::1]:2113?tls=false":                           "host [::1]:2113: the client takes no IPv6 address",
 		"esdb://localhost:2113/path":                            "no port",
 		"esdb://localhost/path":                                 "path",
 		"esdb://localhost?tls=perhaps":                          "tls",
