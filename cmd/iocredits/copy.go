@@ -196,13 +196,14 @@ func (k *copier) copy(ctx context.Context, head eventstore.Position) (written in
 		if !moves {
 			continue
 		}
-		if n := len(run); n > 0 && (run[0].Stream != r.Stream || run[n-1].Revision != r.Revision-1 || n >= copyEvents || bytes >= copyBytes) {
+		size := len(r.Data) + len(r.Metadata)
+		if n := len(run); n > 0 && (run[0].Stream != r.Stream || run[n-1].Revision != r.Revision-1 || n >= copyEvents || bytes+size > copyBytes) {
 			if err := flush(); err != nil {
 				return written, err
 			}
 		}
 		run = append(run, r)
-		bytes += len(r.Data) + len(r.Metadata)
+		bytes += size
 	}
 	err = flush()
 	_ = k.bar.Finish()
@@ -221,6 +222,9 @@ func (k *copier) append(ctx context.Context, run []eventstore.Recorded) error {
 	var conflict *eventstore.ConflictError
 	if errors.As(err, &conflict) {
 		err = k.overGap(ctx, run, events, conflict)
+	}
+	if errors.Is(err, eventstore.ErrInvalid) {
+		return fmt.Errorf("the cluster refuses stream %q, revisions %d to %d: %w", run[0].Stream, run[0].Revision, run[len(run)-1].Revision, err)
 	}
 	return refused(run[0].Stream, err)
 }

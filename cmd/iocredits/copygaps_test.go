@@ -190,3 +190,23 @@ func TestCopyOfAStreamThatWasDeleted(t *testing.T) {
 	require.Equal(t, []uint64{5, 6}, revisionsOf(t, client, "notes-1"))
 	require.Empty(t, revisionsOf(t, client, "notes-2"), "it is deleted still")
 }
+
+// A cluster takes each of two events of one stream, but not both at once. One that it
+// doesn't take is named.
+func TestCopyOfLargeEvents(t *testing.T) {
+	t.Parallel()
+	s := &scavenged{t: t, data: t.TempDir(), secret: keyringSecret(t)}
+	from := startEventstoreWith(t, "--insecure", "--data", s.data, "--addr", "127.0.0.1:0", "--max-append-kb", "4096")
+	client := esdbClient(t, from.connection)
+	for i, kib := range []int{300, 900, 3000} {
+		_, err := client.AppendToStream(t.Context(), fmt.Sprint("large-", i/2), esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}},
+			esdb.EventData{EventID: uuid.New(), EventType: "noted", ContentType: esdb.ContentTypeBinary, Data: make([]byte, kib<<10)})
+		require.NoError(t, err)
+	}
+	from.stop()
+	_, err := s.copy(startEventstore(t, t.TempDir(), "127.0.0.1:0"))
+	require.ErrorContains(t, err, `the cluster refuses stream "large-1", revisions 0 to 0: invalid append`)
+	out, err := s.copy(startEventstoreWith(t, "--insecure", "--data", t.TempDir(), "--addr", "127.0.0.1:0", "--max-append-kb", "3001"))
+	require.NoError(t, err)
+	require.Contains(t, out, "verified: both logs have 3 events")
+}
