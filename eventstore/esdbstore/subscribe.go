@@ -160,17 +160,8 @@ type arrival struct {
 // receive passes on what arrives until the subscription ends.
 func receive(ctx context.Context, subscription *esdb.Subscription, arrivals chan<- arrival) {
 	for {
-		var a arrival
-		switch e := subscription.Recv(); {
-		case e.EventAppeared != nil:
-			a.event = e.EventAppeared.OriginalEvent()
-		case e.CheckPointReached != nil:
-			a.checkpoint = eventstore.Position(e.CheckPointReached.Commit)
-		case e.SubscriptionDropped != nil:
-			if a.err = e.SubscriptionDropped.Error; a.err == nil {
-				a.err = errors.New("subscription dropped")
-			}
-		default: // caught up or fallen behind: nothing is done with that
+		a := next(subscription)
+		if a == (arrival{}) { // caught up or fallen behind: nothing is done with that
 			continue
 		}
 		select {
@@ -182,6 +173,27 @@ func receive(ctx context.Context, subscription *esdb.Subscription, arrivals chan
 			return
 		}
 	}
+}
+
+// next waits for what comes next. The client panics at an event that lacks a part, here
+// on a goroutine that nobody else would catch it on.
+func next(subscription *esdb.Subscription) (a arrival) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.err = fmt.Errorf("%w: %v", errPanic, p)
+		}
+	}()
+	switch e := subscription.Recv(); {
+	case e.EventAppeared != nil:
+		a.event = e.EventAppeared.OriginalEvent()
+	case e.CheckPointReached != nil:
+		a.checkpoint = eventstore.Position(e.CheckPointReached.Commit)
+	case e.SubscriptionDropped != nil:
+		if a.err = e.SubscriptionDropped.Error; a.err == nil {
+			a.err = errors.New("subscription dropped")
+		}
+	}
+	return a
 }
 
 // batch is what has arrived and isn't handed on.
