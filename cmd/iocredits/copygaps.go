@@ -70,17 +70,44 @@ func (k *copier) overGap(ctx context.Context, run []eventstore.Recorded, events 
 	case eventstore.Kept(stream) || conflict.Actual < before || conflict.Actual >= first-1:
 		return conflict
 	}
-	for next := conflict.Actual + 1; next < first; {
-		var gap []eventstore.Event
-		for ; next < first && len(gap) < copyEvents; next++ {
-			gap = append(gap, gapAt(stream, next))
+	for next := conflict.Actual + 1; next < first; next += copyEvents {
+		err := k.fill(ctx, stream, next, min(next+copyEvents, first))
+		if conflict.Actual == eventstore.NoStream && isConflict(err) {
+			err = k.fillEach(ctx, stream, next, first)
+			next = first
 		}
-		if _, err := k.to.Append(ctx, stream, next-1-int64(len(gap)), gap); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	_, err = k.to.Append(ctx, stream, first-1, events)
 	return err
+}
+
+// fill puts events without content at the revisions from one up to another.
+func (k *copier) fill(ctx context.Context, stream string, from, to int64) error {
+	gap := make([]eventstore.Event, 0, to-from)
+	for revision := from; revision < to; revision++ {
+		gap = append(gap, gapAt(stream, revision))
+	}
+	_, err := k.to.Append(ctx, stream, from-1, gap)
+	return err
+}
+
+// fillEach is fill where nobody knows what is there already: metadata may hide the end of
+// a stream.
+func (k *copier) fillEach(ctx context.Context, stream string, from, to int64) error {
+	for revision := from; revision < to; revision++ {
+		if err := k.fill(ctx, stream, revision, revision+1); err != nil && !isConflict(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+func isConflict(err error) bool {
+	var conflict *eventstore.ConflictError
+	return errors.As(err, &conflict)
 }
 
 // before is the revision of the newest event before one that is copied; NoStream if

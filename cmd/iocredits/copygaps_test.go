@@ -210,3 +210,31 @@ func TestCopyOfLargeEvents(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, out, "verified: both logs have 3 events")
 }
+
+// A copy goes on over a gap of a stream of which the cluster has a beginning, all hidden.
+func TestCopyOverAGapBehindWhatIsHidden(t *testing.T) {
+	t.Parallel()
+	s := &scavenged{t: t, data: t.TempDir(), secret: keyringSecret(t)}
+	from := startEventstore(t, s.data, "127.0.0.1:0")
+	client := esdbClient(t, from.connection)
+	writeNotes(t, client, "notes-1", 2)
+	hideBefore(t, client, "notes-1", 2)
+	writeNotes(t, client, "notes-1", 4)
+	hideBefore(t, client, "notes-1", 5)
+	from.stop()
+	to := startEventstore(t, t.TempDir(), "127.0.0.1:0")
+	(&firstAppends{left: 3}).copy(t, s.data, to.connection)
+	s.scavenge()
+	out, err := s.copy(to)
+	require.NoError(t, err)
+	require.Contains(t, out, "verified: both logs have 2 events")
+	require.Equal(t, []uint64{5}, revisionsOf(t, esdbClient(t, to.connection), "notes-1"))
+}
+
+func hideBefore(t *testing.T, client *esdb.Client, stream string, revision uint64) {
+	t.Helper()
+	var m esdb.StreamMetadata
+	m.SetTruncateBefore(revision)
+	_, err := client.SetStreamMetadata(t.Context(), stream, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, m)
+	require.NoError(t, err)
+}

@@ -17,7 +17,9 @@ import (
 )
 
 // garbled is a server whose events are of no stream, at which the client panics.
-type garbled struct{ streams.UnimplementedStreamsServer }
+type garbled struct {
+	streams.UnimplementedStreamsServer
+}
 
 func (garbled) Read(request *streams.ReadReq, out streams.Streams_ReadServer) error {
 	if request.GetOptions().GetSubscription() == nil {
