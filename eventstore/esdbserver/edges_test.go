@@ -100,3 +100,52 @@ func TestATombstoneThatComesFirst(t *testing.T) {
 	put(t, c, "s", esdb.NoStream{}, data(0))
 	requireCode(t, esdb.ErrorCodeStreamDeleted, appendError(t, c, "s", esdb.Revision(0), data(1)))
 }
+
+// A subscription to a stream begins with what can be read of it.
+func TestSubscribeToWhatIsHidden(t *testing.T) {
+	var later atomic.Int64
+	_, addr := serve(t, esdbserver.Options{Mode: esdbserver.Open, Now: func() time.Time { return time.Now().Add(time.Duration(later.Load())) }})
+	c := dial(t, "esdb://"+addr+"?tls=false")
+	subscribe := func(want ...string) *esdb.Subscription {
+		t.Helper()
+		s, err := c.SubscribeToStream(background(t), "s", esdb.SubscribeToStreamOptions{From: esdb.Start{}})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = s.Close() })
+		requireNext(t, s, append(want, "caught up")...)
+		return s
+	}
+	put(t, c, "s", esdb.NoStream{}, several(5)...)
+	later.Store(int64(time.Hour))
+	for _, limits := range []struct {
+		metadata string
+		want     []string
+	}{
+		{`{"$tb":3}`, []string{"s/3", "s/4"}},
+		{`{"$maxCount":1}`, []string{"s/4"}},
+		{`{"$maxAge":60}`, nil},
+		{`{}`, []string{"s/0", "s/1", "s/2", "s/3", "s/4"}},
+	} {
+		put(t, c, "$$s", esdb.Any{}, esdb.EventData{EventID: uuid.New(), EventType: "$metadata", Data: []byte(limits.metadata)})
+		subscribe(limits.want...)
+	}
+	require.NoError(t, softDelete(background(t), c, "s", esdb.Any{}))
+	deleted := subscribe()
+	put(t, c, "s", esdb.NoStream{}, data(5))
+	requireNext(t, deleted, "s/5")
+}
+
+// No position is before the first: an empty log was searched up to nowhere.
+func TestNoCheckpointOfAnEmptyLog(t *testing.T) {
+	_, c := open(t, esdbserver.Open)
+	s, err := c.SubscribeToAll(background(t), esdb.SubscribeToAllOptions{From: esdb.Start{}, Filter: esdb.ExcludeSystemEventsFilter()})
+	require.NoError(t, err)
+	defer func() { _ = s.Close() }()
+	requireNext(t, s, "caught up")
+}
+
+// A log that has ended is one that is away: clients look for another server, and try again.
+func TestALogThatHasEndedIsAway(t *testing.T) {
+	store, c := open(t, esdbserver.Open)
+	require.NoError(t, store.Close())
+	requireCode(t, esdb.ErrorUnavailable, appendError(t, c, "s", esdb.Any{}, data(1)))
+}

@@ -71,4 +71,11 @@ func TestWhatIsExhausted(t *testing.T) {
 	_, err = s.Append(t.Context(), "account-2", eventstore.NoStream, several(1))
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
 	require.EqualValues(t, 1, quota.asked.Load())
+
+	quota.asked.Store(0)
+	odd := status.Error(codes.Unknown, "something went wrong")
+	quota.used.Store(&odd)
+	_, err = s.Append(t.Context(), "account-3", eventstore.NoStream, several(1))
+	require.ErrorContains(t, err, "its outcome is unknown")
+	require.EqualValues(t, 5, quota.asked.Load(), "what says nothing is tried a few times, and not for ever")
 }

@@ -268,3 +268,20 @@ func leaseIsGivenBack(t *testing.T, overtaken bool) {
 	}
 	require.Equal(t, "lease-released", end().Type)
 }
+
+// Of a lease's records, one every few seconds for ever, only the newest is kept.
+func TestALeaseIsBound(t *testing.T) {
+	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	store, err := pebblestore.Open("log", pebblestore.Options{FS: vfs.NewMem(), Logger: logger})
+	require.NoError(t, err)
+	defer func() { _ = store.Close() }()
+	ctx, cancel := context.WithCancel(t.Context())
+	lease := &reactor.Lease{Store: store, Name: "reactor", Holder: "engine-1", TTL: time.Second, Logger: logger}
+	lease.Hold(ctx, func(context.Context) { cancel() })
+	metadata := []string{}
+	for r, err := range store.ReadStream(t.Context(), eventstore.MetadataStream(eventstore.LeaseStream("reactor")), 0, eventstore.Forwards, 10) {
+		require.NoError(t, err)
+		metadata = append(metadata, string(r.Data))
+	}
+	require.Equal(t, []string{eventstore.KeepNewest}, metadata)
+}
