@@ -196,7 +196,11 @@ func TestDeskOfFinance(t *testing.T) {
 	require.Empty(t, list("?late=true"))
 	require.Equal(t, []string{"3", "0"}, r.gauges("iocredits_withdrawals_open", "iocredits_withdrawals_late"))
 
-	r.clock.Move(6*24*time.Hour + time.Hour) // now is Tuesday, March 10, 13:00
+	r.clock.Move(6 * 24 * time.Hour) // now is Tuesday, March 10, 12:00
+	require.Equal(t, r.clock.Now().Format(time.RFC3339), r.must(get("finance", demo+"/withdrawals/"+ids[0].(string))).Body["due_by"])
+	require.Empty(t, list("?late=true"), "what is due by this instant is late after it")
+	require.Equal(t, []string{"3", "0"}, r.gauges("iocredits_withdrawals_open", "iocredits_withdrawals_late"))
+	r.clock.Move(time.Microsecond)
 	require.Equal(t, ids[:1], list("?late=true"), "Sunday's was due at noon; Monday's is due on Wednesday")
 	require.Equal(t, ids[1:], list("?late=false"))
 	require.Equal(t, []string{"3", "1"}, r.gauges("iocredits_withdrawals_open", "iocredits_withdrawals_late"))
