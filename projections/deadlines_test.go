@@ -107,7 +107,11 @@ func TestANewDeadlineIsAnnounced(t *testing.T) {
 	require.True(t, announced())
 	require.False(t, announced())
 	r.do("a", "", account.Reserve{Reservation: "r", Amount: 1, Service: domain.ServiceRay, ExpiresAt: start.Add(time.Minute)})
+	r.toEnd()
+	require.True(t, announced(), "a hold's end as a lot's")
 	r.do("a", "", account.Release{Reservation: "r"})
+	r.toEnd()
+	require.False(t, announced())
 	require.NoError(t, r.views.Rebuild(bg, nil))
 	require.True(t, announced(), "a rebuild may know more")
 }

@@ -74,6 +74,27 @@ func TestExpiringLots(t *testing.T) {
 	require.Equal(t, []string{"a 5"}, expiring(7*24*time.Hour))
 }
 
+// TestExpiringLotsAmongOtherDeadlines: what ends before a lot hides no lot, and a lot that
+// expires at this instant is no longer to be told of.
+func TestExpiringLotsAmongOtherDeadlines(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	r.do("a", "", account.GrantIncentive{Amount: 5 * credit, ExpiresAt: start.Add(24 * time.Hour)})
+	r.do("a", "", account.Reserve{Reservation: "r", Amount: credit, Service: domain.ServiceRay, ExpiresAt: start.Add(time.Hour)})
+	r.toEnd()
+	expiring := func(from time.Time) (found []domain.Amount) {
+		t.Helper()
+		_, err := r.views.ExpiringLots(bg, from, start.Add(48*time.Hour), nil, func(_ string, lot account.ExpiryAnnounced) bool {
+			found = append(found, lot.Amount)
+			return true
+		})
+		require.NoError(t, err)
+		return found
+	}
+	require.Equal(t, []domain.Amount{4 * credit}, expiring(start), "what is held doesn't expire")
+	require.Equal(t, []domain.Amount{4 * credit}, expiring(start.Add(24*time.Hour-time.Microsecond)))
+	require.Empty(t, expiring(start.Add(24*time.Hour)))
+}
+
 // TestASplitMovementIsToldOnce, with its whole sum, wherever a batch of the log ends.
 func TestASplitMovementIsToldOnce(t *testing.T) {
 	const lots, one, all = 501, credit / 2, 501 * credit / 2
