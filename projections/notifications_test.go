@@ -136,22 +136,25 @@ func TestASplitMovementIsToldOnce(t *testing.T) {
 	}
 }
 
-// TestALotSpentWhileOthersAreTold: nobody is told that nothing will expire.
+// TestALotSpentWhileOthersAreTold: nobody is told that nothing will expire, and those
+// behind are told all the same.
 func TestALotSpentWhileOthersAreTold(t *testing.T) {
 	r := newRig(t, vfs.NewMem(), nil)
 	defer r.close()
 	r.do("a", "k1", account.GrantIncentive{Amount: 5 * credit, ExpiresAt: start.Add(24 * time.Hour)})
 	r.do("b", "k2", account.GrantIncentive{Amount: 7 * credit, ExpiresAt: start.Add(48 * time.Hour)})
+	r.do("c", "k3", account.GrantIncentive{Amount: 9 * credit, ExpiresAt: start.Add(60 * time.Hour)})
 	r.toEnd()
 	var found []string
 	_, err := r.views.ExpiringLots(bg, start, start.Add(72*time.Hour), nil, func(name string, lot account.ExpiryAnnounced) bool {
-		found = append(found, name+" "+lot.Amount.String())
-		r.do("b", "k3", account.Deduct{Amount: 7 * credit, Service: "ray", Reference: "r"})
-		r.toEnd()
+		if found = append(found, name+" "+lot.Amount.String()); name == "a" {
+			r.do("b", "k4", account.Deduct{Amount: 7 * credit, Service: "ray", Reference: "r"})
+			r.toEnd()
+		}
 		return true
 	})
 	require.NoError(t, err)
-	require.Equal(t, []string{"a 5"}, found)
+	require.Equal(t, []string{"a 5", "c 9"}, found)
 }
 
 // TestExpiringLotsGoOn: a look that stopped goes on behind its last lot, in whatever

@@ -53,7 +53,11 @@ func TestCheckWallet(t *testing.T) {
 		{account.NetworkStripe, "acct_", "Stripe"},
 		{account.NetworkStripe, "acct_10 32", "Stripe"},
 		{account.NetworkStripe, "ACCT_1032D82eZvKYlo2C", "Stripe"},
-		{account.NetworkStripe, "acct_" + strings.Repeat("a", 300), "Stripe"},
+		{account.NetworkStripe, "ac_1AB", ""},
+		{account.NetworkStripe, "a_1AB", "Stripe"},
+		{account.NetworkStripe, "ac_1A", "Stripe"},
+		{account.NetworkStripe, "acct_" + strings.Repeat("a", 250), ""},
+		{account.NetworkStripe, "acct_" + strings.Repeat("a", 251), "Stripe"},
 
 		{"dogecoin", "D7Y55r5f6cBqJhZNJmqxMnoJf7hQmYQk7P", "no known network"},
 	} {
