@@ -1,12 +1,14 @@
 package httpapi_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"iocredits/domain/account"
+	"iocredits/eventstore"
 	"iocredits/eventstore/ledger"
 )
 
@@ -59,4 +61,30 @@ func TestADecisionOnAPaymentIsFinishedLater(t *testing.T) {
 		require.Equal(t, "9", r.balance("demo-1")["balance"])
 		require.Empty(t, r.must(get("finance", "/v1/payments/unmatched")).Body["items"])
 	}
+}
+
+// patience is a store that notes how long its caller would wait for an append.
+type patience struct {
+	eventstore.Store
+	left time.Duration
+}
+
+func (p *patience) Append(ctx context.Context, stream string, expected int64, events []eventstore.Event) (eventstore.Appended, error) {
+	if until, bounded := ctx.Deadline(); bounded {
+		p.left = time.Until(until)
+	}
+	return p.Store.Append(ctx, stream, expected, events)
+}
+
+// TestAWebhookIsAnsweredInTime: the provider waits 5 s, whatever keeps the log busy, and
+// whatever other requests may take.
+func TestAWebhookIsAnsweredInTime(t *testing.T) {
+	log := &patience{}
+	r := newRig(t, func(p *parts) {
+		log.Store = p.server.Store
+		p.server.Store, p.server.RequestTimeout = log, time.Hour
+	})
+	r.must(tell("demo-1", "?", "x", "succeeded", "9"))
+	require.Positive(t, log.left)
+	require.Less(t, log.left, 5*time.Second)
 }
