@@ -24,7 +24,11 @@ func TestHeldLotsCount(t *testing.T) {
 			name: "an approval", given: append(reserved[:2:2], askedFor("c", credit)), refused: tooMany,
 			when: approves("bd", "c", terms(credit, true)),
 		},
-		{name: "where the last is withdrawn", given: given(manyLots(most-1), bought("p", credit), withdrawn("w", credit)), when: granted(credit), refused: tooMany},
+		{name: "where two hold all", given: given(manyLots(most), held("r", most/2*credit), held("s", most/2*credit)), when: granted(credit), refused: tooMany},
+		{
+			name: "where the last two are withdrawn", when: granted(credit), refused: tooMany,
+			given: given(manyLots(most-2), bought("p", credit), withdrawn("w", credit), bought("q", credit), withdrawn("x", credit)),
+		},
 		{name: "a lot that stands in several holds is one", given: given(manyLots(most-1), held("r", credit/2), held("s", credit/4)), when: granted(credit), then: grant},
 		{
 			name: "what was captured is gone", given: append(reserved[:2:2], do(account.Capture{Reservation: "r", Amount: credit})),
