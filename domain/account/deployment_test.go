@@ -212,6 +212,10 @@ func TestExtendDeployment(t *testing.T) {
 			given: append(runs[:2:2], do(account.RecordUsage{Deployment: "d", Amount: 7 * credit})), when: extend(minute(1), 1), refused: "wrong-status field=deployment_id value=d status=paused",
 		},
 		{name: "in the instant of its end", given: runs, when: extend(hour(2), 1), refused: "wrong-status field=deployment_id value=d status=completed"},
+		{
+			name: "after another failed, too", given: append(runs[:2:2], doAt(minute(119), deploy("e", "7", 1))), when: extend(hour(3), 1),
+			refused: "wrong-status field=deployment_id value=d status=completed",
+		},
 		{name: "while frozen", given: append(runs[:2:2], do(account.Freeze{})), when: extend(minute(1), 1), refused: "account-frozen"},
 		{name: "unknown", when: extend(hour(0), 1), refused: "unknown-deployment field=deployment_id value=d"},
 		{
