@@ -29,7 +29,7 @@ const probe = "readiness.probe"
 // GetReadiness is GET /readyz.
 func (h handlers) GetReadiness(c echo.Context) error {
 	k := callOf(c)
-	status, reason := h.readiness(k.ctx)
+	status, known, reason := h.readiness(k.ctx)
 	d := newDocument()
 	d.open()
 	code := statusOK
@@ -41,45 +41,49 @@ func (h handlers) GetReadiness(c echo.Context) error {
 		d.text("reason", reason)
 	}
 	d.number("through", int64(status.Through))
-	d.number("head", int64(status.Head))
-	d.number("lag", int64(status.Lag()))
+	if known {
+		d.number("head", int64(status.Head))
+		d.number("lag", int64(status.Lag()))
+	}
 	d.close()
 	k.send(code, jsonType, d)
 	return nil
 }
 
-// readiness gives the reason why the engine isn't ready, or "".
-func (s *Server) readiness(ctx context.Context) (projections.Status, string) {
+// readiness gives the reason why the engine isn't ready, or "", and whether the log's end
+// is known.
+func (s *Server) readiness(ctx context.Context) (status projections.Status, known bool, reason string) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.ReadPatience)
 	defer cancel()
 	status, err := s.opts.Views.Status(ctx)
+	known = err == nil
 	if store, tells := s.opts.Store.(interface{ Healthy() error }); tells {
 		if unfit := store.Healthy(); errors.Is(unfit, eventstore.ErrUnavailable) { // a cluster, and it passes
-			return status, "the log is out of reach"
+			return status, known, "the log is out of reach"
 		} else if unfit != nil {
-			return status, "the log takes no writes"
+			return status, known, "the log takes no writes"
 		}
 	}
 	if s.opts.Sealer.Healthy() != nil {
-		return status, "the keyring takes no keys"
+		return status, known, "the keyring takes no keys"
 	}
 	switch {
 	case err != nil:
-		return status, "the log does not answer"
+		return status, known, "the log does not answer"
 	case errors.Is(status.Err, projections.ErrStopped):
-		return status, "the read models have stopped at an event that they can't apply"
+		return status, known, "the read models have stopped at an event that they can't apply"
 	case status.Through < s.goal:
-		return status, "the read models are catching up with the log of before the start"
+		return status, known, "the read models are catching up with the log of before the start"
 	case status.Lag() > s.opts.MaxLag:
-		return status, fmt.Sprintf("the read models are %d positions behind", status.Lag())
+		return status, known, fmt.Sprintf("the read models are %d positions behind", status.Lag())
 	}
 	if _, err := s.opts.Ledger.Read(ctx, probe); err != nil {
 		if refusal, ok := domain.AsError(err); ok {
-			return status, "the write side refuses: " + string(refusal.Code)
+			return status, known, "the write side refuses: " + string(refusal.Code)
 		}
-		return status, "the write side does not answer"
+		return status, known, "the write side does not answer"
 	}
-	return status, ""
+	return status, known, ""
 }
 
 // GetMetrics is GET /metrics.

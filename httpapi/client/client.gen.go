@@ -2615,13 +2615,13 @@ type QuantityInput = Figure
 // RateInput A unit price in credits, 0 or more, at most 12 decimals and 10^9; written as AmountInput.
 type RateInput = Figure
 
-// Readiness defines model for Readiness.
+// Readiness `head` and `lag` are there while the log answers.
 type Readiness struct {
 	// Head Place in the whole log.
-	Head Position `json:"head"`
+	Head *Position `json:"head,omitempty"`
 
 	// Lag How many positions that this engine has acknowledged, or that were in the log when it was started, the answer may lack.
-	Lag    Lag             `json:"lag"`
+	Lag    *Lag            `json:"lag,omitempty"`
 	Reason *string         `json:"reason,omitempty"`
 	Status ReadinessStatus `json:"status"`
 
