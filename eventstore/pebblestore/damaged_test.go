@@ -2,6 +2,7 @@ package pebblestore_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"iter"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
@@ -177,5 +179,30 @@ func TestAnErrorThatPassesIsNoDamage(t *testing.T) {
 			again++
 		}
 		require.Equal(t, 1, again, name)
+	}
+}
+
+// TestAnEndThatWasDeleted leaves the events before it: what Pebble has of a deletion stands
+// in a table of its own, behind all records.
+func TestAnEndThatWasDeleted(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, "log", pebblestore.Options{FS: fs})
+	for i := range 3 {
+		_, err := s.Append(t.Context(), "s", int64(i)-1, []eventstore.Event{newEvent(1)})
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.Close())
+	require.NoError(t, open(t, "log", pebblestore.Options{FS: fs}).Close()) // which makes a table of the log
+	db, err := pebble.Open("log", &pebble.Options{
+		FS: fs, FormatMajorVersion: pebble.FormatNewest, Logger: silent{}, DisableAutomaticCompactions: true,
+	})
+	require.NoError(t, err)
+	require.NoError(t, db.Delete(binary.BigEndian.AppendUint64([]byte{'e'}, 3), pebble.Sync))
+	require.NoError(t, errors.Join(db.Flush(), db.Close(), fs.RemoveAll("log/index")))
+	for _, readOnly := range []bool{true, false} {
+		s := open(t, "log", pebblestore.Options{FS: fs, ReadOnly: readOnly})
+		head, err := s.Head(t.Context())
+		require.NoError(t, errors.Join(err, s.Close()))
+		require.Equal(t, eventstore.Position(2), head, "read only: %v", readOnly)
 	}
 }

@@ -161,8 +161,13 @@ func (s *Store) findHead() (eventstore.Position, error) {
 		return 0, fmt.Errorf("read event log: %w", err)
 	}
 	defer func() { _ = it.Close() }()
+	found := it.Last()
+	if !found && it.Error() == nil { // somebody deleted what the newest table begins or ends with
+		it.SetBounds(eventKey(nil, eventstore.BeforeFirst), []byte{eventPrefix + 1})
+		found = it.Last()
+	}
 	switch {
-	case it.Last():
+	case found:
 	case it.Error() == nil:
 		return eventstore.BeforeFirst, nil
 	case s.opts.ReadOnly:
