@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
@@ -135,6 +136,33 @@ func TestADamagedCurrent(t *testing.T) {
 			_, _, err = projections.OpenImage("views", r.opts)
 			require.True(t, projections.Damaged(err), "%v", err)
 			require.ErrorContains(t, err, "CURRENT")
+			r.views = openViews(t, "views", r.opts)
+			r.toEnd()
+			require.NoError(t, r.views.Close())
+			require.Equal(t, whole, keyspace(t, r.fs, "views"))
+		})
+	}
+}
+
+// TestRowsWithoutACheckpoint are not taken for empty views: events that were applied once
+// more would be in the company's books, and in the tree, twice.
+func TestRowsWithoutACheckpoint(t *testing.T) {
+	for _, text := range []string{"", "{}", `{"format":"` + projections.CurrentFormat + `","position":0}`} {
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
+			r := newRig(t, vfs.NewMem(), nil)
+			r.spend("a", 10)
+			r.toEnd()
+			require.NoError(t, r.views.Close())
+			whole := keyspace(t, r.fs, "views")
+			change(t, r.fs, "views", func(db *pebble.DB) error {
+				if text == "" {
+					return db.Delete([]byte("c"), pebble.Sync)
+				}
+				return db.Set([]byte("c"), []byte(text), pebble.Sync)
+			})
+
+			_, _, err := projections.OpenImage("views", r.opts)
+			require.True(t, projections.Damaged(err), "%v", err)
 			r.views = openViews(t, "views", r.opts)
 			r.toEnd()
 			require.NoError(t, r.views.Close())

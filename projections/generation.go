@@ -372,10 +372,24 @@ func (v *Views) openGeneration(number int, purpose use) (*generation, error) {
 	return g, nil
 }
 
+// readCheckpoint reads how far views are; the zero value if they are empty. Error: errDamaged
+// if there are rows all the same. Whoever went on from there would put all events into them
+// once more.
 func readCheckpoint(db pebble.Reader) (checkpoint, error) {
-	return lookup(db, []byte{checkpointKey}, func(value []byte) (c checkpoint, err error) {
+	c, err := lookup(db, []byte{checkpointKey}, func(value []byte) (c checkpoint, err error) {
 		return c, json.Unmarshal(value, &c)
 	})
+	if err != nil || c.Position != eventstore.BeforeFirst {
+		return c, err
+	}
+	it, err := db.NewIter(nil)
+	if err != nil {
+		return c, err
+	}
+	if it.First() {
+		err = fmt.Errorf("%w: there are rows, and no checkpoint says of which events", errDamaged)
+	}
+	return c, errors.Join(err, it.Close())
 }
 
 // lookup reads and decodes one value; the zero value where there is none.
