@@ -53,6 +53,9 @@ func (c *collector) compare(at eventstore.Position) error {
 	if now.Size == c.signed.Size && now.Root != c.signed.Root {
 		c.finding(at, "root", describe(c.signed.Head), describe(now))
 	}
+	if c.signed.Position > c.v.head { // an engine signs nothing more: it takes the log for rolled back
+		c.finding(at, "position", fmt.Sprintf("at most %d, where the log ends", c.v.head), fmt.Sprint(c.signed.Position))
+	}
 	return c.advance()
 }
 
