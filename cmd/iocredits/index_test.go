@@ -30,6 +30,7 @@ func TestAnAccountThatTheIndexLost(t *testing.T) {
 	out, _, err = run(t, "diff", "lost-1", "--data", data)
 	require.ErrorIs(t, err, errFindings)
 	require.Contains(t, out, "index account=lost-1 revision=0")
+	require.Contains(t, out, "0 events, balance NOT ADDED UP, read models NOT COMPARED")
 
 	e = serve(t, data)
 	refused, err := e.call("admin", http.MethodPost, "/dev/accounts/lost-1/purchases", "again", `{"amount":"1"}`)

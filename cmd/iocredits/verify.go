@@ -212,7 +212,11 @@ func (c *diffCmd) Run(ctx context.Context, m *Main) (err error) {
 	if !summary.ViewsCompared {
 		compared = "read models NOT COMPARED: " + s.whyNotCompared(false)
 	}
-	fmt.Fprintf(m.Stdout, "%d events, balance %s, %s\n", summary.Events, summary.Totals.Balance(), compared)
+	balance := summary.Totals.Balance().String()
+	if summary.Incomplete {
+		balance = "NOT ADDED UP"
+	}
+	fmt.Fprintf(m.Stdout, "%d events, balance %s, %s\n", summary.Events, balance, compared)
 	if summary.Findings > 0 {
 		return foundSome(summary.Findings)
 	}

@@ -34,13 +34,14 @@ func Diff(ctx context.Context, source Source, account string, opts Options) (Sum
 	if err != nil {
 		return v.summary, err
 	}
+	v.summary.Incomplete = true
 	if lacks, err := v.lacksEvents(ctx, s); err != nil || lacks {
 		return v.summary, v.unreadable(err)
 	}
 	if v.summary.Events == 0 && v.summary.Findings == 0 {
 		return v.summary, domain.Refuse(domain.CodeUnknownAccount, "the log has no account %q", account).With("account", account)
 	}
-	v.summary.Accounts = 1
+	v.summary.Accounts, v.summary.Incomplete = 1, s.broken
 	s.end(&v.summary.Totals, new(journal.Sum))
 	v.unopened()
 	beside, err := v.followStream(ctx, eventstore.NoticesStream(account))

@@ -115,9 +115,15 @@ func TestTampering(t *testing.T) {
 func TestBooksThatLackAnEvent(t *testing.T) {
 	c := played(t, 60)
 	log := slices.DeleteFunc(c.log(), func(r eventstore.Recorded) bool { return r.Stream == "account-a:0" && r.Revision == 3 })
-	summary, found := verify(t, audit.Source{Store: rewritten(t, log)}, nil)
+	source := audit.Source{Store: rewritten(t, log), Codec: codec}
+	summary, found := verify(t, source, nil)
 	require.NotEmpty(t, found)
 	require.True(t, summary.Incomplete)
+	for account, broken := range map[string]bool{"a:0": true, "a:1": false} {
+		summary, err := audit.Diff(bg, source, account, audit.Options{Logger: quiet(), Report: func(audit.Finding) {}})
+		require.NoError(t, err)
+		require.Equal(t, broken, summary.Incomplete)
+	}
 }
 
 type forgery struct {
