@@ -20,6 +20,7 @@ type stream struct {
 	digest  *eventstore.Digester
 
 	revision int64
+	position eventstore.Position
 	hash     eventstore.Hash
 	meta     eventstore.Metadata
 	state    *account.State
@@ -59,7 +60,7 @@ func (s *stream) follow(r *eventstore.Recorded) eventstore.Hash {
 		s.find(r, CheckRevision, "", fmt.Sprint(s.revision+1), fmt.Sprint(r.Revision))
 		s.broken = true
 	}
-	s.revision = r.Revision
+	s.revision, s.position = r.Revision, r.Position
 	meta, err := eventstore.DecodeMetadata(r.Metadata)
 	if err != nil {
 		s.find(r, CheckMetadata, "", "metadata of this version", err.Error())
@@ -141,7 +142,7 @@ func (s *stream) fold(r *eventstore.Recorded, body domain.Event) {
 
 // end checks what holds for a whole account, and adds its books to the company's.
 func (s *stream) end(company *journal.Totals, balances *journal.Sum) {
-	last := &eventstore.Recorded{Revision: s.revision}
+	last := &eventstore.Recorded{Revision: s.revision, Position: s.position}
 	if s.broken || s.beside {
 		return
 	}
