@@ -35,7 +35,11 @@ func (k *call) execute(o order) (ledger.Result, error) {
 	request := k.request(k.account, k.commandID, o)
 	request.OnlyAt = onlyAt
 	if k.commandID != "" {
-		request.Fingerprint, err = k.fingerprint(k.ctx, k.account, k.Request().Method, k.Request().URL.Path, o)
+		method, path := k.Request().Method, k.Request().URL.Path
+		request.Fingerprint, err = k.fingerprint(k.ctx, k.account, method, path, o)
+		if body := withDefault(o); err == nil && body != nil {
+			request.Earlier, err = k.fingerprintOf(k.ctx, k.account, method, path, body)
+		}
 		if err != nil {
 			return ledger.Result{}, err
 		}
@@ -67,11 +71,15 @@ func (k *call) fingerprint(ctx context.Context, account, method, path string, o 
 		d.b = fast.appendCanonical(d.b)
 		return sealer.Fingerprint(ctx, account, method, path, k.key.Actor, d.b)
 	}
-	body, err := json.Marshal(withoutDefaults(o.body), json.Deterministic(true))
+	return k.fingerprintOf(ctx, account, method, path, withoutDefaults(o.body))
+}
+
+func (k *call) fingerprintOf(ctx context.Context, account, method, path string, body any) (string, error) {
+	text, err := json.Marshal(body, json.Deterministic(true))
 	if err != nil {
 		return "", err
 	}
-	return sealer.Fingerprint(ctx, account, method, path, k.key.Actor, body)
+	return k.server.opts.Sealer.Fingerprint(ctx, account, method, path, k.key.Actor, text)
 }
 
 // withoutDefaults leaves out a default that is written out: both mean the same, and
@@ -87,6 +95,32 @@ func withoutDefaults(body any) any {
 		return request
 	}
 	return body
+}
+
+// withDefault is a body with the default written out that withoutDefaults, or paidOn, leaves
+// out; nil if it has none. Versions before 28 November 2026 took the fingerprint of that, if
+// the client wrote it: what they recorded is still to be answered as before.
+func withDefault(o order) any {
+	switch request := o.body.(type) {
+	case *api.ApprovalRequest:
+		if !valueOf(request.Promotional) {
+			written := *request
+			written.Promotional = new(bool)
+			return written
+		}
+	case api.ResolveRequest:
+		if !valueOf(request.Returned) {
+			request.Returned = new(bool)
+			return request
+		}
+	case *api.PayoutRequest:
+		if do, ok := o.do.(account.RecordPayout); ok && request.Network == nil {
+			network, written := api.Network(do.Network), *request
+			written.Network = &network
+			return written
+		}
+	}
+	return nil
 }
 
 // nonZero gives nil for a pointer to a zero value.

@@ -3,12 +3,17 @@ package httpapi_test
 import (
 	"fmt"
 	"net/http"
+	"path"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"iocredits/domain"
+	"iocredits/domain/account"
+	"iocredits/eventstore/ledger"
 )
 
 func TestReplay(t *testing.T) {
@@ -265,6 +270,44 @@ func TestReplaysWithAndWithoutDefaults(t *testing.T) {
 		key := fmt.Sprint("k", i)
 		first := r.must(post(c.as, c.path, key, c.short))
 		require.Empty(t, first.Header.Get("Idempotency-Replayed"), c.path)
+		for _, body := range []string{c.long, c.short} {
+			a := r.must(post(c.as, c.path, key, body))
+			require.Equal(t, "true", a.Header.Get("Idempotency-Replayed"), body)
+		}
+		r.refused(422, "idempotency-key-reused", post(c.as, c.path, key, c.other))
+	}
+}
+
+// TestReplaysOfBeforeDefaultsWereLeftOut: such a log has the fingerprints of requests in
+// which a default was written out, as the client wrote it.
+func TestReplaysOfBeforeDefaultsWereLeftOut(t *testing.T) {
+	r := newRig(t, nil)
+	r.fund("demo-1", "100")
+	made := r.must(post(customer, demo+"/credit-requests", "a", `{"amount":"7","name":"n","reason":"r"}`))
+	credit := object(made.Body, "credit_request")["id"].(string)
+	r.must(tell("late", "p", "here", "succeeded", "7"))
+	payout := r.withdraw("w", "1")
+	r.must(post("finance", payout+"/approve", "w2", ""))
+	terms := account.CreditTerms{Amount: 7 * domain.Credit}
+	for i, c := range []struct {
+		as, in, path, long, short, other string
+		do                               account.Action
+	}{
+		{"bd", "demo-1", demo + "/credit-requests/" + credit + "/approve",
+			`{"approved_amount":"7","promotional":false}`, `{"approved_amount":"7"}`, `{"approved_amount":"7","promotional":true}`,
+			account.ApproveCreditRequest{Request: credit, Terms: terms}},
+		{"finance", "@unmatched", "/v1/payments/unmatched/@unmatched~here/resolve",
+			`{"account":"demo-1","returned":false}`, `{"account":"demo-1"}`, `{"account":"demo-2"}`,
+			account.ResolvePayment{Payment: "here", Account: "demo-1"}},
+		{"finance", "demo-1", payout + "/paid",
+			`{"network":"stripe","tx_url":"https://a.b/c"}`, `{"tx_url":"https://a.b/c"}`, `{"tx_url":"https://a.b/c","network":"solana"}`,
+			account.RecordPayout{Withdrawal: path.Base(payout), Network: account.NetworkStripe}},
+	} {
+		key := fmt.Sprint("k", i)
+		then, err := r.sealer.Fingerprint(t.Context(), c.in, http.MethodPost, c.path, "actor."+c.as, []byte(c.long))
+		require.NoError(t, err)
+		_, err = r.ledger.Execute(t.Context(), ledger.Request{Account: c.in, Do: c.do, Actor: "actor." + c.as, Role: c.as, CommandID: key, Fingerprint: then})
+		require.NoError(t, err, c.path)
 		for _, body := range []string{c.long, c.short} {
 			a := r.must(post(c.as, c.path, key, body))
 			require.Equal(t, "true", a.Header.Get("Idempotency-Replayed"), body)

@@ -221,7 +221,7 @@ func (w *worker) findReplay(ctx context.Context, g *group, t *task) error {
 		// The event that the read model has there is another engine's, not this group's.
 		return &eventstore.ConflictError{Stream: w.stream, Expected: g.Expected, Actual: revision}
 	}
-	if first.Fingerprint != req.Fingerprint {
+	if first.Fingerprint != req.Fingerprint && (req.Earlier == "" || first.Fingerprint != req.Earlier) {
 		return w.reused(revision)
 	}
 	t.result.Replayed = true

@@ -24,6 +24,9 @@ type Request struct {
 	CommandID string
 	// Fingerprint binds CommandID to what was asked. A replay needs the same one.
 	Fingerprint string
+	// Earlier is the fingerprint that earlier versions gave the same request, if it was
+	// another: a replay of what they recorded has that.
+	Earlier string
 
 	// OnlyAt, if set, is the revision that the account MUST be at when the command
 	// is decided; else it is refused with `precondition-failed`. A replay is one
