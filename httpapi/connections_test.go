@@ -76,3 +76,37 @@ func TestAServerThatEndsHurries(t *testing.T) {
 		require.Equal(t, 21*time.Second, time.Since(start))
 	})
 }
+
+// TestAServerThatEndsHurriesWhoSends the rest of a request: a body, or its header. What only
+// hears whether the peer has gone is left alone.
+func TestAServerThatEndsHurriesWhoSends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all, c, _ := pipe(t, time.Hour)
+		inner, peer := net.Pipe()
+		working := all.take(inner)
+		defer func() { _, _ = working.Close(), peer.Close() }()
+		heard := make(chan error, 1)
+		go func() {
+			_, err := working.Read(make([]byte, 1))
+			heard <- err
+		}()
+		start := time.Now()
+		require.NoError(t, c.SetReadDeadline(start.Add(30*time.Second)))
+		go func() {
+			<-time.After(time.Second)
+			all.hurry(20 * time.Second)
+		}()
+		read := func() time.Duration {
+			_, err := c.Read(make([]byte, 1))
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			return time.Since(start)
+		}
+		require.Equal(t, 11*time.Second, read())
+		require.NoError(t, c.SetReadDeadline(start.Add(time.Hour)), "what may linger")
+		require.Equal(t, 11*time.Second, read(), "the stop has one end for all")
+		<-time.After(time.Hour)
+		_, err := peer.Write([]byte("x"))
+		require.NoError(t, err)
+		require.NoError(t, <-heard)
+	})
+}
