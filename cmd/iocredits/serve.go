@@ -295,10 +295,18 @@ func (c *serveCmd) announce(ctx context.Context, m *Main, s *services, dev *devM
 	if err != nil {
 		return err
 	}
-	if dev != nil {
-		dev.print(m.Stdout, c.Data, url)
+	said := make(chan error, 1)
+	go func() { // a pipe that is full, and nobody reads, is no reason not to stop
+		if dev != nil {
+			dev.print(m.Stdout, c.Data, url)
+		}
+		_, err := fmt.Fprintf(m.Stdout, "%s%s\n", readyLine, url)
+		said <- err
+	}()
+	select {
+	case err = <-said:
+	case <-ctx.Done():
 	}
-	_, err = fmt.Fprintf(m.Stdout, "%s%s\n", readyLine, url)
 	return err
 }
 

@@ -294,3 +294,41 @@ func TestDevBanner(t *testing.T) {
 		require.Contains(t, out.String(), want)
 	}
 }
+
+// unread is a pipe that is full and that nobody reads, until the test has ended.
+type unread struct {
+	asked chan<- struct{}
+	free  <-chan struct{}
+}
+
+func (s unread) Write(b []byte) (int, error) {
+	s.asked <- struct{}{}
+	<-s.free
+	return len(b), nil
+}
+
+// TestAStopWaitsForNoReader of what serve prints: only SIGKILL would end it then.
+func TestAStopWaitsForNoReader(t *testing.T) {
+	t.Parallel()
+	asked, free, done := make(chan struct{}, 100), make(chan struct{}), make(chan error, 1)
+	defer close(free)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	args := []string{"serve", "--dev", "--data", t.TempDir(), "--addr", "127.0.0.1:0"}
+	go func() {
+		m := &Main{Stdout: unread{asked, free}, Stderr: io.Discard}
+		done <- m.Run(ctx, args)
+	}()
+	select {
+	case <-asked:
+		cancel()
+	case err := <-done:
+		t.Fatalf("serve ended before it was ready: %v", err)
+	}
+	select {
+	case err := <-done:
+		require.NoError(t, err)
+	case <-time.After(patience):
+		t.Fatal("serve doesn't stop")
+	}
+}
