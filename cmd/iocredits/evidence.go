@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -131,12 +132,15 @@ func (s *evidence) still(ctx context.Context, do string) (dataDir, error) {
 	answer, conn, err := askEngine(ctx, s.dir, controlRequest{Do: do})
 	if err == nil {
 		s.closes = append(s.closes, conn)
-		held, err := holdCopy(answer.Dir)
+		// The engine's own name for it may begin in the folder where that was started, or in
+		// its container.
+		lent := filepath.Join(s.dir.copies(), filepath.Base(answer.Dir))
+		held, err := holdCopy(lent)
 		if err != nil {
 			return "", err
 		}
 		s.closes = append(s.closes, held)
-		return dataDir(answer.Dir), nil
+		return dataDir(lent), nil
 	}
 	if !errors.Is(err, errNoEngine) {
 		return "", err

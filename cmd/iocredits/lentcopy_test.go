@@ -55,6 +55,17 @@ func TestACopyOutlivesItsEngine(t *testing.T) {
 	require.Empty(t, log.String())
 }
 
+// TestACopyOfAnEngineStartedElsewhere: to a tool that works in another folder, the engine's
+// --data may be no name, as to one that works outside of its container.
+func TestACopyOfAnEngineStartedElsewhere(t *testing.T) {
+	home := t.TempDir()
+	t.Chdir(home)
+	serveChild(t, "data").fund("demo-1", "5")
+	t.Chdir(t.TempDir())
+	run := &Main{Stdout: io.Discard, Stderr: io.Discard}
+	require.NoError(t, run.Run(t.Context(), []string{"verify", "--data", filepath.Join(home, "data")}))
+}
+
 // TestCopiesOfTheDead are removed at the next start, and those that are read are not.
 func TestCopiesOfTheDead(t *testing.T) {
 	dir := dataDir(t.TempDir())
