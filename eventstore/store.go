@@ -238,8 +238,8 @@ type Snapshots interface {
 
 // Errors that every store answers with; compare with errors.Is.
 var (
-	// ErrUnavailable: nothing was written, try again later (no room on the disk,
-	// too much waiting, cluster out of reach).
+	// ErrUnavailable: nothing was written, or read, try again later (no room on the disk,
+	// too much waiting, cluster out of reach, too many files open).
 	ErrUnavailable = errors.New("event store unavailable")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("event store closed")

@@ -170,6 +170,7 @@ func TestAnErrorThatPassesIsNoDamage(t *testing.T) {
 			ended = err
 		}
 		require.ErrorIs(t, ended, failing, name)
+		require.ErrorIs(t, ended, eventstore.ErrUnavailable, name)
 		var corrupt *eventstore.CorruptError
 		require.NotErrorAs(t, ended, &corrupt, name)
 		broken.Store(false)

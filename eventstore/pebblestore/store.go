@@ -232,12 +232,12 @@ func positionOf(key []byte) eventstore.Position {
 // That says nothing of the record, which may be read later.
 var errPasses = errors.New("can't be read now")
 
-// ofPebble marks an error of a read of Pebble's that passes.
+// ofPebble marks an error of a read of Pebble's that passes, as ErrUnavailable too.
 func ofPebble(err error) error {
 	if pebble.IsCorruptionError(err) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", errPasses, err)
+	return fmt.Errorf("%w: %w: %w", eventstore.ErrUnavailable, errPasses, err)
 }
 
 // damaged is the error of a record that can't be read: damage, unless it passes.
