@@ -237,6 +237,9 @@ func (g *gambler) play(run int, action account.Action) {
 	for _, e := range events {
 		account.Evolve(g.state, e)
 		g.log = append(g.log, e)
+		if faults := account.AmountFaults(e); faults != nil {
+			g.t.Fatalf("run %d: %+v\n%s", run, faults, strings.Join(g.told, "\n"))
+		}
 		g.claims[account.ClaimOf(e)] = true
 		g.bank.follow(e, g.state.Revision, g.lotOf(e))
 		_, payout := e.(*account.WithdrawalPaid)

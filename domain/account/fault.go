@@ -80,3 +80,45 @@ func (s *State) LotFaults() (faults []Fault) {
 	same("no withdrawal holds promotional credits", promotional, 0)
 	return faults
 }
+
+// AmountFaults finds an amount that isn't what the event's lots and debt come to. Balances,
+// entries and postings go by those, what may be refunded by the amount.
+func AmountFaults(body domain.Event) []Fault {
+	var stated, moved domain.Amount
+	switch e := body.(type) {
+	case *Deducted:
+		stated, moved = e.Amount, sum(e.Lots)+e.Debt
+	case *UsageMetered:
+		stated, moved = e.Amount, sum(e.Lots)+e.Debt
+	case *DeploymentPaid:
+		stated, moved = e.Amount, sum(e.Lots)+e.Debt
+	case *DeploymentExtended:
+		stated, moved = e.Amount, sum(e.Lots)+e.Debt
+	case *DeploymentUsed:
+		stated, moved = e.Amount, sum(e.Lots)+e.Debt
+	case *PurchaseReversed:
+		stated, moved = e.Amount, sum(e.Lots)+e.Debt
+	case *Adjusted:
+		if stated = min(e.Amount, 0); stated < 0 {
+			moved = -sum(e.Lots) - e.Debt
+		}
+	case *Refunded:
+		stated, moved = e.Amount, sum(e.Lots)+e.Debt+e.Made
+	case *Reserved:
+		stated, moved = e.Amount, sum(e.Lots)
+	case *Captured:
+		stated, moved = e.Amount, sum(e.Lots)
+	case *Released:
+		stated, moved = e.Amount, sum(e.Lots)
+	case *WithdrawalRequested:
+		stated, moved = e.Amount, sum(e.Lots)
+	case *WithdrawalPaid:
+		stated, moved = e.Amount, sum(e.Lots)
+	case *WithdrawalReturned:
+		stated, moved = e.Amount, sum(e.Lots)
+	}
+	if stated == moved {
+		return nil
+	}
+	return []Fault{{"an event's lots and debt add up to its amount", moved.String(), stated.String()}}
+}

@@ -141,7 +141,7 @@ func (h *history) branchIsIndependent(before string, events []domain.Event) {
 	}
 }
 
-// partsAreWhole: the parts of a movement stand together, and none names more
+// partsAreWhole: the parts of a movement stand together, and each moves what it says and names no more
 // lots than design.md rule 16 allows.
 func (h *history) partsAreWhole(events []domain.Event) {
 	h.t.Helper()
@@ -154,6 +154,9 @@ func (h *history) partsAreWhole(events []domain.Event) {
 		left = n
 		if effect := account.EffectOf(e, 0); len(effect.Taken) > 500 || len(effect.Given) > 500 {
 			h.t.Fatalf("%s names %d lots", e.EventName(), max(len(effect.Taken), len(effect.Given)))
+		}
+		if faults := account.AmountFaults(e); faults != nil {
+			h.t.Fatalf("%s: %+v", e.EventName(), faults)
 		}
 	}
 	if left > 1 {

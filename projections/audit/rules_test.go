@@ -41,6 +41,7 @@ func TestForgedRules(t *testing.T) {
 		"nothing":                    {data(lot, lot), ""},
 		"time that goes back":        {metadata(func(m *eventstore.Metadata) { m.RecordedAt = m.RecordedAt.Add(-time.Hour) }), "recorded-at account=a revision=2"},
 		"half a command":             {metadata(func(m *eventstore.Metadata) { m.Command.Count++ }), "command account=a revision=3"},
+		"an amount for itself":       {data(`"amount":"0.5","service"`, `"amount":"500","service"`), `invariant "an event's lots and debt add up to its amount" account=a revision=2 position=3 expected="0.5" found="500"`},
 		"a lot of another class":     {data(`"promotional"`, `"purchased"`), `invariant "purchased lots add up to the free purchased credits" account=a revision=3 position=4 `},
 		"a debt beside free credits": {data(lot, `"debt":"0.5"`), `invariant "while something is owed nothing unreserved is left" account=a revision=2`},
 		"more than the allowance":    {data(lot, `"debt":"11"`), `invariant "nothing is spent beyond the allowance" account=a revision=2`},

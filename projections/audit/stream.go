@@ -122,6 +122,9 @@ func (s *stream) fold(r *eventstore.Recorded, body domain.Event) {
 			s.broken = true
 		}
 	}()
+	for _, fault := range account.AmountFaults(body) {
+		s.find(r, CheckRule, fault.Rule, fault.Expected, fault.Found)
+	}
 	owed := s.state.SpendingDebt
 	account.Evolve(s.state, body)
 	if postings, err := journal.Of(body, r.Revision); err != nil {
