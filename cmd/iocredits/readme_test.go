@@ -75,6 +75,9 @@ func TestAuditorsChart(t *testing.T) {
 // what it prints with what the page says.
 func runTour(t *testing.T, page string) {
 	t.Helper()
+	if testing.Short() { // as under the race detector: one request after the other
+		t.Skip("-short: the run without it walks the tours")
+	}
 	for _, tool := range []string{"sh", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("SKIPPED: the tour needs %s", tool)
