@@ -49,6 +49,10 @@ func measure(t *testing.T, args ...string) []bench.Figure {
 // it sent, after every one.
 func TestBenchMeasuresEverything(t *testing.T) {
 	t.Parallel()
+	if testing.Short() { // as under the race detector: these have all that runs side by side
+		measure(t, "--only", "deduct,batch")
+		return
+	}
 	figures := measure(t, "--trace", filepath.Join(repoRoot, "testdata/samples/llm-trace.csv"), "--profile", filepath.Join(t.TempDir(), "made"))
 	var names []string
 	for _, f := range figures {
