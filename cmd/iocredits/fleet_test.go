@@ -238,6 +238,9 @@ func since(began time.Time, o porcupine.Operation) porcupine.Operation {
 // each command goes to any of them, often to two at once, and what fails is tried at another,
 // while engines stop, die and lose their connections, and the log dies too.
 func TestEnginesHaveOneOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: the run without it has this; TestWhatClientsSeeIsOneOrder and TestTwoEngines have the code")
+	}
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

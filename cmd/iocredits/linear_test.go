@@ -295,7 +295,8 @@ func stuck(history []porcupine.Operation, info porcupine.LinearizationInfo) stri
 		fmt.Fprintf(&text, "after %d of %d: %+v\n", len(longest), len(account), b)
 		rest := slices.DeleteFunc(slices.Clone(account), func(o porcupine.Operation) bool { return in[fmt.Sprint(o)] })
 		slices.SortFunc(rest, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
-		for _, o := range rest[:min(8, len(rest))] {
+		rest = rest[:min(8, len(rest))]
+		for _, o := range slices.Concat(rest, longest[max(0, len(longest)-12):]) { // those behind them came last
 			fmt.Fprintf(&text, "  %d to %d: %+v: %+v\n", o.Call, o.Return, o.Input, o.Output)
 		}
 	}
